@@ -1,0 +1,64 @@
+//! The host's side of a cell.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use firebox_job::{ByteSize, CellKind, Enforcement};
+
+use crate::{AgentStream, CellError};
+
+/// One single-use isolated place, ready for a job.
+///
+/// Dropping it at any point kills what runs inside and gives back every host resource it held.
+pub struct Cell {
+    /// Frames to and from the agent inside. Whatever comes out of it is hostile until parsed.
+    pub agent: AgentStream,
+    /// What the host knows and does about this cell, whoever lives in it.
+    pub host: Box<dyn CellHost>,
+}
+
+/// The host's side of a cell: measured and limited from outside, never on the agent's word.
+pub trait CellHost: Send {
+    /// Which kind of cell this is.
+    fn kind(&self) -> CellKind;
+
+    /// Begins a step: every process of the cell but the agent is held to these limits from now on, together, and
+    /// measuring starts from zero.
+    ///
+    /// Called once per step, after the agent has prepared the step's process and before that may go.
+    fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError>;
+
+    /// What the step has consumed so far.
+    fn measure(&mut self) -> Result<Measured, CellError>;
+
+    /// Removes the cell and returns when nothing of it is left. Dropping does the same without waiting.
+    fn remove(self: Box<Self>) -> Result<(), CellError>;
+}
+
+/// What one step may consume, as far as a cell holds it. Time is the engine's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepLimits {
+    /// Memory of all its tasks together; its files in memory do not count.
+    pub memory: ByteSize,
+    /// Live processes and threads.
+    pub tasks: NonZeroU32,
+    /// CPUs at once.
+    pub vcpus: NonZeroU32,
+    /// Bytes of files beyond those that are there already.
+    pub disk: ByteSize,
+    /// Files and directories beyond those that are there already.
+    pub inodes: u32,
+}
+
+/// What a step has consumed, by the host's count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Measured {
+    /// CPU time of all its tasks.
+    pub cpu: Duration,
+    /// The most memory it held at once; none where the host cannot tell.
+    pub memory_peak: Option<ByteSize>,
+    /// How often the kernel killed one of its tasks for memory.
+    pub oom_kills: u64,
+    /// Whether its files have no byte or no inode left.
+    pub disk_full: bool,
+}

@@ -1,0 +1,9 @@
+//! One job, from `Job` to `Outcome`.
+//!
+//! The engine takes a cell, drives the agent in it through the steps of the job's plan, watches the limits that are
+//! a matter of time, and says what happened. It knows no language (`lang` does), makes no cell (`jail` does), and
+//! prints nothing (the edges do).
+
+mod edge;
+
+pub use edge::{Cancel, Canceller, Sink, Stdin, Stream};

@@ -1,0 +1,63 @@
+//! What a client asks for.
+
+use std::collections::BTreeMap;
+
+use crate::{Limits, Sources, TraceId};
+
+/// What a client asks for; becomes exactly one outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The client's name for it.
+    pub trace_id: TraceId,
+    /// The language's name or alias, as the client wrote it.
+    pub language: String,
+    /// The code.
+    pub sources: Sources,
+    /// Arguments of the program, after its name. Reach the run step only.
+    pub args: Vec<String>,
+    /// Environment of the program, over what the language sets. Reaches the run step only.
+    pub env: BTreeMap<String, String>,
+    /// Options of the language, such as Rust's `edition`.
+    pub options: BTreeMap<String, OptionValue>,
+    /// What it may consume.
+    pub limits: Limits,
+    /// Where it may run.
+    pub isolation: Isolation,
+    /// Which protections it insists on.
+    pub require: Require,
+}
+
+/// The value of a language's option. Which options there are and what they take is in the language's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OptionValue {
+    /// A word, such as `release`.
+    Text(String),
+    /// A number, such as `2024`.
+    Number(i64),
+    /// A switch.
+    Switch(bool),
+}
+
+/// Where a job may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// The strongest kind of cell that this host can make.
+    #[default]
+    Auto,
+    /// Only in a microVM.
+    MicroVm,
+    /// Only in a jail.
+    Jail,
+    /// Only in a fence.
+    Fence,
+}
+
+/// Which protections a job insists on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Require {
+    /// The required ones; the others are enforced where the host can, and else watched.
+    #[default]
+    Required,
+    /// Every one of them enforced; a host that only watches refuses the job.
+    Enforced,
+}

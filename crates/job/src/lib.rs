@@ -1,0 +1,27 @@
+//! The vocabulary of Firebox as types.
+//!
+//! A [`Job`] is what a client asks for; it becomes exactly one [`Outcome`]. Everything here is a plain value:
+//! no I/O, no clock, no serialisation. The edges convert from and to their own formats (see the `api` crate),
+//! so a change here is never by accident a change of a public format.
+
+mod captured;
+mod enforcement;
+mod job;
+mod limits;
+mod outcome;
+mod policy;
+mod size;
+mod source;
+mod trace_id;
+mod verdict;
+
+pub use captured::{Captured, Truncated};
+pub use enforcement::{CellKind, Enforcement, Protection};
+pub use job::{Isolation, Job, OptionValue, Require};
+pub use limits::{Ask, Limits, LimitsError};
+pub use outcome::{Outcome, StepReport, Timing, Usage};
+pub use policy::{Building, Policy};
+pub use size::{ByteSize, ParseSizeError};
+pub use source::{SourceFile, SourcePath, SourcePathError, Sources, SourcesError};
+pub use trace_id::{TraceId, TraceIdError};
+pub use verdict::{Signal, Status, StepKind, Verdict};

@@ -1,0 +1,75 @@
+//! What an operator grants: defaults and ceilings of the limits, and what building may take.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::{ByteSize, Limits};
+
+/// The operator's word on limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// What applies where a job asks for nothing.
+    pub default: Limits,
+    /// What no job may exceed. A request above it is refused, never clamped.
+    pub ceiling: Limits,
+    /// What a build step may take; the operator's own limits, a job cannot ask for them.
+    pub building: Building,
+}
+
+/// Limits of build steps, where they differ from those of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Building {
+    /// Memory of a whole build step.
+    pub memory: ByteSize,
+    /// Live processes and threads of a build step.
+    pub tasks: NonZeroU32,
+    /// What a build may put on the cell's disk.
+    pub disk: ByteSize,
+    /// How many files and directories a build may make.
+    pub inodes: u32,
+}
+
+const TASKS: NonZeroU32 = NonZeroU32::new(64).unwrap();
+const MOST_TASKS: NonZeroU32 = NonZeroU32::new(1024).unwrap();
+const BUILD_TASKS: NonZeroU32 = NonZeroU32::new(256).unwrap();
+
+impl Policy {
+    /// The policy without any configuration, for a host with so many CPUs and so much memory.
+    pub fn for_host(cpus: NonZeroU32, memory: ByteSize) -> Policy {
+        let longest = Duration::from_secs(600);
+        Policy {
+            default: Limits {
+                timeout: Duration::from_secs(60),
+                compile: Duration::from_secs(30),
+                run: Duration::from_secs(10),
+                cpu: Duration::from_secs(10),
+                memory: ByteSize::mib(512),
+                tasks: TASKS,
+                disk: ByteSize::mib(64),
+                inodes: 10_000,
+                output: ByteSize::mib(1),
+                vcpus: NonZeroU32::MIN,
+                input: ByteSize::mib(8),
+            },
+            ceiling: Limits {
+                timeout: longest,
+                compile: longest,
+                run: longest,
+                cpu: longest * cpus.get(),
+                memory,
+                tasks: MOST_TASKS,
+                disk: ByteSize::gib(4),
+                inodes: 1_000_000,
+                output: ByteSize::mib(64),
+                vcpus: cpus,
+                input: ByteSize::mib(64),
+            },
+            building: Building {
+                memory: ByteSize::gib(1),
+                tasks: BUILD_TASKS,
+                disk: ByteSize::mib(512),
+                inodes: 20_000,
+            },
+        }
+    }
+}

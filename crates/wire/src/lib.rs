@@ -1,0 +1,25 @@
+//! What crosses the borders inside Firebox.
+//!
+//! Two protocols, both closed and versioned, both without allocation so that the agent can speak them:
+//! - [`Order`] and [`Report`]: frames between the host and the agent inside a cell. The agent is treated as
+//!   hostile: its frames are bounded by [`MAX_PAYLOAD`] before anything is stored.
+//! - [`warden`]: messages between the engine and the warden, of a fixed size, numbers only.
+//!
+//! A frame is a [`Header`] and its payload. Nothing here reads or writes a descriptor.
+#![no_std]
+
+mod decode;
+mod header;
+mod order;
+mod report;
+mod strings;
+pub mod warden;
+
+pub use decode::DecodeError;
+pub use header::{HEADER_BYTES, Header, MAX_PAYLOAD};
+pub use order::{Order, StepOrder, StepStdin};
+pub use report::{End, Refusal, Report};
+pub use strings::{Strings, StringsBuilder};
+
+/// The version of the frames. The agent says it first of all; a host that speaks another refuses the cell.
+pub const VERSION: u16 = 1;

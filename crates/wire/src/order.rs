@@ -1,0 +1,143 @@
+//! What the host tells the agent.
+//!
+//! ```text
+//! agent: Ready
+//! host:  File, Content*, FileEnd      agent: Stored            (for each file)
+//! host:  Step                         agent: Prepared          (a process stands and waits)
+//! host:  Go                           agent: Started, Stdout*, Stderr*, Ended
+//!        Stdin*, StdinEnd, Kill       agent: StdinTaken        (while it runs)
+//! ```
+//!
+//! Anything the agent cannot do it answers with `Refused`. After `Ended` comes the next `Step`, or nothing.
+
+use crate::decode::Cursor;
+use crate::{DecodeError, HEADER_BYTES, Header, Strings};
+
+/// One frame from the host to the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order<'a> {
+    /// Begin a file at this path below the work directory, with the directories above it.
+    File(&'a [u8]),
+    /// The next bytes of that file.
+    Content(&'a [u8]),
+    /// The file is whole.
+    FileEnd,
+    /// Make a process for this step, and let it wait.
+    Step(StepOrder<'a>),
+    /// Let the waiting process go.
+    Go,
+    /// The next bytes for the step's standard input. One at a time: the next after `StdinTaken`.
+    Stdin(&'a [u8]),
+    /// There is no more standard input.
+    StdinEnd,
+    /// End the step now, with everything it started.
+    Kill,
+}
+
+/// What a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepOrder<'a> {
+    /// The program's absolute path is the first; the others are its arguments.
+    pub argv: Strings<'a>,
+    /// The whole environment, as `KEY=value`.
+    pub env: Strings<'a>,
+    /// Where its standard input comes from.
+    pub stdin: StepStdin,
+}
+
+/// Where the standard input of a step comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepStdin {
+    /// It is at its end from the start.
+    Empty,
+    /// From `Stdin` frames.
+    Frames,
+}
+
+const FILE: u8 = 1;
+const CONTENT: u8 = 2;
+const FILE_END: u8 = 3;
+const STEP: u8 = 4;
+const GO: u8 = 5;
+const STDIN: u8 = 6;
+const STDIN_END: u8 = 7;
+const KILL: u8 = 8;
+
+impl<'a> Order<'a> {
+    /// Writes the frame into a buffer; none when it does not fit there or into one frame.
+    pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let (kind, parts): (u8, [&[u8]; 4]) = match self {
+            Order::File(path) => (FILE, [path, &[], &[], &[]]),
+            Order::Content(bytes) => (CONTENT, [bytes, &[], &[], &[]]),
+            Order::FileEnd => (FILE_END, [&[]; 4]),
+            Order::Step(step) => return step.encode(buffer),
+            Order::Go => (GO, [&[]; 4]),
+            Order::Stdin(bytes) => (STDIN, [bytes, &[], &[], &[]]),
+            Order::StdinEnd => (STDIN_END, [&[]; 4]),
+            Order::Kill => (KILL, [&[]; 4]),
+        };
+        encode(kind, parts, buffer)
+    }
+
+    /// Reads the payload that belongs to a header.
+    pub fn decode(header: Header, payload: &'a [u8]) -> Result<Order<'a>, DecodeError> {
+        let order = match header.kind {
+            FILE => return Ok(Order::File(payload)),
+            CONTENT => return Ok(Order::Content(payload)),
+            STDIN => return Ok(Order::Stdin(payload)),
+            STEP => return StepOrder::decode(payload).map(Order::Step),
+            FILE_END => Order::FileEnd,
+            GO => Order::Go,
+            STDIN_END => Order::StdinEnd,
+            KILL => Order::Kill,
+            other => return Err(DecodeError::UnknownKind(other)),
+        };
+        Cursor(payload).end().map(|()| order)
+    }
+}
+
+impl<'a> StepOrder<'a> {
+    fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let StepOrder { argv, env, stdin } = self;
+        let mut fixed = [0; 13];
+        fixed[0..4].copy_from_slice(&argv.count().to_le_bytes());
+        fixed[4..8].copy_from_slice(&(argv.bytes().len() as u32).to_le_bytes());
+        fixed[8..12].copy_from_slice(&env.count().to_le_bytes());
+        fixed[12] = match stdin {
+            StepStdin::Empty => 0,
+            StepStdin::Frames => 1,
+        };
+        encode(STEP, [&fixed, argv.bytes(), env.bytes(), &[]], buffer)
+    }
+
+    fn decode(payload: &'a [u8]) -> Result<StepOrder<'a>, DecodeError> {
+        let mut cursor = Cursor(payload);
+        let argc = cursor.u32()?;
+        let argv_length = cursor.u32()?;
+        let envc = cursor.u32()?;
+        let stdin = match cursor.u8()? {
+            0 => StepStdin::Empty,
+            1 => StepStdin::Frames,
+            other => return Err(DecodeError::Value(other)),
+        };
+        let argv = Strings::new(argc, cursor.slice(argv_length as usize)?)?;
+        if argv.count() == 0 {
+            return Err(DecodeError::Strings);
+        }
+        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, stdin })
+    }
+}
+
+/// Writes header and payload one after the other.
+pub(crate) fn encode<'b>(kind: u8, parts: [&[u8]; 4], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let header = Header::new(kind, length)?;
+    let whole = buffer.get_mut(..HEADER_BYTES + length)?;
+    whole[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    let mut at = HEADER_BYTES;
+    for part in parts {
+        whole[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    Some(whole)
+}
