@@ -11,5 +11,5 @@ mod view;
 
 pub use error::CellError;
 pub use host::{Cell, CellHost, Measured, StepLimits};
-pub use stream::{AgentStream, OwnedReport, StreamError};
+pub use stream::{AgentStream, StreamError};
 pub use view::{Link, Mount, TextFile, View};

@@ -1,22 +1,23 @@
 //! The stream between the engine and the agent in a cell.
 //!
-//! Reads are buffered and never blocking in the middle of a frame: [`AgentStream::next`] hands out a frame once all
-//! of it is there. The buffer has room for the largest frame and never grows, whatever the agent announces.
+//! [`AgentStream::next`] hands out a frame once all of it is there, and never waits. The buffer has room for the
+//! largest frame and never grows, whatever the agent announces.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use firebox_wire::{DecodeError, HEADER_BYTES, Header, MAX_PAYLOAD, Order, Report};
+use firebox_wire::{DecodeError, FrameBuffer, MAX_PAYLOAD, Order, Report};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
+
+type Storage = Box<[u8]>;
 
 /// A connected stream that speaks agent frames.
 #[derive(Debug)]
 pub struct AgentStream {
     socket: OwnedFd,
-    incoming: Box<[u8]>,
-    start: usize,
-    end: usize,
-    outgoing: Box<[u8]>,
+    incoming: FrameBuffer<Storage>,
+    outgoing: Storage,
 }
 
 /// Why a stream cannot be used any more.
@@ -36,82 +37,47 @@ pub enum StreamError {
     TooLong,
 }
 
-/// What [`AgentStream::next`] found.
-#[derive(Debug)]
-pub enum OwnedReport<'a> {
-    /// A whole frame.
-    Report(Report<'a>),
-    /// No whole frame is there yet; poll the stream for reading.
-    Pending,
-}
-
 impl AgentStream {
-    const WHOLE_FRAME: usize = HEADER_BYTES + MAX_PAYLOAD;
-
     /// Takes over a connected socket.
-    pub fn new(socket: OwnedFd) -> AgentStream {
-        AgentStream {
-            socket,
-            incoming: vec![0; AgentStream::WHOLE_FRAME].into_boxed_slice(),
-            start: 0,
-            end: 0,
-            outgoing: vec![0; AgentStream::WHOLE_FRAME].into_boxed_slice(),
-        }
+    pub fn new(socket: OwnedFd) -> Option<AgentStream> {
+        let storage = || vec![0; FrameBuffer::<Storage>::BYTES].into_boxed_slice();
+        Some(AgentStream { socket, incoming: FrameBuffer::new(storage())?, outgoing: storage() })
     }
 
-    /// Sends one order, whole. Blocks when the agent does not read; it reads at all times.
+    /// Sends one order, whole. Waits only while the agent is busy with the one before.
     pub fn send(&mut self, order: &Order<'_>) -> Result<(), StreamError> {
         let mut frame = order.encode(&mut self.outgoing).ok_or(StreamError::TooLong)?;
         while !frame.is_empty() {
             match rustix::net::send(&self.socket, frame, SendFlags::NOSIGNAL) {
                 Ok(sent) => frame = &frame[sent..],
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Err(StreamError::Closed),
+                Err(Errno::INTR) => {}
+                Err(Errno::PIPE | Errno::CONNRESET) => return Err(StreamError::Closed),
                 Err(errno) => return Err(StreamError::Io(errno.into())),
             }
         }
         Ok(())
     }
 
-    /// The next report, if all of it has come. Reads what is there, at most once.
-    pub fn next(&mut self) -> Result<OwnedReport<'_>, StreamError> {
-        if self.buffered_frame()?.is_none() && self.fill()? {
-            return Err(StreamError::Closed);
+    /// The next report, or none when it has not come yet: then poll the stream for reading.
+    pub fn next(&mut self) -> Result<Option<Report<'_>>, StreamError> {
+        if !self.incoming.has_frame() {
+            self.fill()?;
         }
-        match self.buffered_frame()? {
-            None => Ok(OwnedReport::Pending),
-            Some(header) => {
-                let payload = self.start + HEADER_BYTES;
-                self.start = payload + header.length();
-                Ok(OwnedReport::Report(Report::decode(header, &self.incoming[payload..self.start])?))
-            }
+        match self.incoming.take()? {
+            None => Ok(None),
+            Some((header, payload)) => Ok(Some(Report::decode(header, payload)?)),
         }
     }
 
-    /// The header of the frame at the front of the buffer, once all of that frame is there.
-    fn buffered_frame(&self) -> Result<Option<Header>, StreamError> {
-        let there = &self.incoming[self.start..self.end];
-        let Some(header) = there.first_chunk::<HEADER_BYTES>() else {
-            return Ok(None);
-        };
-        let header = Header::parse(*header)?;
-        Ok((there.len() >= HEADER_BYTES + header.length()).then_some(header))
-    }
-
-    /// Reads what is there, without waiting; true when the other end is closed.
-    fn fill(&mut self) -> Result<bool, StreamError> {
-        self.incoming.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        // There is always room: the buffer holds a whole frame, and a whole frame would have been handed out.
-        match rustix::net::recv(&self.socket, &mut self.incoming[self.end..], RecvFlags::DONTWAIT) {
-            Ok((_, 0)) => Ok(true),
-            Ok((_, read)) => {
-                self.end += read;
-                Ok(false)
+    /// Reads what is there, without waiting.
+    fn fill(&mut self) -> Result<(), StreamError> {
+        match rustix::net::recv(&self.socket, self.incoming.room(), RecvFlags::DONTWAIT) {
+            Ok((0, _)) | Err(Errno::CONNRESET) => Err(StreamError::Closed),
+            Ok((read, _)) => {
+                self.incoming.filled(read);
+                Ok(())
             }
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
-            Err(rustix::io::Errno::CONNRESET) => Ok(true),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(errno) => Err(StreamError::Io(errno.into())),
         }
     }

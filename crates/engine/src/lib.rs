@@ -4,6 +4,15 @@
 //! a matter of time, and says what happened. It knows no language (`lang` does), makes no cell (`jail` does), and
 //! prints nothing (the edges do).
 
+mod capture;
+mod decide;
 mod edge;
+mod engine;
+mod error;
+mod input;
+mod session;
+mod watch;
 
 pub use edge::{Cancel, Canceller, Sink, Stdin, Stream};
+pub use engine::{Engine, Ready, Room};
+pub use error::RunError;

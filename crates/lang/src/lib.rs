@@ -1,1 +1,48 @@
-//! Under construction.
+//! Languages as data: from a job to its plan.
+//!
+//! A [`Language`] is an entry of the [`Catalogue`], and an entry is a file of the `languages/` folder: which programs
+//! it needs, what of the host those need to see, which options it takes, and the argv of each step. No code here
+//! knows a language by name.
+//!
+//! The way of a job through this crate:
+//!
+//! ```no_run
+//! use firebox_lang::{Catalogue, Host, Plan};
+//!
+//! # fn example(job: &firebox_job::Job) -> Result<Plan, Box<dyn std::error::Error>> {
+//! let catalogue = Catalogue::builtin();
+//! let language = catalogue.find(&job.language)?;
+//! let toolchain = language.find_toolchain(&Host::current())?;
+//! let plan = language.plan(job, &toolchain)?;
+//! # Ok(plan)
+//! # }
+//! ```
+//!
+//! Finding a toolchain reads the host and runs nothing: it happens before privileges are dropped. What a program
+//! says of its own version is asked inside a cell, with the step that [`Language::version_probe`] makes.
+
+mod base;
+mod catalogue;
+mod excerpt;
+mod file;
+mod find;
+mod host;
+mod language;
+mod nearest;
+mod option;
+mod plan;
+mod template;
+mod toolchain;
+mod version;
+
+pub use catalogue::{Catalogue, UnknownLanguage};
+pub use file::{LanguageFileError, check_file};
+pub use find::{PassReason, PassedOver};
+pub use host::Host;
+pub use language::Language;
+pub use option::{OptionSpec, value_text};
+pub use plan::{Plan, PlanError, Step};
+pub use toolchain::{MissingToolchain, Program, Toolchain};
+
+/// Where the sources of a job lie in a cell, and where its steps run. Writable, and the job's own.
+pub const WORK_DIRECTORY: &str = "/job";

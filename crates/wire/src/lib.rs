@@ -8,6 +8,7 @@
 //! A frame is a [`Header`] and its payload. Nothing here reads or writes a descriptor.
 #![no_std]
 
+mod buffer;
 mod decode;
 mod header;
 mod order;
@@ -15,6 +16,7 @@ mod report;
 mod strings;
 pub mod warden;
 
+pub use buffer::FrameBuffer;
 pub use decode::DecodeError;
 pub use header::{HEADER_BYTES, Header, MAX_PAYLOAD};
 pub use order::{Order, StepOrder, StepStdin};

@@ -43,6 +43,8 @@ pub struct StepOrder<'a> {
     pub env: Strings<'a>,
     /// Where its standard input comes from.
     pub stdin: StepStdin,
+    /// The most a single file may grow to; past it the program gets SIGXFSZ.
+    pub file_bytes: u64,
 }
 
 /// Where the standard input of a step comes from.
@@ -98,8 +100,8 @@ impl<'a> Order<'a> {
 
 impl<'a> StepOrder<'a> {
     fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let StepOrder { argv, env, stdin } = self;
-        let mut fixed = [0; 13];
+        let StepOrder { argv, env, stdin, file_bytes } = self;
+        let mut fixed = [0; 21];
         fixed[0..4].copy_from_slice(&argv.count().to_le_bytes());
         fixed[4..8].copy_from_slice(&(argv.bytes().len() as u32).to_le_bytes());
         fixed[8..12].copy_from_slice(&env.count().to_le_bytes());
@@ -107,6 +109,7 @@ impl<'a> StepOrder<'a> {
             StepStdin::Empty => 0,
             StepStdin::Frames => 1,
         };
+        fixed[13..21].copy_from_slice(&file_bytes.to_le_bytes());
         encode(STEP, [&fixed, argv.bytes(), env.bytes(), &[]], buffer)
     }
 
@@ -120,11 +123,12 @@ impl<'a> StepOrder<'a> {
             1 => StepStdin::Frames,
             other => return Err(DecodeError::Value(other)),
         };
+        let file_bytes = cursor.u64()?;
         let argv = Strings::new(argc, cursor.slice(argv_length as usize)?)?;
         if argv.count() == 0 {
             return Err(DecodeError::Strings);
         }
-        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, stdin })
+        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, stdin, file_bytes })
     }
 }
 

@@ -1,0 +1,30 @@
+//! The small program inside a cell: it carries out steps and knows no language.
+//!
+//! It is PID 1 of its cell. It starts with one descriptor, the stream to the host, confines itself before it reads
+//! anything, and then does what it is told: store files, make a process for a step and let it wait, let it go, pass
+//! its streams on, end it with everything it started. Everything it starts inherits its confinement, so nothing is
+//! left to do between the order to go and the program's first instruction.
+//!
+//! No thread, no allocation, no C library. What it must not be trusted with (limits, time, verdicts) it does not do:
+//! whoever breaks into it gains nothing that the job did not have.
+#![no_std]
+#![no_main]
+
+mod agent;
+mod confinement;
+mod running;
+mod step;
+mod store;
+mod stream;
+mod sys;
+
+use agent::Agent;
+
+/// The start after the start: see `sys`.
+extern "C" fn main() -> ! {
+    let code = match Agent::start().and_then(|mut agent| agent.serve()) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    };
+    sys::exit(code)
+}

@@ -1,0 +1,148 @@
+//! The process of a step: made beforehand, waiting, and then the program itself.
+//!
+//! ```text
+//! agent --fork--> child: own session, own descriptors, waits on the go pipe
+//!                 child: one byte came --> work directory, limits, exec
+//! ```
+//!
+//! The host moves the waiting child into the step's control group. Between that and exec nothing of the job runs.
+
+use core::ffi::CStr;
+
+use firebox_wire::{StepOrder, StepStdin, Strings};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Resource, Rlimit, setrlimit};
+
+use crate::sys::{self, Fork};
+
+/// More arguments or variables than fit here are refused; the frame they come in ends before that for any but the
+/// shortest.
+const MOST_STRINGS: usize = 4096;
+
+/// A process that stands and waits.
+pub(crate) struct Waiting {
+    pub(crate) pid: Pid,
+    /// A byte lets the child go; closing it ends the child.
+    pub(crate) go: OwnedFd,
+    pub(crate) pipes: Pipes,
+}
+
+/// Our ends of a child's pipes.
+pub(crate) struct Pipes {
+    /// None when the child's input is at its end from the start.
+    pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+    /// Says the error when exec failed; closes without a word when it did not.
+    pub(crate) exec: OwnedFd,
+}
+
+/// The child's ends.
+struct ChildEnds {
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    exec: OwnedFd,
+    go: OwnedFd,
+}
+
+impl Waiting {
+    /// Forks the child. The order's strings need to live only until this returns: the child has its own copy.
+    pub(crate) fn fork(order: &StepOrder<'_>) -> Result<Waiting, Errno> {
+        let (stdin_out, stdin_in) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stdout_out, stdout_in) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stderr_out, stderr_in) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (exec_out, exec_in) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (go_out, go_in) = pipe_with(PipeFlags::CLOEXEC)?;
+        match sys::fork()? {
+            Fork::Child => {
+                // Ours would keep the child's own pipes open in itself.
+                drop((stdin_in, stdout_out, stderr_out, exec_out, go_in));
+                let ends = ChildEnds { stdin: stdin_out, stdout: stdout_in, stderr: stderr_in, exec: exec_in, go: go_out };
+                become_program(order, ends)
+            }
+            Fork::Parent(pid) => {
+                let stdin = match order.stdin {
+                    StepStdin::Empty => None,
+                    StepStdin::Frames => Some(unblocking(stdin_in)?),
+                };
+                let pipes =
+                    Pipes { stdin, stdout: unblocking(stdout_out)?, stderr: unblocking(stderr_out)?, exec: unblocking(exec_out)? };
+                Ok(Waiting { pid, go: go_in, pipes })
+            }
+        }
+    }
+}
+
+fn unblocking(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    rustix::io::ioctl_fionbio(&fd, true)?;
+    Ok(fd)
+}
+
+/// The child's life up to exec. Whatever fails is said on the exec pipe.
+fn become_program(order: &StepOrder<'_>, ends: ChildEnds) -> ! {
+    let errno = match prepare(&ends) {
+        Ok(Go::Yes) => start(order),
+        Ok(Go::Never) => sys::exit(0),
+        Err(errno) => errno,
+    };
+    let _ = rustix::io::write(&ends.exec, &errno.raw_os_error().to_ne_bytes());
+    sys::exit(127)
+}
+
+/// Whether the child was let go, or left alone.
+enum Go {
+    Yes,
+    Never,
+}
+
+fn prepare(ends: &ChildEnds) -> Result<Go, Errno> {
+    // A session of its own: no controlling terminal, and a process group that belongs to nobody else.
+    rustix::process::setsid()?;
+    rustix::stdio::dup2_stdin(&ends.stdin)?;
+    rustix::stdio::dup2_stdout(&ends.stdout)?;
+    rustix::stdio::dup2_stderr(&ends.stderr)?;
+    sys::unblock_signals()?;
+    loop {
+        match rustix::io::read(ends.go.as_fd(), &mut [0; 1]) {
+            Ok(0) => return Ok(Go::Never),
+            Ok(_) => return Ok(Go::Yes),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn start(order: &StepOrder<'_>) -> Errno {
+    let StepOrder { argv, env, stdin: _, file_bytes } = order;
+    let mut arguments = [core::ptr::null(); MOST_STRINGS];
+    let mut variables = [core::ptr::null(); MOST_STRINGS];
+    let (Some(arguments), Some(variables)) = (pointers(*argv, &mut arguments), pointers(*env, &mut variables)) else {
+        return Errno::TOOBIG;
+    };
+    let Some(program) = argv.iter().next().and_then(|path| CStr::from_bytes_with_nul(path).ok()) else {
+        return Errno::INVAL;
+    };
+    let most = Rlimit { current: Some(*file_bytes), maximum: Some(*file_bytes) };
+    if let Err(errno) = setrlimit(Resource::Fsize, most) {
+        return errno;
+    }
+    if let Err(errno) = rustix::process::chdir(c"/job") {
+        return errno;
+    }
+    sys::execute(program, arguments, variables)
+}
+
+/// A list as exec wants it: a pointer to each string, and null at the end.
+fn pointers<'l>(strings: Strings<'_>, list: &'l mut [*const u8; MOST_STRINGS]) -> Option<&'l [*const u8]> {
+    let count = strings.count() as usize;
+    if count >= list.len() {
+        return None;
+    }
+    for (slot, string) in list.iter_mut().zip(strings.iter()) {
+        *slot = string.as_ptr();
+    }
+    Some(&list[..=count])
+}

@@ -1,0 +1,108 @@
+//! Signals: back to their defaults, and the end of a child as something to poll for.
+
+use core::mem::size_of;
+use core::ptr;
+
+use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
+use syscalls::{Sysno, syscall};
+
+const SIGCHLD: u32 = 17;
+const HIGHEST_SIGNAL: i32 = 64;
+const SIG_BLOCK: usize = 0;
+const SIG_SETMASK: usize = 2;
+const SFD_NONBLOCK: usize = 0o4000;
+const SFD_CLOEXEC: usize = 0o2000000;
+
+/// A set of signals as the kernel has it.
+type SignalSet = u64;
+
+const fn set_of(signal: u32) -> SignalSet {
+    1 << (signal - 1)
+}
+
+/// The kernel's `struct sigaction`, all zero for the default.
+#[repr(C)]
+struct Action {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: SignalSet,
+}
+
+fn checked(result: Result<usize, syscalls::Errno>) -> Result<usize, Errno> {
+    result.map_err(|errno| Errno::from_raw_os_error(errno.into_raw()))
+}
+
+/// Gives every signal its default effect. What our parents ignore (Rust programs ignore SIGPIPE) would otherwise be
+/// ignored in every program of every job.
+pub(crate) fn reset_signals() {
+    let default = Action { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    for signal in 1..=HIGHEST_SIGNAL {
+        // SAFETY: `default` is a whole `struct sigaction` that outlives the call, the old one is not asked for, and
+        // the set's size is the kernel's. SIGKILL and SIGSTOP are refused, which is as good.
+        let _ = unsafe {
+            syscall!(
+                Sysno::rt_sigaction,
+                signal,
+                ptr::from_ref(&default),
+                ptr::null_mut::<Action>(),
+                size_of::<SignalSet>()
+            )
+        };
+    }
+}
+
+/// Lets every signal through again: for a child that is to become a job's program.
+pub(crate) fn unblock_signals() -> Result<(), Errno> {
+    set_mask(SIG_SETMASK, 0)
+}
+
+fn set_mask(how: usize, set: SignalSet) -> Result<(), Errno> {
+    // SAFETY: `set` outlives the call, the old mask is not asked for, and the set's size is the kernel's.
+    checked(unsafe {
+        syscall!(
+            Sysno::rt_sigprocmask,
+            how,
+            ptr::from_ref(&set),
+            ptr::null_mut::<SignalSet>(),
+            size_of::<SignalSet>()
+        )
+    })
+    .map(|_| ())
+}
+
+/// Readable when a child has ended.
+pub(crate) struct SignalFd(OwnedFd);
+
+impl SignalFd {
+    /// Blocks SIGCHLD and makes a descriptor for it.
+    pub(crate) fn for_children() -> Result<SignalFd, Errno> {
+        let set = set_of(SIGCHLD);
+        set_mask(SIG_BLOCK, set)?;
+        // SAFETY: -1 asks for a new descriptor, `set` outlives the call, and its size is the kernel's.
+        let fd = checked(unsafe {
+            syscall!(
+                Sysno::signalfd4,
+                -1isize,
+                ptr::from_ref(&set),
+                size_of::<SignalSet>(),
+                SFD_NONBLOCK | SFD_CLOEXEC
+            )
+        })?;
+        // SAFETY: the kernel has just made this descriptor for us, nobody else knows it.
+        Ok(SignalFd(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+    }
+
+    /// Takes what has come, so that the descriptor is quiet again. One read is enough: SIGCHLD does not queue.
+    pub(crate) fn clear(&self) {
+        let mut information = [0u8; 128];
+        let _ = rustix::io::read(&self.0, &mut information);
+    }
+}
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

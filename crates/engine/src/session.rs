@@ -1,0 +1,175 @@
+//! A cell in use: its agent driven through one order after the other.
+//!
+//! Whatever the agent says is checked against what was asked. It never decides about a limit: those are measured by
+//! the host and timed here.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use firebox_cell::{Cell, CellHost, StepLimits, StreamError};
+use firebox_job::{Enforcement, SourceFile};
+use firebox_lang::Step;
+use firebox_wire::{MAX_PAYLOAD, Order, Refusal, Report, StepOrder, StepStdin, StringsBuilder, VERSION};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::RunError;
+
+/// How long an agent may take for what takes it a millisecond.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a file's content is cut into frames.
+const CONTENT_BYTES: usize = 64 * 1024;
+
+/// A cell in use.
+pub(crate) struct Session {
+    pub(crate) cell: Cell,
+}
+
+/// A step whose process stands and waits.
+pub(crate) struct Prepared {
+    pub(crate) enforcement: Enforcement,
+}
+
+impl Session {
+    /// Takes a cell into use, once its agent has said that it stands.
+    pub(crate) fn begin(cell: Cell) -> Result<Session, RunError> {
+        let mut session = Session { cell };
+        match session.answer("start")? {
+            Answer::Ready(VERSION) => Ok(session),
+            other => Err(other.out_of_turn("start")),
+        }
+    }
+
+    /// Puts the job's files into the work directory.
+    pub(crate) fn store(&mut self, files: &[SourceFile]) -> Result<(), RunError> {
+        const DOING: &str = "store a file";
+        for SourceFile { path, content } in files {
+            self.order(DOING, &Order::File(path.as_str().as_bytes()))?;
+            for chunk in content.chunks(CONTENT_BYTES) {
+                self.order(DOING, &Order::Content(chunk))?;
+            }
+            self.order(DOING, &Order::FileEnd)?;
+            match self.answer(DOING)? {
+                Answer::Stored => {}
+                Answer::Refused(Refusal::Store, errno) => {
+                    let source = std::io::Error::from_raw_os_error(errno);
+                    return Err(RunError::Store { path: path.as_str().to_owned(), source });
+                }
+                other => return Err(other.out_of_turn(DOING)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the step's process made, and holds it to its limits. Nothing of the job runs yet.
+    pub(crate) fn prepare(&mut self, step: &Step, limits: &StepLimits, stdin: StepStdin) -> Result<Prepared, RunError> {
+        const DOING: &str = "prepare a step";
+        let mut argv = vec![0; MAX_PAYLOAD];
+        let mut env = vec![0; MAX_PAYLOAD];
+        let order = step_order(step, limits, stdin, &mut argv, &mut env)
+            .ok_or_else(|| RunError::ArgumentsTooLarge { step: step.name.clone() })?;
+        match self.cell.agent.send(&order) {
+            Err(StreamError::TooLong) => return Err(RunError::ArgumentsTooLarge { step: step.name.clone() }),
+            sent => sent.map_err(|source| RunError::Agent { doing: DOING, source })?,
+        }
+        match self.answer(DOING)? {
+            Answer::Prepared => {}
+            other => return Err(other.out_of_turn(DOING)),
+        }
+        Ok(Prepared { enforcement: self.cell.host.limit(limits)? })
+    }
+
+    /// Sends one order.
+    pub(crate) fn order(&mut self, doing: &'static str, order: &Order<'_>) -> Result<(), RunError> {
+        self.cell.agent.send(order).map_err(|source| RunError::Agent { doing, source })
+    }
+
+    /// Removes the cell, and returns when nothing of it is left.
+    pub(crate) fn end(self) -> Result<(), RunError> {
+        let Cell { agent, host } = self.cell;
+        drop(agent);
+        Ok(CellHost::remove(host)?)
+    }
+
+    /// Waits for the one answer to an order given while no step runs.
+    fn answer(&mut self, doing: &'static str) -> Result<Answer, RunError> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.cell.agent.next().map_err(|source| RunError::Agent { doing, source })? {
+                Some(report) => return Ok(Answer::from(&report)),
+                None => {}
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(RunError::Silent { doing });
+            }
+            wait(&mut [PollFd::from_borrowed_fd(self.cell.agent.as_fd(), PollFlags::IN)], Some(left))?;
+        }
+    }
+}
+
+/// A report while no step runs, freed from the buffer it came in.
+enum Answer {
+    Ready(u16),
+    Stored,
+    Prepared,
+    Refused(Refusal, i32),
+    Other(String),
+}
+
+impl From<&Report<'_>> for Answer {
+    fn from(report: &Report<'_>) -> Answer {
+        match report {
+            Report::Ready { version } => Answer::Ready(*version),
+            Report::Stored => Answer::Stored,
+            Report::Prepared => Answer::Prepared,
+            Report::Refused { what, errno } => Answer::Refused(*what, *errno),
+            // What it holds came out of a cell: its kind says enough.
+            Report::Stdout(_) | Report::Stderr(_) => Answer::Other("output".to_owned()),
+            Report::Started | Report::StdinTaken | Report::Ended(_) => Answer::Other(format!("{report:?}")),
+        }
+    }
+}
+
+impl Answer {
+    fn out_of_turn(self, doing: &'static str) -> RunError {
+        let answer = match self {
+            Answer::Refused(what, errno) => {
+                return RunError::Refused { what, source: std::io::Error::from_raw_os_error(errno) };
+            }
+            Answer::Ready(version) => format!("that it speaks version {version} of the frames, not {VERSION}"),
+            Answer::Stored => "that a file is stored".to_owned(),
+            Answer::Prepared => "that a step is prepared".to_owned(),
+            Answer::Other(text) => text,
+        };
+        RunError::OutOfTurn { doing, answer }
+    }
+}
+
+fn step_order<'b>(
+    step: &Step,
+    limits: &StepLimits,
+    stdin: StepStdin,
+    argv: &'b mut [u8],
+    env: &'b mut [u8],
+) -> Option<Order<'b>> {
+    let mut arguments = StringsBuilder::new(argv);
+    let mut variables = StringsBuilder::new(env);
+    let fits = step.argv.iter().all(|argument| arguments.push(argument))
+        && step.env.iter().all(|(name, value)| variables.push(format!("{name}={value}").as_bytes()));
+    fits.then(|| {
+        let file_bytes = limits.disk.as_u64();
+        Order::Step(StepOrder { argv: arguments.finish(), env: variables.finish(), stdin, file_bytes })
+    })
+}
+
+/// Waits for one of these, or for the time to pass.
+pub(crate) fn wait(fds: &mut [PollFd<'_>], most: Option<Duration>) -> Result<(), RunError> {
+    // Rounded up by a microsecond, so that a deadline has passed when the wait for it is over.
+    let timeout = most.and_then(|most| Timespec::try_from(most + Duration::from_micros(1)).ok());
+    match poll(fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(RunError::Wait(errno.into())),
+    }
+}

@@ -1,0 +1,233 @@
+//! One step from its start to its end: its output collected, its time and its CPU time watched from outside.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use firebox_cell::{Measured, StreamError};
+use firebox_job::{ByteSize, Captured, StepKind};
+use firebox_wire::{End, Order, Refusal, Report};
+use rustix::event::{PollFd, PollFlags};
+
+use crate::capture::Capture;
+use crate::decide::Killed;
+use crate::input::Input;
+use crate::session::{Session, wait};
+use crate::{Cancel, RunError, Sink, Stream};
+
+/// How long a killed step may take to be gone and to hand over what was in its pipes.
+const GRACE: Duration = Duration::from_secs(2);
+/// While output floods in, other things are looked at this often.
+const GLANCE: Duration = Duration::from_millis(5);
+/// CPU time is measured no more often than this.
+const LEAST_BETWEEN_MEASURES: Duration = Duration::from_millis(5);
+
+/// What a step is held to that is a matter of time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch {
+    pub(crate) kind: StepKind,
+    /// When it must have ended.
+    pub(crate) until: Instant,
+    /// How much CPU time it may use, and how many CPUs it may use at once.
+    pub(crate) cpu: Option<(Duration, u32)>,
+    /// How much of each stream is kept.
+    pub(crate) output: ByteSize,
+}
+
+/// What came of a step.
+pub(crate) struct Watched {
+    pub(crate) killed: Option<Killed>,
+    pub(crate) end: Option<End>,
+    /// Why its program could not be started, if it could not.
+    pub(crate) not_started: Option<i32>,
+    pub(crate) measured: Measured,
+    pub(crate) stdout: Captured,
+    pub(crate) stderr: Captured,
+    pub(crate) wall: Duration,
+}
+
+/// A step under way.
+struct UnderWay<'a> {
+    watch: Watch,
+    sink: &'a mut dyn Sink,
+    stdout: Capture,
+    stderr: Capture,
+    killed: Option<Killed>,
+    not_started: Option<i32>,
+    next_measure: Option<Instant>,
+    /// When we stop waiting for a killed step.
+    give_up: Option<Instant>,
+}
+
+/// What a report meant for the step.
+enum Heard {
+    Nothing,
+    InputTaken,
+    /// Nobody takes the output any more.
+    SinkClosed,
+    Ended(End),
+}
+
+impl Watch {
+    /// Lets a prepared step go and stays with it until it has ended.
+    pub(crate) fn run(
+        self,
+        session: &mut Session,
+        mut input: Input,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<Watched, RunError> {
+        let started = Instant::now();
+        session.order("start a step", &Order::Go)?;
+        let mut step = UnderWay {
+            stdout: Capture::new(self.output),
+            stderr: Capture::new(self.output),
+            killed: None,
+            not_started: None,
+            next_measure: self.cpu.map(|(limit, cpus)| started + limit / cpus),
+            give_up: None,
+            watch: self,
+            sink,
+        };
+        let mut glanced = started;
+        let end = loop {
+            let heard = match session.cell.agent.next() {
+                Ok(Some(report)) => Some(step.hear(&report)?),
+                Ok(None) => None,
+                Err(StreamError::Closed) => break None,
+                Err(source) => return Err(RunError::Agent { doing: "run a step", source }),
+            };
+            let flooded = heard.is_some();
+            match heard {
+                None | Some(Heard::Nothing) => {}
+                Some(Heard::InputTaken) => input.taken(),
+                Some(Heard::SinkClosed) => step.kill(session, Killed::Cancelled)?,
+                Some(Heard::Ended(end)) => break Some(end),
+            }
+            let now = Instant::now();
+            if step.is_given_up(now) {
+                break None;
+            }
+            step.watch_time(session, now)?;
+            if flooded && now < glanced + GLANCE {
+                continue;
+            }
+            let patience = if flooded { Duration::ZERO } else { step.next_deadline().saturating_duration_since(now) };
+            let (cancelled, readable) = look(session, &input, cancel, patience)?;
+            glanced = Instant::now();
+            if cancelled {
+                step.kill(session, Killed::Cancelled)?;
+            }
+            input.pass_on(session, readable)?;
+        };
+        let measured = session.cell.host.measure()?;
+        if end.is_none() && step.killed.is_none() && measured.oom_kills == 0 {
+            return Err(RunError::Agent { doing: "run a step", source: StreamError::Closed });
+        }
+        Ok(Watched {
+            killed: step.killed,
+            end,
+            not_started: step.not_started,
+            measured,
+            stdout: step.stdout.finish(),
+            stderr: step.stderr.finish(),
+            wall: started.elapsed(),
+        })
+    }
+}
+
+/// Waits for something to happen. Whether the job was cancelled, and whether there is input.
+fn look(session: &Session, input: &Input, cancel: &Cancel, most: Duration) -> Result<(bool, bool), RunError> {
+    let agent = PollFd::from_borrowed_fd(session.cell.agent.as_fd(), PollFlags::IN);
+    let cancelled = PollFd::from_borrowed_fd(cancel.as_fd(), PollFlags::IN);
+    match input.waits_for() {
+        None => {
+            let mut fds = [agent, cancelled];
+            wait(&mut fds, Some(most))?;
+            Ok((!fds[1].revents().is_empty(), false))
+        }
+        Some(source) => {
+            let mut fds = [agent, cancelled, PollFd::from_borrowed_fd(source, PollFlags::IN)];
+            wait(&mut fds, Some(most))?;
+            Ok((!fds[1].revents().is_empty(), !fds[2].revents().is_empty()))
+        }
+    }
+}
+
+impl UnderWay<'_> {
+    fn hear(&mut self, report: &Report<'_>) -> Result<Heard, RunError> {
+        let (stream, capture, bytes) = match report {
+            Report::Stdout(bytes) => (Stream::Stdout, &mut self.stdout, bytes),
+            Report::Stderr(bytes) => (Stream::Stderr, &mut self.stderr, bytes),
+            Report::Started => return Ok(Heard::Nothing),
+            Report::StdinTaken => return Ok(Heard::InputTaken),
+            Report::Ended(end) => return Ok(Heard::Ended(*end)),
+            Report::Refused { what: Refusal::Exec, errno } => {
+                self.not_started = Some(*errno);
+                return Ok(Heard::Nothing);
+            }
+            Report::Refused { what, errno } => {
+                let source = std::io::Error::from_raw_os_error(*errno);
+                return Err(RunError::Refused { what: *what, source });
+            }
+            Report::Ready { .. } | Report::Stored | Report::Prepared => {
+                return Err(RunError::OutOfTurn { doing: "run a step", answer: format!("{report:?}") });
+            }
+        };
+        let within = capture.push(bytes);
+        // Once nobody listens any more, the rest is only collected.
+        if within.is_empty() || self.killed == Some(Killed::Cancelled) {
+            return Ok(Heard::Nothing);
+        }
+        match self.sink.output(self.watch.kind, stream, within) {
+            Ok(()) => Ok(Heard::Nothing),
+            Err(_) => Ok(Heard::SinkClosed),
+        }
+    }
+
+    /// The first reason is the one that counts.
+    fn kill(&mut self, session: &mut Session, why: Killed) -> Result<(), RunError> {
+        if self.killed.is_none() {
+            self.killed = Some(why);
+            self.give_up = Some(Instant::now() + GRACE);
+            match session.cell.agent.send(&Order::Kill) {
+                // It ended meanwhile, or with it the whole cell: either is heard next.
+                Ok(()) | Err(StreamError::Closed) => {}
+                Err(source) => return Err(RunError::Agent { doing: "end a step", source }),
+            }
+        }
+        Ok(())
+    }
+
+    fn watch_time(&mut self, session: &mut Session, now: Instant) -> Result<(), RunError> {
+        if self.killed.is_some() {
+            return Ok(());
+        }
+        if self.watch.until <= now {
+            return self.kill(session, Killed::Timeout);
+        }
+        let (Some(due), Some((limit, cpus))) = (self.next_measure, self.watch.cpu) else {
+            return Ok(());
+        };
+        if now < due {
+            return Ok(());
+        }
+        let used = session.cell.host.measure()?.cpu;
+        if limit <= used {
+            return self.kill(session, Killed::CpuLimit);
+        }
+        // Even on all its CPUs it cannot use up the rest before then.
+        self.next_measure = Some(now + ((limit - used) / cpus).max(LEAST_BETWEEN_MEASURES));
+        Ok(())
+    }
+
+    fn next_deadline(&self) -> Instant {
+        match self.give_up {
+            Some(give_up) => give_up,
+            None => self.next_measure.map_or(self.watch.until, |measure| measure.min(self.watch.until)),
+        }
+    }
+
+    fn is_given_up(&self, now: Instant) -> bool {
+        self.give_up.is_some_and(|give_up| give_up <= now)
+    }
+}

@@ -1,0 +1,219 @@
+//! How a process becomes a cell: the straight road from the clone to the agent's first instruction.
+//!
+//! It begins as root on the host, alone in new namespaces that the host's user namespace owns, and ends without a
+//! capability, in a user namespace that maps one uid and owns nothing. The namespaces belonging to the host is on
+//! purpose: not even a process with all capabilities of the cell's own user namespace could change them.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use firebox_confine::ConfineError;
+use firebox_wire::warden::{Failure, Stage};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
+};
+use rustix::process::DumpableBehavior;
+use rustix::thread::{Gid, Uid};
+
+use crate::files::PLACES;
+use crate::sys;
+
+/// Who a job is in its cell.
+const USER_INSIDE: u32 = 1000;
+
+/// The name of every cell's host.
+const HOST_NAME: &[u8] = b"firebox";
+
+/// Where the agent expects its stream.
+pub(crate) const AGENT_STREAM: i32 = 3;
+
+/// What a process needs to become a cell. All descriptors close when the agent starts.
+pub(crate) struct Birth<'a> {
+    /// Where in the warden's root the view stands.
+    pub(crate) view: &'a Path,
+    /// Where in the warden's root the cell's files may be attached for a moment.
+    pub(crate) workbench: &'a Path,
+    /// The cell's writable file system.
+    pub(crate) files: BorrowedFd<'a>,
+    /// The uid and gid on the host.
+    pub(crate) uid: u32,
+    /// The agent's end of its stream.
+    pub(crate) stream: BorrowedFd<'a>,
+    /// The agent itself.
+    pub(crate) agent: BorrowedFd<'a>,
+    /// A byte comes here once this process is in its control group.
+    pub(crate) joined: BorrowedFd<'a>,
+    /// Takes the failure; closes without a word when the agent has started.
+    pub(crate) failed: BorrowedFd<'a>,
+}
+
+impl Birth<'_> {
+    /// Becomes the cell.
+    pub(crate) fn go(&self) -> ! {
+        let Failure { stage, errno } = self.steps();
+        let mut word = [0; 5];
+        word[0] = stage as u8;
+        word[1..].copy_from_slice(&errno.to_le_bytes());
+        // Who would hear that this failed?
+        let _ = rustix::io::write(self.failed, &word);
+        sys::exit(125)
+    }
+
+    /// All steps, in the order of security. Returns only what went wrong.
+    fn steps(&self) -> Failure {
+        let done = self.network().and_then(|()| {
+            self.host_name()?;
+            self.files()?;
+            let maps = self.proc()?;
+            let root = self.root()?;
+            self.join_group()?;
+            self.identity()?;
+            self.user_namespace(&maps)?;
+            drop(maps);
+            self.enter_root(&root)?;
+            self.privileges()?;
+            self.descriptors()
+        });
+        match done {
+            Err(failure) => failure,
+            Ok(()) => at(Stage::Agent)(sys::execute_descriptor(self.agent, c"agent")),
+        }
+    }
+
+    /// As root. A loopback of its own; no other interface is ever there.
+    fn network(&self) -> Result<(), Failure> {
+        sys::bring_up_loopback().map_err(at(Stage::Network))
+    }
+
+    /// As root. The host's name is not the job's business.
+    fn host_name(&self) -> Result<(), Failure> {
+        rustix::system::sethostname(HOST_NAME).map_err(at(Stage::Hostname))?;
+        rustix::system::setdomainname(b"").map_err(at(Stage::Hostname))
+    }
+
+    /// As root. Attaches the writable file system on the workbench, and its directories to their places in the view.
+    ///
+    /// All of this happens in this process's own mount namespace, a copy of the warden's.
+    fn files(&self) -> Result<(), Failure> {
+        let attach = || {
+            move_mount(self.files, c"", CWD, self.workbench, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            for (name, place) in PLACES {
+                let name = Path::new(std::ffi::OsStr::new(name.to_str().map_err(|_| Errno::INVAL)?));
+                let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+                let part = open_tree(CWD, self.workbench.join(name), flags)?;
+                move_mount(&part, c"", CWD, self.view.join(place), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            }
+            unmount(self.workbench, UnmountFlags::DETACH)
+        };
+        attach().map_err(at(Stage::Files))
+    }
+
+    /// As root, in the new PID namespace. A `/proc` of only the cell's processes, read-only; and a second one, never
+    /// attached and writable, through which the user namespace's maps are written.
+    fn proc(&self) -> Result<OwnedFd, Failure> {
+        let mount = |attributes: MountAttrFlags| {
+            let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+            // Nothing but processes: not what the kernel says of the host.
+            fsconfig_set_string(context.as_fd(), "subset", "pid")?;
+            fsconfig_create(context.as_fd())?;
+            fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        };
+        let safe = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC
+            | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        let attach = || {
+            let seen = mount(safe)?;
+            move_mount(&seen, c"", CWD, self.view.join("proc"), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            mount(MountAttrFlags::empty())
+        };
+        attach().map_err(at(Stage::Proc))
+    }
+
+    /// As root. The whole root as a tree of its own, attached nowhere.
+    ///
+    /// A process whose root is such a tree sees no mount in `/proc/self/mountinfo`, so no path of the host; it can
+    /// mount nothing, whatever its capabilities; and it can make no user namespace, which the kernel refuses to
+    /// everyone whose root is not that of the mount namespace.
+    fn root(&self) -> Result<OwnedFd, Failure> {
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+        open_tree(CWD, self.view, flags).map_err(at(Stage::Root))
+    }
+
+    /// As root. Waits until the warden has put this process into its group, which then is the root of all it sees.
+    fn join_group(&self) -> Result<(), Failure> {
+        loop {
+            match rustix::io::read(self.joined, &mut [0; 1]) {
+                Ok(1) => break,
+                Ok(_) => return Err(at(Stage::Cgroup)(Errno::PIPE)),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(at(Stage::Cgroup)(errno)),
+            }
+        }
+        sys::enter_cgroup_namespace().map_err(at(Stage::Cgroup))
+    }
+
+    /// As root, and then no longer: the leased uid, and no group but its own.
+    fn identity(&self) -> Result<(), Failure> {
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.uid));
+        let change = || {
+            rustix::thread::set_thread_groups(&[])?;
+            rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+            rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+            // The change took away the right to write to one's own `/proc` files, needed once more for the maps.
+            rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+        };
+        change().map_err(at(Stage::Ids))
+    }
+
+    /// As the leased uid. A user namespace in which that uid is all there is.
+    fn user_namespace(&self, maps: &OwnedFd) -> Result<(), Failure> {
+        let enter = || {
+            sys::enter_user_namespace()?;
+            let map = format!("{USER_INSIDE} {} 1", self.uid);
+            for (file, content) in [("setgroups", "deny"), ("uid_map", &map), ("gid_map", &map)] {
+                let path = Path::new("self").join(file);
+                let file = openat(maps, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+                rustix::io::write(&file, content.as_bytes())?;
+            }
+            Ok(())
+        };
+        enter().map_err(at(Stage::UserNamespace))
+    }
+
+    /// As the leased uid, with the capabilities that the new user namespace gave over itself.
+    fn enter_root(&self, root: &OwnedFd) -> Result<(), Failure> {
+        let enter = || {
+            rustix::process::fchdir(root)?;
+            rustix::process::chroot(".")?;
+            rustix::process::chdir("/")
+        };
+        enter().map_err(at(Stage::Root))
+    }
+
+    /// Gives up the capabilities over the user namespace too, for this process and all it will start.
+    fn privileges(&self) -> Result<(), Failure> {
+        let drop_all = || {
+            firebox_confine::drop_capabilities()?;
+            firebox_confine::forbid_new_privileges()?;
+            rustix::process::umask(Mode::from_raw_mode(0o022));
+            // Last, since a change of identity takes it back: when the warden dies, so does the cell. The warden is
+            // outside of this PID namespace, so there is no parent to be seen.
+            firebox_confine::die_with_parent(None)
+        };
+        drop_all().map_err(|error: ConfineError| at(Stage::Capabilities)(error.errno()))
+    }
+
+    /// The stream at its place; everything else of the warden's closes with the start of the agent.
+    fn descriptors(&self) -> Result<(), Failure> {
+        sys::place_descriptor(self.stream, AGENT_STREAM).map_err(at(Stage::Descriptors))
+    }
+}
+
+fn at(stage: Stage) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure { stage, errno: errno.raw_os_error() }
+}

@@ -1,0 +1,78 @@
+//! One directory of a control group file system, held open.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::io::Errno;
+
+/// The most that any file we read there holds.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// A directory of a control group file system.
+pub(crate) struct Directory(OwnedFd);
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl Directory {
+    /// Opens one by its path.
+    pub(crate) fn open(path: &std::path::Path) -> Result<Directory, Errno> {
+        openat(rustix::fs::CWD, path, DIRECTORY, Mode::empty()).map(Directory)
+    }
+
+    /// Makes one below this, and opens it.
+    pub(crate) fn make(&self, name: &str) -> Result<Directory, Errno> {
+        mkdirat(&self.0, name, Mode::from_raw_mode(0o755))?;
+        openat(&self.0, name, DIRECTORY, Mode::empty()).map(Directory)
+    }
+
+    /// Removes one below this.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Errno> {
+        unlinkat(&self.0, name, AtFlags::REMOVEDIR)
+    }
+
+    /// Another descriptor of the same directory.
+    pub(crate) fn again(&self) -> Result<Directory, Errno> {
+        rustix::io::fcntl_dupfd_cloexec(&self.0, 0).map(Directory)
+    }
+
+    /// Writes one value. The kernel takes a value whole or not at all.
+    pub(crate) fn write(&self, file: &str, value: impl ToString) -> Result<(), Errno> {
+        let fd = openat(&self.0, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::io::write(&fd, value.to_string().as_bytes()).map(|_| ())
+    }
+
+    /// Reads a whole file.
+    pub(crate) fn read(&self, file: &str) -> Result<String, Errno> {
+        let fd = openat(&self.0, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut bytes = Vec::with_capacity(4096);
+        let mut chunk = [0; 4096];
+        loop {
+            match rustix::io::read(&fd, &mut chunk)? {
+                0 => break,
+                read => bytes.extend_from_slice(&chunk[..read]),
+            }
+            if bytes.len() > MOST_BYTES {
+                return Err(Errno::FBIG);
+            }
+        }
+        String::from_utf8(bytes).map_err(|_| Errno::ILSEQ)
+    }
+
+    /// Reads a file that holds one number.
+    pub(crate) fn number(&self, file: &str) -> Result<u64, Errno> {
+        self.read(file)?.trim().parse().map_err(|_| Errno::BADMSG)
+    }
+
+    /// Reads one number out of a file of `key number` lines.
+    pub(crate) fn keyed(&self, file: &str, key: &str) -> Result<u64, Errno> {
+        let text = self.read(file)?;
+        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        value.and_then(|number| number.trim().parse().ok()).ok_or(Errno::BADMSG)
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,164 @@
+//! Control groups: one border, two versions of the kernel's interface behind it.
+//!
+//! ```text
+//! <where firebox itself is>/firebox-<instance>/        made at the start, removed at the end
+//!                              c7.agent/               a cell's agent, with little of everything
+//!                              c7.1/  c7.2/            its steps, siblings: none eats another's memory or time
+//! ```
+//!
+//! Owns the groups from creation to removal: writes their limits, moves processes in, reads what they used. Starts
+//! no process and decides no limit. Called only by the warden.
+//!
+//! Limits come before the first member: a process already inside could have gone past them.
+
+mod detect;
+mod directory;
+mod v1;
+mod v2;
+
+use std::io;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+pub(crate) use detect::{DetectError, Place};
+
+/// The groups of one firebox instance.
+pub(crate) enum Groups {
+    V1(v1::Hierarchies),
+    V2(v2::Tree),
+}
+
+/// One group, in every hierarchy that it takes.
+pub(crate) enum Group {
+    V1(v1::Group),
+    V2(v2::Group),
+}
+
+/// What a group may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Bytes, files in memory included: the kernel counts both together.
+    pub(crate) memory: u64,
+    pub(crate) tasks: u32,
+    /// CPUs at once; none for as many as there are.
+    pub(crate) cpus: Option<NonZeroU32>,
+}
+
+/// What a group has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) cpu: Duration,
+    pub(crate) memory_peak: Option<u64>,
+    pub(crate) oom_kills: u64,
+}
+
+/// How long to go on asking the kernel to remove a group whose last process has just ended.
+const REMOVAL: Duration = Duration::from_secs(2);
+
+impl Groups {
+    /// Makes a group.
+    pub(crate) fn group(&self, name: &str, limits: &Limits) -> Result<Group, Errno> {
+        match self {
+            Groups::V1(hierarchies) => hierarchies.group(name, limits).map(Group::V1),
+            Groups::V2(tree) => tree.group(name, limits).map(Group::V2),
+        }
+    }
+
+    /// Removes the instance's own groups, once all others are gone.
+    pub(crate) fn remove(&self) -> Result<(), Errno> {
+        match self {
+            Groups::V1(hierarchies) => hierarchies.remove(),
+            Groups::V2(tree) => tree.remove(),
+        }
+    }
+}
+
+impl Group {
+    /// What to clone a process into, where the kernel can do that.
+    pub(crate) fn clone_target(&self) -> Option<rustix::fd::BorrowedFd<'_>> {
+        match self {
+            Group::V1(_) => None,
+            Group::V2(group) => Some(group.descriptor()),
+        }
+    }
+
+    /// Moves a process in, with all its threads.
+    pub(crate) fn admit(&self, pid: Pid) -> Result<(), Errno> {
+        match self {
+            Group::V1(group) => group.admit(pid),
+            Group::V2(group) => group.admit(pid),
+        }
+    }
+
+    /// Who is in it now.
+    pub(crate) fn members(&self) -> Result<Vec<Pid>, Errno> {
+        match self {
+            Group::V1(group) => group.members(),
+            Group::V2(group) => group.members(),
+        }
+    }
+
+    /// What it has used so far.
+    pub(crate) fn used(&self) -> Result<Used, Errno> {
+        match self {
+            Group::V1(group) => group.used(),
+            Group::V2(group) => group.used(),
+        }
+    }
+
+    /// Removes it. Nobody may be left in it.
+    pub(crate) fn remove(&self) -> Result<(), Errno> {
+        match self {
+            Group::V1(group) => group.remove(),
+            Group::V2(group) => group.remove(),
+        }
+    }
+}
+
+/// Removes a group of an instance that is dead, with everything in it. What cannot be removed is left for the next.
+pub(crate) fn sweep(instance: &Path) {
+    let Ok(entries) = std::fs::read_dir(instance) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            for pid in members_of(&path) {
+                // Its warden is dead, so it is dying anyway; a stopped one may need to be told.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+            let _ = patiently(|| std::fs::remove_dir(&path).map_err(raw));
+        }
+    }
+    let _ = patiently(|| std::fs::remove_dir(instance).map_err(raw));
+}
+
+fn members_of(group: &Path) -> Vec<Pid> {
+    let procs = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    procs.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()
+}
+
+fn raw(error: io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
+/// Tries again while the kernel is still taking leave of a process that has ended. It has no event for that which
+/// both versions know, so this asks, ever less often.
+fn patiently(mut remove: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
+    let until = Instant::now() + REMOVAL;
+    let mut pause = Duration::from_micros(50);
+    loop {
+        match remove() {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::BUSY) if Instant::now() < until => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(10));
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+}

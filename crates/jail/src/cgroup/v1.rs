@@ -1,0 +1,152 @@
+//! Version 1: each controller may have a hierarchy of its own, so one group is several directories.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::directory::Directory;
+use super::{Limits, Used, patiently};
+
+/// What a hierarchy is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Controller {
+    Memory,
+    Pids,
+    Cpu,
+    CpuAccounting,
+}
+
+impl Controller {
+    pub(super) const ALL: [Controller; 4] =
+        [Controller::Memory, Controller::Pids, Controller::Cpu, Controller::CpuAccounting];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Controller::Memory => "memory",
+            Controller::Pids => "pids",
+            Controller::Cpu => "cpu",
+            Controller::CpuAccounting => "cpuacct",
+        }
+    }
+}
+
+/// Time slices are dealt out per this many microseconds.
+const PERIOD_US: u64 = 100_000;
+
+/// One hierarchy: where our instance's directory is, and which of our controllers it has.
+struct Hierarchy {
+    above: Directory,
+    instance: Directory,
+    controllers: Vec<Controller>,
+}
+
+/// The hierarchies in which an instance has its directory.
+pub(crate) struct Hierarchies {
+    hierarchies: Vec<Hierarchy>,
+    name: String,
+}
+
+/// One group: a directory in every hierarchy.
+pub(crate) struct Group {
+    directories: Vec<(Directory, Vec<Controller>)>,
+    /// Where they are, for their removal.
+    above: Vec<Directory>,
+    name: String,
+}
+
+impl Hierarchies {
+    /// Makes the instance's directory in each of these places.
+    pub(super) fn create(places: Vec<(PathBuf, Vec<Controller>)>, name: &str) -> Result<Hierarchies, Errno> {
+        let mut made = Hierarchies { hierarchies: Vec::new(), name: name.to_owned() };
+        for (place, controllers) in places {
+            let above = Directory::open(&place)?;
+            match above.make(name) {
+                Ok(instance) => {
+                    made.hierarchies.push(Hierarchy { above, instance, controllers });
+                }
+                Err(errno) => {
+                    let _ = made.remove();
+                    return Err(errno);
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    pub(super) fn group(&self, name: &str, limits: &Limits) -> Result<Group, Errno> {
+        let mut group = Group { directories: Vec::new(), above: Vec::new(), name: name.to_owned() };
+        for hierarchy in &self.hierarchies {
+            let made = hierarchy.instance.again().and_then(|above| {
+                let directory = above.make(name)?;
+                group.above.push(above);
+                hierarchy.controllers.iter().try_for_each(|controller| limit(&directory, *controller, limits))?;
+                Ok(directory)
+            });
+            match made {
+                Ok(directory) => group.directories.push((directory, hierarchy.controllers.clone())),
+                Err(errno) => {
+                    let _ = group.remove();
+                    return Err(errno);
+                }
+            }
+        }
+        Ok(group)
+    }
+
+    pub(super) fn remove(&self) -> Result<(), Errno> {
+        self.hierarchies.iter().try_for_each(|hierarchy| patiently(|| hierarchy.above.remove(&self.name)))
+    }
+}
+
+fn limit(directory: &Directory, controller: Controller, limits: &Limits) -> Result<(), Errno> {
+    match controller {
+        Controller::Memory => {
+            directory.write("memory.limit_in_bytes", limits.memory)?;
+            // Memory and swap together: with the same number there is no swap. Absent where swap is not accounted.
+            match directory.write("memory.memsw.limit_in_bytes", limits.memory) {
+                Ok(()) | Err(Errno::NOENT | Errno::OPNOTSUPP) => Ok(()),
+                Err(errno) => Err(errno),
+            }
+        }
+        Controller::Pids => directory.write("pids.max", limits.tasks),
+        Controller::Cpu => match limits.cpus {
+            None => Ok(()),
+            Some(cpus) => {
+                directory.write("cpu.cfs_period_us", PERIOD_US)?;
+                directory.write("cpu.cfs_quota_us", PERIOD_US * u64::from(cpus.get()))
+            }
+        },
+        Controller::CpuAccounting => Ok(()),
+    }
+}
+
+impl Group {
+    fn with(&self, controller: Controller) -> Result<&Directory, Errno> {
+        let found = self.directories.iter().find(|(_, controllers)| controllers.contains(&controller));
+        found.map(|(directory, _)| directory).ok_or(Errno::NODEV)
+    }
+
+    pub(super) fn admit(&self, pid: Pid) -> Result<(), Errno> {
+        self.directories.iter().try_for_each(|(directory, _)| directory.write("cgroup.procs", pid.as_raw_nonzero()))
+    }
+
+    pub(super) fn members(&self) -> Result<Vec<Pid>, Errno> {
+        let procs = self.with(Controller::Pids)?.read("cgroup.procs")?;
+        Ok(procs.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect())
+    }
+
+    pub(super) fn used(&self) -> Result<Used, Errno> {
+        let memory = self.with(Controller::Memory)?;
+        Ok(Used {
+            cpu: Duration::from_nanos(self.with(Controller::CpuAccounting)?.number("cpuacct.usage")?),
+            memory_peak: memory.number("memory.max_usage_in_bytes").ok(),
+            oom_kills: memory.keyed("memory.oom_control", "oom_kill")?,
+        })
+    }
+
+    pub(super) fn remove(&self) -> Result<(), Errno> {
+        self.above.iter().try_for_each(|above| patiently(|| above.remove(&self.name)))
+    }
+}

@@ -1,0 +1,188 @@
+//! The engine's end: what an ordinary process without rights can ask the warden for.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use firebox_cell::{AgentStream, Cell, CellError, CellHost, Measured, StepLimits};
+use firebox_job::{ByteSize, CellKind, Enforcement, Protection};
+use firebox_wire::warden::{CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Message};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send,
+};
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+/// Makes jails, by way of the warden.
+#[derive(Debug)]
+pub struct Jail {
+    warden: Mutex<WardenSocket>,
+    process: Pid,
+}
+
+#[derive(Debug)]
+struct WardenSocket {
+    socket: OwnedFd,
+    /// Whether the warden has said that it stands. Waiting for that is left to the first who needs it.
+    greeted: bool,
+}
+
+impl Jail {
+    pub(crate) fn new(socket: OwnedFd, process: Pid) -> Jail {
+        Jail { warden: Mutex::new(WardenSocket { socket, greeted: false }), process }
+    }
+
+    /// Makes a cell with one of the views that the warden was started with.
+    pub fn make(&self, view: u16) -> Result<Cell, CellError> {
+        let mut warden = self.warden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        warden.greet()?;
+        tell(warden.socket.as_fd(), &Make { view })?;
+        let (made, fds) = hear::<Made>(warden.socket.as_fd())?;
+        if let Made::Failed(failure) = made {
+            return Err(refused(failure));
+        }
+        let mut fds = fds.into_iter();
+        let (Some(stream), Some(socket), None) = (fds.next(), fds.next(), fds.next()) else {
+            return Err(unexpected("make a cell", "without its two descriptors"));
+        };
+        let agent = AgentStream::new(stream).ok_or_else(|| unexpected("make a cell", "with a useless stream"))?;
+        Ok(Cell { agent, host: Box::new(JailHost { socket }) })
+    }
+
+    /// Lets the warden go, and waits until it has removed everything.
+    pub fn close(self) -> Result<(), CellError> {
+        drop(self.warden);
+        loop {
+            match waitpid(Some(self.process), WaitOptions::empty()) {
+                Ok(_) | Err(Errno::CHILD) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(CellError::WardenGone { source: errno.into() }),
+            }
+        }
+    }
+}
+
+impl WardenSocket {
+    fn greet(&mut self) -> Result<(), CellError> {
+        if !self.greeted {
+            match hear::<Made>(self.socket.as_fd())?.0 {
+                Made::Cell => self.greeted = true,
+                Made::Failed(failure) => return Err(refused(failure)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The host's side of a jail: a socket of its own to the warden. Closing it removes the jail.
+struct JailHost {
+    socket: OwnedFd,
+}
+
+impl JailHost {
+    fn ask(&self, request: &CellRequest) -> Result<CellReply, CellError> {
+        tell(self.socket.as_fd(), request)?;
+        match hear::<CellReply>(self.socket.as_fd())?.0 {
+            CellReply::Failed(failure) => Err(refused(failure)),
+            reply => Ok(reply),
+        }
+    }
+}
+
+impl CellHost for JailHost {
+    fn kind(&self) -> CellKind {
+        CellKind::Jail
+    }
+
+    fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {
+        let StepLimits { memory, tasks, vcpus, disk, inodes } = *limits;
+        let request = CellRequest::Limit(firebox_wire::warden::StepLimits {
+            memory: memory.as_u64(),
+            tasks: tasks.get(),
+            vcpus: vcpus.get(),
+            disk: disk.as_u64(),
+            inodes,
+        });
+        match self.ask(&request)? {
+            CellReply::Limited(Held { memory, tasks, cpu, disk }) => Ok(Enforcement {
+                memory: protection(memory),
+                tasks: protection(tasks),
+                cpu: protection(cpu),
+                disk: protection(disk),
+            }),
+            other => Err(unexpected("limit a step", &format!("{other:?}"))),
+        }
+    }
+
+    fn measure(&mut self) -> Result<Measured, CellError> {
+        match self.ask(&CellRequest::Measure)? {
+            CellReply::Measured(measured) => {
+                let firebox_wire::warden::Measured { cpu_ns, memory_peak, oom_kills, disk_full } = measured;
+                let (cpu, memory_peak) = (Duration::from_nanos(cpu_ns), memory_peak.map(ByteSize::bytes));
+                Ok(Measured { cpu, memory_peak, oom_kills, disk_full })
+            }
+            other => Err(unexpected("measure a step", &format!("{other:?}"))),
+        }
+    }
+
+    fn remove(self: Box<Self>) -> Result<(), CellError> {
+        match self.ask(&CellRequest::Remove)? {
+            CellReply::Removed => Ok(()),
+            other => Err(unexpected("remove a cell", &format!("{other:?}"))),
+        }
+    }
+}
+
+fn protection(held: bool) -> Protection {
+    if held { Protection::Enforced } else { Protection::Watched }
+}
+
+fn refused(failure: Failure) -> CellError {
+    let Failure { stage, errno } = failure;
+    CellError::Refused { doing: stage.text(), source: io::Error::from_raw_os_error(errno) }
+}
+
+fn unexpected(asked: &'static str, answered: &str) -> CellError {
+    CellError::Unexpected { asked, answered: answered.to_owned() }
+}
+
+fn gone(errno: Errno) -> CellError {
+    CellError::WardenGone { source: errno.into() }
+}
+
+fn tell(socket: BorrowedFd<'_>, message: &impl Message) -> Result<(), CellError> {
+    loop {
+        match send(socket, &message.encode(), SendFlags::NOSIGNAL) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(gone(errno)),
+        }
+    }
+}
+
+/// Waits for one message and the descriptors that come along.
+fn hear<M: Message>(socket: BorrowedFd<'_>) -> Result<(M, Vec<OwnedFd>), CellError> {
+    let mut message = [0; MESSAGE_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        let mut parts = [io::IoSliceMut::new(&mut message)];
+        match recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Ok(received) => break received.bytes,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(gone(errno)),
+        }
+    };
+    if received == 0 {
+        return Err(gone(Errno::PIPE));
+    }
+    let mut fds = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            fds.extend(received);
+        }
+    }
+    Ok((M::decode(&message[..received])?, fds))
+}

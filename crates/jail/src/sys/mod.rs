@@ -1,0 +1,23 @@
+//! The system calls that `rustix` does not wrap, each under a safe function that answers the kernel's conditions.
+#![expect(unsafe_code, reason = "namespaces, mount attributes and range locks have no safe wrapper elsewhere")]
+
+mod descriptors;
+mod exec;
+mod lock;
+mod mount;
+mod network;
+mod process;
+
+use rustix::io::Errno;
+
+pub(crate) use descriptors::place_descriptor;
+pub(crate) use exec::execute_descriptor;
+pub(crate) use lock::{Range, try_lock_range};
+pub(crate) use mount::{Attributes, set_mount_attributes};
+pub(crate) use network::bring_up_loopback;
+pub(crate) use process::{Cloned, Forked, clone_into_namespaces, enter_cgroup_namespace, enter_mount_namespace, enter_user_namespace, exit, fork};
+
+/// A result as `rustix` has it.
+fn checked(result: Result<usize, syscalls::Errno>) -> Result<usize, Errno> {
+    result.map_err(|errno| Errno::from_raw_os_error(errno.into_raw()))
+}

@@ -1,0 +1,220 @@
+//! The warden's own life: it leaves the host's file system, then answers messages until its engine is gone.
+//!
+//! Runs with all of root's rights. What it still knows of the host are descriptors: the control groups it made, the
+//! shared files with their locks, the agent. It opens no path of the host, and parses nothing but `wire::warden`.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use firebox_wire::warden::{Failure, MESSAGE_BYTES, Made, Make, Message, Stage};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, unmount,
+};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+
+use super::living::{Living, Makings, State};
+use crate::cgroup::Groups;
+use crate::instance::Instance;
+use crate::lease::Uids;
+use crate::sys;
+use crate::view::OpenView;
+
+/// What the warden was given at its start.
+pub(super) struct Service {
+    pub(super) socket: OwnedFd,
+    pub(super) uids: Uids,
+    pub(super) instance: Instance,
+    pub(super) groups: Groups,
+    pub(super) agent: OwnedFd,
+    /// Keeps the number of the agents' streams free of any other descriptor of the warden's.
+    pub(super) reserved: OwnedFd,
+}
+
+/// Where in the warden's root a cell's files are attached for a moment.
+const WORKBENCH: &str = "/bench";
+
+impl Service {
+    /// The whole life of a warden.
+    pub(super) fn run(mut self, views: Vec<OpenView>) -> ! {
+        let count = views.len();
+        let greeting = match settle().and_then(|()| assemble(views)) {
+            Ok(()) => Made::Cell,
+            Err(failure) => Made::Failed(failure),
+        };
+        // When the engine is gone already, the loop finds out.
+        let _ = send(self.socket.as_fd(), &greeting.encode(), &[]);
+        if greeting == Made::Cell {
+            self.serve(count);
+        }
+        drop(self.reserved);
+        // What is left is left for the next start, which finds it in the record.
+        if self.groups.remove().is_ok() {
+            let _ = self.instance.clear();
+        }
+        sys::exit(0)
+    }
+
+    fn serve(&mut self, views: usize) {
+        let mut cells: Vec<Living> = Vec::new();
+        let mut engine = true;
+        let mut born: u64 = 0;
+        while engine || !cells.is_empty() {
+            let ready = wait(engine.then_some(self.socket.as_fd()), &cells);
+            let Ok(ready) = ready else {
+                // Out of memory for a list of descriptors: cells die with their warden.
+                return;
+            };
+            if ready.engine {
+                match receive(self.socket.as_fd()) {
+                    Ok(Some(message)) => {
+                        born += 1;
+                        match self.make(&message, views, born) {
+                            Ok(cell) => cells.push(cell),
+                            Err(failure) => {
+                                let _ = send(self.socket.as_fd(), &Made::Failed(failure).encode(), &[]);
+                            }
+                        }
+                    }
+                    Ok(None) | Err(_) => {
+                        engine = false;
+                        cells.iter_mut().for_each(Living::end);
+                    }
+                }
+            }
+            // From the back, so that removing one does not move those still to be looked at.
+            for place in ready.cells.into_iter().rev() {
+                if let State::Gone = cells[place].attend(&self.groups) {
+                    let uid = cells.swap_remove(place).bury();
+                    self.uids.give_back(uid);
+                }
+            }
+        }
+    }
+
+    /// Makes one cell and hands its two ends to the engine.
+    fn make(&mut self, message: &[u8], views: usize, number: u64) -> Result<Living, Failure> {
+        let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno.raw_os_error() };
+        let Make { view } = Make::decode(message).map_err(|_| at(Stage::Message)(Errno::BADMSG))?;
+        if views <= usize::from(view) {
+            return Err(at(Stage::View)(Errno::NOENT));
+        }
+        let uid = self.uids.lease().map_err(|error| at(Stage::LeaseUid)(error.errno()))?;
+        let makings = Makings {
+            view: &view_place(usize::from(view)),
+            workbench: Path::new(WORKBENCH),
+            uid,
+            number,
+            agent: self.agent.as_fd(),
+        };
+        match Living::make(&makings, &self.groups) {
+            Ok((mut cell, stream, socket)) => {
+                let handed = send(self.socket.as_fd(), &Made::Cell.encode(), &[stream.as_fd(), socket.as_fd()]);
+                if handed.is_err() {
+                    cell.end();
+                }
+                Ok(cell)
+            }
+            Err(failure) => {
+                self.uids.give_back(uid);
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// As root, right after the fork. A session without a terminal, no stream of the user's, and an empty root.
+fn settle() -> Result<(), Failure> {
+    let at = |errno: Errno| Failure { stage: Stage::Root, errno: errno.raw_os_error() };
+    // Ctrl-C is for the engine; the warden ends when its engine is gone and every cell removed.
+    rustix::process::setsid().map_err(at)?;
+    rustix::process::umask(Mode::empty());
+    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(at)?;
+    rustix::stdio::dup2_stdin(&null).map_err(at)?;
+    rustix::stdio::dup2_stdout(&null).map_err(at)?;
+    rustix::stdio::dup2_stderr(&null).map_err(at)?;
+    leave_host().map_err(at)
+}
+
+/// Replaces the whole file system by an empty one of the warden's own.
+///
+/// Every cell starts with a copy of the warden's mounts. There being next to none makes that copy cheap, and a cell
+/// that broke out of its root would stand in an empty room.
+fn leave_host() -> Result<(), Errno> {
+    sys::enter_mount_namespace()?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(context.as_fd(), "mode", "0755")?;
+    fsconfig_set_string(context.as_fd(), "size", "1m")?;
+    fsconfig_create(context.as_fd())?;
+    let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let root = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, safe)?;
+    // On top of the old root, which `pivot_root` then puts on top of the new one, where it can be let go.
+    move_mount(&root, c"", CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    rustix::process::fchdir(&root)?;
+    rustix::process::pivot_root(".", ".")?;
+    unmount(".", UnmountFlags::DETACH)?;
+    rustix::process::chdir("/")
+}
+
+/// Puts the views together, each at its place in the warden's root.
+fn assemble(views: Vec<OpenView>) -> Result<(), Failure> {
+    let at = |errno: Errno| Failure { stage: Stage::Mount, errno: errno.raw_os_error() };
+    let directory = Mode::from_raw_mode(0o755);
+    mkdirat(CWD, WORKBENCH, directory).map_err(at)?;
+    for (number, view) in views.into_iter().enumerate() {
+        let place = view_place(number);
+        mkdirat(CWD, &place, directory).map_err(at)?;
+        view.assemble(&place).map_err(at)?;
+    }
+    Ok(())
+}
+
+fn view_place(number: usize) -> PathBuf {
+    PathBuf::from(format!("/{number}"))
+}
+
+/// What has happened.
+struct Ready {
+    engine: bool,
+    /// Which cells want attention, in order.
+    cells: Vec<usize>,
+}
+
+fn wait(engine: Option<BorrowedFd<'_>>, cells: &[Living]) -> Result<Ready, Errno> {
+    let mut fds: Vec<PollFd<'_>> = cells.iter().map(Living::poll_fd).collect();
+    fds.extend(engine.map(|engine| PollFd::from_borrowed_fd(engine, PollFlags::IN)));
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    let hot: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+    let of_cells = (0..cells.len()).filter(|place| hot[*place]).collect();
+    Ok(Ready { engine: engine.is_some() && hot[cells.len()], cells: of_cells })
+}
+
+/// One message; none when the other end is closed.
+pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Vec<u8>>, Errno> {
+    // One byte more than a message may have, so that a longer one is seen to be longer.
+    let mut message = vec![0; MESSAGE_BYTES + 1];
+    let (length, _) = rustix::net::recv(socket, message.as_mut_slice(), RecvFlags::DONTWAIT)?;
+    message.truncate(length);
+    Ok((length != 0).then_some(message))
+}
+
+/// Sends one message, with descriptors or without.
+pub(super) fn send(socket: BorrowedFd<'_>, message: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Errno::NOBUFS);
+    }
+    let parts = [std::io::IoSlice::new(message)];
+    rustix::net::sendmsg(socket, &parts, &mut ancillary, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(|_| ())
+}

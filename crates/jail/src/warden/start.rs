@@ -1,0 +1,186 @@
+//! From one process with rights to two: the warden that keeps them, and the engine that gives them up.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use firebox_cell::View;
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::Pid;
+use rustix::thread::{Gid, Uid};
+
+use super::serve::Service;
+use crate::birth::AGENT_STREAM;
+use crate::cgroup::{DetectError, Groups, Place};
+use crate::client::Jail;
+use crate::instance::{ClaimError, Instance};
+use crate::lease::Uids;
+use crate::sys::{self, Forked};
+use crate::view::OpenView;
+
+/// Where all firebox processes of a host agree on who has which uid and which name.
+const RUN_DIRECTORY: &str = "/run/firebox";
+
+/// A warden that has been started, and a caller that still has its rights.
+#[derive(Debug)]
+pub struct Warden {
+    socket: OwnedFd,
+    process: Pid,
+    engine_uid: u32,
+}
+
+/// Why no warden could be started. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Cells need rights that this user does not have.
+    #[error("a jail can only be made by root so far; start firebox as root")]
+    NotRoot,
+    /// Another thread would be copied in the middle of whatever it does.
+    #[error("the warden must be started before any thread")]
+    Threads,
+    /// The place where firebox processes meet cannot be used.
+    #[error("cannot use {}", .path.display())]
+    RunDirectory {
+        /// The file or directory.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// As many firebox processes as there can be run already.
+    #[error("too many firebox processes run on this host, or all their user ids are taken; end some of them")]
+    TooMany,
+    /// Control groups cannot be used.
+    #[error("cannot use control groups")]
+    Groups {
+        /// The reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A part of what a cell is to see cannot be opened.
+    #[error("cannot show {} to a cell", .path.display())]
+    View {
+        /// The part.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The kernel refused something.
+    #[error("cannot {doing}")]
+    Kernel {
+        /// What was being done.
+        doing: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+fn kernel(doing: &'static str) -> impl Fn(rustix::io::Errno) -> StartError {
+    move |errno| StartError::Kernel { doing, source: errno.into() }
+}
+
+impl Warden {
+    /// Starts a warden that can make cells with these views. The caller keeps its rights until it drops them.
+    ///
+    /// To be called before there is any thread and before anything hostile is near: from here on the warden listens
+    /// to nobody but through its messages.
+    pub fn start(views: &[View], agent: &'static [u8]) -> Result<Warden, StartError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(StartError::NotRoot);
+        }
+        if !alone() {
+            return Err(StartError::Threads);
+        }
+        let reserved = reserve_agent_stream()?;
+        let mut uids = Uids::new(shared_file("uids")?);
+        let instance = Instance::claim(shared_file("instances")?).map_err(|error| match error {
+            ClaimError::AllTaken => StartError::TooMany,
+            ClaimError::Io(source) => in_run_directory("instances", source),
+        })?;
+        let engine_uid = uids.lease().map_err(|_| StartError::TooMany)?;
+        let mut open_views = Vec::with_capacity(views.len());
+        for view in views {
+            let open = OpenView::open(view)
+                .map_err(|error| StartError::View { path: error.outside, source: error.errno.into() })?;
+            open_views.push(open);
+        }
+        let agent = sealed(agent)?;
+        let groups = make_groups(&instance)?;
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, wardens) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+            .map_err(kernel("make a socket for the warden"))?;
+        let process = match sys::fork().map_err(kernel("start the warden"))? {
+            Forked::Child => {
+                drop(ours);
+                Service { socket: wardens, uids, instance, groups, agent, reserved }.run(open_views)
+            }
+            Forked::Parent(pid) => pid,
+        };
+        Ok(Warden { socket: ours, process, engine_uid })
+    }
+
+    /// Gives up every right of this process, for good. What was opened before stays open.
+    pub fn drop_privileges(self) -> Result<Jail, StartError> {
+        let Warden { socket, process, engine_uid } = self;
+        let refused = kernel("give up the rights of root");
+        let (uid, gid) = (Uid::from_raw(engine_uid), Gid::from_raw(engine_uid));
+        rustix::thread::set_thread_groups(&[]).map_err(&refused)?;
+        rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(&refused)?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(&refused)?;
+        let confined = firebox_confine::drop_capabilities()
+            .and_then(|_| firebox_confine::forbid_new_privileges())
+            // What a client sent and a job answered is in this process's memory.
+            .and_then(|()| firebox_confine::forbid_dumps());
+        confined.map_err(|error| refused(error.errno()))?;
+        Ok(Jail::new(socket, process))
+    }
+}
+
+/// Makes the instance's control groups, and writes them down first: should this process die in between, the next
+/// start knows where to look.
+fn make_groups(instance: &Instance) -> Result<Groups, StartError> {
+    let refused = |error: DetectError| StartError::Groups { source: Box::new(error) };
+    let place = Place::detect().map_err(refused)?;
+    let name = instance.name();
+    instance.record(&place.directories(&name)).map_err(|source| in_run_directory("instances", source))?;
+    place.create(&name).map_err(refused)
+}
+
+/// Opens something at the number that agents expect their stream at, before the warden opens anything else. Where
+/// the caller was started with that number open, it is nothing of ours and may be closed in a cell.
+fn reserve_agent_stream() -> Result<OwnedFd, StartError> {
+    let refused = kernel("open /dev/null");
+    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(&refused)?;
+    rustix::io::fcntl_dupfd_cloexec(&null, AGENT_STREAM).map_err(&refused)
+}
+
+/// Whether this process has one thread only.
+fn alone() -> bool {
+    std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() == 1)
+}
+
+fn in_run_directory(name: &str, source: io::Error) -> StartError {
+    StartError::RunDirectory { path: Path::new(RUN_DIRECTORY).join(name), source }
+}
+
+/// Opens a file that all firebox processes of the host share. Only root may touch it: its locks say who is who.
+fn shared_file(name: &str) -> Result<File, StartError> {
+    let directory = Path::new(RUN_DIRECTORY);
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(directory);
+    made.map_err(|source| StartError::RunDirectory { path: directory.to_owned(), source })?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(directory.join(name)).map_err(|source| in_run_directory(name, source))
+}
+
+/// The agent as a program without a name that nobody can change, not even through a running copy of itself.
+fn sealed(agent: &[u8]) -> Result<OwnedFd, StartError> {
+    let refused = kernel("keep the agent in memory");
+    let memory = memfd_create("agent", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(&refused)?;
+    let mut file = File::from(memory);
+    file.write_all(agent).map_err(|source| StartError::Kernel { doing: "keep the agent in memory", source })?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    fcntl_add_seals(file.as_fd(), seals).map_err(&refused)?;
+    Ok(file.into())
+}

@@ -1,0 +1,74 @@
+//! The programs of a language file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use toml::Spanned;
+
+use super::fault::Faults;
+use super::fields::{self, Fields, Value};
+use super::words;
+use crate::language::{Elsewhere, LinksSpec, ProgramSpec};
+
+const PROGRAM: &[&str] = &["name", "find", "arguments", "install", "elsewhere", "links"];
+const ELSEWHERE: &[&str] = &["at", "environment"];
+const LINKS: &[&str] = &["at", "names"];
+
+/// Reads one entry of `programs`; the name comes with its place, so that a second one of that name can be refused.
+pub(super) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<(Spanned<String>, ProgramSpec)> {
+    let mut fields = Fields::of_value(value, PROGRAM, faults)?;
+    let name = fields.text("name", faults);
+    let name = words::keep(name.into_iter().collect(), "program name", words::is_name, words::NAME, faults).pop();
+
+    let find = fields.required("find", faults).map(|value| {
+        let place = value.span();
+        let names = fields::texts(value, faults);
+        if names.is_empty() {
+            faults.add(place, "`find` names no program; give at least one");
+        }
+        words::plain(words::keep(names, "program", words::is_file_name, words::FILE_NAME, faults))
+    });
+    let arguments = fields.optional("arguments").map_or_else(BTreeMap::new, |value| {
+        let mut arguments = BTreeMap::new();
+        for (found, value) in fields::entries(value, faults) {
+            if !find.as_ref().is_some_and(|find| find.contains(found.get_ref())) {
+                faults.add(found.span(), format!("`{}` is not among the names in `find`", found.get_ref()));
+            }
+            arguments.insert(found.into_inner(), words::plain(fields::texts(value, faults)));
+        }
+        arguments
+    });
+    let install = fields.optional("install").and_then(|value| words::sentence(fields::text(value, faults), faults));
+    let elsewhere = fields.optional("elsewhere").and_then(|value| elsewhere(value, faults));
+    let links = fields.optional("links").and_then(|value| links(value, faults));
+    fields.close(faults);
+
+    let name = name?;
+    let spec = ProgramSpec { name: name.get_ref().clone(), find: find?, arguments, install, elsewhere, links };
+    Some((name, spec))
+}
+
+fn elsewhere(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Elsewhere> {
+    let mut fields = Fields::of_value(value, ELSEWHERE, faults)?;
+    let at = fields.text("at", faults).and_then(|at| {
+        let place = words::place(&at, faults)?;
+        let known = place.replacen("{toolchain}", "", 1);
+        if known.contains(['{', '}']) {
+            faults.add(at.span(), "the only placeholder here is `{toolchain}`, once");
+        }
+        Some(place)
+    });
+    let environment =
+        fields.optional("environment").map_or_else(BTreeMap::new, |value| words::environment(value, faults));
+    fields.close(faults);
+    Some(Elsewhere { at: at?, environment })
+}
+
+fn links(value: Value<'_>, faults: &mut Faults<'_>) -> Option<LinksSpec> {
+    let mut fields = Fields::of_value(value, LINKS, faults)?;
+    let at = fields.text("at", faults).and_then(|at| words::place(&at, faults));
+    let names = fields.required("names", faults).map(|value| fields::texts(value, faults));
+    let names = words::keep(names.unwrap_or_default(), "program", words::is_file_name, words::FILE_NAME, faults);
+    fields.close(faults);
+    Some(LinksSpec { at: PathBuf::from(at?), names: words::plain(names) })
+}

@@ -1,0 +1,103 @@
+//! The steps of a language file.
+
+use firebox_job::{SourcePath, StepKind};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::fault::Faults;
+use super::fields::{self, Fields, Value};
+use super::words;
+use crate::language::StepSpec;
+use crate::template::{Scope, Template};
+
+const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes"];
+
+/// Reads one entry of `steps`; the name comes with its place, so that a second one of that name can be refused.
+pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> Option<(Spanned<String>, StepSpec)> {
+    let mut fields = Fields::of_value(value, STEP, faults)?;
+    let name = fields.text("name", faults);
+    let name = words::keep(name.into_iter().collect(), "step name", words::is_name, words::NAME, faults).pop();
+    let kind = fields.text("kind", faults).and_then(|kind| match kind.get_ref().as_str() {
+        "build" => Some(StepKind::Build),
+        "run" => Some(StepKind::Run),
+        other => {
+            faults.add(kind.span(), format!("{other:?} is no kind of step; it is `build` or `run`"));
+            None
+        }
+    });
+    let argv = fields.required("argv", faults).map(|value| argv(value, scope, faults));
+    let crash_codes = fields.optional("crash_codes");
+    let makes = fields.optional("makes");
+    for value in [&crash_codes, &makes].into_iter().flatten() {
+        if kind == Some(StepKind::Run) {
+            faults.add(value.span(), "belongs to a step that builds, not to one that runs");
+        }
+    }
+    let crash_codes = crash_codes.map_or_else(Vec::new, |value| exit_codes(value, faults));
+    let makes = makes.and_then(|value| source_path(fields::text(value, faults)?, faults));
+    fields.close(faults);
+    let name = name?;
+    let spec = StepSpec { name: name.get_ref().clone(), kind: kind?, argv: argv?, crash_codes, makes };
+    Some((name, spec))
+}
+
+/// Checks what only all steps together show.
+pub(super) fn check_order(steps: &[StepSpec], place: std::ops::Range<usize>, faults: &mut Faults<'_>) {
+    let runs = steps.iter().filter(|step| step.kind == StepKind::Run).count();
+    if runs != 1 || steps.last().is_none_or(|last| last.kind != StepKind::Run) {
+        faults.add(place, "the steps must end with the one of kind `run`, and there must be only one of that kind");
+    }
+}
+
+/// Reads an argv: absolute program first, for there is no shell that would search one.
+pub(super) fn argv(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> Vec<Template> {
+    let place = value.span();
+    let texts = fields::texts(value, faults);
+    if texts.is_empty() {
+        faults.add(place, "an argv is empty; begin it with a program");
+    }
+    let mut argv = Vec::new();
+    for (index, text) in texts.into_iter().enumerate() {
+        if text.get_ref().contains('\0') {
+            faults.add(text.span(), "an argument cannot hold a NUL");
+        }
+        match Template::parse(text.get_ref(), scope) {
+            Err(reason) => faults.add(text.span(), reason),
+            Ok(template) => {
+                if index == 0 && !template.is_absolute() {
+                    let reason = "an argv begins with `{program}`, an absolute path, or `{work}/` and a file";
+                    faults.add(text.span(), reason);
+                }
+                argv.push(template);
+            }
+        }
+    }
+    argv
+}
+
+fn exit_codes(value: Value<'_>, faults: &mut Faults<'_>) -> Vec<u8> {
+    let mut codes = Vec::new();
+    for value in fields::list(value, faults) {
+        let place = value.span();
+        match value.get_ref() {
+            DeValue::Integer(number) => match number.as_str().parse() {
+                Ok(code @ 1..=255) => codes.push(code),
+                Ok(_) | Err(_) => faults.add(place, format!("{number} is no exit code of a failure (1 to 255)")),
+            },
+            other => fields::wrong_type("an exit code", other, place, faults),
+        }
+    }
+    codes
+}
+
+/// A file in the work directory.
+pub(super) fn source_path(text: Spanned<String>, faults: &mut Faults<'_>) -> Option<SourcePath> {
+    let place = text.span();
+    match SourcePath::new(text.into_inner()) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            faults.add(place, error.to_string());
+            None
+        }
+    }
+}

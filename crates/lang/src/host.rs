@@ -1,0 +1,38 @@
+//! What is known of the host before anything of it is read: where programs are looked for.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where programs are looked for, and the few variables that version managers go by.
+///
+/// A value of its own rather than the process's environment, so that tests look into folders of theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Host {
+    /// The directories of `PATH`. Those that are not absolute are left out when it is searched: what they mean
+    /// depends on where somebody happens to stand.
+    pub path: Vec<PathBuf>,
+    /// `HOME`. Never shown to a job, nor anything that would bring it along.
+    pub home: Option<PathBuf>,
+    /// `RUSTUP_HOME`; `.rustup` in the home directory without it.
+    pub rustup_home: Option<PathBuf>,
+    /// `RUSTUP_TOOLCHAIN`, which overrides rustup's default.
+    pub rustup_toolchain: Option<String>,
+    /// `PYENV_VERSION`, which overrides pyenv's global version.
+    pub pyenv_version: Option<String>,
+}
+
+impl Host {
+    /// What this process's environment says. A variable that is set to nothing is as good as none.
+    pub fn current() -> Host {
+        let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name: &str| variable(name).and_then(|value| OsString::into_string(value).ok());
+        Host {
+            path: variable("PATH").map_or_else(Vec::new, |path| env::split_paths(&path).collect()),
+            home: variable("HOME").map(PathBuf::from),
+            rustup_home: variable("RUSTUP_HOME").map(PathBuf::from),
+            rustup_toolchain: text("RUSTUP_TOOLCHAIN"),
+            pyenv_version: text("PYENV_VERSION"),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A language: what its file says, checked.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use firebox_job::{SourcePath, StepKind};
+
+use crate::option::OptionSpec;
+use crate::template::Template;
+
+/// An entry of the catalogue: says how a job in it becomes a plan, and which options it takes.
+#[derive(Debug, Clone)]
+pub struct Language {
+    pub(crate) name: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) extensions: Vec<String>,
+    pub(crate) entry: SourcePath,
+    pub(crate) install: String,
+    pub(crate) options: Vec<OptionSpec>,
+    pub(crate) programs: Vec<ProgramSpec>,
+    pub(crate) mounts: Vec<PathBuf>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) steps: Vec<StepSpec>,
+    pub(crate) version: Vec<Template>,
+}
+
+/// A program that the language needs of the host.
+#[derive(Debug, Clone)]
+pub(crate) struct ProgramSpec {
+    /// What templates call it.
+    pub(crate) name: String,
+    /// The names it may have on the host, best first.
+    pub(crate) find: Vec<String>,
+    /// Arguments it always gets when it was found by a certain one of these names.
+    pub(crate) arguments: BTreeMap<String, Vec<String>>,
+    /// What to install when it is missing, if that is not what the language says.
+    pub(crate) install: Option<String>,
+    /// Where it appears when it comes from outside of what every job in the language sees.
+    pub(crate) elsewhere: Option<Elsewhere>,
+    /// Links to it and its siblings, wherever it comes from.
+    pub(crate) links: Option<LinksSpec>,
+}
+
+/// Where a toolchain from outside of the system's directories appears in a cell.
+#[derive(Debug, Clone)]
+pub(crate) struct Elsewhere {
+    /// Where its prefix (the parent of its `bin`) is mounted; `{toolchain}` is the prefix's own name.
+    pub(crate) at: String,
+    /// Environment that it needs there, and nowhere else.
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// Links to a program and its siblings.
+#[derive(Debug, Clone)]
+pub(crate) struct LinksSpec {
+    /// The directory of the links.
+    pub(crate) at: PathBuf,
+    /// Which siblings; those that are not there are left out.
+    pub(crate) names: Vec<String>,
+}
+
+/// One step of every job in the language.
+#[derive(Debug, Clone)]
+pub(crate) struct StepSpec {
+    pub(crate) name: String,
+    pub(crate) kind: StepKind,
+    pub(crate) argv: Vec<Template>,
+    pub(crate) crash_codes: Vec<u8>,
+    /// The file it makes in the work directory: no source may have that name.
+    pub(crate) makes: Option<SourcePath>,
+}
+
+impl Language {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Other names for it.
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    /// What its files end in, without the dot.
+    pub fn extensions(&self) -> &[String] {
+        &self.extensions
+    }
+
+    /// The file name that bare `code` gets.
+    pub fn entry(&self) -> &SourcePath {
+        &self.entry
+    }
+
+    /// The options it takes.
+    pub fn options(&self) -> &[OptionSpec] {
+        &self.options
+    }
+
+    /// What to install when its toolchain is missing.
+    pub fn install_hint(&self) -> &str {
+        &self.install
+    }
+}

@@ -1,0 +1,256 @@
+//! From a job to the ordered steps that carry it out.
+
+use std::os::unix::ffi::OsStrExt;
+
+use firebox_job::{Job, OptionValue, SourcePath, Sources, StepKind};
+
+use crate::WORK_DIRECTORY;
+use crate::excerpt::excerpt;
+use crate::language::{Language, StepSpec};
+use crate::nearest::nearest;
+use crate::option::{OptionSpec, value_text};
+use crate::template::{Piece, Template};
+use crate::toolchain::Toolchain;
+
+/// The ordered steps of a job. The last one runs the program, those before it build it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// One step: a program to start in the work directory of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its name, such as `compile` or `run`.
+    pub name: String,
+    /// What it is for.
+    pub kind: StepKind,
+    /// The program, by its absolute path in the cell, and its arguments.
+    pub argv: Vec<Vec<u8>>,
+    /// The whole environment, in the order of the names.
+    pub env: Vec<(String, String)>,
+    /// Exit codes by which a compiler says that it broke down, rather than that the code is wrong.
+    pub crash_codes: Vec<u8>,
+}
+
+/// Why a job has no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The language takes no such option.
+    #[error("{language} has no option `{option}`{}", offer(.nearest, .known))]
+    UnknownOption {
+        /// The language.
+        language: String,
+        /// The option as given, shortened when it is long.
+        option: String,
+        /// The names closest to it, best first.
+        nearest: Vec<String>,
+        /// All options of the language.
+        known: Vec<String>,
+    },
+    /// The option does not take this value.
+    #[error("option `{option}` of {language} is {given:?}; it takes {allowed}")]
+    WrongValue {
+        /// The language.
+        language: String,
+        /// The option.
+        option: String,
+        /// The value as given, shortened when it is long.
+        given: String,
+        /// The values it takes, as a text.
+        allowed: String,
+    },
+    /// A step makes a file of this name, so the job's own would be gone before the program could read it.
+    #[error("file `{path}` is in the way of what the {step} step makes, `{makes}`; call it something else")]
+    NameTaken {
+        /// The job's file.
+        path: SourcePath,
+        /// The step.
+        step: String,
+        /// What the step makes.
+        makes: SourcePath,
+    },
+    /// The toolchain is another language's.
+    #[error("the toolchain at hand has no `{program}`, which {language} needs; find the toolchain of this language")]
+    OtherToolchain {
+        /// The language.
+        language: String,
+        /// The program that is not in the toolchain.
+        program: String,
+    },
+}
+
+fn offer(nearest: &[String], known: &[String]) -> String {
+    match (nearest, known) {
+        ([], []) => "; it takes none".to_owned(),
+        ([], known) => format!("; there are `{}`", known.join("`, `")),
+        (nearest, _) => format!(", did you mean `{}`?", nearest.join("` or `")),
+    }
+}
+
+impl Language {
+    /// Plans a job with the programs of a toolchain of this language.
+    pub fn plan(&self, job: &Job, toolchain: &Toolchain) -> Result<Plan, PlanError> {
+        // Exhaustive: whether a new field bears on the plan must be decided here.
+        let Job { trace_id: _, language: _, sources, args, env, options, limits: _, isolation: _, require: _ } = job;
+        if let Some(option) = options.keys().find(|name| !self.options.iter().any(|own| own.name == **name)) {
+            return Err(self.unknown_option(option));
+        }
+        let at_hand = |name: &str| toolchain.programs.iter().any(|program| program.name == name);
+        if let Some(missing) = self.programs.iter().find(|spec| !at_hand(&spec.name)) {
+            let (language, program) = (self.name.clone(), missing.name.clone());
+            return Err(PlanError::OtherToolchain { language, program });
+        }
+        let mut values = Values::without_job(self, toolchain);
+        for option in &self.options {
+            let chosen = self.chosen(option, options.get(&option.name))?;
+            values.options.push((option, chosen));
+        }
+        values.entry = Some(file_argument(sources.entry()));
+        values.sources = self.own_sources(sources).map(file_argument).collect();
+
+        let mut steps = Vec::new();
+        for spec in &self.steps {
+            refuse_taken_names(spec, sources)?;
+            let mut argv = values.argv(&spec.argv);
+            let mut environment = toolchain.environment.clone();
+            if spec.kind == StepKind::Run {
+                argv.extend(args.iter().map(|arg| arg.clone().into_bytes()));
+                environment.extend(env.clone());
+            }
+            steps.push(Step {
+                name: spec.name.clone(),
+                kind: spec.kind,
+                argv,
+                env: environment.into_iter().collect(),
+                crash_codes: spec.crash_codes.clone(),
+            });
+        }
+        Ok(Plan { steps })
+    }
+
+    fn unknown_option(&self, option: &str) -> PlanError {
+        let known: Vec<String> = self.options.iter().map(|own| own.name.clone()).collect();
+        let nearest = nearest(option, known.iter().map(String::as_str));
+        PlanError::UnknownOption { language: self.name.clone(), option: excerpt(option), nearest, known }
+    }
+
+    /// Where the chosen value stands among the option's.
+    fn chosen(&self, option: &OptionSpec, given: Option<&OptionValue>) -> Result<usize, PlanError> {
+        let value = given.unwrap_or(&option.default);
+        option.position(value).ok_or_else(|| PlanError::WrongValue {
+            language: self.name.clone(),
+            option: option.name.clone(),
+            given: excerpt(&value_text(value)),
+            allowed: option.allowed(),
+        })
+    }
+
+    /// The entry, whatever it is called, and then every other file that ends as the language's files do.
+    fn own_sources<'a>(&'a self, sources: &'a Sources) -> impl Iterator<Item = &'a SourcePath> {
+        let own = |path: &&SourcePath| path.extension().is_some_and(|end| self.extensions.iter().any(|own| own == end));
+        let others = sources.files().iter().map(|file| &file.path).filter(|path| *path != sources.entry());
+        std::iter::once(sources.entry()).chain(others.filter(own))
+    }
+}
+
+/// Refuses files that a step would overwrite, or that keep it from making its own.
+fn refuse_taken_names(spec: &StepSpec, sources: &Sources) -> Result<(), PlanError> {
+    let Some(makes) = &spec.makes else { return Ok(()) };
+    let taken = |path: &str| {
+        let rest = path.strip_prefix(makes.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    match sources.files().iter().find(|file| taken(file.path.as_str())) {
+        Some(file) => {
+            let (path, step, makes) = (file.path.clone(), spec.name.clone(), makes.clone());
+            Err(PlanError::NameTaken { path, step, makes })
+        }
+        None => Ok(()),
+    }
+}
+
+/// A file's path as an argument that every tool takes for a path.
+///
+/// `-x` would be an option, `@x` a list of arguments to a compiler, `+x` an option to a shell. Ordinary names stay as
+/// they are, since they come back in diagnostics.
+fn file_argument(path: &SourcePath) -> String {
+    let ordinary = |first: char| !first.is_ascii_punctuation() || matches!(first, '.' | '_');
+    let prefix = if path.as_str().starts_with(ordinary) { "" } else { "./" };
+    format!("{prefix}{path}")
+}
+
+/// What the holes of a language's templates are filled with.
+pub(crate) struct Values<'a> {
+    language: &'a Language,
+    toolchain: &'a Toolchain,
+    options: Vec<(&'a OptionSpec, usize)>,
+    entry: Option<String>,
+    sources: Vec<String>,
+}
+
+impl<'a> Values<'a> {
+    /// Programs alone. The check of the file saw to it that nothing else is asked for.
+    pub(crate) fn without_job(language: &'a Language, toolchain: &'a Toolchain) -> Values<'a> {
+        Values { language, toolchain, options: Vec::new(), entry: None, sources: Vec::new() }
+    }
+
+    /// Fills a whole argv.
+    pub(crate) fn argv(&self, templates: &[Template]) -> Vec<Vec<u8>> {
+        templates.iter().flat_map(|template| self.arguments(template)).collect()
+    }
+
+    fn arguments(&self, template: &Template) -> Vec<Vec<u8>> {
+        let bytes = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
+        match template.pieces.as_slice() {
+            [Piece::Sources] => bytes(&self.sources),
+            [Piece::Option(name)] => match self.option_arguments(name) {
+                Some(arguments) => bytes(arguments),
+                None => vec![self.joined(template)],
+            },
+            [Piece::Program(name)] => {
+                let mut arguments = vec![self.joined(template)];
+                arguments.extend(self.program_arguments(name).iter().map(|text| text.clone().into_bytes()));
+                arguments
+            }
+            _ => vec![self.joined(template)],
+        }
+    }
+
+    fn joined(&self, template: &Template) -> Vec<u8> {
+        let mut argument = Vec::new();
+        for piece in &template.pieces {
+            match piece {
+                Piece::Text(text) => argument.extend_from_slice(text.as_bytes()),
+                Piece::Work => argument.extend_from_slice(WORK_DIRECTORY.as_bytes()),
+                Piece::Entry => argument.extend(self.entry.iter().flat_map(|entry| entry.as_bytes())),
+                Piece::Sources => {}
+                Piece::Option(name) => argument.extend(self.option_text(name).into_bytes()),
+                Piece::Program(name) => {
+                    let program = self.toolchain.programs.iter().find(|program| program.name == *name);
+                    argument.extend(program.iter().flat_map(|program| program.inside.as_os_str().as_bytes()));
+                }
+            }
+        }
+        argument
+    }
+
+    fn option_text(&self, name: &str) -> String {
+        let chosen = self.options.iter().find(|(option, _)| option.name == name);
+        chosen.and_then(|(option, at)| option.values.get(*at)).map_or_else(String::new, value_text)
+    }
+
+    fn option_arguments(&self, name: &str) -> Option<&[String]> {
+        let (option, at) = self.options.iter().find(|(option, _)| option.name == name)?;
+        option.arguments.as_ref()?.get(*at).map(Vec::as_slice)
+    }
+
+    /// The arguments that a program always gets under the name it was found by.
+    fn program_arguments(&self, name: &str) -> &'a [String] {
+        let spec = self.language.programs.iter().find(|spec| spec.name == name);
+        let found = self.toolchain.programs.iter().find(|program| program.name == name);
+        let arguments = spec.zip(found).and_then(|(spec, found)| spec.arguments.get(&found.found));
+        arguments.map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,160 @@
+//! The programs of a language on this host, and what a cell must see for them to work.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use firebox_cell::{Link, Mount, View};
+
+use crate::base;
+use crate::find::{self, Found, PassedOver, Place};
+use crate::host::Host;
+use crate::language::{Language, LinksSpec, ProgramSpec};
+
+/// The programs of a language on this host, and what a cell must see for them to work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toolchain {
+    /// The programs, in the order of the language's file.
+    pub programs: Vec<Program>,
+    /// What every cell for this language sees of the host.
+    pub view: View,
+    /// The environment of every step, before the job's own.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A program of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// What the language's file calls it.
+    pub name: String,
+    /// The name it was found by.
+    pub found: String,
+    /// The file itself, on the host.
+    pub outside: PathBuf,
+    /// Its path in the cell.
+    pub inside: PathBuf,
+}
+
+/// A program that a language needs is not on this host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{language} needs `{program}`, and there is no {} in {}{}; {install}",
+    one_of(.looked_for), places(.searched), passed(.passed_over))]
+pub struct MissingToolchain {
+    /// The language.
+    pub language: String,
+    /// What the language's file calls the program.
+    pub program: String,
+    /// The names it was looked for by.
+    pub looked_for: Box<[String]>,
+    /// The directories it was looked for in.
+    pub searched: Box<[PathBuf]>,
+    /// What had one of the names and was not taken.
+    pub passed_over: Box<[PassedOver]>,
+    /// What to install.
+    pub install: String,
+}
+
+impl Language {
+    /// Finds the language's programs on a host, by reading alone: nothing that is found is run.
+    pub fn find_toolchain(&self, host: &Host) -> Result<Toolchain, MissingToolchain> {
+        let root = Path::new("/");
+        let mut view = base::view(root);
+        for mount in &self.mounts {
+            base::add(&mut view, root, mount);
+        }
+        let mut environment = BTreeMap::from([("HOME".to_owned(), base::HOME.to_owned())]);
+        let mut first_on_path = Vec::new();
+        let mut programs = Vec::new();
+        for spec in &self.programs {
+            let (name, found, place) = self.find_program(spec, &view, host)?;
+            let inside = place.inside().to_owned();
+            match &place {
+                Place::System { .. } => {}
+                Place::Shared { parts, .. } => {
+                    parts.iter().for_each(|part| base::add(&mut view, root, part));
+                }
+                Place::Elsewhere { prefix, at, .. } => {
+                    let mount = Mount { outside: prefix.clone(), inside: at.clone() };
+                    if !view.mounts.contains(&mount) {
+                        view.mounts.push(mount);
+                    }
+                    environment.extend(spec.elsewhere.iter().flat_map(|elsewhere| elsewhere.environment.clone()));
+                    // What has links is on the language's own path through them.
+                    if spec.links.is_none() {
+                        first_on_path.push(at.join("bin"));
+                    }
+                }
+            }
+            if let Some(links) = &spec.links {
+                view.links.extend(links_to(links, &found, &inside));
+            }
+            programs.push(Program { name: spec.name.clone(), found: name, outside: found.real, inside });
+        }
+        environment.extend(self.environment.clone());
+        let path = environment.entry("PATH".to_owned()).or_insert_with(|| base::SEARCH_PATH.to_owned());
+        for directory in first_on_path.iter().rev() {
+            *path = format!("{}:{path}", directory.display());
+        }
+        Ok(Toolchain { programs, view, environment })
+    }
+
+    /// The first name that leads to a usable program wins, wherever on the search path it does.
+    fn find_program(
+        &self,
+        spec: &ProgramSpec,
+        view: &View,
+        host: &Host,
+    ) -> Result<(String, Found, Place), MissingToolchain> {
+        let mut passed_over: Vec<PassedOver> = Vec::new();
+        for name in &spec.find {
+            for candidate in find::search(name, host) {
+                let placed = candidate.and_then(|found| match find::place(&found, spec, view, host) {
+                    Ok(place) => Ok((found, place)),
+                    Err(reason) => Err(PassedOver { path: found.called, reason }),
+                });
+                match placed {
+                    Ok((found, place)) => return Ok((name.clone(), found, place)),
+                    // A directory may stand on the search path twice.
+                    Err(passed) if passed_over.contains(&passed) => {}
+                    Err(passed) => passed_over.push(passed),
+                }
+            }
+        }
+        Err(MissingToolchain {
+            language: self.name.clone(),
+            program: spec.name.clone(),
+            looked_for: spec.find.clone().into(),
+            searched: host.path.clone().into(),
+            passed_over: passed_over.into(),
+            install: spec.install.as_ref().unwrap_or(&self.install).clone(),
+        })
+    }
+}
+
+/// Links to those siblings of a program that are there.
+fn links_to(links: &LinksSpec, found: &Found, inside: &Path) -> Vec<Link> {
+    // A program that is called through a link from somewhere else has its siblings where it really is.
+    let beside = if found.called == inside { &found.called } else { &found.real };
+    let (Some(outside), Some(inside)) = (beside.parent(), inside.parent()) else { return Vec::new() };
+    let there = links.names.iter().filter(|name| fs::metadata(outside.join(name)).is_ok());
+    there.map(|name| Link { inside: links.at.join(name), target: inside.join(name) }).collect()
+}
+
+fn one_of(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(" or ")
+}
+
+fn places(searched: &[PathBuf]) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for directory in searched.iter().map(|directory| directory.display().to_string()) {
+        if !shown.contains(&directory) {
+            shown.push(directory);
+        }
+    }
+    if shown.is_empty() { "PATH, which is empty".to_owned() } else { format!("PATH ({})", shown.join(":")) }
+}
+
+fn passed(passed_over: &[PassedOver]) -> String {
+    passed_over.iter().map(|passed| format!("; {passed}")).collect()
+}

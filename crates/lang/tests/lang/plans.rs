@@ -1,0 +1,182 @@
+//! From jobs to plans, with made-up toolchains.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use crate::support::Fixture;
+use firebox_job::{
+    Ask, ByteSize, Isolation, Job, Limits, OptionValue, Policy, Require, SourceFile, SourcePath, Sources, StepKind,
+    TraceId,
+};
+use firebox_lang::{Catalogue, Language, Plan, PlanError, Toolchain};
+
+/// A host that has everything, each in a place of its own, so that no plan depends on where these tests run.
+fn toolchain(language: &Language) -> Toolchain {
+    let tools = ["rust/bin/rustc", "gcc/bin/cc", "gcc/bin/gcc", "gcc/bin/g++", "python/bin/python3", "node/bin/node"];
+    let mut fixture = Fixture::new().program("shell/bin/bash").search("shell/bin");
+    for tool in tools {
+        let directory = tool.rsplit_once('/').unwrap().0;
+        fixture = fixture.program(tool).search(directory);
+    }
+    language.find_toolchain(fixture.as_host()).unwrap()
+}
+
+fn job(files: &[&str]) -> Job {
+    let file = |path: &&str| SourceFile { path: SourcePath::new(*path).unwrap(), content: Vec::new() };
+    let policy = Policy::for_host(NonZeroU32::MIN, ByteSize::gib(1));
+    Job {
+        trace_id: TraceId::new("test").unwrap(),
+        language: "any".to_owned(),
+        sources: Sources::new(files.iter().map(file).collect(), None).unwrap(),
+        args: Vec::new(),
+        env: BTreeMap::new(),
+        options: BTreeMap::new(),
+        limits: Limits::within(Ask::default(), &policy).unwrap(),
+        isolation: Isolation::default(),
+        require: Require::default(),
+    }
+}
+
+fn plan(language: &str, job: &Job) -> Result<Plan, PlanError> {
+    let catalogue = Catalogue::builtin();
+    let language = catalogue.find(language).unwrap();
+    language.plan(job, &toolchain(language))
+}
+
+/// The steps as lines: name and argv.
+#[track_caller]
+fn check(language: &str, job: &Job, expected: &[&str]) {
+    let plan = plan(language, job).unwrap();
+    let line = |step: &firebox_lang::Step| {
+        let argv: Vec<_> = step.argv.iter().map(|arg| String::from_utf8_lossy(arg)).collect();
+        format!("{}: {}", step.name, argv.join(" "))
+    };
+    assert_eq!(plan.steps.iter().map(line).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn each_language_has_its_plan() {
+    check(
+        "rust",
+        &job(&["main.rs"]),
+        &["compile: /opt/rustup/toolchains/rust/bin/rustc -o runbin --edition 2024 main.rs", "run: /job/runbin"],
+    );
+    check(
+        "c",
+        &job(&["main.c", "list.h", "list.c", "data.txt"]),
+        &[
+            "compile: /opt/cc/bin/gcc -pass-exit-codes -o runbin -std=gnu17 -pthread -x c main.c list.c -x none -lm",
+            "run: /job/runbin",
+        ],
+    );
+    check(
+        "cpp",
+        &job(&["odd", "a/b.cc", "c.cpp", "d.hpp", "e.c"]),
+        &[
+            "compile: /opt/cc/bin/g++ -pass-exit-codes -o runbin -std=gnu++17 -pthread -x c++ odd a/b.cc c.cpp \
+             -x none -lm",
+            "run: /job/runbin",
+        ],
+    );
+    check("python", &job(&["main.py", "helper.py"]), &["run: /opt/python/bin/python3 main.py"]);
+    check("javascript", &job(&["inspect"]), &["run: /opt/node/bin/node ./inspect"]);
+    check("bash", &job(&["main.sh"]), &["run: /opt/bash/bin/bash main.sh"]);
+}
+
+#[test]
+fn options_choose_arguments() {
+    let with = |options: &[(&str, OptionValue)]| {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Job { options, ..job(&["main.rs"]) }
+    };
+    let text = |text: &str| OptionValue::Text(text.to_owned());
+    let rustc = "compile: /opt/rustup/toolchains/rust/bin/rustc -o runbin";
+    let old = format!("{rustc} --edition 2021 main.rs");
+    check("rust", &with(&[("edition", OptionValue::Number(2021))]), &[&old, "run: /job/runbin"]);
+    check("rust", &with(&[("edition", text("2021")), ("profile", text("debug"))]), &[&old, "run: /job/runbin"]);
+    let release = format!("{rustc} --edition 2024 -C opt-level=3 main.rs");
+    check("rust", &with(&[("profile", text("release"))]), &[&release, "run: /job/runbin"]);
+}
+
+#[test]
+fn a_bad_option_is_refused_with_what_there_is() {
+    for (language, option, value, words) in [
+        ("rust", "editoin", OptionValue::Number(2024), "rust has no option `editoin`, did you mean `edition`?"),
+        ("rust", "speed", OptionValue::Switch(true), "there are `edition`, `profile`"),
+        ("python", "edition", OptionValue::Number(3), "python has no option `edition`; it takes none"),
+        ("rust", "edition", OptionValue::Number(2023), "is \"2023\"; it takes `2015`, `2018`, `2021` or `2024`"),
+        ("rust", "profile", OptionValue::Text("-Cx".into()), "is \"-Cx\"; it takes `debug` or `release`"),
+        ("rust", "profile", OptionValue::Switch(true), "is \"true\""),
+    ] {
+        let job = Job { options: BTreeMap::from([(option.to_owned(), value)]), ..job(&["main.rs"]) };
+        let error = plan(language, &job).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn arguments_and_environment_reach_the_run_alone() {
+    let env = BTreeMap::from([("HOME".to_owned(), "/job".to_owned()), ("K".to_owned(), "V".to_owned())]);
+    let job = Job { args: vec!["-C".to_owned(), "two words".to_owned()], env, ..job(&["main.rs"]) };
+    let plan = plan("rust", &job).unwrap();
+    let [compile, run] = plan.steps.as_slice() else { panic!("{plan:?}") };
+    let value = |step: &firebox_lang::Step, name: &str| {
+        step.env.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone())
+    };
+    assert_eq!((compile.kind, run.kind), (StepKind::Build, StepKind::Run));
+    assert_eq!(run.argv, [b"/job/runbin".to_vec(), b"-C".to_vec(), b"two words".to_vec()]);
+    assert_eq!((value(run, "HOME").as_deref(), value(run, "K").as_deref()), (Some("/job"), Some("V")));
+    assert_eq!((value(compile, "HOME").as_deref(), value(compile, "K")), (Some("/tmp"), None));
+    assert_eq!(compile.argv.last(), Some(&b"main.rs".to_vec()));
+    assert_eq!((compile.crash_codes.as_slice(), run.crash_codes.as_slice()), (&[101][..], &[][..]));
+}
+
+#[test]
+fn rust_has_the_documented_environment() {
+    let catalogue = Catalogue::builtin();
+    let rust = catalogue.find("rust").unwrap();
+    let fixture = Fixture::new().program("rust/bin/rustc").search("rust/bin");
+    // The system's own compiler, so that nothing goes before the documented path.
+    let fixture = fixture.host(|host| host.path.extend(["/usr/bin".into(), "/usr/local/bin".into()]));
+    let toolchain = rust.find_toolchain(fixture.as_host()).unwrap();
+    let plan = rust.plan(&job(&["main.rs"]), &toolchain).unwrap();
+    let documented = [
+        ("CARGO_HOME", "/opt/cargo"),
+        ("HOME", "/tmp"),
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cargo/bin"),
+        ("RUSTUP_HOME", "/opt/rustup"),
+    ];
+    for step in &plan.steps {
+        let env: Vec<_> = step.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(env, documented);
+    }
+}
+
+#[test]
+fn a_file_name_never_becomes_an_option() {
+    for (name, argument) in
+        [("-c", "./-c"), ("@args", "./@args"), ("+x", "./+x"), ("_x", "_x"), (".x", ".x"), ("é", "é"), ("a-b", "a-b")]
+    {
+        let plan = plan("bash", &job(&[name])).unwrap();
+        assert_eq!(plan.steps[0].argv[1], argument.as_bytes());
+    }
+}
+
+#[test]
+fn a_file_in_the_way_of_the_program_is_refused() {
+    for path in ["runbin", "runbin/data.txt"] {
+        let error = plan("rust", &job(&["main.rs", path])).unwrap_err();
+        assert!(matches!(error, PlanError::NameTaken { .. }), "{error}");
+        assert!(error.to_string().contains(path), "{error}");
+    }
+    assert!(plan("rust", &job(&["main.rs", "runbin.txt"])).is_ok());
+    assert!(plan("python", &job(&["main.py", "runbin"])).is_ok());
+}
+
+#[test]
+fn a_toolchain_of_another_language_is_refused() {
+    let catalogue = Catalogue::builtin();
+    let bash = toolchain(catalogue.find("bash").unwrap());
+    let error = catalogue.find("rust").unwrap().plan(&job(&["main.rs"]), &bash).unwrap_err();
+    assert!(matches!(error, PlanError::OtherToolchain { .. }), "{error}");
+}
