@@ -1,2 +1,38 @@
-//! xtask
-fn main() {}
+//! `cargo xtask`: everything a developer of Firebox runs, in one program.
+//!
+//! Reads the command line and hands over; each command is a module of its own. It runs on the developer's machine
+//! and in CI with the rights of whoever called it, and is never part of the product.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool speaks to its developer")]
+
+mod bench;
+mod command;
+mod host_packages;
+mod repository;
+mod rules;
+mod test;
+
+use std::process::ExitCode;
+
+use crate::command::{Command, HELP};
+use crate::repository::Repository;
+
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let command = command::parse(std::env::args().skip(1))?;
+    let repository = Repository::find()?;
+    match command {
+        Command::Help => {
+            println!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Test => test::run(&repository),
+        Command::Rules => rules::run(&repository),
+        Command::Bench(options) => bench::run(&repository, &options),
+    }
+}

@@ -1,6 +1,6 @@
 //! The stream between the engine and the agent in a cell.
 //!
-//! [`AgentStream::next`] hands out a frame once all of it is there, and never waits. The buffer has room for the
+//! [`AgentStream::receive`] hands out a frame once all of it is there, and never waits. The buffer has room for the
 //! largest frame and never grows, whatever the agent announces.
 
 use std::io;
@@ -59,7 +59,7 @@ impl AgentStream {
     }
 
     /// The next report, or none when it has not come yet: then poll the stream for reading.
-    pub fn next(&mut self) -> Result<Option<Report<'_>>, StreamError> {
+    pub fn receive(&mut self) -> Result<Option<Report<'_>>, StreamError> {
         if !self.incoming.has_frame() {
             self.fill()?;
         }

@@ -1,2 +1,62 @@
-//! cli
-fn main() {}
+//! The `firebox` command.
+//!
+//! It turns what was typed into a job, hands the job to the engine, and shows what came of it. It knows no language,
+//! makes no cell and decides no verdict: those are the crates below. See `run` for the order in which things happen
+//! and why that order matters.
+
+mod agent;
+mod args;
+mod bench;
+mod check;
+mod choice;
+mod draft;
+mod duration;
+mod errand;
+mod failure;
+mod host;
+mod inputs;
+mod languages;
+mod listing;
+mod live;
+mod notice;
+mod outlet;
+mod printer;
+mod run;
+mod signals;
+mod table;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return told_by_the_parser(&error),
+    };
+    let done = match args.command {
+        Command::Run(args) => run::run(*args),
+        Command::Languages(args) => languages::languages(args),
+        Command::Bench(args) => bench::bench(args),
+    };
+    done.unwrap_or_else(|failure| told(&failure))
+}
+
+/// Help and versions are what was asked for and end with 0, mistakes with 2.
+fn told_by_the_parser(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told when even this cannot be written.
+    let _ = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn told(failure: &Failure) -> ExitCode {
+    if let Some(message) = failure.message() {
+        // Nobody is left to be told when even this cannot be written.
+        let _ = outlet::write_all(rustix::stdio::stderr(), message.as_bytes());
+    }
+    failure.exit_code()
+}

@@ -5,6 +5,7 @@
 //! prints nothing (the edges do).
 
 mod capture;
+mod course;
 mod decide;
 mod edge;
 mod engine;

@@ -96,9 +96,8 @@ impl Session {
     fn answer(&mut self, doing: &'static str) -> Result<Answer, RunError> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.cell.agent.next().map_err(|source| RunError::Agent { doing, source })? {
-                Some(report) => return Ok(Answer::from(&report)),
-                None => {}
+            if let Some(report) = self.cell.agent.receive().map_err(|source| RunError::Agent { doing, source })? {
+                return Ok(Answer::from(&report));
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -9,6 +9,7 @@ use firebox_wire::{End, Order, Refusal, Report};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::capture::Capture;
+use crate::course::Company;
 use crate::decide::Killed;
 use crate::input::Input;
 use crate::session::{Session, wait};
@@ -73,9 +74,9 @@ impl Watch {
         self,
         session: &mut Session,
         mut input: Input,
-        sink: &mut dyn Sink,
-        cancel: &Cancel,
+        company: &mut Company<'_>,
     ) -> Result<Watched, RunError> {
+        let Company { sink, cancel } = company;
         let started = Instant::now();
         session.order("start a step", &Order::Go)?;
         let mut step = UnderWay {
@@ -86,11 +87,11 @@ impl Watch {
             next_measure: self.cpu.map(|(limit, cpus)| started + limit / cpus),
             give_up: None,
             watch: self,
-            sink,
+            sink: &mut **sink,
         };
         let mut glanced = started;
         let end = loop {
-            let heard = match session.cell.agent.next() {
+            let heard = match session.cell.agent.receive() {
                 Ok(Some(report)) => Some(step.hear(&report)?),
                 Ok(None) => None,
                 Err(StreamError::Closed) => break None,

@@ -23,6 +23,8 @@ pub struct Building {
     pub memory: ByteSize,
     /// Live processes and threads of a build step.
     pub tasks: NonZeroU32,
+    /// CPUs that a build step may use at once: what it uses is bounded by its time.
+    pub vcpus: NonZeroU32,
     /// What a build may put on the cell's disk.
     pub disk: ByteSize,
     /// How many files and directories a build may make.
@@ -67,6 +69,7 @@ impl Policy {
             building: Building {
                 memory: ByteSize::gib(1),
                 tasks: BUILD_TASKS,
+                vcpus: cpus,
                 disk: ByteSize::mib(512),
                 inodes: 20_000,
             },

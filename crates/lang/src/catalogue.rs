@@ -71,7 +71,7 @@ impl Catalogue {
 
     /// The language with this name or alias; upper and lower case are the same.
     pub fn find(&self, name: &str) -> Result<&Language, UnknownLanguage> {
-        let found = self.languages.iter().find(|language| names(language).any(|own| own.eq_ignore_ascii_case(name)));
+        let found = self.languages.iter().find(|language| language.answers_to(name));
         found.ok_or_else(|| UnknownLanguage { asked: excerpt(name), nearest: self.nearest(name) })
     }
 

@@ -81,6 +81,11 @@ impl Language {
         &self.aliases
     }
 
+    /// Whether a client who asks for this name means this language.
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name) || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
+    }
+
     /// What its files end in, without the dot.
     pub fn extensions(&self) -> &[String] {
         &self.extensions

@@ -113,3 +113,95 @@ impl Group {
         patiently(|| self.above.remove(&self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    /// A directory with the files that the kernel would put into a group. A fixture keeps what is written to it; what
+    /// the kernel would do about it is tested where there is such a kernel.
+    fn fixture(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (file, content) in files {
+            fs::write(directory.path().join(file), content).unwrap();
+        }
+        directory
+    }
+
+    fn group(directory: &tempfile::TempDir) -> Group {
+        let open = || Directory::open(directory.path()).unwrap();
+        Group { directory: open(), above: open(), name: "c1.1".to_owned() }
+    }
+
+    fn content(directory: &tempfile::TempDir, file: &str) -> String {
+        fs::read_to_string(directory.path().join(file)).unwrap()
+    }
+
+    #[test]
+    fn every_limit_is_written_in_the_kernels_words() {
+        let files = fixture(&[("memory.max", ""), ("memory.swap.max", ""), ("pids.max", ""), ("cpu.max", "")]);
+
+        let limits = Limits { memory: 1 << 30, tasks: 64, cpus: NonZeroU32::new(2) };
+        limit(&group(&files).directory, &limits).unwrap();
+
+        for (file, expected) in
+            [("memory.max", "1073741824"), ("memory.swap.max", "0"), ("pids.max", "64"), ("cpu.max", "200000 100000")]
+        {
+            assert_eq!(content(&files, file), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_the_kernel_does_not_have_is_an_error_but_for_swap() {
+        let without_swap = fixture(&[("memory.max", ""), ("pids.max", "")]);
+        let limits = Limits { memory: 1, tasks: 1, cpus: None };
+        assert_eq!(limit(&group(&without_swap).directory, &limits), Ok(()));
+
+        let without_pids = fixture(&[("memory.max", "")]);
+        assert_eq!(limit(&group(&without_pids).directory, &limits), Err(Errno::NOENT));
+    }
+
+    #[test]
+    fn what_was_used_is_read_from_the_kernels_files() {
+        let files = fixture(&[
+            ("cpu.stat", "usage_usec 1500000\nuser_usec 1000000\nsystem_usec 500000\n"),
+            ("memory.peak", "4096\n"),
+            ("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 0\n"),
+        ]);
+
+        let used = group(&files).used().unwrap();
+
+        let expected = Used { cpu: Duration::from_millis(1500), memory_peak: Some(4096), oom_kills: 2 };
+        assert_eq!(used, expected);
+    }
+
+    #[test]
+    fn a_kernel_without_a_memory_peak_is_told_apart_from_one_that_saw_none() {
+        let files = fixture(&[("cpu.stat", "usage_usec 0\n"), ("memory.events", "oom 0\noom_kill 0\n")]);
+
+        assert_eq!(group(&files).used().unwrap().memory_peak, None);
+    }
+
+    #[test]
+    fn members_are_read_and_admitted_by_their_numbers() {
+        let files = fixture(&[("cgroup.procs", "12\n345\n")]);
+        let members = group(&files).members().unwrap();
+        assert_eq!(members.iter().map(|pid| pid.as_raw_nonzero().get()).collect::<Vec<_>>(), [12, 345]);
+
+        let empty = fixture(&[("cgroup.procs", "")]);
+        group(&empty).admit(Pid::from_raw(77).unwrap()).unwrap();
+        assert_eq!(content(&empty, "cgroup.procs"), "77");
+    }
+
+    #[test]
+    fn controllers_are_handed_down_to_the_children() {
+        let files = fixture(&[("cgroup.subtree_control", "")]);
+
+        hand_down(&Directory::open(files.path()).unwrap()).unwrap();
+
+        assert_eq!(content(&files, "cgroup.subtree_control"), "+cpu +memory +pids");
+    }
+}

@@ -1,0 +1,178 @@
+//! What a client asks for, as it writes it.
+//!
+//! Only the shape is checked here; what the fields may hold is checked where they become [`Parts`](crate::Parts).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use firebox_job::{Isolation, OptionValue};
+use serde::Deserialize;
+
+use crate::{AskedLimits, Number};
+
+/// What a client asks for. A field that is not known is refused, so that a misspelt limit is not a missing one.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+pub struct Request {
+    /// The client's name for the job; one is made when it is absent.
+    pub trace_id: Option<String>,
+    /// The language's name or alias; `language` is the same.
+    #[serde(alias = "language")]
+    pub lang: String,
+    /// The program, when it is a single file.
+    pub code: Option<String>,
+    /// The program, when it is several.
+    pub files: Option<Vec<RequestFile>>,
+    /// Which of the files the language starts from; the first one when it is absent.
+    pub entry: Option<String>,
+    /// Seconds for the whole job.
+    pub timeout: Option<Number>,
+    /// What the program reads from its standard input.
+    pub stdin: Option<String>,
+    /// Arguments of the program.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Environment of the program.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// What the job may consume.
+    #[serde(default)]
+    pub limits: AskedLimits,
+    /// Options of the language.
+    #[serde(default)]
+    pub options: BTreeMap<String, AskedOption>,
+    /// Where the job may run.
+    #[serde(default)]
+    pub isolation: AskedIsolation,
+    /// Whether the response tells every step.
+    #[serde(default)]
+    pub steps: bool,
+}
+
+/// One file of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestFile {
+    /// Where it stands in the work directory.
+    pub path: String,
+    /// What it holds.
+    pub content: String,
+}
+
+/// The value of a language's option.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "a text, a whole number, true or false")]
+pub enum AskedOption {
+    /// `true` or `false`.
+    Switch(bool),
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// Where a job may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AskedIsolation {
+    /// The strongest kind of cell that the host can make.
+    #[default]
+    Auto,
+    /// Only in a microVM.
+    MicroVm,
+    /// Only in a jail.
+    Jail,
+    /// Only in a fence.
+    Fence,
+}
+
+/// A text that is no [`Request`].
+#[derive(Debug)]
+pub struct MalformedRequest {
+    /// The field at fault; empty when it is the text as a whole.
+    path: String,
+    source: serde_json::Error,
+}
+
+impl Request {
+    /// Reads a request.
+    pub fn from_json(json: &[u8]) -> Result<Request, MalformedRequest> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let request: Request = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            MalformedRequest { path: if path == "." { String::new() } else { path }, source: error.into_inner() }
+        })?;
+        deserializer.end().map_err(|source| MalformedRequest { path: String::new(), source })?;
+        Ok(request)
+    }
+}
+
+impl fmt::Display for MalformedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MalformedRequest { path, source } = self;
+        match path.as_str() {
+            "" => write!(f, "the request is malformed: {source}"),
+            field => write!(f, "`{field}` is malformed: {source}"),
+        }
+    }
+}
+
+/// The parser's words are part of the message, and what is below them says no more.
+impl std::error::Error for MalformedRequest {}
+
+impl From<AskedOption> for OptionValue {
+    fn from(asked: AskedOption) -> OptionValue {
+        match asked {
+            AskedOption::Switch(switch) => OptionValue::Switch(switch),
+            AskedOption::Number(number) => OptionValue::Number(number),
+            AskedOption::Text(text) => OptionValue::Text(text),
+        }
+    }
+}
+
+impl From<AskedIsolation> for Isolation {
+    fn from(asked: AskedIsolation) -> Isolation {
+        match asked {
+            AskedIsolation::Auto => Isolation::Auto,
+            AskedIsolation::MicroVm => Isolation::MicroVm,
+            AskedIsolation::Jail => Isolation::Jail,
+            AskedIsolation::Fence => Isolation::Fence,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_request_is_told_which_field_and_what_was_expected() {
+        for (json, words) in [
+            ("", vec!["request", "EOF"]),
+            ("[]", vec!["request", "expected a JSON object"]),
+            ("{}", vec!["missing field `lang`"]),
+            (r#"{"lang": "c", "code": 5}"#, vec!["`code`", "integer `5`", "expected a string"]),
+            (r#"{"lang": "c", "timeout": "ten"}"#, vec!["`timeout`", "expected a number that is not negative"]),
+            (r#"{"lang": "c", "limits": {"memory_mb": -1}}"#, vec!["`limits.memory_mb`", "`-1`"]),
+            (r#"{"lang": "c", "limits": {"memory": 1}}"#, vec!["`limits.memory`", "unknown field", "`memory_mb`"]),
+            (r#"{"lang": "c", "limits": {"tasks": 1.5}}"#, vec!["`limits.tasks`", "expected u32"]),
+            (r#"{"lang": "c", "files": [{"path": "a"}]}"#, vec!["`files[0]`", "missing field `content`"]),
+            (r#"{"lang": "c", "isolation": "vm"}"#, vec!["`isolation`", "expected one of", "`microvm`"]),
+            (r#"{"lang": "c", "options": {"edition": 1.5}}"#, vec!["`options.edition`", "a whole number"]),
+            (r#"{"lang": "c", "language": "c"}"#, vec!["duplicate field"]),
+            (r#"{"lang": "c", "cod": ""}"#, vec!["`cod`", "unknown field"]),
+            (r#"{"lang": "c"} x"#, vec!["trailing characters"]),
+        ] {
+            let error = Request::from_json(json.as_bytes()).unwrap_err().to_string();
+            for word in words {
+                assert!(error.contains(word), "{json}: {error:?} does not say {word:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn language_is_another_name_for_lang() {
+        let request = Request::from_json(br#"{"language": "rust"}"#).unwrap();
+        assert_eq!(request.lang, "rust");
+    }
+}

@@ -1,0 +1,71 @@
+//! The limits of a job as flags.
+
+use std::time::Duration;
+
+use clap::Args;
+use firebox_job::{Ask, ByteSize};
+
+use crate::duration::parse_duration;
+
+/// The limits of a job. What is left out has its default; zero, and what is above the ceiling, is refused.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitArgs {
+    /// Wall time of the whole job, such as `10s`, `500ms` or `2m`; a plain number is seconds [default: 60s].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Wall time for building the program [default: 30s].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) compile_time: Option<Duration>,
+    /// Wall time of the run [default: 10s].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) run_time: Option<Duration>,
+    /// CPU time of the run, summed over its processes and threads [default: run time times CPUs].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) cpu_time: Option<Duration>,
+    /// Memory of the run, such as `512M` or `1G`; a plain number is bytes [default: 512M].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+    /// CPUs that the run may use at once [default: 1].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) vcpus: Option<u32>,
+    /// Processes and threads of the run at once [default: 64].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) tasks: Option<u32>,
+    /// Files of the run, in its work directory and `/tmp` [default: 64M].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) disk: Option<ByteSize>,
+    /// How much is kept of standard output, and as much of standard error; beyond it the middle is dropped
+    /// [default: 1M].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) output: Option<ByteSize>,
+    /// Code and files together; standard input passes through and does not count [default: 8M].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) input: Option<ByteSize>,
+}
+
+impl LimitArgs {
+    /// What is asked for, in the words of the domain.
+    pub(crate) fn ask(&self) -> Ask {
+        // Exhaustive: a new flag must be decided here.
+        let LimitArgs { timeout, compile_time, run_time, cpu_time, memory, vcpus, tasks, disk, output, input } = *self;
+        Ask { timeout, compile: compile_time, run: run_time, cpu: cpu_time, memory, tasks, disk, output, vcpus, input }
+    }
+}
+
+/// The flag that sets the limit which the domain calls so.
+pub(crate) fn flag_of(limit: &str) -> &'static str {
+    match limit {
+        "timeout" => "--timeout",
+        "compile_seconds" => "--compile-time",
+        "run_seconds" => "--run-time",
+        "cpu_seconds" => "--cpu-time",
+        "memory_mb" => "--memory",
+        "vcpus" => "--vcpus",
+        "tasks" => "--tasks",
+        "disk_mb" => "--disk",
+        "output_kb" => "--output",
+        "input" => "--input",
+        _ => "one of the flags under Limits in `firebox run --help`",
+    }
+}

@@ -1,0 +1,96 @@
+//! What the user typed. Checked for its shape here, and for what it means nowhere in here: nothing is opened,
+//! nothing looked up, so that `--help` and a typing error never depend on the host.
+//!
+//! The texts are public documentation.
+
+mod bench;
+mod file;
+mod language;
+mod limits;
+mod pair;
+mod run;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use bench::{BenchArgs, BenchSubject};
+pub(crate) use file::FileArg;
+pub(crate) use language::{LanguagesArgs, LanguagesCommand};
+pub(crate) use limits::{LimitArgs, flag_of};
+pub(crate) use pair::{OptionArg, Variable, option_value};
+pub(crate) use run::{IsolationArg, RequireArg, RunArgs};
+
+/// Runs code you do not trust, safely and fast.
+///
+/// Firebox takes a program, runs it in a place it cannot get out of, and shows what it printed, what it exited with
+/// and, when it did not end by itself, why.
+#[derive(Debug, Parser)]
+#[command(name = "firebox", version, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a program in a cell of its own.
+    Run(Box<RunArgs>),
+    /// Lists the languages: their versions, programs and options.
+    Languages(LanguagesArgs),
+    /// Measures cells and jobs, one per line of standard input.
+    #[command(hide = true)]
+    Bench(BenchArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run(line: &[&str]) -> Result<RunArgs, String> {
+        match Args::try_parse_from([&["firebox", "run"], line].concat()) {
+            Ok(Args { command: Command::Run(args) }) => Ok(*args),
+            Ok(other) => panic!("not a run: {other:?}"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_definition_contradicts_itself_nowhere() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_of_the_program_come_after_two_dashes() {
+        let args = run(&["main.py", "--json", "--", "--json", "-x"]).unwrap();
+        assert!(args.json);
+        assert_eq!(args.args, ["--json", "-x"]);
+    }
+
+    #[test]
+    fn a_dash_is_a_target_and_needs_no_file() {
+        assert_eq!(run(&["--lang", "python", "-"]).unwrap().target.unwrap().as_os_str(), "-");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_the_flag_at_fault() {
+        for (line, word) in [
+            (&["main.rs", "--code", "x"][..], "--code"),
+            (&[], "--code"),
+            (&["main.rs", "other.rs"], "other.rs"),
+            (&["main.rs", "--timeout", "soon"], "--timeout"),
+            (&["main.rs", "--memory", "lots"], "--memory"),
+            (&["main.rs", "--env", "NOVALUE"], "--env"),
+            (&["main.rs", "--env", "=x"], "--env"),
+            (&["main.rs", "--option", "edition"], "--option"),
+            (&["main.rs", "--isolation", "vm"], "microvm"),
+            (&["main.rs", "--steps"], "--json"),
+            (&["main.rs", "--json", "--warnings"], "--warnings"),
+        ] {
+            let error = run(line).unwrap_err();
+            assert!(error.contains(word), "{line:?}: {error:?} does not say {word:?}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `firebox run`, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use firebox_job::Isolation;
+
+use crate::args::{FileArg, LimitArgs, OptionArg, Variable};
+
+const EXAMPLES: &str = "\
+Examples:
+  firebox run hello.rs
+  firebox run main.py --file helper.py -- first second
+  firebox run --lang rust --code 'fn main() { println!(\"hi\"); }'
+  echo 'print(6 * 7)' | firebox run --lang python -
+  firebox run project/ --entry app.py --memory 1G --run-time 30s
+  firebox run --json hello.c
+
+Exit codes:
+  The program's own. A program that was killed has the code a shell would show: 124 for a timeout, 137 for
+  memory, 152 for CPU time, 153 for disk, 130 when cancelled, and 128 plus the number for any other signal.
+  2 means that the request is wrong, 125 that this host or firebox itself failed. `--json` tells them apart.";
+
+/// Runs a program in a cell of its own.
+///
+/// Output appears as the program writes it, and firebox exits with the program's exit code. A single FILE keeps its
+/// name, so that messages name it; code from `--code` or `-` is called what its language starts from, such as
+/// `main.rs`. In a FOLDER every file below goes along, and the program starts from that same name, or from --entry.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, override_usage = "\
+firebox run [OPTIONS] <FILE|FOLDER> [-- ARGUMENTS]
+       firebox run [OPTIONS] --lang <LANGUAGE> --code <CODE> [-- ARGUMENTS]
+       firebox run [OPTIONS] --lang <LANGUAGE> - [-- ARGUMENTS]")]
+pub(crate) struct RunArgs {
+    /// The program: a file, a folder, or `-` for code from standard input.
+    #[arg(value_name = "FILE|FOLDER|-", required_unless_present = "code", conflicts_with = "code")]
+    pub(crate) target: Option<PathBuf>,
+    /// The program itself.
+    #[arg(long, value_name = "CODE", allow_hyphen_values = true)]
+    pub(crate) code: Option<String>,
+    /// The language, by name or alias [default: what the file's extension says].
+    #[arg(long, visible_alias = "language", value_name = "LANGUAGE")]
+    pub(crate) lang: Option<String>,
+    /// Another file that goes along; may be repeated. It keeps its place relative to the FILE's or FOLDER's own
+    /// folder (the current one with `--code` and `-`) when it is below that, and else its bare name. `NAME=PATH`
+    /// says what to call it.
+    #[arg(long = "file", value_name = "[NAME=]PATH")]
+    pub(crate) files: Vec<FileArg>,
+    /// The file to start from, by its name among the files.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) entry: Option<String>,
+    /// What the program reads [default: firebox's own standard input; nothing when the code came from there].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stdin: Option<PathBuf>,
+    /// A variable of the program's environment; may be repeated, and the last of one name counts.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<Variable>,
+    /// Arguments of the program.
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    pub(crate) args: Vec<String>,
+
+    /// The language's edition; the same as `--option edition=…`.
+    #[arg(long, help_heading = "Language", value_name = "EDITION")]
+    pub(crate) edition: Option<String>,
+    /// How to build, such as `debug` or `release`; the same as `--option profile=…`.
+    #[arg(long, help_heading = "Language", value_name = "PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// An option of the language; may be repeated. `firebox languages` lists them.
+    #[arg(long = "option", help_heading = "Language", value_name = "NAME=VALUE")]
+    pub(crate) options: Vec<OptionArg>,
+
+    /// Prints what the compiler said on standard error, even when the build succeeded.
+    #[arg(long, help_heading = "Output", conflicts_with = "json")]
+    pub(crate) warnings: bool,
+    /// Prints the outcome as one line of JSON instead of the program's output.
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+    /// Tells every step's own output, time and usage in the JSON.
+    #[arg(long, help_heading = "Output", requires = "json")]
+    pub(crate) steps: bool,
+    /// The job's name in the JSON [default: a random one].
+    #[arg(long, help_heading = "Output", value_name = "ID")]
+    pub(crate) trace_id: Option<String>,
+
+    /// The limits.
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+
+    /// Where the program may run.
+    #[arg(long, help_heading = "Isolation", value_name = "KIND", default_value = "auto")]
+    pub(crate) isolation: IsolationArg,
+    /// Refuses to run where a protection would be weaker than this.
+    #[arg(long, help_heading = "Isolation", value_name = "LEVEL")]
+    pub(crate) require: Option<RequireArg>,
+}
+
+/// Where the program may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IsolationArg {
+    /// The strongest kind of cell that this host can make.
+    Auto,
+    /// Only in a virtual machine of its own.
+    Microvm,
+    /// Only in a Linux jail.
+    Jail,
+    /// Only in a fence, which is weaker and needs no namespaces.
+    Fence,
+}
+
+/// Which protections must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RequireArg {
+    /// The kernel itself holds every limit; none is merely watched.
+    Enforced,
+}
+
+impl From<IsolationArg> for Isolation {
+    fn from(isolation: IsolationArg) -> Isolation {
+        match isolation {
+            IsolationArg::Auto => Isolation::Auto,
+            IsolationArg::Microvm => Isolation::MicroVm,
+            IsolationArg::Jail => Isolation::Jail,
+            IsolationArg::Fence => Isolation::Fence,
+        }
+    }
+}

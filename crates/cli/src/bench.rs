@@ -1,0 +1,165 @@
+//! `firebox bench`: what the benchmarks of this repository drive. Hidden, and without promises.
+//!
+//! One measurement per line of standard input, answered by one line of JSON, so that the caller can interleave ours
+//! with what it compares them to.
+
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::slice;
+use std::time::{Duration, Instant};
+
+use firebox_engine::{Cancel, Engine, Room, Stdin};
+use firebox_jail::{Jail, Warden};
+use firebox_job::{ByteSize, Policy, SourceFile, Sources};
+use firebox_lang::{Catalogue, Host, Language};
+use serde_json::json;
+
+use crate::agent::AGENT;
+use crate::args::{BenchArgs, BenchSubject, IsolationArg, LimitArgs};
+use crate::choice::{Target, choose_language};
+use crate::draft::{Draft, Wishes};
+use crate::failure::Failure;
+use crate::host;
+use crate::inputs::{self, Inputs, StdinSource, Wanted};
+use crate::outlet;
+use crate::trace::random_bytes;
+
+/// What a program says where it wants to be different every time.
+const SEED: &str = "@SEED@";
+
+/// Measures until standard input ends.
+pub(crate) fn bench(args: BenchArgs) -> Result<ExitCode, Failure> {
+    let BenchArgs { subject } = args;
+    match subject {
+        BenchSubject::Cells { lang } => cells(&lang)?,
+        BenchSubject::Jobs { file, lang } => jobs(file, lang)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cells(lang: &str) -> Result<(), Failure> {
+    let catalogue = Catalogue::builtin();
+    let toolchain =
+        catalogue.find(lang).map_err(Failure::request)?.find_toolchain(&Host::current()).map_err(Failure::host)?;
+    let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
+    let jail = warden.drop_privileges().map_err(Failure::host)?;
+    for_each_line(|_| {
+        let (make, remove) = one_cell(&jail)?;
+        outlet::say(&format!("{}\n", json!({"make_us": microseconds(make), "remove_us": microseconds(remove)})))
+    })?;
+    jail.close().map_err(Failure::host)
+}
+
+fn one_cell(jail: &Jail) -> Result<(Duration, Duration), Failure> {
+    let start = Instant::now();
+    let cell = jail.make(0).map_err(Failure::host)?;
+    let made = start.elapsed();
+    cell.host.remove().map_err(Failure::host)?;
+    Ok((made, start.elapsed() - made))
+}
+
+fn jobs(file: PathBuf, lang: Option<String>) -> Result<(), Failure> {
+    // The order is the one that `run` explains.
+    let policy = host::policy()?;
+    let catalogue = Catalogue::builtin();
+    let target = Target::find(file)?;
+    let language = choose_language(&catalogue, &target, lang.as_deref(), None)?.clone();
+    let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
+    let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
+    let sources = read(target, &language)?;
+    let jail = warden.drop_privileges().map_err(Failure::host)?;
+    let engine = Engine::new(vec![Room { language: language.clone(), toolchain }], jail, policy);
+
+    let (cancel, _canceller) = Cancel::new().map_err(Failure::host)?;
+    // Where the numbers begin differs from process to process: what an earlier one compiled is not met again.
+    let first = first_seed()?;
+    for_each_line(|number| {
+        let job = wanting_nothing(&policy)?.into_job(language.name(), seeded(&sources, first.wrapping_add(number))?);
+        let outcome = engine.run(&job, Stdin::Empty, &mut (), &cancel).map_err(Failure::host)?;
+        let line = json!({
+            "status": outcome.verdict.status().name(),
+            "total_us": microseconds(outcome.timing.total),
+            "compile_us": microseconds(outcome.timing.compile),
+            "run_us": microseconds(outcome.timing.run),
+        });
+        outlet::say(&format!("{line}\n"))
+    })?;
+    engine.close().map_err(Failure::host)
+}
+
+fn read(target: Target, language: &Language) -> Result<Sources, Failure> {
+    let wanted = Wanted {
+        target,
+        files: Vec::new(),
+        entry: None,
+        nameless: language.entry().clone(),
+        stdin: StdinSource::Empty,
+        limit: ByteSize::mib(8),
+    };
+    let Inputs { sources, stdin: _ } = inputs::read(wanted)?;
+    Ok(sources)
+}
+
+fn wanting_nothing(policy: &Policy) -> Result<Draft, Failure> {
+    let wishes = Wishes {
+        trace_id: None,
+        args: Vec::new(),
+        env: Vec::new(),
+        options: Vec::new(),
+        edition: None,
+        profile: None,
+        limits: LimitArgs::default(),
+        isolation: IsolationArg::Auto,
+        require: None,
+    };
+    Draft::new(wishes, policy)
+}
+
+/// The same files with a number in place of the mark.
+fn seeded(sources: &Sources, seed: u64) -> Result<Sources, Failure> {
+    let seed = seed.to_string();
+    let files = sources.files().iter().map(|SourceFile { path, content }| {
+        let content = match std::str::from_utf8(content) {
+            Ok(text) => text.replace(SEED, &seed).into_bytes(),
+            Err(_) => content.clone(),
+        };
+        SourceFile { path: path.clone(), content }
+    });
+    Sources::new(files.collect(), Some(sources.entry().clone())).map_err(Failure::request)
+}
+
+/// Below 2^30, so that it is a plain integer in every language, with room to count up.
+fn first_seed() -> Result<u64, Failure> {
+    let [a, b, c, d, ..] = random_bytes().map_err(Failure::host)?;
+    Ok(u64::from(u32::from_be_bytes([a, b, c, d]) >> 2))
+}
+
+fn for_each_line(mut measure: impl FnMut(u64) -> Result<(), Failure>) -> Result<(), Failure> {
+    for (line, number) in io::stdin().lock().lines().zip(0..) {
+        line.map_err(Failure::host)?;
+        measure(number)?;
+    }
+    Ok(())
+}
+
+fn microseconds(duration: Duration) -> f64 {
+    duration.as_nanos() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use firebox_job::SourcePath;
+
+    use super::*;
+
+    #[test]
+    fn a_mark_becomes_a_number_everywhere_and_other_bytes_stay() {
+        let file =
+            |path: &str, content: &[u8]| SourceFile { path: SourcePath::new(path).unwrap(), content: content.to_vec() };
+        let sources = Sources::new(vec![file("a", b"@SEED@ and @SEED@"), file("b", &[0xff])], None).unwrap();
+        let seeded = seeded(&sources, 7).unwrap();
+        assert_eq!(seeded.files()[0].content, b"7 and 7");
+        assert_eq!(seeded.files()[1].content, [0xff]);
+    }
+}

@@ -1,0 +1,155 @@
+//! What the user wants done, taken apart from how it was typed.
+
+use std::path::PathBuf;
+
+use firebox_api::Detail;
+use firebox_job::SourcePath;
+
+use crate::args::{FileArg, IsolationArg, RunArgs};
+use crate::choice::Target;
+use crate::draft::Wishes;
+use crate::failure::Failure;
+use crate::inputs::StdinSource;
+use crate::live::Warnings;
+
+/// What the user wants done.
+pub(crate) struct Errand {
+    /// The program.
+    pub(crate) target: Target,
+    /// Its language, when it was named.
+    pub(crate) lang: Option<String>,
+    /// The file to start from, when it was named.
+    pub(crate) entry: Option<SourcePath>,
+    /// Other files that go along.
+    pub(crate) files: Vec<FileArg>,
+    /// Where the program's standard input comes from.
+    pub(crate) stdin: StdinSource,
+    /// What becomes of the job beyond its files.
+    pub(crate) wishes: Wishes,
+    /// How the outcome is shown.
+    pub(crate) show: Show,
+}
+
+/// How the outcome is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// As a shell would.
+    Live(Warnings),
+    /// As JSON.
+    Json(Detail),
+}
+
+impl Errand {
+    /// Makes sense of what was typed. Looks at the program's name, opens nothing.
+    pub(crate) fn new(args: RunArgs) -> Result<Errand, Failure> {
+        // Exhaustive: a new flag must be decided here.
+        let RunArgs {
+            target,
+            code,
+            lang,
+            files,
+            entry,
+            stdin,
+            env,
+            args,
+            edition,
+            profile,
+            options,
+            warnings,
+            json,
+            steps,
+            trace_id,
+            limits,
+            isolation,
+            require,
+        } = args;
+        refuse_what_is_not_built(isolation)?;
+        let target = match (code, target) {
+            (Some(code), _) => Target::Text(code),
+            (None, Some(path)) => Target::find(path)?,
+            // The parser asks for one of them.
+            (None, None) => return Err(Failure::request(anyhow::anyhow!("there is no program; name a file"))),
+        };
+        let show = match (json, steps, warnings) {
+            (true, true, _) => Show::Json(Detail::Steps),
+            (true, false, _) => Show::Json(Detail::Summary),
+            (false, _, true) => Show::Live(Warnings::Shown),
+            (false, _, false) => Show::Live(Warnings::Hidden),
+        };
+        Ok(Errand {
+            stdin: stdin_source(&target, stdin),
+            target,
+            lang,
+            entry: entry.map(SourcePath::new).transpose().map_err(Failure::request)?,
+            files,
+            wishes: Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require },
+            show,
+        })
+    }
+}
+
+fn refuse_what_is_not_built(isolation: IsolationArg) -> Result<(), Failure> {
+    let kind = match isolation {
+        IsolationArg::Auto | IsolationArg::Jail => return Ok(()),
+        IsolationArg::Microvm => "microvm",
+        IsolationArg::Fence => "fence",
+    };
+    Err(Failure::host(anyhow::anyhow!("isolation `{kind}` is not part of this firebox yet"))
+        .with_help("use `--isolation jail`, or leave it out"))
+}
+
+/// Standard input belongs to whoever reads it first: code from there leaves none for the program.
+fn stdin_source(target: &Target, named: Option<PathBuf>) -> StdinSource {
+    match (named, target) {
+        (Some(path), _) => StdinSource::File(path),
+        (None, Target::Stdin) => StdinSource::Empty,
+        (None, Target::Text(_) | Target::File(_) | Target::Folder(_)) => StdinSource::Ours,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn errand(line: &[&str]) -> Result<Errand, String> {
+        match Args::try_parse_from([&["firebox", "run"], line].concat()).unwrap().command {
+            Command::Run(args) => Errand::new(*args).map_err(|failure| failure.message().unwrap_or_default()),
+            other => panic!("not a run: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn standard_input_is_the_programs_unless_the_code_took_it() {
+        for (line, source) in [
+            (&["--code", "x"][..], StdinSource::Ours),
+            (&["-"], StdinSource::Empty),
+            (&["-", "--stdin", "f"], StdinSource::File("f".into())),
+            (&["--code", "x", "--stdin", "f"], StdinSource::File("f".into())),
+        ] {
+            assert_eq!(errand(line).unwrap().stdin, source, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_outcome_is_shown_as_asked_for() {
+        for (flags, show) in [
+            (&[][..], Show::Live(Warnings::Hidden)),
+            (&["--warnings"], Show::Live(Warnings::Shown)),
+            (&["--json"], Show::Json(Detail::Summary)),
+            (&["--json", "--steps"], Show::Json(Detail::Steps)),
+        ] {
+            assert_eq!(errand(&[&["--code", "x"], flags].concat()).unwrap().show, show, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_cell_that_cannot_be_had_is_refused_by_name() {
+        for kind in ["microvm", "fence"] {
+            let error = errand(&["--code", "x", "--isolation", kind]).err().unwrap();
+            assert!(error.contains(kind) && error.contains("help"), "{error}");
+        }
+    }
+}

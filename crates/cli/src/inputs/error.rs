@@ -1,0 +1,74 @@
+//! Why a job's files cannot be read.
+
+use std::io;
+use std::path::PathBuf;
+
+use firebox_job::{ByteSize, SourcePathError, Sources, SourcesError};
+
+use crate::failure::Failure;
+
+/// Why a job's files cannot be read. Paths as typed are shown as typed; names that were found in a folder are quoted,
+/// since whoever chose them may have chosen an escape sequence.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InputError {
+    /// The kernel does not let us.
+    #[error("cannot read `{}`", .path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    /// Standard input cannot be read.
+    #[error("cannot read standard input")]
+    Stdin { source: io::Error },
+    /// Something else stands where a file is meant.
+    #[error("`{}` is a {kind}, not a file", .path.display())]
+    NoFile { path: PathBuf, kind: &'static str },
+    /// A name that is no text, or has no last part, cannot be given to a file in a cell.
+    #[error("the name of {path:?} cannot be used in a cell")]
+    NoName { path: PathBuf },
+    /// A name is refused for what it is.
+    #[error(transparent)]
+    Name(#[from] SourcePathError),
+    /// The files do not go together.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+    /// There is no program.
+    #[error("`{name}` is empty")]
+    Empty { name: String },
+    /// More than is taken.
+    #[error("{what} brings code and files to {total}, the limit is {limit}")]
+    TooLarge { what: String, total: String, limit: ByteSize },
+    /// A folder holds more files than a job.
+    #[error("folder `{}` holds more than {} files", .path.display(), Sources::MAX_FILES)]
+    TooManyFiles { path: PathBuf },
+    /// Something in a folder cannot go along, and leaving it out silently would be worse.
+    #[error("{name:?} in folder `{}` {why}", .folder.display())]
+    Inside { folder: PathBuf, name: String, why: &'static str },
+    /// Something in a folder cannot be read.
+    #[error("cannot read {name:?} in folder `{}`", .folder.display())]
+    UnreadableInside { folder: PathBuf, name: String, source: io::Error },
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Failure {
+        let help = error.help();
+        Failure::request(error).with_help_if(help)
+    }
+}
+
+impl InputError {
+    /// What to do about it, where the message does not say so itself.
+    fn help(&self) -> Option<&'static str> {
+        match self {
+            InputError::NoFile { kind: "pipe", .. } => Some("use `-` to take the code from standard input"),
+            InputError::NoFile { .. } => Some("name a file; only the program itself can be a whole folder"),
+            InputError::NoName { .. } => Some("say what to call it with `--file NAME=PATH`"),
+            InputError::Empty { .. } => Some("give the program's text; has the file been saved?"),
+            InputError::TooLarge { .. } => Some("`--input` raises the limit, up to 64 MiB"),
+            InputError::TooManyFiles { .. } => Some("name the program's files one by one with `--file`"),
+            InputError::Inside { .. } => Some("move it out of the folder, or name the files one by one with `--file`"),
+            InputError::Unreadable { .. }
+            | InputError::UnreadableInside { .. }
+            | InputError::Stdin { .. }
+            | InputError::Name(_)
+            | InputError::Sources(_) => None,
+        }
+    }
+}

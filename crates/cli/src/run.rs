@@ -1,0 +1,110 @@
+//! `firebox run`: one job from the command line to its exit code.
+
+use std::io;
+use std::process::ExitCode;
+use std::slice;
+
+use firebox_api::Response;
+use firebox_engine::{Cancel, Engine, Room, RunError};
+use firebox_jail::Warden;
+use firebox_job::{Outcome, Policy};
+use firebox_lang::{Catalogue, Host};
+
+use crate::agent::AGENT;
+use crate::args::RunArgs;
+use crate::choice::choose_language;
+use crate::draft::Draft;
+use crate::errand::{Errand, Show};
+use crate::failure::Failure;
+use crate::host;
+use crate::inputs::{self, Inputs, Wanted};
+use crate::live::Live;
+use crate::notice;
+use crate::outlet;
+use crate::printer::Printer;
+use crate::signals::SignalWatch;
+
+/// Runs a job and exits as its program did.
+///
+/// One straight line, because its order is what keeps the caller safe. Until the warden has been split off there is
+/// one thread and nothing hostile has been read; until privileges are dropped everything is done as the caller, since
+/// it is the caller's files that are read; after that this process can do no more than anybody.
+pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+    // What was typed becomes what is meant. Looks at names, opens nothing.
+    let policy = host::policy()?;
+    let Errand { target, lang, entry, files, stdin, wishes, show } = Errand::new(args)?;
+    let catalogue = Catalogue::builtin();
+    let language = choose_language(&catalogue, &target, lang.as_deref(), entry.as_ref())?.clone();
+    let draft = Draft::new(wishes, &policy)?;
+
+    // Finds the compiler or interpreter. Reads the host, runs nothing.
+    let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
+
+    // Splits off the process that makes cells: the only one that keeps its privileges. It knows what a cell may show
+    // of the host, and never hears anything that came from the job.
+    let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
+
+    // Reads the job's files, as the caller.
+    let (nameless, limit) = (language.entry().clone(), draft.limits().input);
+    let Inputs { sources, stdin } = inputs::read(Wanted { target, files, entry, nameless, stdin, limit })?;
+    let job = draft.into_job(language.name(), sources);
+
+    // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
+    let jail = warden.drop_privileges().map_err(Failure::host)?;
+    let engine = Engine::new(vec![Room { language, toolchain }], jail, policy);
+
+    let (cancel, canceller) = Cancel::new().map_err(|error| cannot(error, "make a way to stop the job"))?;
+    let watch = SignalWatch::start(canceller.clone()).map_err(|error| cannot(error, "watch for signals"))?;
+    let shown = match show {
+        Show::Live(warnings) => {
+            let printer = Printer::start(canceller).map_err(|error| cannot(error, "start printing"))?;
+            let mut live = Live::new(printer, warnings);
+            let outcome = engine.run(&job, stdin, &mut live, &cancel);
+            show_live(live, outcome, &policy)
+        }
+        Show::Json(detail) => engine.run(&job, stdin, &mut (), &cancel).map_err(refused).and_then(|outcome| {
+            let exit_code = exit_code(&outcome);
+            outlet::say(&line_of_json(&Response::new(outcome, detail))?)?;
+            Ok(exit_code)
+        }),
+    };
+
+    // Whatever happened, nothing of the job is left when we are gone. What happened comes first, if both went wrong.
+    let closed = engine.close().map_err(Failure::host);
+    drop(watch);
+    let exit_code = shown?;
+    closed?;
+    Ok(exit_code)
+}
+
+/// Shows what has not been shown yet, and says what the program could not say itself.
+fn show_live(live: Live, outcome: Result<Outcome, RunError>, policy: &Policy) -> Result<ExitCode, Failure> {
+    let missing = outcome.as_ref().map(|outcome| live.rest_of(outcome)).unwrap_or_default();
+    // When nobody reads any more, whatever else went wrong follows from that.
+    live.into_printer().finish()?;
+    let outcome = outcome.map_err(refused)?;
+    let lines = [notice::of_missing(missing, outcome.limits.output), notice::of_verdict(&outcome, policy)];
+    outlet::remark(&lines.into_iter().flatten().collect::<String>());
+    Ok(exit_code(&outcome))
+}
+
+fn exit_code(outcome: &Outcome) -> ExitCode {
+    // The kernel keeps eight bits of an exit code, so none is ever larger.
+    ExitCode::from(u8::try_from(outcome.verdict.exit_code()).unwrap_or(u8::MAX))
+}
+
+/// One line, whoever reads it: a form that depends on being watched is a surprise in a script.
+fn line_of_json(response: &Response) -> Result<String, Failure> {
+    let mut line = serde_json::to_string(response).map_err(Failure::host)?;
+    line.push('\n');
+    Ok(line)
+}
+
+fn refused(error: RunError) -> Failure {
+    if error.is_request() { Failure::request(error) } else { Failure::host(error) }
+}
+
+/// The kernel refuses us something small that every program needs.
+fn cannot(error: io::Error, doing: &'static str) -> Failure {
+    Failure::host(anyhow::Error::new(error).context(format!("cannot {doing}")))
+}

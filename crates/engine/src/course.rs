@@ -1,0 +1,172 @@
+//! The course of one job in its cell: one step after the other until one of them settles the verdict.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use firebox_cell::StepLimits;
+use firebox_job::{
+    Building, Captured, Enforcement, Limits, Outcome, Protection, Require, SourceFile, StepKind, StepReport, Timing,
+    TraceId, Usage, Verdict,
+};
+use firebox_lang::Step;
+
+use crate::decide::{self, Ended};
+use crate::input::Input;
+use crate::session::Session;
+use crate::watch::{Watch, Watched};
+use crate::{Cancel, RunError, Sink, Stdin};
+
+/// What is to be done in a cell.
+pub(crate) struct Course<'a> {
+    pub(crate) trace_id: &'a TraceId,
+    pub(crate) files: &'a [SourceFile],
+    pub(crate) steps: &'a [Step],
+    pub(crate) limits: &'a Limits,
+    pub(crate) building: &'a Building,
+    pub(crate) require: Require,
+    pub(crate) admitted: Instant,
+}
+
+/// What an edge has to do with it meanwhile.
+pub(crate) struct Company<'a> {
+    pub(crate) sink: &'a mut dyn Sink,
+    pub(crate) cancel: &'a Cancel,
+}
+
+/// What the steps so far have come to.
+struct Progress {
+    reports: Vec<StepReport>,
+    enforcement: Enforcement,
+    verdict: Verdict,
+}
+
+impl Course<'_> {
+    /// Takes the whole course, and removes the cell.
+    pub(crate) fn take(&self, mut session: Session, stdin: Stdin, company: &mut Company<'_>) -> Result<Outcome, RunError> {
+        session.store(self.files)?;
+        let mut stdin = Some(stdin);
+        let mut progress = Progress { reports: Vec::new(), enforcement: WATCHED, verdict: Verdict::Ok };
+        for step in self.steps {
+            let stdin = match step.kind {
+                StepKind::Run => stdin.take(),
+                StepKind::Build => None,
+            };
+            self.step(&mut session, step, stdin.unwrap_or(Stdin::Empty), company, &mut progress)?;
+            if progress.verdict != Verdict::Ok {
+                break;
+            }
+        }
+        let isolation = session.cell.host.kind();
+        session.end()?;
+        let Progress { reports, enforcement, verdict } = progress;
+        let run = reports.iter().find(|report| report.kind == StepKind::Run);
+        let failed_build = reports.last().filter(|last| last.kind == StepKind::Build && verdict != Verdict::Ok);
+        Ok(Outcome {
+            trace_id: self.trace_id.clone(),
+            verdict,
+            step: reports.last().map(|last| last.name.clone()).unwrap_or_default(),
+            stdout: run.map(|run| run.stdout.clone()).unwrap_or_default(),
+            stderr: run.or(failed_build).map(|report| report.stderr.clone()).unwrap_or_default(),
+            timing: Timing {
+                queue: Duration::ZERO,
+                compile: wall_of(&reports, StepKind::Build),
+                run: wall_of(&reports, StepKind::Run),
+                total: self.admitted.elapsed(),
+            },
+            usage: run.map(|run| run.usage).unwrap_or_default(),
+            limits: *self.limits,
+            isolation,
+            enforcement,
+            steps: reports,
+        })
+    }
+
+    fn step(
+        &self,
+        session: &mut Session,
+        step: &Step,
+        stdin: Stdin,
+        company: &mut Company<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), RunError> {
+        let input = Input::new(stdin);
+        let prepared = session.prepare(step, &self.step_limits(step.kind), input.announced())?;
+        if self.require == Require::Enforced && !prepared.enforcement.is_complete() {
+            return Err(RunError::NotEnforced);
+        }
+        progress.enforcement = prepared.enforcement;
+        let watch = Watch {
+            kind: step.kind,
+            until: self.until(step.kind, &progress.reports),
+            cpu: (step.kind == StepKind::Run).then_some((self.limits.cpu, self.limits.vcpus.get())),
+            output: self.limits.output,
+        };
+        let Watched { killed, end, not_started, measured, stdout, mut stderr, wall } =
+            watch.run(session, input, company)?;
+        let ended = Ended { kind: step.kind, killed, end, measured, crash_codes: &step.crash_codes };
+        progress.verdict = decide::verdict(&ended);
+        if let Some(errno) = not_started {
+            stderr = not_started_text(step, errno, &progress.reports)?;
+        }
+        progress.reports.push(StepReport {
+            name: step.name.clone(),
+            kind: step.kind,
+            exit_code: progress.verdict.exit_code(),
+            wall,
+            usage: Usage { cpu: measured.cpu, memory_peak: measured.memory_peak },
+            stdout,
+            stderr,
+        });
+        Ok(())
+    }
+
+    fn step_limits(&self, kind: StepKind) -> StepLimits {
+        let (building, limits) = (self.building, self.limits);
+        match kind {
+            StepKind::Build => StepLimits {
+                memory: building.memory,
+                tasks: building.tasks,
+                vcpus: building.vcpus,
+                disk: building.disk,
+                inodes: building.inodes,
+            },
+            StepKind::Run => StepLimits {
+                memory: limits.memory,
+                tasks: limits.tasks,
+                vcpus: limits.vcpus,
+                disk: limits.disk,
+                inodes: limits.inodes,
+            },
+        }
+    }
+
+    /// When a step that starts now must have ended.
+    fn until(&self, kind: StepKind, before: &[StepReport]) -> Instant {
+        let budget = match kind {
+            StepKind::Run => self.limits.run,
+            StepKind::Build => self.limits.compile.saturating_sub(wall_of(before, StepKind::Build)),
+        };
+        (Instant::now() + budget).min(self.admitted + self.limits.timeout)
+    }
+}
+
+fn wall_of(reports: &[StepReport], kind: StepKind) -> Duration {
+    reports.iter().filter(|report| report.kind == kind).map(|report| report.wall).sum()
+}
+
+/// What a shell says of a program that cannot be started, when the program is the job's own work: a build that made
+/// no program (a library, say) is not our fault. A tool of the host's that cannot be started is.
+fn not_started_text(step: &Step, errno: i32, before: &[StepReport]) -> Result<Captured, RunError> {
+    let program = String::from_utf8_lossy(step.argv.first().map_or(&[][..], Vec::as_slice)).into_owned();
+    let source = io::Error::from_raw_os_error(errno);
+    if step.kind == StepKind::Run && before.iter().any(|report| report.kind == StepKind::Build) {
+        return Ok(Captured::whole(format!("firebox: cannot start {program}: {source}\n").into_bytes()));
+    }
+    Err(RunError::Exec { program, source })
+}
+
+/// Until the first step is held to its limits, nothing is enforced.
+const WATCHED: Enforcement = {
+    let watched = Protection::Watched;
+    Enforcement { memory: watched, tasks: watched, cpu: watched, disk: watched }
+};

@@ -1,0 +1,4 @@
+for n in 3 2 1; do
+    echo "$n"
+done
+echo lift-off

@@ -1,0 +1,30 @@
+"""Fills every place that can be written, with bytes and then with files. The argument is where to try."""
+import errno, os, shutil, sys, tempfile
+
+BYTES, FILES = 100 << 20, 20_000
+
+def attempt(what, act):
+    try:
+        act()
+        print(f"ESCAPED: {what}", flush=True)
+    except OSError as error:
+        print(f"blocked: {what}: {errno.errorcode[error.errno]}", flush=True)
+
+def one_file(directory):
+    with open(f"{directory}/large", "wb", buffering=0) as file:
+        for _ in range(BYTES >> 20):
+            file.write(b"x" * (1 << 20))
+
+def allocated(directory):
+    with open(f"{directory}/allocated", "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, BYTES)
+
+def many_files(directory):
+    for i in range(FILES):
+        os.close(os.open(f"{directory}/{i}", os.O_CREAT | os.O_WRONLY))
+
+for place in sys.argv[1:]:
+    for act in (one_file, allocated, many_files):
+        name = tempfile.mkdtemp(dir=place)
+        attempt(f"{act.__name__} in {place}", lambda: act(name))
+        shutil.rmtree(name)

@@ -1,0 +1,29 @@
+"""Looks for a process of the host, and at what it says of itself. Arguments: its id, and a word in its arguments."""
+import os, sys
+
+pid, word = sys.argv[1:]
+
+def attempt(what, act):
+    try:
+        print(f"ESCAPED: {what}" if act() else f"blocked: {what}: nothing there", flush=True)
+    except OSError as error:
+        print(f"blocked: {what}: {error.strerror}", flush=True)
+
+def others():
+    return [other for other in os.listdir("/proc") if other.isdigit() and int(other) != os.getpid()]
+
+def anywhere(file):
+    # Where it can be seen under its own number there is no need to look at anybody else.
+    for seen in [pid] if os.path.exists(f"/proc/{pid}") else others():
+        try:
+            if word in open(f"/proc/{seen}/{file}").read():
+                return True
+        except OSError:
+            pass
+    return False
+
+attempt("its arguments", lambda: anywhere("cmdline"))
+attempt("its environment", lambda: anywhere("environ"))
+attempt("a signal to it", lambda: os.kill(int(pid), 0) is None and anywhere("cmdline"))
+attempt("its scheduling", lambda: os.sched_getaffinity(int(pid)) and anywhere("cmdline"))
+attempt("more than five processes", lambda: len(others()) > 5)

@@ -1,0 +1,93 @@
+//! Attacks on what a job may see of the host: files, processes, names, descriptors. Each succeeds outside.
+
+mod kit;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use kit::{Allowance, Attack, Control, Guard, HostInventory, Running, Secret, attacks, firebox, job, tool};
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[test]
+fn files_of_the_host_and_words_of_the_host_in_proc_are_out_of_reach() {
+    let secret = Secret::new();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("we are in it");
+    let home = std::env::var_os("HOME").unwrap_or_else(|| "/root".into());
+    let toolchains = [".rustup", ".pyenv", ".cargo", ".nvm"].map(|name| Path::new(&home).join(name).into_os_string());
+    let mut args = vec![secret.path().into_os_string(), OsString::from(&secret.word)];
+    args.extend([host_name().into(), repository.into_os_string(), secret.directory.path().into()]);
+    args.extend(toolchains);
+    Attack {
+        source: "host_files.py",
+        args,
+        // Not in the caller's own /proc: there it would look at everybody's processes.
+        control: Control::OwnNamespaces,
+        succeeds_outside: &[
+            "read a file of the host",
+            "read /etc/shadow",
+            "list /root",
+            "list /sys",
+            "read through /proc/1/root",
+            "a word of the host in /proc",
+            "the host's name",
+        ],
+        ..Attack::PLAIN
+    }
+    .check();
+}
+
+#[test]
+fn host_paths_are_in_no_mount_of_a_compiled_language_either() {
+    let host = HostInventory::take();
+    let secret = Secret::new();
+    let code = "fn main() { print!(\"{}\", std::fs::read_to_string(\"/proc/self/mountinfo\").unwrap_or_default()) }";
+    let outcome = job("rust", code).outcome();
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
+    for word in [home.as_str(), env!("CARGO_MANIFEST_DIR"), ".rustup", secret.directory.path().to_str().expect("text")]
+    {
+        assert!(!outcome.stdout().contains(word), "mountinfo says {word}\n{outcome}");
+    }
+    host.assert_nothing_left();
+}
+
+#[test]
+fn processes_of_the_host_are_out_of_sight() {
+    let guard = Guard::new(Allowance::CONTROL);
+    let word = format!("bystander{}", std::process::id());
+    let mut command = guard.command(tool("sh"));
+    command.args(["-c", "sleep 1000; true", &word]).env("SECRET", &word);
+    let bystander = Running::start(guard, command, None);
+    Attack {
+        source: "host_processes.py",
+        args: vec![bystander.pid().to_string().into(), word.into()],
+        succeeds_outside: &[
+            "its arguments",
+            "its environment",
+            "a signal to it",
+            "its scheduling",
+            "more than five processes",
+        ],
+        ..Attack::PLAIN
+    }
+    .check();
+    bystander.end();
+}
+
+#[test]
+fn only_the_three_streams_are_open() {
+    let host = HostInventory::take();
+    let python = [tool("python3").into_os_string(), attacks("descriptors.py").into_os_string()];
+    let leak = ["-c", "exec 7</etc/passwd 8</ 9>/dev/null; exec \"$@\"", "sh"].map(OsString::from);
+    let outside = Command::new(tool("sh")).args(&leak).args(python).output().expect("python");
+    let outside = String::from_utf8_lossy(&outside.stdout).into_owned();
+    assert!(outside.contains("ESCAPED: an inherited descriptor"), "not even outside: {outside}");
+
+    let through = [tool("sh").into_os_string()].into_iter().chain(leak);
+    let inside = firebox().through(through).arg("run").arg(attacks("descriptors.py")).arg("--json").outcome();
+    assert_eq!(inside.stdout(), "blocked: an inherited descriptor: none is open\n", "{inside}");
+    host.assert_nothing_left();
+}

@@ -1,0 +1,228 @@
+//! The `firebox` binary, called as a user calls it, and its JSON response.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::guard::{Allowance, Guard};
+use super::running::{Finished, Running};
+
+/// One call of the binary, in an empty directory of its own.
+pub(crate) struct Firebox {
+    args: Vec<OsString>,
+    program_args: Vec<OsString>,
+    stdin: Option<Vec<u8>>,
+    env: Vec<(String, OsString)>,
+    wrapper: Vec<OsString>,
+    directory: tempfile::TempDir,
+    allowance: Allowance,
+}
+
+/// `firebox` without any arguments yet.
+pub(crate) fn firebox() -> Firebox {
+    Firebox {
+        args: Vec::new(),
+        program_args: Vec::new(),
+        stdin: None,
+        env: Vec::new(),
+        wrapper: Vec::new(),
+        directory: super::temp_dir(),
+        allowance: Allowance::PRODUCT,
+    }
+}
+
+/// `firebox run --lang … --code … --json`: the way most tests put code in.
+pub(crate) fn job(language: &str, code: &str) -> Firebox {
+    firebox().args(["run", "--lang", language, "--code", code, "--json"])
+}
+
+impl Firebox {
+    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Firebox {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(crate) fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Firebox {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Arguments of the program, after `--`.
+    pub(crate) fn program_args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Firebox {
+        self.program_args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Firebox {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Firebox {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// A file in the directory that the call is made from.
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Firebox {
+        let path = self.directory.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a file has a directory")).expect("cannot make a directory");
+        std::fs::write(&path, content).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+        self
+    }
+
+    /// A command that starts the binary instead of us, such as `setpriv`.
+    pub(crate) fn through<A: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Firebox {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// For an attack that could reach every process or mount if the jail failed: there is nobody to reach.
+    pub(crate) fn contained(self) -> Firebox {
+        self.contained_with("\"$@\"; exit $?")
+    }
+
+    /// The same with a script for the shell that stands outside the jail, which calls the binary as `"$@"`.
+    pub(crate) fn contained_with(self, script: &str) -> Firebox {
+        let unshare = super::tool("unshare").into_os_string();
+        let namespaces = ["--pid", "--fork", "--mount-proc", "--kill-child", "/bin/sh", "-c", script, "sh"];
+        self.through([unshare].into_iter().chain(namespaces.map(OsString::from)))
+    }
+
+    pub(crate) fn deadline(mut self, wall: Duration) -> Firebox {
+        self.allowance.wall = wall;
+        self
+    }
+
+    pub(crate) fn memory_mib(mut self, memory_mib: u64) -> Firebox {
+        self.allowance.memory_mib = memory_mib;
+        self
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Starts it; the caller waits. The directory goes with the returned value.
+    pub(crate) fn start(self) -> Started {
+        let guard = Guard::new(self.allowance);
+        let binary = OsString::from(env!("CARGO_BIN_EXE_firebox"));
+        let mut words = self.wrapper.into_iter().chain([binary]);
+        let mut command = guard.command(words.next().expect("the binary at least"));
+        command.args(words).args(self.args);
+        if !self.program_args.is_empty() {
+            command.arg("--").args(self.program_args);
+        }
+        // What the test runner happens to have set must not decide what is tested.
+        command.current_dir(self.directory.path()).env_remove("RUST_BACKTRACE").envs(self.env);
+        Started { running: Running::start(guard, command, self.stdin), _directory: self.directory }
+    }
+
+    /// Runs it to its end, which must leave no process and no control group in the guard.
+    pub(crate) fn run(self) -> Finished {
+        self.start().wait()
+    }
+
+    /// Runs it and reads the response that `--json` prints.
+    pub(crate) fn outcome(self) -> Outcome {
+        self.start().outcome()
+    }
+}
+
+/// A call under way.
+pub(crate) struct Started {
+    running: Running,
+    _directory: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Started {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.running
+    }
+}
+
+impl Started {
+    pub(crate) fn wait(self) -> Finished {
+        self.running.wait().leaving_nothing()
+    }
+
+    /// For a test that kills processes of ours: what is left is the test's business.
+    pub(crate) fn wait_keeping_guard(self) -> (Finished, Guard) {
+        self.running.wait_keeping_guard()
+    }
+
+    pub(crate) fn outcome(self) -> Outcome {
+        Outcome::of(self.wait())
+    }
+}
+
+/// A response of `firebox run --json`.
+pub(crate) struct Outcome {
+    json: Value,
+    pub(crate) call: Finished,
+}
+
+impl Outcome {
+    fn of(call: Finished) -> Outcome {
+        let json = serde_json::from_slice(&call.stdout);
+        let json: Value = json.unwrap_or_else(|error| panic!("no JSON on stdout ({error})\n{call}"));
+        let outcome = Outcome { json, call };
+        let code = outcome.integer("exit_code");
+        assert_eq!(
+            code,
+            Some(outcome.call.code().into()),
+            "firebox exits with the exit code of the outcome\n{outcome}"
+        );
+        outcome
+    }
+
+    /// Status, step, exit code, and signal: what a test says of every outcome.
+    pub(crate) fn verdict(&self) -> (&str, &str, i64, Option<i64>) {
+        let code = self.integer("exit_code").unwrap_or_else(|| panic!("no exit_code\n{self}"));
+        (self.text("status"), self.text("step"), code, self.integer("signal"))
+    }
+
+    pub(crate) fn stdout(&self) -> &str {
+        self.text("stdout")
+    }
+
+    pub(crate) fn stderr(&self) -> &str {
+        self.text("stderr")
+    }
+
+    /// The bytes that are missing from a stream, and where; none if nothing was dropped.
+    pub(crate) fn truncated(&self, stream: &str) -> Option<(u64, usize)> {
+        let cut = self.json.get("truncated")?.get(stream)?;
+        let number = |name: &str| cut.get(name)?.as_u64();
+        Some((number("dropped_bytes")?, number("at_byte")? as usize))
+    }
+
+    pub(crate) fn integer(&self, field: &str) -> Option<i64> {
+        self.json.get(field)?.as_i64()
+    }
+
+    pub(crate) fn text(&self, field: &str) -> &str {
+        let value = self.json.get(field).and_then(Value::as_str);
+        value.unwrap_or_else(|| panic!("no text in `{field}`\n{self}"))
+    }
+
+    pub(crate) fn json(&self) -> &Value {
+        &self.json
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call.fmt(f)
+    }
+}
+
+/// A path below the repository, by its name from the root.
+pub(crate) fn repository(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
+}

@@ -1,0 +1,319 @@
+//! The ways of calling `firebox run`.
+
+mod kit;
+
+use std::time::{Duration, Instant};
+
+use kit::{Firebox, HostInventory, Outcome, firebox, job};
+use serde_json::Value;
+
+/// A call whose program must print `stdout`, keep quiet otherwise and end with 0.
+fn check(call: Firebox, stdout: &str) {
+    let host = HostInventory::take();
+    let call = call.run();
+    let seen = (call.code(), call.stdout(), call.stderr());
+    assert_eq!(seen, (0, stdout.to_owned(), String::new()), "{call}");
+    host.assert_nothing_left();
+}
+
+/// A call that answers in JSON, whose program must end with 0.
+fn check_json(call: Firebox) -> Outcome {
+    let host = HostInventory::take();
+    let outcome = call.outcome();
+    assert_eq!(outcome.verdict(), ("ok", "run", 0, None), "{outcome}");
+    host.assert_nothing_left();
+    outcome
+}
+
+/// A small program in each language, and the name of its file.
+const HELLOS: [(&str, &str, &str); 6] = [
+    ("rust", "main.rs", "fn main() { println!(\"hello\") }"),
+    ("c", "hello.c", "#include <stdio.h>\nint main(void) { puts(\"hello\"); }"),
+    ("cpp", "hello.cpp", "#include <iostream>\nint main() { std::cout << \"hello\\n\"; }"),
+    ("python", "hello.py", "print('hello')"),
+    ("javascript", "hello.js", "console.log('hello')"),
+    ("bash", "hello.sh", "echo hello"),
+];
+
+#[test]
+fn a_file_is_run_by_what_its_name_ends_with() {
+    for (_, name, code) in HELLOS {
+        check(firebox().file(name, code).args(["run", name]), "hello\n");
+    }
+}
+
+#[test]
+fn code_is_run_from_the_command_line() {
+    for (language, _, code) in HELLOS {
+        check(firebox().args(["run", "--lang", language, "--code", code]), "hello\n");
+    }
+}
+
+#[test]
+fn code_is_run_from_standard_input_and_the_program_then_has_none() {
+    check(firebox().args(["run", "--lang", "bash", "-"]).stdin("echo hello; cat"), "hello\n");
+}
+
+#[test]
+fn every_alias_of_a_language_runs_it() {
+    for (alias, code) in [
+        ("rs", "fn main() { println!(\"hello\") }"),
+        ("c++", "#include <cstdio>\nint main() { std::puts(\"hello\"); }"),
+        ("py", "print('hello')"),
+        ("python3", "print('hello')"),
+        ("js", "console.log('hello')"),
+        ("node", "console.log('hello')"),
+        ("sh", "echo hello"),
+    ] {
+        check(firebox().args(["run", "--lang", alias, "--code", code]), "hello\n");
+    }
+}
+
+#[test]
+fn the_examples_of_the_repository_run() {
+    for (name, says) in [
+        ("hello.rs", "Hello from Rust!\n"),
+        ("average.c", "the average of 4 numbers is 2.50\n"),
+        ("words.cpp", "2 fire\n1 box\n"),
+        ("primes.py", "2 3 5 7 11 13 17 19 23 29\n"),
+        ("temperatures.js", "0 °C is 32 °F\n100 °C is 212 °F\n"),
+        ("countdown.sh", "3\n2\n1\nlift-off\n"),
+    ] {
+        let path = format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR"));
+        check(firebox().args(["run", &path]), says);
+    }
+}
+
+#[test]
+fn the_program_reads_the_standard_input_of_the_call() {
+    check(firebox().args(["run", "--lang", "bash", "--code", "tr a-z A-Z"]).stdin("quiet\n"), "QUIET\n");
+}
+
+#[test]
+fn the_program_reads_the_file_named_by_stdin() {
+    let call = firebox().file("input", "from a file\n").stdin("from the call\n");
+    check(call.args(["run", "--lang", "python", "--stdin", "input", "--code", "print(input())"]), "from a file\n");
+}
+
+#[test]
+fn input_larger_than_a_pipe_arrives_whole() {
+    let lines = "0123456789abcde\n".repeat(1 << 16);
+    check(firebox().args(["run", "--lang", "bash", "--code", "wc -c"]).stdin(lines), "1048576\n");
+}
+
+#[test]
+fn arguments_after_two_dashes_reach_the_program_as_they_are() {
+    let code = "import sys; print(sys.argv[1:])";
+    let call = firebox().args(["run", "--lang", "python", "--code", code]);
+    let call = call.program_args(["--json", "two words", "", "*", "-", "ünï", "--", "$HOME"]);
+    check(call, "['--json', 'two words', '', '*', '-', 'ünï', '--', '$HOME']\n");
+}
+
+#[test]
+fn the_environment_of_the_program_is_the_asked_one_and_not_the_callers() {
+    let code = "import os; print(os.environ.get('ASKED'), os.environ.get('EMPTY'), os.environ.get('CALLERS'))";
+    let call = firebox().args(["run", "--lang", "python", "--env", "ASKED=a=b c", "--env", "EMPTY=", "--code", code]);
+    check(call.env("CALLERS", "secret"), "a=b c  None\n");
+}
+
+#[test]
+fn rust_programs_see_the_documented_environment() {
+    let code = "fn main() { for (name, value) in std::env::vars() { println!(\"{name}={value}\") } }";
+    let outcome = check_json(job("rust", code));
+    for line in [
+        "HOME=/tmp",
+        "CARGO_HOME=/opt/cargo",
+        "RUSTUP_HOME=/opt/rustup",
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cargo/bin",
+    ] {
+        assert!(outcome.stdout().lines().any(|seen| seen == line), "no line {line}\n{outcome}");
+    }
+    let lines = outcome.stdout().lines().count();
+    assert!(lines <= 8, "{lines} variables are more than a program needs\n{outcome}");
+}
+
+#[test]
+fn several_files_stand_beside_each_other() {
+    let call = firebox().file("main.py", "import helper\nhelper.greet()");
+    let call = call.file("helper.py", "def greet(): print('from the helper')");
+    check(call.args(["run", "main.py", "--file", "helper.py"]), "from the helper\n");
+}
+
+#[test]
+fn a_second_rust_file_is_a_module() {
+    let call = firebox().file("main.rs", "mod helper;\nfn main() { helper::greet() }");
+    let call = call.file("helper.rs", "pub fn greet() { println!(\"from the helper\") }");
+    check(call.args(["run", "main.rs", "--file", "helper.rs"]), "from the helper\n");
+}
+
+#[test]
+fn a_folder_is_run_with_everything_below_it() {
+    let call = firebox().file("project/main.py", "from tools import say\nsay.hello(open('data/name').read())");
+    let call =
+        call.file("project/tools/say.py", "def hello(name): print('hello', name)").file("project/data/name", "you");
+    check(call.args(["run", "project"]), "hello you\n");
+}
+
+#[test]
+fn a_file_of_any_bytes_arrives_as_it_is() {
+    let bytes: Vec<u8> = (0..=255).collect();
+    let call = firebox().file("main.py", "print(open('data', 'rb').read() == bytes(range(256)))").file("data", bytes);
+    check(call.args(["run", "main.py", "--file", "data"]), "True\n");
+}
+
+#[test]
+fn the_exit_code_is_the_programs() {
+    let host = HostInventory::take();
+    for code in [1, 42, 255] {
+        let call = firebox().args(["run", "--lang", "bash", "--code", &format!("exit {code}")]).run();
+        assert_eq!((call.code(), call.stderr().as_str()), (code, ""), "{call}");
+    }
+    host.assert_nothing_left();
+}
+
+#[test]
+fn the_streams_are_kept_apart() {
+    let host = HostInventory::take();
+    let call = firebox().args(["run", "--lang", "bash", "--code", "echo out; echo err >&2"]).run();
+    assert_eq!((call.stdout(), call.stderr()), ("out\n".to_owned(), "err\n".to_owned()), "{call}");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn output_arrives_while_the_program_still_runs() {
+    let host = HostInventory::take();
+    let begun = Instant::now();
+    let call = firebox().args(["run", "--lang", "bash", "--code", "echo first; sleep 3; echo second"]).start();
+    call.wait_for_stdout("first\n");
+    let first = begun.elapsed();
+    let call = call.wait();
+    assert_eq!(call.stdout(), "first\nsecond\n", "{call}");
+    assert!(first + Duration::from_secs(2) < call.wall, "the first line came after {first:?}\n{call}");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn limits_are_taken_with_units_and_shown_in_the_response() {
+    let call = job("bash", "true").args(["--memory", "256M", "--disk", "16MiB", "--output", "64K", "--tasks", "32"]);
+    let outcome = check_json(call.args(["--timeout", "20s", "--run-time", "1500ms", "--cpu-time", "1s"]));
+    let limits = &outcome.json()["limits"];
+    for (name, value) in [
+        ("memory_mb", 256.0),
+        ("disk_mb", 16.0),
+        ("output_kb", 64.0),
+        ("tasks", 32.0),
+        ("timeout", 20.0),
+        ("run_seconds", 1.5),
+        ("cpu_seconds", 1.0),
+        ("vcpus", 1.0),
+    ] {
+        assert_eq!(limits[name].as_f64(), Some(value), "limit {name}\n{outcome}");
+    }
+}
+
+#[test]
+fn the_response_has_every_documented_field() {
+    let outcome = check_json(job("rust", "fn main() { println!(\"hello\") }"));
+    let json = outcome.json();
+    for path in [
+        "/trace_id",
+        "/stdout",
+        "/stderr",
+        "/exit_code",
+        "/status",
+        "/step",
+        "/signal",
+        "/truncated",
+        "/timing_ms/queue",
+        "/timing_ms/compile",
+        "/timing_ms/run",
+        "/timing_ms/total",
+        "/usage/cpu_ms",
+        "/usage/memory_peak_bytes",
+        "/limits",
+        "/isolation",
+        "/enforcement/memory",
+        "/enforcement/tasks",
+        "/enforcement/cpu",
+        "/enforcement/disk",
+    ] {
+        assert!(json.pointer(path).is_some(), "the response lacks {path}\n{outcome}");
+    }
+    assert_eq!(json["isolation"], "jail", "{outcome}");
+    assert_eq!((&json["signal"], &json["truncated"]), (&Value::Null, &Value::Null), "{outcome}");
+    let peak = json["usage"]["memory_peak_bytes"].as_u64().unwrap_or_default();
+    assert!((100_000..64 << 20).contains(&peak), "a hello that held {peak} bytes\n{outcome}");
+    let time = |part: &str| json["timing_ms"][part].as_f64().unwrap_or_default();
+    assert!(time("compile") + time("run") <= time("total") + 1.0, "the parts exceed the whole\n{outcome}");
+}
+
+#[test]
+fn a_trace_id_is_echoed_and_else_made_anew() {
+    let given = check_json(job("bash", "true").args(["--trace-id", "mine-001"]));
+    assert_eq!(given.text("trace_id"), "mine-001", "{given}");
+    let (one, other) = (check_json(job("bash", "true")), check_json(job("bash", "true")));
+    assert!(!one.text("trace_id").is_empty(), "{one}");
+    assert_ne!(one.text("trace_id"), other.text("trace_id"), "{one}");
+}
+
+#[test]
+fn rust_runs_as_debug_unless_release_is_asked_for() {
+    let code = "fn main() { println!(\"{}\", cfg!(debug_assertions)) }";
+    check(firebox().args(["run", "--lang", "rust", "--code", code]), "true\n");
+    check(firebox().args(["run", "--lang", "rust", "--profile", "debug", "--code", code]), "true\n");
+    check(firebox().args(["run", "--lang", "rust", "--profile", "release", "--code", code]), "false\n");
+}
+
+#[test]
+fn an_overflow_panics_in_debug_and_wraps_in_release() {
+    let code = "fn main() { let x = std::env::args().count() as u8 + 254; println!(\"{}\", x + 1) }";
+    let host = HostInventory::take();
+    let debug = job("rust", code).outcome();
+    assert_eq!(debug.verdict(), ("runtime_error", "run", 101, None), "{debug}");
+    host.assert_nothing_left();
+    drop(host);
+    check(firebox().args(["run", "--lang", "rust", "--profile", "release", "--code", code]), "0\n");
+}
+
+#[test]
+fn rust_is_edition_2024_unless_another_is_asked_for() {
+    // `gen` is a keyword from 2024 on, `async` from 2018 on.
+    let code = "fn main() { let gen = 1; println!(\"{gen}\") }";
+    check(firebox().args(["run", "--lang", "rust", "--edition", "2021", "--code", code]), "1\n");
+    let host = HostInventory::take();
+    let outcome = job("rust", code).outcome();
+    assert_eq!(outcome.verdict(), ("compile_error", "compile", 1, None), "{outcome}");
+    host.assert_nothing_left();
+    drop(host);
+    let code = "fn main() { let async = 1; println!(\"{}\", async) }";
+    check(firebox().args(["run", "--lang", "rust", "--edition", "2015", "--code", code]), "1\n");
+}
+
+#[test]
+fn warnings_are_shown_only_when_asked_for() {
+    let code = "fn main() { let unused = 1; println!(\"hello\") }";
+    check(firebox().args(["run", "--lang", "rust", "--code", code]), "hello\n");
+    let host = HostInventory::take();
+    let call = firebox().args(["run", "--lang", "rust", "--warnings", "--code", code]).run();
+    assert_eq!((call.code(), call.stdout().as_str()), (0, "hello\n"), "{call}");
+    assert!(call.stderr().contains("unused variable: `unused`"), "no warning on stderr\n{call}");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn a_compile_error_without_json_goes_to_stderr_with_the_compilers_code() {
+    let host = HostInventory::take();
+    let call = firebox().args(["run", "--lang", "rust", "--code", "fn main() { missing() }"]).run();
+    assert_eq!((call.code(), call.stdout().as_str()), (1, ""), "{call}");
+    assert!(call.stderr().contains("error[E0425]") && call.stderr().contains("main.rs:1:13"), "{call}");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn a_verdict_of_ours_is_said_on_stderr_too() {
+    let host = HostInventory::take();
+    let call = firebox().args(["run", "--lang", "bash", "--run-time", "1s", "--code", "echo before; sleep 60"]).run();
+    assert_eq!((call.code(), call.stdout().as_str()), (124, "before\n"), "{call}");
+    assert!(call.stderr().contains("1 s") || call.stderr().contains("timeout"), "it does not say why\n{call}");
+    host.assert_nothing_left();
+}

@@ -1,0 +1,97 @@
+//! The command line of `cargo xtask`: from words to one [`Command`].
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask <command>
+
+  test                          format, lints, house rules, every test, and the README's first command
+  rules                         the house rules alone: edges between crates, where `unsafe` stands, names, lengths
+  bench [--quick] [--json FILE] measure Firebox side by side with the same commands started bare
+  help                          this text";
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Test,
+    Rules,
+    Bench(BenchOptions),
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct BenchOptions {
+    pub(crate) length: Length,
+    /// Where the numbers also go as JSON.
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// How long a measurement may take.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Under five minutes: the numbers one publishes.
+    #[default]
+    Full,
+    /// Under one minute: has something become much slower?
+    Quick,
+}
+
+/// No words at all mean help.
+pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
+    let mut words = words;
+    let command = match words.next().as_deref() {
+        None | Some("help" | "--help" | "-h") => Command::Help,
+        Some("test") => Command::Test,
+        Some("rules") => Command::Rules,
+        Some("bench") => return Ok(Command::Bench(bench_options(words)?)),
+        Some(other) => bail!("there is no `cargo xtask {other}`; `cargo xtask help` lists what there is"),
+    };
+    match words.next() {
+        None => Ok(command),
+        Some(word) => bail!("`{word}` is one word too many; see `cargo xtask help`"),
+    }
+}
+
+fn bench_options(mut words: impl Iterator<Item = String>) -> Result<BenchOptions> {
+    let mut options = BenchOptions::default();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--quick" => options.length = Length::Quick,
+            "--json" => match words.next() {
+                Some(file) => options.json = Some(PathBuf::from(file)),
+                None => bail!("`--json` needs the name of a file to write"),
+            },
+            other => bail!("`cargo xtask bench` has no option `{other}`; it takes --quick and --json FILE"),
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn no_words_mean_help() {
+        assert_eq!(parsed("").unwrap(), Command::Help);
+    }
+
+    #[test]
+    fn bench_takes_its_options_in_any_order() {
+        let expected = BenchOptions { length: Length::Quick, json: Some(PathBuf::from("out.json")) };
+        assert_eq!(parsed("bench --json out.json --quick").unwrap(), Command::Bench(expected));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_the_word() {
+        for line in ["tset", "test fast", "bench --slow", "bench --json"] {
+            let error = parsed(line).unwrap_err().to_string();
+            assert!(error.contains(line.split(' ').next_back().unwrap()), "{line}: {error}");
+        }
+    }
+}

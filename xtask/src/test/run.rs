@@ -1,0 +1,104 @@
+//! The steps of `cargo xtask test`, in order, and their summary.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+
+use super::cargo_test::{Threads, cargo_test};
+use super::first_command::first_command;
+use super::needs;
+use super::step::{Ended, Finding, Report, Step};
+use crate::repository::{Metadata, Repository};
+use crate::rules;
+
+/// The package whose integration tests are the end-to-end tests.
+const PRODUCT: &str = "firebox";
+
+pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
+    let mut report = Report::default();
+    report.run(Step { name: "needs", what: "the programs that building and testing take" }, needs::check);
+    if !report.has_failed() {
+        steps(repository, &mut report)?;
+    }
+    println!("\n{report}");
+    Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
+    let metadata = repository.metadata()?;
+    report.run(Step { name: "format", what: "cargo fmt --all --check" }, || {
+        command(repository.cargo().args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
+    });
+    report.run(Step { name: "lints", what: "cargo clippy --workspace --all-targets -- -D warnings" }, || {
+        let words = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        command(repository.cargo().args(words), "the lints above say what to change")
+    });
+    report.run(Step { name: "rules", what: "cargo xtask rules" }, || house_rules(repository));
+    report.run(Step { name: "unit", what: "unit and integration tests of every crate" }, || {
+        let mut crates = repository.cargo();
+        // `--tests` is every target that wants to be tested; `--bins` would also take the agent, which has no `std`
+        // to run a test on.
+        crates.args(["test", "--workspace", "--exclude", PRODUCT, "--no-fail-fast", "--tests"]);
+        let mut product = repository.cargo();
+        product.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(unit_targets(&metadata));
+        Ok(cargo_test(crates, Threads::Many)?.and(cargo_test(product, Threads::Many)?))
+    });
+    report.run(Step { name: "end-to-end", what: "the whole product from outside, one test at a time" }, || {
+        let mut tests = repository.cargo();
+        tests.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(end_to_end_targets(&metadata)?);
+        cargo_test(tests, Threads::One)
+    });
+    report.run(Step { name: "doc", what: "the examples in the documentation" }, || {
+        let mut tests = repository.cargo();
+        tests.args(["test", "--workspace", "--no-fail-fast", "--doc"]);
+        cargo_test(tests, Threads::Many)
+    });
+    report.run(Step { name: "readme", what: "the README's first command" }, || first_command(repository));
+    Ok(())
+}
+
+/// A command that says itself, on our own streams, what is wrong.
+fn command(command: &mut Command, advice: &str) -> Result<Finding> {
+    let status = command.status()?;
+    Ok(Finding::from(if status.success() { Ended::Passed } else { Ended::Failed(advice.to_owned()) }))
+}
+
+fn house_rules(repository: &Repository) -> Result<Finding> {
+    let broken = rules::check(repository)?;
+    for one in &broken {
+        println!("{one}");
+    }
+    Ok(Finding::from(match broken.len() {
+        0 => Ended::Passed,
+        count => Ended::Failed(format!("{count} broken, each named above with what to do")),
+    }))
+}
+
+/// The words that select the product's own library and programs, without its integration tests.
+fn unit_targets(metadata: &Metadata) -> Vec<String> {
+    let mut words = Vec::new();
+    for target in product_targets(metadata) {
+        if target.kind.iter().any(|kind| kind == "lib") {
+            words.push("--lib".to_owned());
+        } else if target.kind.iter().any(|kind| kind == "bin") {
+            words.extend(["--bin".to_owned(), target.name.clone()]);
+        }
+    }
+    words
+}
+
+/// The words that select the product's integration tests. None at all is a mistake: cargo would take it as "every
+/// target" and find something else to pass.
+fn end_to_end_targets(metadata: &Metadata) -> Result<Vec<String>> {
+    let tests = product_targets(metadata).filter(|target| target.kind.iter().any(|kind| kind == "test"));
+    let words: Vec<String> = tests.flat_map(|target| ["--test".to_owned(), target.name.clone()]).collect();
+    if words.is_empty() {
+        bail!("the package `{PRODUCT}` has no integration tests; they are the end-to-end tests");
+    }
+    Ok(words)
+}
+
+fn product_targets(metadata: &Metadata) -> impl Iterator<Item = &crate::repository::Target> {
+    let product = metadata.packages.iter().filter(|package| package.name == PRODUCT);
+    product.flat_map(|package| &package.targets).filter(|target| target.test)
+}
