@@ -44,11 +44,12 @@ fn cells(lang: &str) -> Result<(), Failure> {
         catalogue.find(lang).map_err(Failure::request)?.find_toolchain(&Host::current()).map_err(Failure::host)?;
     let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
     let jail = warden.drop_privileges().map_err(Failure::host)?;
-    for_each_line(|_| {
+    let measured = for_each_line(|_| {
         let (make, remove) = one_cell(&jail)?;
         outlet::say(&format!("{}\n", json!({"make_us": microseconds(make), "remove_us": microseconds(remove)})))
-    })?;
-    jail.close().map_err(Failure::host)
+    });
+    let closed = jail.close().map_err(Failure::host);
+    measured.and(closed)
 }
 
 fn one_cell(jail: &Jail) -> Result<(Duration, Duration), Failure> {
@@ -67,15 +68,21 @@ fn jobs(file: PathBuf, lang: Option<String>) -> Result<(), Failure> {
     let language = choose_language(&catalogue, &target, lang.as_deref(), None)?.clone();
     let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
     let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
-    let sources = read(target, &language)?;
+    let sources = read(target, &language);
     let jail = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Room { language: language.clone(), toolchain }], jail, policy);
+    let engine = Engine::new(vec![Room { language, toolchain }], jail, policy);
+    let measured = sources.and_then(|sources| one_job_per_line(&engine, &sources, &policy));
+    let closed = engine.close().map_err(Failure::host);
+    measured.and(closed)
+}
 
+fn one_job_per_line(engine: &Engine, sources: &Sources, policy: &Policy) -> Result<(), Failure> {
+    let language = engine.rooms().first().map_or("", |room| room.language.name());
     let (cancel, _canceller) = Cancel::new().map_err(Failure::host)?;
     // Where the numbers begin differs from process to process: what an earlier one compiled is not met again.
     let first = first_seed()?;
     for_each_line(|number| {
-        let job = wanting_nothing(&policy)?.into_job(language.name(), seeded(&sources, first.wrapping_add(number))?);
+        let job = wanting_nothing(policy)?.into_job(language, seeded(sources, first.wrapping_add(number))?);
         let outcome = engine.run(&job, Stdin::Empty, &mut (), &cancel).map_err(Failure::host)?;
         let line = json!({
             "status": outcome.verdict.status().name(),
@@ -84,8 +91,7 @@ fn jobs(file: PathBuf, lang: Option<String>) -> Result<(), Failure> {
             "run_us": microseconds(outcome.timing.run),
         });
         outlet::say(&format!("{line}\n"))
-    })?;
-    engine.close().map_err(Failure::host)
+    })
 }
 
 fn read(target: Target, language: &Language) -> Result<Sources, Failure> {

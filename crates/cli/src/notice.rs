@@ -54,7 +54,8 @@ pub(crate) fn of_missing(missing: Missing, limit: ByteSize) -> Option<String> {
     let line = |stream, bytes| match bytes {
         0 => String::new(),
         _ => format!(
-            "firebox: {stream} was cut: {bytes} bytes in its middle were dropped (--output raises the limit of {limit})\n"
+            "firebox: {stream} was cut: {bytes} bytes in its middle were dropped \
+             (--output raises the limit of {limit})\n"
         ),
     };
     let lines = line("standard output", stdout) + &line("standard error", stderr);
@@ -192,7 +193,8 @@ mod tests {
         assert_eq!(of_missing(Missing::default(), limit), None);
         assert_eq!(
             of_missing(Missing { stdout: 12, stderr: 0 }, limit).unwrap(),
-            "firebox: standard output was cut: 12 bytes in its middle were dropped (--output raises the limit of 1 MiB)\n"
+            "firebox: standard output was cut: 12 bytes in its middle were dropped \
+             (--output raises the limit of 1 MiB)\n"
         );
         assert_eq!(of_missing(Missing { stdout: 1, stderr: 2 }, limit).unwrap().lines().count(), 2);
     }

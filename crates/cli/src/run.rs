@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::slice;
 
 use firebox_api::Response;
-use firebox_engine::{Cancel, Engine, Room, RunError};
+use firebox_engine::{Cancel, Engine, Room, RunError, Stdin};
 use firebox_jail::Warden;
-use firebox_job::{Outcome, Policy};
+use firebox_job::{Job, Outcome, Policy};
 use firebox_lang::{Catalogue, Host};
 
 use crate::agent::AGENT;
@@ -44,37 +44,44 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     // of the host, and never hears anything that came from the job.
     let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
 
-    // Reads the job's files, as the caller.
+    // Reads the job's files, as the caller. Whether that went well is looked at when the warden can be let go in peace.
     let (nameless, limit) = (language.entry().clone(), draft.limits().input);
-    let Inputs { sources, stdin } = inputs::read(Wanted { target, files, entry, nameless, stdin, limit })?;
-    let job = draft.into_job(language.name(), sources);
+    let read = inputs::read(Wanted { target, files, entry, nameless, stdin, limit });
 
     // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
     let jail = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Room { language, toolchain }], jail, policy);
+    let engine = Engine::new(vec![Room { language: language.clone(), toolchain }], jail, policy);
+    let done = read.map_err(Failure::from).and_then(|Inputs { sources, stdin }| {
+        carry_out(&engine, &draft.into_job(language.name(), sources), stdin, show, &policy)
+    });
 
+    // Whatever happened, nothing of the job and no process of ours is left when we are gone. What happened comes
+    // first, if both went wrong.
+    let closed = engine.close().map_err(Failure::host);
+    let exit_code = done?;
+    closed?;
+    Ok(exit_code)
+}
+
+/// Runs the job and shows what comes of it. Signals are watched for meanwhile: before, they end a firebox that has
+/// not begun, and afterwards they do not keep it from clearing up.
+fn carry_out(engine: &Engine, job: &Job, stdin: Stdin, show: Show, policy: &Policy) -> Result<ExitCode, Failure> {
     let (cancel, canceller) = Cancel::new().map_err(|error| cannot(error, "make a way to stop the job"))?;
-    let watch = SignalWatch::start(canceller.clone()).map_err(|error| cannot(error, "watch for signals"))?;
-    let shown = match show {
+    let _watch = SignalWatch::start(canceller.clone()).map_err(|error| cannot(error, "watch for signals"))?;
+    match show {
         Show::Live(warnings) => {
             let printer = Printer::start(canceller).map_err(|error| cannot(error, "start printing"))?;
             let mut live = Live::new(printer, warnings);
-            let outcome = engine.run(&job, stdin, &mut live, &cancel);
-            show_live(live, outcome, &policy)
+            let outcome = engine.run(job, stdin, &mut live, &cancel);
+            show_live(live, outcome, policy)
         }
-        Show::Json(detail) => engine.run(&job, stdin, &mut (), &cancel).map_err(refused).and_then(|outcome| {
+        Show::Json(detail) => {
+            let outcome = engine.run(job, stdin, &mut (), &cancel).map_err(refused)?;
             let exit_code = exit_code(&outcome);
             outlet::say(&line_of_json(&Response::new(outcome, detail))?)?;
             Ok(exit_code)
-        }),
-    };
-
-    // Whatever happened, nothing of the job is left when we are gone. What happened comes first, if both went wrong.
-    let closed = engine.close().map_err(Failure::host);
-    drop(watch);
-    let exit_code = shown?;
-    closed?;
-    Ok(exit_code)
+        }
+    }
 }
 
 /// Shows what has not been shown yet, and says what the program could not say itself.

@@ -13,33 +13,33 @@ use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send,
 };
-use rustix::process::{Pid, WaitOptions, waitpid};
 
-/// Makes jails, by way of the warden.
+use crate::tether::Tether;
+
+/// Makes jails, by way of the warden. Dropping it lets the warden go and waits until nothing is left.
 #[derive(Debug)]
 pub struct Jail {
-    warden: Mutex<WardenSocket>,
-    process: Pid,
+    warden: Mutex<Greeting>,
 }
 
 #[derive(Debug)]
-struct WardenSocket {
-    socket: OwnedFd,
+struct Greeting {
+    tether: Tether,
     /// Whether the warden has said that it stands. Waiting for that is left to the first who needs it.
-    greeted: bool,
+    heard: bool,
 }
 
 impl Jail {
-    pub(crate) fn new(socket: OwnedFd, process: Pid) -> Jail {
-        Jail { warden: Mutex::new(WardenSocket { socket, greeted: false }), process }
+    pub(crate) fn new(tether: Tether) -> Jail {
+        Jail { warden: Mutex::new(Greeting { tether, heard: false }) }
     }
 
     /// Makes a cell with one of the views that the warden was started with.
     pub fn make(&self, view: u16) -> Result<Cell, CellError> {
         let mut warden = self.warden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        warden.greet()?;
-        tell(warden.socket.as_fd(), &Make { view })?;
-        let (made, fds) = hear::<Made>(warden.socket.as_fd())?;
+        warden.wait_for()?;
+        tell(warden.tether.socket(), &Make { view })?;
+        let (made, fds) = hear::<Made>(warden.tether.socket())?;
         if let Made::Failed(failure) = made {
             return Err(refused(failure));
         }
@@ -53,22 +53,16 @@ impl Jail {
 
     /// Lets the warden go, and waits until it has removed everything.
     pub fn close(self) -> Result<(), CellError> {
-        drop(self.warden);
-        loop {
-            match waitpid(Some(self.process), WaitOptions::empty()) {
-                Ok(_) | Err(Errno::CHILD) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(CellError::WardenGone { source: errno.into() }),
-            }
-        }
+        let greeting = self.warden.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        greeting.tether.release().map_err(gone)
     }
 }
 
-impl WardenSocket {
-    fn greet(&mut self) -> Result<(), CellError> {
-        if !self.greeted {
-            match hear::<Made>(self.socket.as_fd())?.0 {
-                Made::Cell => self.greeted = true,
+impl Greeting {
+    fn wait_for(&mut self) -> Result<(), CellError> {
+        if !self.heard {
+            match hear::<Made>(self.tether.socket())?.0 {
+                Made::Cell => self.heard = true,
                 Made::Failed(failure) => return Err(refused(failure)),
             }
         }

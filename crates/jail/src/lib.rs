@@ -19,6 +19,7 @@ mod files;
 mod instance;
 mod lease;
 mod sys;
+mod tether;
 mod view;
 mod warden;
 

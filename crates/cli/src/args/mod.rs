@@ -31,14 +31,11 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// What to do. Each is described where its arguments are, since a text here would replace that one in `--help`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs a program in a cell of its own.
     Run(Box<RunArgs>),
-    /// Lists the languages: their versions, programs and options.
     Languages(LanguagesArgs),
-    /// Measures cells and jobs, one per line of standard input.
     #[command(hide = true)]
     Bench(BenchArgs),
 }

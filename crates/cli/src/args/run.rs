@@ -17,9 +17,10 @@ Examples:
   firebox run --json hello.c
 
 Exit codes:
-  The program's own. A program that was killed has the code a shell would show: 124 for a timeout, 137 for
-  memory, 152 for CPU time, 153 for disk, 130 when cancelled, and 128 plus the number for any other signal.
-  2 means that the request is wrong, 125 that this host or firebox itself failed. `--json` tells them apart.";
+  The program's own, or what a shell would show when it was killed: 124 for a timeout, 137 for
+  memory, 152 for CPU time, 153 for disk, 130 when cancelled, 128 plus the number of a signal.
+  2 when the request is wrong, 125 when this host or firebox itself failed; a program may end
+  with these two as well, so `--json`, which prints an outcome only if there is one, is surer.";
 
 /// Runs a program in a cell of its own.
 ///

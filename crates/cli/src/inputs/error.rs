@@ -58,13 +58,17 @@ impl InputError {
     fn help(&self) -> Option<&'static str> {
         match self {
             InputError::NoFile { kind: "pipe", .. } => Some("use `-` to take the code from standard input"),
-            InputError::NoFile { .. } => Some("name a file; only the program itself can be a whole folder"),
+            InputError::NoFile { kind: "directory", .. } => {
+                Some("name a file; only the program itself can be a whole folder")
+            }
+            InputError::Sources(SourcesError::NoSuchEntry { .. }) => Some("`--entry` names the file to start from"),
             InputError::NoName { .. } => Some("say what to call it with `--file NAME=PATH`"),
             InputError::Empty { .. } => Some("give the program's text; has the file been saved?"),
             InputError::TooLarge { .. } => Some("`--input` raises the limit, up to 64 MiB"),
             InputError::TooManyFiles { .. } => Some("name the program's files one by one with `--file`"),
             InputError::Inside { .. } => Some("move it out of the folder, or name the files one by one with `--file`"),
-            InputError::Unreadable { .. }
+            InputError::NoFile { .. }
+            | InputError::Unreadable { .. }
             | InputError::UnreadableInside { .. }
             | InputError::Stdin { .. }
             | InputError::Name(_)

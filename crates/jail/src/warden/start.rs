@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use firebox_cell::View;
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::Pid;
 use rustix::thread::{Gid, Uid};
 
 use super::serve::Service;
@@ -19,16 +18,16 @@ use crate::client::Jail;
 use crate::instance::{ClaimError, Instance};
 use crate::lease::Uids;
 use crate::sys::{self, Forked};
+use crate::tether::Tether;
 use crate::view::OpenView;
 
 /// Where all firebox processes of a host agree on who has which uid and which name.
 const RUN_DIRECTORY: &str = "/run/firebox";
 
-/// A warden that has been started, and a caller that still has its rights.
+/// A warden that has been started, and a caller that still has its rights. Dropping it ends the warden.
 #[derive(Debug)]
 pub struct Warden {
-    socket: OwnedFd,
-    process: Pid,
+    tether: Tether,
     engine_uid: u32,
 }
 
@@ -117,12 +116,12 @@ impl Warden {
             }
             Forked::Parent(pid) => pid,
         };
-        Ok(Warden { socket: ours, process, engine_uid })
+        Ok(Warden { tether: Tether::new(ours, process), engine_uid })
     }
 
     /// Gives up every right of this process, for good. What was opened before stays open.
     pub fn drop_privileges(self) -> Result<Jail, StartError> {
-        let Warden { socket, process, engine_uid } = self;
+        let Warden { tether, engine_uid } = self;
         let refused = kernel("give up the rights of root");
         let (uid, gid) = (Uid::from_raw(engine_uid), Gid::from_raw(engine_uid));
         rustix::thread::set_thread_groups(&[]).map_err(&refused)?;
@@ -133,7 +132,7 @@ impl Warden {
             // What a client sent and a job answered is in this process's memory.
             .and_then(|()| firebox_confine::forbid_dumps());
         confined.map_err(|error| refused(error.errno()))?;
-        Ok(Jail::new(socket, process))
+        Ok(Jail::new(tether))
     }
 }
 
