@@ -174,11 +174,12 @@ fn a_job_has_no_privilege_and_six_devices() {
 #[test]
 fn signals_to_everyone_reach_nobody_outside_and_not_the_agent() {
     let host = HostInventory::take();
+    // The bystander's number is a high one, so that it is nobody's in the jail.
     // Outside, in a PID namespace of its own: the shell is the parent, and a background process the bystander.
     let guard = Guard::new(Allowance::CONTROL);
     let mut command = guard.command(tool("unshare"));
     let script =
-        "sleep 1000 & sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; kill -0 $! || echo killed; true";
+        "echo 3000 > /proc/sys/kernel/ns_last_pid; sleep 1000 & sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; kill -0 $! || echo killed; true";
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script, "sh"]);
     command.arg(tool("python3")).arg(attacks("signals.py"));
     let outside = Running::start(guard, command, None).wait();
@@ -186,7 +187,7 @@ fn signals_to_everyone_reach_nobody_outside_and_not_the_agent() {
     assert!(said.contains("killed") && !said.contains("the parent lives"), "not even outside\n{outside}");
 
     // Inside: the bystander is outside of the jail, and in a PID namespace of the test's own, should the jail fail.
-    let script = "sleep 1000 & \"$@\" -- $!; code=$?; grep State: /proc/$!/status >&2; exit $code";
+    let script = "echo 3000 > /proc/sys/kernel/ns_last_pid; sleep 1000 & \"$@\" -- $!; code=$?; grep State: /proc/$!/status >&2; exit $code";
     let inside = firebox().contained_with(script).arg("run").arg(attacks("signals.py")).arg("--json").outcome();
     assert_eq!(inside.verdict(), ("ok", "run", 0, None), "{inside}");
     assert!(inside.stdout().ends_with("after the signals\n"), "{inside}");

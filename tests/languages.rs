@@ -72,7 +72,7 @@ fn languages_check_accepts_every_file_that_comes_with_firebox() {
 fn languages_check_refuses_a_bad_file_with_line_and_reason() {
     let host = HostInventory::take();
     for (content, line, reason) in [
-        ("name = \"x\"\naliases = []\nname = \n", 3, "name"),
+        ("name = \"x\"\naliases = []\nentry = \n", 3, "quoted"),
         ("name = \"x\"\nunheard_of = 1\n", 2, "unheard_of"),
         ("name = 7\n", 1, "string"),
     ] {

@@ -65,7 +65,7 @@ fn a_program_that_ends_with_a_code_of_ours_is_still_a_runtime_error() {
 fn code_that_does_not_compile_is_a_compile_error_with_the_compilers_words() {
     for (language, code, words) in [
         ("rust", "fn main() { let x: u8 = \"text\"; }", "error[E0308]: mismatched types"),
-        ("c", "int main(void) { return missing; }", "'missing' undeclared"),
+        ("c", "int main(void) { return missing; }", "‘missing’ undeclared"),
         ("cpp", "int main() { return missing; }", "'missing' was not declared"),
     ] {
         let outcome = check(job(language, code), ("compile_error", "compile", 1, None), "");

@@ -36,7 +36,8 @@ def said_in_proc():
     for directory, below, files in os.walk("/proc"):
         below[:] = [name for name in below if name not in ("task", "map_files", "fd", "cwd", "root", "self", "thread-self")]
         for path in (f"{directory}/{name}" for name in files):
-            if path in own or path.endswith(("kmsg", "/mem", "kcore", "/pagemap", "trace_pipe", "/clear_refs")):
+            # The interpreter itself is no secret, and names the place it was built for.
+            if path in own or path.endswith(("/exe", "kmsg", "/mem", "kcore", "/pagemap", "trace_pipe", "/clear_refs")):
                 continue
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

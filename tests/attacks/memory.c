@@ -1,10 +1,12 @@
 // Takes 256 MiB in the way its argument names, and touches all of it.
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +58,7 @@ int main(int argc, char **argv) {
     if (!strcmp(way, "children")) {
         for (int i = 0; i < 16; i++)
             if (fork() == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
                 char *memory = malloc(all / 16);
                 for (size_t j = 0; j < all / 16; j += 4096) memory[j] = 1;
                 pause();
