@@ -66,7 +66,7 @@ fn code_that_does_not_compile_is_a_compile_error_with_the_compilers_words() {
     for (language, code, words) in [
         ("rust", "fn main() { let x: u8 = \"text\"; }", "error[E0308]: mismatched types"),
         ("c", "int main(void) { return missing; }", "‘missing’ undeclared"),
-        ("cpp", "int main() { return missing; }", "'missing' was not declared"),
+        ("cpp", "int main() { return missing; }", "‘missing’ was not declared"),
     ] {
         let outcome = check(job(language, code), ("compile_error", "compile", 1, None), "");
         assert!(outcome.stderr().contains(words), "stderr lacks {words:?}\n{outcome}");

@@ -13,7 +13,7 @@ use firebox_wire::{StepOrder, StepStdin, Strings};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Resource, Rlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::sys::{self, Fork};
 
@@ -60,7 +60,8 @@ impl Waiting {
             Fork::Child => {
                 // Ours would keep the child's own pipes open in itself.
                 drop((stdin_in, stdout_out, stderr_out, exec_out, go_in));
-                let ends = ChildEnds { stdin: stdin_out, stdout: stdout_in, stderr: stderr_in, exec: exec_in, go: go_out };
+                let ends =
+                    ChildEnds { stdin: stdin_out, stdout: stdout_in, stderr: stderr_in, exec: exec_in, go: go_out };
                 become_program(order, ends)
             }
             Fork::Parent(pid) => {
@@ -68,8 +69,12 @@ impl Waiting {
                     StepStdin::Empty => None,
                     StepStdin::Frames => Some(unblocking(stdin_in)?),
                 };
-                let pipes =
-                    Pipes { stdin, stdout: unblocking(stdout_out)?, stderr: unblocking(stderr_out)?, exec: unblocking(exec_out)? };
+                let pipes = Pipes {
+                    stdin,
+                    stdout: unblocking(stdout_out)?,
+                    stderr: unblocking(stderr_out)?,
+                    exec: unblocking(exec_out)?,
+                };
                 Ok(Waiting { pid, go: go_in, pipes })
             }
         }
@@ -125,8 +130,9 @@ fn start(order: &StepOrder<'_>) -> Errno {
     let Some(program) = argv.iter().next().and_then(|path| CStr::from_bytes_with_nul(path).ok()) else {
         return Errno::INVAL;
     };
-    let most = Rlimit { current: Some(*file_bytes), maximum: Some(*file_bytes) };
-    if let Err(errno) = setrlimit(Resource::Fsize, most) {
+    // Where less was inherited, less it stays.
+    let most = getrlimit(Resource::Fsize).maximum.unwrap_or(u64::MAX).min(*file_bytes);
+    if let Err(errno) = setrlimit(Resource::Fsize, Rlimit { current: Some(most), maximum: Some(most) }) {
         return errno;
     }
     if let Err(errno) = rustix::process::chdir(c"/job") {

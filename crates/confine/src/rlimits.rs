@@ -35,10 +35,8 @@ pub enum CoreDumps {
 const NO_CORE: u64 = 1;
 
 impl Rlimits {
-    /// Sets them, and core dumps off.
-    ///
-    /// A limit above the inherited hard one is an error without CAP_SYS_RESOURCE: nobody runs under limits that were
-    /// not asked for.
+    /// Sets them, and core dumps off. Where the inherited hard limit is lower already, that one stays: these are
+    /// ceilings, and nobody gets more by asking.
     pub fn apply(&self) -> Result<CoreDumps, ConfineError> {
         let Rlimits { open_files, file_bytes, tasks, locked_bytes, cpu_seconds, stack_bytes } = *self;
         set(Resource::Nofile, open_files)?;
@@ -55,14 +53,12 @@ impl Rlimits {
 }
 
 fn core_dumps_off() -> Result<CoreDumps, ConfineError> {
-    let Err(refusal) = limit(Resource::Core, NO_CORE, NO_CORE) else {
-        return Ok(CoreDumps::Off);
-    };
     // Many a container starts with a hard limit of 0, which only the host's root can raise.
-    match getrlimit(Resource::Core).maximum {
-        Some(0) => Ok(CoreDumps::HelperMayRun),
-        _ => Err(refusal),
+    if getrlimit(Resource::Core).maximum == Some(0) {
+        return Ok(CoreDumps::HelperMayRun);
     }
+    limit(Resource::Core, NO_CORE, NO_CORE)?;
+    Ok(CoreDumps::Off)
 }
 
 fn set(resource: Resource, value: Option<u64>) -> Result<(), ConfineError> {
@@ -70,6 +66,8 @@ fn set(resource: Resource, value: Option<u64>) -> Result<(), ConfineError> {
 }
 
 fn limit(resource: Resource, soft: u64, hard: u64) -> Result<(), ConfineError> {
+    let inherited = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    let (soft, hard) = (soft.min(inherited), hard.min(inherited));
     setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
         .map_err(ConfineError::refused(Layer::Rlimits))
 }

@@ -42,7 +42,12 @@ struct Progress {
 
 impl Course<'_> {
     /// Takes the whole course, and removes the cell.
-    pub(crate) fn take(&self, mut session: Session, stdin: Stdin, company: &mut Company<'_>) -> Result<Outcome, RunError> {
+    pub(crate) fn take(
+        &self,
+        mut session: Session,
+        stdin: Stdin,
+        company: &mut Company<'_>,
+    ) -> Result<Outcome, RunError> {
         session.store(self.files)?;
         let mut stdin = Some(stdin);
         let mut progress = Progress { reports: Vec::new(), enforcement: WATCHED, verdict: Verdict::Ok };

@@ -51,7 +51,9 @@ pub(crate) fn verdict(ended: &Ended<'_>) -> Verdict {
         (_, Some(End::Exited(0))) => Verdict::Ok,
         (StepKind::Run, Some(End::Exited(code))) => Verdict::RuntimeError(code.into()),
         (StepKind::Run, Some(End::Signaled(signal))) => Verdict::Signaled(Signal(signal)),
-        (StepKind::Build, Some(End::Exited(code))) if crash_codes.contains(&code) => Verdict::CompilerCrash(code.into()),
+        (StepKind::Build, Some(End::Exited(code))) if crash_codes.contains(&code) => {
+            Verdict::CompilerCrash(code.into())
+        }
         (StepKind::Build, Some(End::Exited(code))) => Verdict::CompileError(code.into()),
         (StepKind::Build, Some(End::Signaled(signal))) => Verdict::CompilerCrash(128 + i32::from(signal)),
         // Without a word from the agent and without a count of ours there is no verdict; the caller reports a fault

@@ -18,8 +18,14 @@ pub(crate) struct Input {
 }
 
 enum Source {
-    Bytes { bytes: Vec<u8>, at: usize },
-    Fd { fd: std::os::fd::OwnedFd, chunk: Vec<u8> },
+    Bytes {
+        bytes: Vec<u8>,
+        at: usize,
+    },
+    Fd {
+        fd: std::os::fd::OwnedFd,
+        chunk: Vec<u8>,
+    },
     /// The program has been told that there is no more, or never had any.
     Ended,
 }

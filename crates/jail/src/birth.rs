@@ -139,8 +139,7 @@ impl Birth<'_> {
     /// mount nothing, whatever its capabilities; and it can make no user namespace, which the kernel refuses to
     /// everyone whose root is not that of the mount namespace.
     fn root(&self) -> Result<OwnedFd, Failure> {
-        let flags =
-            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
         open_tree(CWD, self.view, flags).map_err(at(Stage::Root))
     }
 

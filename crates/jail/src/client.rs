@@ -10,9 +10,7 @@ use firebox_cell::{AgentStream, Cell, CellError, CellHost, Measured, StepLimits}
 use firebox_job::{ByteSize, CellKind, Enforcement, Protection};
 use firebox_wire::warden::{CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Message};
 use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 
 use crate::tether::Tether;
 

@@ -65,8 +65,7 @@ impl OpenView {
         let mut open = Vec::with_capacity(mounts.len());
         for mount in mounts {
             let refuse = |errno| OpenError { outside: mount.outside.clone(), errno };
-            let flags =
-                OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
             let tree = open_tree(CWD, &mount.outside, flags).map_err(refuse)?;
             let read_only = Attributes::READ_ONLY.and(Attributes::NO_SUID).and(Attributes::NO_DEVICES);
             set_mount_attributes(tree.as_fd(), read_only).map_err(refuse)?;

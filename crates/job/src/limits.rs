@@ -254,11 +254,7 @@ mod tests {
 
     #[test]
     fn a_part_longer_than_the_whole_is_refused() {
-        let ask = Ask {
-            timeout: Some(Duration::from_secs(5)),
-            run: Some(Duration::from_secs(6)),
-            ..Ask::default()
-        };
+        let ask = Ask { timeout: Some(Duration::from_secs(5)), run: Some(Duration::from_secs(6)), ..Ask::default() };
         assert!(matches!(resolve(ask), Err(LimitsError::AboveCeiling { name: "run_seconds", .. })));
     }
 

@@ -85,14 +85,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("65536", 65536),
-            ("1k", 1024),
-            ("512M", 512 << 20),
-            ("64 MiB", 64 << 20),
-            ("2gb", 2 << 30),
-        ] {
+        for (text, bytes) in
+            [("0", 0), ("65536", 65536), ("1k", 1024), ("512M", 512 << 20), ("64 MiB", 64 << 20), ("2gb", 2 << 30)]
+        {
             assert_eq!(text.parse(), Ok(ByteSize::bytes(bytes)), "{text}");
         }
     }

@@ -73,9 +73,9 @@ unsafe extern "C" fn memset(to: *mut c_void, byte: c_int, length: usize) -> *mut
 unsafe extern "C" fn memcmp(one: *const c_void, other: *const c_void, length: usize) -> c_int {
     for at in 0..length {
         // SAFETY: `at` is below `length`, and the caller promises that many readable bytes.
-        let a = unsafe { one.cast::<u8>().add(at).read_volatile() };
+        let a = unsafe { one.cast::<u8>().wrapping_add(at).read_volatile() };
         // SAFETY: as above. Volatile, so that the compiler does not make this loop a call of `memcmp`.
-        let b = unsafe { other.cast::<u8>().add(at).read_volatile() };
+        let b = unsafe { other.cast::<u8>().wrapping_add(at).read_volatile() };
         if a != b {
             return c_int::from(a) - c_int::from(b);
         }

@@ -61,13 +61,7 @@ pub(crate) fn unblock_signals() -> Result<(), Errno> {
 fn set_mask(how: usize, set: SignalSet) -> Result<(), Errno> {
     // SAFETY: `set` outlives the call, the old mask is not asked for, and the set's size is the kernel's.
     checked(unsafe {
-        syscall!(
-            Sysno::rt_sigprocmask,
-            how,
-            ptr::from_ref(&set),
-            ptr::null_mut::<SignalSet>(),
-            size_of::<SignalSet>()
-        )
+        syscall!(Sysno::rt_sigprocmask, how, ptr::from_ref(&set), ptr::null_mut::<SignalSet>(), size_of::<SignalSet>())
     })
     .map(|_| ())
 }
@@ -82,13 +76,7 @@ impl SignalFd {
         set_mask(SIG_BLOCK, set)?;
         // SAFETY: -1 asks for a new descriptor, `set` outlives the call, and its size is the kernel's.
         let fd = checked(unsafe {
-            syscall!(
-                Sysno::signalfd4,
-                -1isize,
-                ptr::from_ref(&set),
-                size_of::<SignalSet>(),
-                SFD_NONBLOCK | SFD_CLOEXEC
-            )
+            syscall!(Sysno::signalfd4, -1isize, ptr::from_ref(&set), size_of::<SignalSet>(), SFD_NONBLOCK | SFD_CLOEXEC)
         })?;
         // SAFETY: the kernel has just made this descriptor for us, nobody else knows it.
         Ok(SignalFd(unsafe { OwnedFd::from_raw_fd(fd as i32) }))

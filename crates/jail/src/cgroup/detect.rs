@@ -36,7 +36,8 @@ pub(crate) enum DetectError {
 impl Place {
     /// Finds the place on this host.
     pub(crate) fn detect() -> Result<Place, DetectError> {
-        let read = |path: &'static str| std::fs::read_to_string(path).map_err(|source| DetectError::Read { path, source });
+        let read =
+            |path: &'static str| std::fs::read_to_string(path).map_err(|source| DetectError::Read { path, source });
         let mounts = read("/proc/self/mountinfo")?;
         let membership = read("/proc/self/cgroup")?;
         let unified = v2_mount(&mounts).and_then(|mount| {
@@ -203,7 +204,11 @@ mod tests {
             ("/docker/x", "/docker/x/y", "/mnt/y"),
             ("/docker/x", "/", "/mnt"),
         ] {
-            assert_eq!(join_below(Path::new("/mnt"), Path::new(root), group), PathBuf::from(expected), "{root} {group}");
+            assert_eq!(
+                join_below(Path::new("/mnt"), Path::new(root), group),
+                PathBuf::from(expected),
+                "{root} {group}"
+            );
         }
     }
 }

@@ -15,7 +15,10 @@ pub(crate) use exec::execute_descriptor;
 pub(crate) use lock::{Range, try_lock_range};
 pub(crate) use mount::{Attributes, set_mount_attributes};
 pub(crate) use network::bring_up_loopback;
-pub(crate) use process::{Cloned, Forked, clone_into_namespaces, enter_cgroup_namespace, enter_mount_namespace, enter_user_namespace, exit, fork};
+pub(crate) use process::{
+    Cloned, Forked, clone_into_namespaces, enter_cgroup_namespace, enter_mount_namespace, enter_user_namespace, exit,
+    fork,
+};
 
 /// A result as `rustix` has it.
 fn checked(result: Result<usize, syscalls::Errno>) -> Result<usize, Errno> {

@@ -52,7 +52,9 @@ pub(super) struct Living {
 enum Life {
     Alive,
     /// Killed, and not gone yet; somebody may be waiting to hear that it is.
-    Ending { awaited: bool },
+    Ending {
+        awaited: bool,
+    },
 }
 
 /// Whether there is still something of a cell.
