@@ -11,10 +11,11 @@ use firebox_job::{
 use firebox_lang::Step;
 
 use crate::decide::{self, Ended};
+use crate::edge::Company;
 use crate::input::Input;
 use crate::session::Session;
 use crate::watch::{Watch, Watched};
-use crate::{Cancel, RunError, Sink, Stdin};
+use crate::{RunError, Stdin};
 
 /// What is to be done in a cell.
 pub(crate) struct Course<'a> {
@@ -25,12 +26,6 @@ pub(crate) struct Course<'a> {
     pub(crate) building: &'a Building,
     pub(crate) require: Require,
     pub(crate) admitted: Instant,
-}
-
-/// What an edge has to do with it meanwhile.
-pub(crate) struct Company<'a> {
-    pub(crate) sink: &'a mut dyn Sink,
-    pub(crate) cancel: &'a Cancel,
 }
 
 /// What the steps so far have come to.

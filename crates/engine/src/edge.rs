@@ -49,6 +49,12 @@ pub struct Cancel(Arc<OwnedFd>);
 #[derive(Debug, Clone)]
 pub struct Canceller(Arc<OwnedFd>);
 
+/// What an edge has to do with a job while it runs.
+pub(crate) struct Company<'a> {
+    pub(crate) sink: &'a mut dyn Sink,
+    pub(crate) cancel: &'a Cancel,
+}
+
 impl Cancel {
     /// Both ends.
     pub fn new() -> io::Result<(Cancel, Canceller)> {

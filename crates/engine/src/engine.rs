@@ -10,7 +10,8 @@ use firebox_jail::Jail;
 use firebox_job::{ByteSize, Isolation, Job, Outcome, Policy, Require, TraceId};
 use firebox_lang::{Language, Step, Toolchain};
 
-use crate::course::{Company, Course};
+use crate::course::Course;
+use crate::edge::Company;
 use crate::session::Session;
 use crate::{Cancel, RunError, Sink, Stdin};
 

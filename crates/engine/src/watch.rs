@@ -9,8 +9,8 @@ use firebox_wire::{End, Order, Refusal, Report};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::capture::Capture;
-use crate::course::Company;
 use crate::decide::Killed;
+use crate::edge::Company;
 use crate::input::Input;
 use crate::session::{Session, wait};
 use crate::{Cancel, RunError, Sink, Stream};

@@ -1,17 +1,16 @@
 //! The engine's end: what an ordinary process without rights can ask the warden for.
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use firebox_cell::{AgentStream, Cell, CellError, CellHost, Measured, StepLimits};
 use firebox_job::{ByteSize, CellKind, Enforcement, Protection};
-use firebox_wire::warden::{CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Message};
+use firebox_wire::warden::{CellReply, CellRequest, Failure, Held, Made, Make, Message};
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 
+use crate::channel::{self, Patience, Received};
 use crate::tether::Tether;
 
 /// Makes jails, by way of the warden. Dropping it lets the warden go and waits until nothing is left.
@@ -145,36 +144,13 @@ fn gone(errno: Errno) -> CellError {
 }
 
 fn tell(socket: BorrowedFd<'_>, message: &impl Message) -> Result<(), CellError> {
-    loop {
-        match send(socket, &message.encode(), SendFlags::NOSIGNAL) {
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(gone(errno)),
-        }
-    }
+    channel::send(socket, message, &[], Patience::Waits).map_err(gone)
 }
 
 /// Waits for one message and the descriptors that come along.
 fn hear<M: Message>(socket: BorrowedFd<'_>) -> Result<(M, Vec<OwnedFd>), CellError> {
-    let mut message = [0; MESSAGE_BYTES];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = loop {
-        let mut parts = [io::IoSliceMut::new(&mut message)];
-        match recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-            Ok(received) => break received.bytes,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(gone(errno)),
-        }
-    };
-    if received == 0 {
-        return Err(gone(Errno::PIPE));
+    match channel::receive(socket, Patience::Waits).map_err(gone)? {
+        None => Err(gone(Errno::PIPE)),
+        Some(Received { bytes, fds }) => Ok((M::decode(&bytes)?, fds)),
     }
-    let mut fds = Vec::new();
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(received) = message {
-            fds.extend(received);
-        }
-    }
-    Ok((M::decode(&message[..received])?, fds))
 }

@@ -14,6 +14,7 @@
 
 mod birth;
 mod cgroup;
+mod channel;
 mod client;
 mod files;
 mod instance;

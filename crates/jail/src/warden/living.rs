@@ -16,9 +16,9 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use super::serve::{receive, send};
 use crate::birth::Birth;
 use crate::cgroup::{Group, Groups, Limits};
+use crate::channel::{Patience, receive, send};
 use crate::files::Files;
 use crate::sys::{self, Cloned};
 
@@ -140,7 +140,7 @@ impl Living {
             Life::Ending { .. } => return State::Gone,
             Life::Alive => {}
         }
-        let message = match receive(self.socket.as_fd()) {
+        let message = match receive(self.socket.as_fd(), Patience::Never) {
             Ok(Some(message)) => message,
             Err(Errno::AGAIN) => return State::There,
             Ok(None) | Err(_) => {
@@ -148,7 +148,7 @@ impl Living {
                 return State::There;
             }
         };
-        let reply = match CellRequest::decode(&message) {
+        let reply = match CellRequest::decode(&message.bytes) {
             Ok(CellRequest::Limit(limits)) => self.limit(&limits, groups).map(CellReply::Limited),
             Ok(CellRequest::Measure) => self.measure().map(CellReply::Measured),
             Ok(CellRequest::Remove) => {
@@ -159,7 +159,7 @@ impl Living {
             Err(_) => Err(at(Stage::Message)(Errno::BADMSG)),
         };
         let reply = reply.unwrap_or_else(CellReply::Failed);
-        if send(self.socket.as_fd(), &reply.encode(), &[]).is_err() {
+        if send(self.socket.as_fd(), &reply, &[], Patience::Never).is_err() {
             self.end();
         }
         State::There
@@ -187,7 +187,7 @@ impl Living {
         if let Life::Ending { awaited: true } = life {
             let reply = buried.map_or_else(CellReply::Failed, |()| CellReply::Removed);
             // Whoever asked and did not wait hears nothing.
-            let _ = send(socket.as_fd(), &reply.encode(), &[]);
+            let _ = send(socket.as_fd(), &reply, &[], Patience::Never);
         }
         uid
     }

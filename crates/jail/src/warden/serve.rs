@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use firebox_wire::warden::{Failure, MESSAGE_BYTES, Made, Make, Message, Stage};
+use firebox_wire::warden::{Failure, Made, Make, Message, Stage};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
@@ -14,10 +14,10 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, unmount,
 };
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 use super::living::{Living, Makings, State};
 use crate::cgroup::Groups;
+use crate::channel::{Patience, receive, send};
 use crate::instance::Instance;
 use crate::lease::Uids;
 use crate::sys;
@@ -46,7 +46,7 @@ impl Service {
             Err(failure) => Made::Failed(failure),
         };
         // When the engine is gone already, the loop finds out.
-        let _ = send(self.socket.as_fd(), &greeting.encode(), &[]);
+        let _ = send(self.socket.as_fd(), &greeting, &[], Patience::Never);
         if greeting == Made::Cell {
             self.serve(count);
         }
@@ -69,16 +69,17 @@ impl Service {
                 return;
             };
             if ready.engine {
-                match receive(self.socket.as_fd()) {
+                match receive(self.socket.as_fd(), Patience::Never) {
                     Ok(Some(message)) => {
                         born += 1;
-                        match self.make(&message, views, born) {
+                        match self.make(&message.bytes, views, born) {
                             Ok(cell) => cells.push(cell),
                             Err(failure) => {
-                                let _ = send(self.socket.as_fd(), &Made::Failed(failure).encode(), &[]);
+                                let _ = send(self.socket.as_fd(), &Made::Failed(failure), &[], Patience::Never);
                             }
                         }
                     }
+                    Err(Errno::AGAIN) => {}
                     Ok(None) | Err(_) => {
                         engine = false;
                         cells.iter_mut().for_each(Living::end);
@@ -112,7 +113,8 @@ impl Service {
         };
         match Living::make(&makings, &self.groups) {
             Ok((mut cell, stream, socket)) => {
-                let handed = send(self.socket.as_fd(), &Made::Cell.encode(), &[stream.as_fd(), socket.as_fd()]);
+                let ends = [stream.as_fd(), socket.as_fd()];
+                let handed = send(self.socket.as_fd(), &Made::Cell, &ends, Patience::Never);
                 if handed.is_err() {
                     cell.end();
                 }
@@ -197,24 +199,4 @@ fn wait(engine: Option<BorrowedFd<'_>>, cells: &[Living]) -> Result<Ready, Errno
     let hot: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
     let of_cells = (0..cells.len()).filter(|place| hot[*place]).collect();
     Ok(Ready { engine: engine.is_some() && hot[cells.len()], cells: of_cells })
-}
-
-/// One message; none when the other end is closed.
-pub(super) fn receive(socket: BorrowedFd<'_>) -> Result<Option<Vec<u8>>, Errno> {
-    // One byte more than a message may have, so that a longer one is seen to be longer.
-    let mut message = vec![0; MESSAGE_BYTES + 1];
-    let (length, _) = rustix::net::recv(socket, message.as_mut_slice(), RecvFlags::DONTWAIT)?;
-    message.truncate(length);
-    Ok((length != 0).then_some(message))
-}
-
-/// Sends one message, with descriptors or without.
-pub(super) fn send(socket: BorrowedFd<'_>, message: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
-        return Err(Errno::NOBUFS);
-    }
-    let parts = [std::io::IoSlice::new(message)];
-    rustix::net::sendmsg(socket, &parts, &mut ancillary, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(|_| ())
 }

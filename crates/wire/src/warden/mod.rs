@@ -1,0 +1,107 @@
+//! Messages between the engine and the warden.
+//!
+//! Closed, of a fixed size, numbers only: the warden is the one process with privileges, and this is all it ever
+//! parses. No path, no name and no text crosses here. What a cell may see was told to the warden at its start, as
+//! numbered views, before anything hostile was near.
+//!
+//! On the engine's own socket a [`Make`] is answered by [`Made`] with two descriptors: the agent's stream, and the
+//! cell's own socket. On that one a [`CellRequest`] is answered by a [`CellReply`]; closing it removes the cell.
+
+mod message;
+mod stage;
+
+pub use message::Message;
+pub use stage::Stage;
+
+/// The most that any message takes.
+pub const MESSAGE_BYTES: usize = 64;
+
+/// Make a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Make {
+    /// Which of the views told at the start the cell has.
+    pub view: u16,
+}
+
+/// The answer to [`Make`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// Here it is; two descriptors come along.
+    Cell,
+    /// It could not be made.
+    Failed(Failure),
+}
+
+/// What the warden could not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// What it was doing.
+    pub stage: Stage,
+    /// The kernel's reason.
+    pub errno: i32,
+}
+
+/// A request about one cell, on that cell's own socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellRequest {
+    /// Hold every process of the cell but the agent to these limits, as a new step.
+    Limit(StepLimits),
+    /// Say what the step has consumed.
+    Measure,
+    /// Remove the cell, and say when it is gone.
+    Remove,
+}
+
+/// The answer to a [`CellRequest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellReply {
+    /// The limits stand; how they are held.
+    Limited(Held),
+    /// What the step has consumed.
+    Measured(Measured),
+    /// Nothing of the cell is left.
+    Removed,
+    /// It could not be done.
+    Failed(Failure),
+}
+
+/// What a step may consume, as far as the warden holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepLimits {
+    /// Bytes of memory, files in memory not included.
+    pub memory: u64,
+    /// Processes and threads.
+    pub tasks: u32,
+    /// CPUs at once.
+    pub vcpus: u32,
+    /// Bytes of files beyond those that are there already.
+    pub disk: u64,
+    /// Files and directories beyond those that are there already.
+    pub inodes: u32,
+}
+
+/// Which limits the kernel enforces; the others must be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Memory.
+    pub memory: bool,
+    /// Tasks.
+    pub tasks: bool,
+    /// CPUs at once.
+    pub cpu: bool,
+    /// Disk.
+    pub disk: bool,
+}
+
+/// What a step has consumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// CPU time of all its tasks, in nanoseconds.
+    pub cpu_ns: u64,
+    /// The most memory it held, in bytes; none where the host cannot tell.
+    pub memory_peak: Option<u64>,
+    /// How often the kernel killed one of its tasks for memory.
+    pub oom_kills: u64,
+    /// Whether its files have no byte or no inode left.
+    pub disk_full: bool,
+}
