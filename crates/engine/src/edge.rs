@@ -29,8 +29,8 @@ pub enum Stream {
 
 /// Where output goes as it comes, before the outcome is known.
 pub trait Sink {
-    /// Some bytes of a stream. Called in order, and no more than the output limit keeps: the head of a stream as it
-    /// comes; the tail of one that was cut comes with the outcome.
+    /// Some bytes of a stream, as they come and in order. No more of one stream than the output limit: what comes after
+    /// that, of a stream that was cut, is in the outcome.
     fn output(&mut self, step: StepKind, stream: Stream, bytes: &[u8]) -> io::Result<()>;
 }
 
