@@ -121,7 +121,7 @@ fn prepare(ends: &ChildEnds) -> Result<Go, Errno> {
 }
 
 fn start(order: &StepOrder<'_>) -> Errno {
-    let StepOrder { argv, env, stdin: _, file_bytes } = order;
+    let StepOrder { argv, env, stdin: _, file_bytes, tasks } = order;
     let mut arguments = [core::ptr::null(); MOST_STRINGS];
     let mut variables = [core::ptr::null(); MOST_STRINGS];
     let (Some(arguments), Some(variables)) = (pointers(*argv, &mut arguments), pointers(*env, &mut variables)) else {
@@ -130,15 +130,20 @@ fn start(order: &StepOrder<'_>) -> Errno {
     let Some(program) = argv.iter().next().and_then(|path| CStr::from_bytes_with_nul(path).ok()) else {
         return Errno::INVAL;
     };
-    // Where less was inherited, less it stays.
-    let most = getrlimit(Resource::Fsize).maximum.unwrap_or(u64::MAX).min(*file_bytes);
-    if let Err(errno) = setrlimit(Resource::Fsize, Rlimit { current: Some(most), maximum: Some(most) }) {
+    let limited = limit(Resource::Fsize, *file_bytes).and_then(|()| limit(Resource::Nproc, (*tasks).into()));
+    if let Err(errno) = limited {
         return errno;
     }
     if let Err(errno) = rustix::process::chdir(c"/job") {
         return errno;
     }
     sys::execute(program, arguments, variables)
+}
+
+/// Sets a limit of the kernel's for good. Where less was inherited, less it stays.
+fn limit(resource: Resource, most: u64) -> Result<(), Errno> {
+    let most = getrlimit(resource).maximum.unwrap_or(u64::MAX).min(most);
+    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
 }
 
 /// A list as exec wants it: a pointer to each string, and null at the end.

@@ -55,6 +55,8 @@ pub struct StepLimits {
 pub struct Measured {
     /// CPU time of all its tasks.
     pub cpu: Duration,
+    /// The memory it holds now, where that is only watched and the kernel does not act by itself.
+    pub memory_now: Option<ByteSize>,
     /// The most memory it held at once; none where the host cannot tell.
     pub memory_peak: Option<ByteSize>,
     /// How often the kernel killed one of its tasks for memory.

@@ -90,7 +90,8 @@ impl Course<'_> {
         progress: &mut Progress,
     ) -> Result<(), RunError> {
         let input = Input::new(stdin);
-        let prepared = session.prepare(step, &self.step_limits(step.kind), input.announced())?;
+        let limits = self.step_limits(step.kind);
+        let prepared = session.prepare(step, &limits, input.announced())?;
         if self.require == Require::Enforced && !prepared.enforcement.is_complete() {
             return Err(RunError::NotEnforced);
         }
@@ -99,6 +100,7 @@ impl Course<'_> {
             kind: step.kind,
             until: self.until(step.kind, &progress.reports),
             cpu: (step.kind == StepKind::Run).then_some((self.limits.cpu, self.limits.vcpus.get())),
+            memory: (prepared.enforcement.memory == Protection::Watched).then_some(limits.memory),
             output: self.limits.output,
         };
         let Watched { killed, end, not_started, measured, stdout, mut stderr, wall } =

@@ -8,6 +8,8 @@ use firebox_wire::End;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Killed {
     Cancelled,
+    /// More memory than allowed, where the kernel does not see to it.
+    MemoryLimit,
     CpuLimit,
     Timeout,
 }
@@ -36,7 +38,7 @@ pub(crate) fn verdict(ended: &Ended<'_>) -> Verdict {
     if killed == Some(Killed::Cancelled) {
         return Verdict::Cancelled;
     }
-    if measured.oom_kills > 0 {
+    if measured.oom_kills > 0 || killed == Some(Killed::MemoryLimit) {
         return Verdict::MemoryLimit;
     }
     if end == Some(End::Signaled(FILE_TOO_LARGE)) || (failed && killed.is_none() && measured.disk_full) {
@@ -45,7 +47,7 @@ pub(crate) fn verdict(ended: &Ended<'_>) -> Verdict {
     match killed {
         Some(Killed::CpuLimit) => return Verdict::CpuLimit,
         Some(Killed::Timeout) => return Verdict::Timeout,
-        Some(Killed::Cancelled) | None => {}
+        Some(Killed::Cancelled | Killed::MemoryLimit) | None => {}
     }
     match (kind, end) {
         (_, Some(End::Exited(0))) => Verdict::Ok,
@@ -70,7 +72,13 @@ mod tests {
         kind: StepKind::Run,
         killed: None,
         end: Some(End::Exited(0)),
-        measured: Measured { cpu: std::time::Duration::ZERO, memory_peak: None, oom_kills: 0, disk_full: false },
+        measured: Measured {
+            cpu: std::time::Duration::ZERO,
+            memory_now: None,
+            memory_peak: None,
+            oom_kills: 0,
+            disk_full: false,
+        },
         crash_codes: &[],
     };
     const BUILD: Ended<'static> = Ended { kind: StepKind::Build, crash_codes: &[101], ..RUN };
@@ -90,6 +98,7 @@ mod tests {
             (Ended { end: by(9), killed: killed(Killed::CpuLimit), ..RUN }, Verdict::CpuLimit),
             (Ended { end: by(9), killed: killed(Killed::Cancelled), measured: OOM, ..RUN }, Verdict::Cancelled),
             (Ended { end: by(9), measured: OOM, ..RUN }, Verdict::MemoryLimit),
+            (Ended { end: by(9), killed: killed(Killed::MemoryLimit), ..RUN }, Verdict::MemoryLimit),
             (Ended { end: exited(0), measured: OOM, ..RUN }, Verdict::MemoryLimit),
             (Ended { end: None, measured: OOM, ..RUN }, Verdict::MemoryLimit),
             (Ended { end: exited(1), measured: FULL, ..RUN }, Verdict::DiskLimit),

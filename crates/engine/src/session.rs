@@ -161,7 +161,10 @@ fn step_order<'b>(
         // Only a file with holes can grow past what the disk holds; a dense one meets the end of the disk first, which
         // a program can cope with.
         let file_bytes = limits.disk.as_u64().saturating_mul(2);
-        Order::Step(StepOrder { argv: arguments.finish(), env: variables.finish(), stdin, file_bytes })
+        let (argv, env) = (arguments.finish(), variables.finish());
+        // The agent counts too.
+        let tasks = limits.tasks.get().saturating_add(1);
+        Order::Step(StepOrder { argv, env, stdin, file_bytes, tasks })
     })
 }
 

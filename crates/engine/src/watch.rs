@@ -22,6 +22,9 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// CPU time is measured no more often than this.
 const LEAST_BETWEEN_MEASURES: Duration = Duration::from_millis(5);
 
+/// Memory that is only watched is looked at this often: a program fills some tens of MiB in that time.
+const BETWEEN_LOOKS_AT_MEMORY: Duration = Duration::from_millis(10);
+
 /// What a step is held to that is a matter of time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch {
@@ -30,6 +33,8 @@ pub(crate) struct Watch {
     pub(crate) until: Instant,
     /// How much CPU time it may use, and how many CPUs it may use at once.
     pub(crate) cpu: Option<(Duration, u32)>,
+    /// How much memory it may hold, where the kernel does not see to it.
+    pub(crate) memory: Option<ByteSize>,
     /// How much of each stream is kept.
     pub(crate) output: ByteSize,
 }
@@ -84,7 +89,7 @@ impl Watch {
             stderr: Capture::new(self.output),
             killed: None,
             not_started: None,
-            next_measure: self.cpu.map(|(limit, cpus)| started + limit / cpus),
+            next_measure: self.first_measure(started),
             give_up: None,
             watch: self,
             sink: &mut **sink,
@@ -133,6 +138,17 @@ impl Watch {
             stderr: step.stderr.finish(),
             wall: started.elapsed(),
         })
+    }
+}
+
+impl Watch {
+    /// When there is something to measure for the first time.
+    fn first_measure(&self, started: Instant) -> Option<Instant> {
+        match (self.memory, self.cpu) {
+            (Some(_), _) => Some(started + BETWEEN_LOOKS_AT_MEMORY),
+            (None, Some((limit, cpus))) => Some(started + limit / cpus),
+            (None, None) => None,
+        }
     }
 }
 
@@ -206,18 +222,26 @@ impl UnderWay<'_> {
         if self.watch.until <= now {
             return self.kill(session, Killed::Timeout);
         }
-        let (Some(due), Some((limit, cpus))) = (self.next_measure, self.watch.cpu) else {
-            return Ok(());
-        };
-        if now < due {
+        if self.next_measure.is_none_or(|due| now < due) {
             return Ok(());
         }
-        let used = session.cell.host.measure()?.cpu;
-        if limit <= used {
-            return self.kill(session, Killed::CpuLimit);
+        let measured = session.cell.host.measure()?;
+        let mut next = None;
+        if let Some(limit) = self.watch.memory {
+            if measured.memory_now.is_some_and(|held| limit < held) {
+                return self.kill(session, Killed::MemoryLimit);
+            }
+            next = Some(now + BETWEEN_LOOKS_AT_MEMORY);
         }
-        // Even on all its CPUs it cannot use up the rest before then.
-        self.next_measure = Some(now + ((limit - used) / cpus).max(LEAST_BETWEEN_MEASURES));
+        if let Some((limit, cpus)) = self.watch.cpu {
+            if limit <= measured.cpu {
+                return self.kill(session, Killed::CpuLimit);
+            }
+            // Even on all its CPUs it cannot use up the rest before then.
+            let due = now + ((limit - measured.cpu) / cpus).max(LEAST_BETWEEN_MEASURES);
+            next = Some(next.map_or(due, |next: Instant| next.min(due)));
+        }
+        self.next_measure = next;
         Ok(())
     }
 

@@ -27,6 +27,9 @@ const USER_INSIDE: u32 = 1000;
 /// The name of every cell's host.
 const HOST_NAME: &[u8] = b"firebox";
 
+/// Where an ordinary user's warden keeps the host's `/proc`.
+pub(crate) const HOST_PROC: &str = "/proc";
+
 /// Where the agent expects its stream.
 pub(crate) const AGENT_STREAM: i32 = 3;
 
@@ -38,8 +41,10 @@ pub(crate) struct Birth<'a> {
     pub(crate) workbench: &'a Path,
     /// The cell's writable file system.
     pub(crate) files: BorrowedFd<'a>,
-    /// The uid and gid on the host.
+    /// The uid and gid, as the warden sees them.
     pub(crate) uid: u32,
+    /// Whether the groups that firebox was started with can be given up.
+    pub(crate) groups: Supplementary,
     /// The agent's end of its stream.
     pub(crate) stream: BorrowedFd<'a>,
     /// The agent itself.
@@ -48,6 +53,15 @@ pub(crate) struct Birth<'a> {
     pub(crate) joined: BorrowedFd<'a>,
     /// Takes the failure; closes without a word when the agent has started.
     pub(crate) failed: BorrowedFd<'a>,
+}
+
+/// What becomes of the groups that firebox was started with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Supplementary {
+    /// They are given up.
+    GivenUp,
+    /// The kernel does not let an ordinary user give them up, since that could take away a refusal meant for them.
+    Kept,
 }
 
 impl Birth<'_> {
@@ -128,7 +142,12 @@ impl Birth<'_> {
         let attach = || {
             let seen = mount(safe)?;
             move_mount(&seen, c"", CWD, self.view.join("proc"), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-            mount(MountAttrFlags::empty())
+            let maps = mount(MountAttrFlags::empty())?;
+            // An ordinary user's warden has to keep the host's `/proc` for these two to be granted. No cell keeps it.
+            match unmount(HOST_PROC, UnmountFlags::DETACH) {
+                Ok(()) | Err(Errno::NOENT | Errno::INVAL) => Ok(maps),
+                Err(errno) => Err(errno),
+            }
         };
         attach().map_err(at(Stage::Proc))
     }
@@ -160,7 +179,9 @@ impl Birth<'_> {
     fn identity(&self) -> Result<(), Failure> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.uid));
         let change = || {
-            rustix::thread::set_thread_groups(&[])?;
+            if self.groups == Supplementary::GivenUp {
+                rustix::thread::set_thread_groups(&[])?;
+            }
             rustix::thread::set_thread_res_gid(gid, gid, gid)?;
             rustix::thread::set_thread_res_uid(uid, uid, uid)?;
             // The change took away the right to write to one's own `/proc` files, needed once more for the maps.

@@ -110,9 +110,9 @@ impl CellHost for JailHost {
     fn measure(&mut self) -> Result<Measured, CellError> {
         match self.ask(&CellRequest::Measure)? {
             CellReply::Measured(measured) => {
-                let firebox_wire::warden::Measured { cpu_ns, memory_peak, oom_kills, disk_full } = measured;
-                let (cpu, memory_peak) = (Duration::from_nanos(cpu_ns), memory_peak.map(ByteSize::bytes));
-                Ok(Measured { cpu, memory_peak, oom_kills, disk_full })
+                let firebox_wire::warden::Measured { cpu_ns, memory_now, memory_peak, oom_kills, disk_full } = measured;
+                let (memory_now, memory_peak) = (memory_now.map(ByteSize::bytes), memory_peak.map(ByteSize::bytes));
+                Ok(Measured { cpu: Duration::from_nanos(cpu_ns), memory_now, memory_peak, oom_kills, disk_full })
             }
             other => Err(unexpected("measure a step", &format!("{other:?}"))),
         }

@@ -19,6 +19,7 @@ mod client;
 mod files;
 mod instance;
 mod lease;
+mod rights;
 mod sys;
 mod tether;
 mod view;

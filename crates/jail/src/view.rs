@@ -22,6 +22,7 @@ use crate::sys::{Attributes, set_mount_attributes};
 /// A view whose parts are open but not yet put together.
 pub(crate) struct OpenView {
     mounts: Vec<OpenMount>,
+    devices: Vec<Device>,
     links: Vec<(PathBuf, PathBuf)>,
     files: Vec<(PathBuf, String)>,
 }
@@ -39,6 +40,21 @@ enum Shape {
     File,
 }
 
+/// How a cell gets its device nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Devices {
+    /// Made anew, which only root may do.
+    Made,
+    /// The host's own, shown.
+    Shown,
+}
+
+/// One device node.
+enum Device {
+    Made { name: &'static str, major: u32, minor: u32 },
+    Shown { name: &'static str, node: OwnedFd },
+}
+
 /// The six device nodes of a cell, with their numbers.
 const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
@@ -51,33 +67,27 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
     ("/proc/self/fd/2", "dev/stderr"),
 ];
 
-/// Which part of a view cannot be opened.
-#[derive(Debug)]
-pub(crate) struct OpenError {
-    pub(crate) outside: PathBuf,
-    pub(crate) errno: Errno,
-}
-
 impl OpenView {
-    /// Opens every part. Runs with the caller's rights, in the host's mount namespace, and changes nothing there.
-    pub(crate) fn open(view: &View) -> Result<OpenView, OpenError> {
+    /// Opens every part, while the host's file system is still in sight.
+    pub(crate) fn open(view: &View, devices: Devices) -> Result<OpenView, Errno> {
         let View { mounts, links, files } = view;
         let mut open = Vec::with_capacity(mounts.len());
         for mount in mounts {
-            let refuse = |errno| OpenError { outside: mount.outside.clone(), errno };
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-            let tree = open_tree(CWD, &mount.outside, flags).map_err(refuse)?;
+            let tree = open_tree(CWD, &mount.outside, flags)?;
             let read_only = Attributes::READ_ONLY.and(Attributes::NO_SUID).and(Attributes::NO_DEVICES);
-            set_mount_attributes(tree.as_fd(), read_only).map_err(refuse)?;
-            let stat = fstat(&tree).map_err(refuse)?;
+            set_mount_attributes(tree.as_fd(), read_only)?;
+            let stat = fstat(&tree)?;
             let shape = match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Directory => Shape::Directory,
                 _ => Shape::File,
             };
             open.push(OpenMount { tree, inside: mount.inside.clone(), shape });
         }
+        let devices = DEVICES.map(|(name, major, minor)| Device::open(devices, name, major, minor));
         Ok(OpenView {
             mounts: open,
+            devices: devices.into_iter().collect::<Result<_, _>>()?,
             links: links.iter().map(|link| (link.inside.clone(), link.target.clone())).collect(),
             files: files.iter().map(|file| (file.inside.clone(), file.content.clone())).collect(),
         })
@@ -91,10 +101,7 @@ impl OpenView {
             make_directories(root, Path::new(place))?;
         }
         make_directories(root, Path::new("proc"))?;
-        for (name, major, minor) in DEVICES {
-            let path = Path::new("dev").join(name);
-            mknodat(root, &path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))?;
-        }
+        self.devices.iter().try_for_each(|device| device.put_into(root))?;
         for (target, link) in DEVICE_LINKS {
             symlinkat(target, root, link)?;
         }
@@ -115,6 +122,34 @@ impl OpenView {
             move_mount(&mount.tree, c"", root, inside, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
         }
         set_mount_attributes(root, Attributes::READ_ONLY.and(Attributes::NO_SUID))
+    }
+}
+
+impl Device {
+    fn open(devices: Devices, name: &'static str, major: u32, minor: u32) -> Result<Device, Errno> {
+        match devices {
+            Devices::Made => Ok(Device::Made { name, major, minor }),
+            Devices::Shown => {
+                let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+                let node = open_tree(CWD, Path::new("/dev").join(name), flags)?;
+                set_mount_attributes(node.as_fd(), Attributes::NO_SUID)?;
+                Ok(Device::Shown { name, node })
+            }
+        }
+    }
+
+    fn put_into(&self, root: Dir<'_>) -> Result<(), Errno> {
+        match self {
+            Device::Made { name, major, minor } => {
+                let (path, mode) = (Path::new("dev").join(name), Mode::from_raw_mode(0o666));
+                mknodat(root, path, FileType::CharacterDevice, mode, makedev(*major, *minor))
+            }
+            Device::Shown { name, node } => {
+                let path = Path::new("dev").join(name);
+                make_file(root, &path, b"")?;
+                move_mount(node, c"", root, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+            }
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub struct StepOrder<'a> {
     pub stdin: StepStdin,
     /// The most a single file may grow to; past it the program gets SIGXFSZ.
     pub file_bytes: u64,
+    /// Processes and threads that the cell's user may have, the agent among them; past it `fork` fails with EAGAIN.
+    pub tasks: u32,
 }
 
 /// Where the standard input of a step comes from.
@@ -100,8 +102,8 @@ impl<'a> Order<'a> {
 
 impl<'a> StepOrder<'a> {
     fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let StepOrder { argv, env, stdin, file_bytes } = self;
-        let mut fixed = [0; 21];
+        let StepOrder { argv, env, stdin, file_bytes, tasks } = self;
+        let mut fixed = [0; 25];
         fixed[0..4].copy_from_slice(&argv.count().to_le_bytes());
         fixed[4..8].copy_from_slice(&(argv.bytes().len() as u32).to_le_bytes());
         fixed[8..12].copy_from_slice(&env.count().to_le_bytes());
@@ -110,6 +112,7 @@ impl<'a> StepOrder<'a> {
             StepStdin::Frames => 1,
         };
         fixed[13..21].copy_from_slice(&file_bytes.to_le_bytes());
+        fixed[21..25].copy_from_slice(&tasks.to_le_bytes());
         encode(STEP, [&fixed, argv.bytes(), env.bytes(), &[]], buffer)
     }
 
@@ -123,12 +126,12 @@ impl<'a> StepOrder<'a> {
             1 => StepStdin::Frames,
             other => return Err(DecodeError::Value(other)),
         };
-        let file_bytes = cursor.u64()?;
+        let (file_bytes, tasks) = (cursor.u64()?, cursor.u32()?);
         let argv = Strings::new(argc, cursor.slice(argv_length as usize)?)?;
         if argv.count() == 0 {
             return Err(DecodeError::Strings);
         }
-        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, stdin, file_bytes })
+        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, stdin, file_bytes, tasks })
     }
 }
 

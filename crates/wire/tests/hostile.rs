@@ -129,7 +129,7 @@ fn strings_are_as_many_as_announced_and_none_holds_a_nul() {
 fn a_step_without_a_program_or_with_lists_that_do_not_add_up_is_refused() {
     let argv = Strings::new(1, b"/bin/true\0").unwrap();
     let env = Strings::new(1, b"A=b\0").unwrap();
-    let step = StepOrder { argv, env, stdin: StepStdin::Frames, file_bytes: 1 << 40 };
+    let step = StepOrder { argv, env, stdin: StepStdin::Frames, file_bytes: 1 << 40, tasks: 65 };
     let mut buffer = [0; 128];
     let (header, payload) = split(Order::Step(step).encode(&mut buffer).unwrap());
     assert_eq!(Order::decode(header, payload), Ok(Order::Step(step)));
@@ -165,7 +165,7 @@ fn the_warden_understands_only_whole_messages_of_the_right_kind() {
 
 #[test]
 fn an_answer_of_the_wardens_with_an_odd_flag_or_stage_is_refused() {
-    let measured = Measured { cpu_ns: 1, memory_peak: None, oom_kills: 2, disk_full: true };
+    let measured = Measured { cpu_ns: 1, memory_now: Some(3), memory_peak: None, oom_kills: 2, disk_full: true };
     let held = Held { memory: true, tasks: false, cpu: true, disk: false };
     let failure = Failure { stage: Stage::Proc, errno: 1 };
     for reply in

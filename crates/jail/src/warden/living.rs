@@ -5,7 +5,6 @@
 //!   `----------------the agent died by itself-----------------------^
 //! ```
 
-use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -16,16 +15,12 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use super::holding::Holding;
 use crate::birth::Birth;
-use crate::cgroup::{Group, Groups, Limits};
 use crate::channel::{Patience, receive, send};
 use crate::files::Files;
+use crate::rights::Rights;
 use crate::sys::{self, Cloned};
-
-/// What an agent may hold: its own few pages, and the job's files until the first step takes them over.
-const AGENT_MEMORY: u64 = 128 << 20;
-/// The agent, and a process of a step before it is moved to that step's group.
-const AGENT_TASKS: u32 = 8;
 
 /// What a cell is made of.
 pub(super) struct Makings<'a> {
@@ -41,10 +36,8 @@ pub(super) struct Living {
     pid: Pid,
     pidfd: OwnedFd,
     uid: u32,
-    number: u64,
     files: Files,
-    agent_group: Group,
-    steps: Vec<Group>,
+    holding: Holding,
     socket: OwnedFd,
     life: Life,
 }
@@ -66,61 +59,47 @@ pub(super) enum State {
 
 impl Living {
     /// Makes a cell. The two descriptors are the engine's ends: the agent's stream, and the cell's socket.
-    pub(super) fn make(makings: &Makings<'_>, groups: &Groups) -> Result<(Living, OwnedFd, OwnedFd), Failure> {
+    pub(super) fn make(makings: &Makings<'_>, rights: &Rights) -> Result<(Living, OwnedFd, OwnedFd), Failure> {
         let Makings { view, workbench, uid, number, agent } = *makings;
         let files = Files::create(uid).map_err(at(Stage::Files))?;
-        let limits = Limits { memory: AGENT_MEMORY, tasks: AGENT_TASKS, cpus: None };
-        let agent_group = groups.group(&format!("c{number}.agent"), &limits).map_err(at(Stage::Cgroup))?;
-        // Whatever fails from here on, the group must not stay.
-        let made = (|| {
-            let pair = |kind| socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
-            let (stream, agents_stream) = pair(SocketType::STREAM).map_err(at(Stage::Clone))?;
-            let (engines_socket, socket) = pair(SocketType::SEQPACKET).map_err(at(Stage::Clone))?;
-            let (joined, join) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Stage::Clone))?;
-            let (failure, failed) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Stage::Clone))?;
-            let cloned = sys::clone_into_namespaces(agent_group.clone_target()).map_err(at(Stage::Clone))?;
-            let (pid, pidfd) = match cloned {
-                Cloned::Parent { pid, pidfd } => (pid, pidfd),
-                Cloned::Child => {
-                    // The engine's ends in here would keep this cell alive after its engine.
-                    drop((stream, engines_socket, socket, join, failure));
-                    let birth = Birth {
-                        view,
-                        workbench,
-                        files: files.as_fd(),
-                        uid,
-                        stream: agents_stream.as_fd(),
-                        agent,
-                        joined: joined.as_fd(),
-                        failed: failed.as_fd(),
-                    };
-                    birth.go()
-                }
-            };
-            drop((agents_stream, joined, failed));
-            let stands = match agent_group.clone_target() {
-                Some(_) => Ok(()),
-                None => agent_group.admit(pid).map_err(at(Stage::Cgroup)),
-            };
-            let stands = stands.and_then(|()| {
-                rustix::io::write(&join, &[1]).map_err(at(Stage::Cgroup))?;
-                hear(failure)
-            });
-            if let Err(failure) = stands {
-                let _ = pidfd_send_signal(&pidfd, Signal::KILL);
-                let _ = reap(&pidfd);
-                return Err(failure);
+        let holding = Holding::new(rights, number).map_err(at(Stage::Cgroup))?;
+        let pair = |kind| socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+        let (stream, agents_stream) = pair(SocketType::STREAM).map_err(at(Stage::Clone))?;
+        let (engines_socket, socket) = pair(SocketType::SEQPACKET).map_err(at(Stage::Clone))?;
+        let (joined, join) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Stage::Clone))?;
+        let (failure, failed) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Stage::Clone))?;
+        let cloned = sys::clone_into_namespaces(holding.clone_target()).map_err(at(Stage::Clone))?;
+        let (pid, pidfd) = match cloned {
+            Cloned::Parent { pid, pidfd } => (pid, pidfd),
+            Cloned::Child => {
+                // The engine's ends in here would keep this cell alive after its engine.
+                drop((stream, engines_socket, socket, join, failure));
+                let birth = Birth {
+                    view,
+                    workbench,
+                    files: files.as_fd(),
+                    uid,
+                    groups: rights.groups_of_a_cell(),
+                    stream: agents_stream.as_fd(),
+                    agent,
+                    joined: joined.as_fd(),
+                    failed: failed.as_fd(),
+                };
+                birth.go()
             }
-            Ok((pid, pidfd, socket, stream, engines_socket))
-        })();
-        match made {
-            Ok((pid, pidfd, socket, stream, engines_socket)) => {
-                let life = Life::Alive;
-                let cell = Living { pid, pidfd, uid, number, files, agent_group, steps: Vec::new(), socket, life };
-                Ok((cell, stream, engines_socket))
-            }
+        };
+        drop((agents_stream, joined, failed));
+        let cell = Living { pid, pidfd, uid, files, holding, socket, life: Life::Alive };
+        let stands = cell.holding.admit(pid).map_err(at(Stage::Cgroup)).and_then(|()| {
+            rustix::io::write(&join, &[1]).map_err(at(Stage::Cgroup))?;
+            hear(failure)
+        });
+        match stands {
+            Ok(()) => Ok((cell, stream, engines_socket)),
             Err(failure) => {
-                let _ = agent_group.remove();
+                // It can only fail when the process is gone.
+                let _ = pidfd_send_signal(&cell.pidfd, Signal::KILL);
+                cell.bury();
                 Err(failure)
             }
         }
@@ -135,7 +114,7 @@ impl Living {
     }
 
     /// Does what [`Living::poll_fd`] became ready for.
-    pub(super) fn attend(&mut self, groups: &Groups) -> State {
+    pub(super) fn attend(&mut self, rights: &Rights) -> State {
         match self.life {
             Life::Ending { .. } => return State::Gone,
             Life::Alive => {}
@@ -149,7 +128,7 @@ impl Living {
             }
         };
         let reply = match CellRequest::decode(&message.bytes) {
-            Ok(CellRequest::Limit(limits)) => self.limit(&limits, groups).map(CellReply::Limited),
+            Ok(CellRequest::Limit(limits)) => self.limit(&limits, rights).map(CellReply::Limited),
             Ok(CellRequest::Measure) => self.measure().map(CellReply::Measured),
             Ok(CellRequest::Remove) => {
                 self.end();
@@ -177,13 +156,10 @@ impl Living {
     /// Takes leave of the cell's first process, which ends only after all others, and of all that the host held for
     /// it. Returns the uid, which nobody has any more.
     pub(super) fn bury(self) -> u32 {
-        let Living { pid: _, pidfd, uid, number: _, files, agent_group, steps, socket, life } = self;
-        let mut buried = reap(&pidfd).map_err(at(Stage::Remove));
+        let Living { pid: _, pidfd, uid, files, holding, socket, life } = self;
+        let reaped = reap(&pidfd);
         drop(files);
-        for group in steps.iter().chain([&agent_group]) {
-            let removed = group.remove().map_err(at(Stage::Remove));
-            buried = buried.and(removed);
-        }
+        let buried = holding.remove().and(reaped).map_err(at(Stage::Remove));
         if let Life::Ending { awaited: true } = life {
             let reply = buried.map_or_else(CellReply::Failed, |()| CellReply::Removed);
             // Whoever asked and did not wait hears nothing.
@@ -192,37 +168,16 @@ impl Living {
         uid
     }
 
-    /// Begins a step: a group of its own for every process but the agent, and room for its files.
-    fn limit(&mut self, limits: &StepLimits, groups: &Groups) -> Result<Held, Failure> {
-        let StepLimits { memory, tasks, vcpus, disk, inodes } = *limits;
-        let there = std::thread::available_parallelism().map_or(u32::MAX, |n| n.get() as u32);
-        let limits = Limits {
-            // The kernel counts files in memory and memory as one. What a job writes is to be its disk, so there is
-            // room for both.
-            memory: memory.saturating_add(disk),
-            tasks,
-            cpus: NonZeroU32::new(vcpus).filter(|vcpus| vcpus.get() < there),
-        };
-        let name = format!("c{}.{}", self.number, self.steps.len() + 1);
-        let group = groups.group(&name, &limits).map_err(at(Stage::Limits))?;
-        let moved = self.agent_group.members().and_then(|members| {
-            members.into_iter().filter(|pid| *pid != self.pid).try_for_each(|pid| group.admit(pid))
-        });
-        self.steps.push(group);
-        moved.map_err(at(Stage::Limits))?;
-        self.files.leave_room(disk, inodes.into()).map_err(at(Stage::Limits))?;
-        Ok(Held { memory: true, tasks: true, cpu: true, disk: true })
+    /// Begins a step: limits for every process but the agent, and room for its files.
+    fn limit(&mut self, limits: &StepLimits, rights: &Rights) -> Result<Held, Failure> {
+        let held = self.holding.begin(self.pid, limits, rights.groups()).map_err(at(Stage::Limits))?;
+        self.files.leave_room(limits.disk, limits.inodes.into()).map_err(at(Stage::Limits))?;
+        Ok(held)
     }
 
-    fn measure(&self) -> Result<Measured, Failure> {
-        let step = self.steps.last().ok_or(Errno::SRCH).map_err(at(Stage::Measure))?;
-        let used = step.used().map_err(at(Stage::Measure))?;
-        Ok(Measured {
-            cpu_ns: u64::try_from(used.cpu.as_nanos()).unwrap_or(u64::MAX),
-            memory_peak: used.memory_peak,
-            oom_kills: used.oom_kills,
-            disk_full: self.files.is_full().map_err(at(Stage::Measure))?,
-        })
+    fn measure(&mut self) -> Result<Measured, Failure> {
+        let disk_full = self.files.is_full().map_err(at(Stage::Measure))?;
+        self.holding.measure(self.pid, disk_full).map_err(at(Stage::Measure))
     }
 }
 

@@ -6,8 +6,10 @@
 //! drop_privileges    the caller's process gives its rights up and is left with a `Jail`
 //! ```
 
+mod holding;
 mod living;
 mod serve;
 mod start;
+mod watching;
 
 pub use start::{StartError, Warden};

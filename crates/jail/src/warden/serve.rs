@@ -1,34 +1,32 @@
 //! The warden's own life: it leaves the host's file system, then answers messages until its engine is gone.
 //!
-//! Runs with all of root's rights. What it still knows of the host are descriptors: the control groups it made, the
+//! Runs with all the rights there are. What it still knows of the host are descriptors: the control groups it made, the
 //! shared files with their locks, the agent. It opens no path of the host, and parses nothing but `wire::warden`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use firebox_cell::View;
 use firebox_wire::warden::{Failure, Made, Make, Message, Stage};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree, unmount,
 };
 
 use super::living::{Living, Makings, State};
-use crate::cgroup::Groups;
+use crate::birth::HOST_PROC;
 use crate::channel::{Patience, receive, send};
-use crate::instance::Instance;
-use crate::lease::Uids;
+use crate::rights::Rights;
 use crate::sys;
 use crate::view::OpenView;
 
 /// What the warden was given at its start.
 pub(super) struct Service {
     pub(super) socket: OwnedFd,
-    pub(super) uids: Uids,
-    pub(super) instance: Instance,
-    pub(super) groups: Groups,
+    pub(super) rights: Rights,
     pub(super) agent: OwnedFd,
     /// Keeps the number of the agents' streams free of any other descriptor of the warden's.
     pub(super) reserved: OwnedFd,
@@ -39,23 +37,32 @@ const WORKBENCH: &str = "/bench";
 
 impl Service {
     /// The whole life of a warden.
-    pub(super) fn run(mut self, views: Vec<OpenView>) -> ! {
-        let count = views.len();
-        let greeting = match settle().and_then(|()| assemble(views)) {
+    pub(super) fn run(mut self, views: &[View]) -> ! {
+        let greeting = match settle().and_then(|()| self.move_in(views)) {
             Ok(()) => Made::Cell,
             Err(failure) => Made::Failed(failure),
         };
         // When the engine is gone already, the loop finds out.
         let _ = send(self.socket.as_fd(), &greeting, &[], Patience::Never);
         if greeting == Made::Cell {
-            self.serve(count);
+            self.serve(views.len());
         }
         drop(self.reserved);
-        // What is left is left for the next start, which finds it in the record.
-        if self.groups.remove().is_ok() {
-            let _ = self.instance.clear();
-        }
+        self.rights.release();
         sys::exit(0)
+    }
+
+    /// Takes on the rights it needs, opens what cells are to see, leaves the host's file system, and puts the views
+    /// together in its own.
+    fn move_in(&self, views: &[View]) -> Result<(), Failure> {
+        let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno.raw_os_error() };
+        self.rights.enter().map_err(at(Stage::UserNamespace))?;
+        sys::enter_mount_namespace().map_err(at(Stage::Root))?;
+        let open = |view| OpenView::open(view, self.rights.devices());
+        let views: Vec<OpenView> = views.iter().map(open).collect::<Result<_, _>>().map_err(at(Stage::Mount))?;
+        leave_host(if self.rights.watched_proc().is_some() { Keep::Proc } else { Keep::Nothing })
+            .map_err(at(Stage::Root))?;
+        assemble(views).map_err(at(Stage::Mount))
     }
 
     fn serve(&mut self, views: usize) {
@@ -88,9 +95,9 @@ impl Service {
             }
             // From the back, so that removing one does not move those still to be looked at.
             for place in ready.cells.into_iter().rev() {
-                if let State::Gone = cells[place].attend(&self.groups) {
+                if let State::Gone = cells[place].attend(&self.rights) {
                     let uid = cells.swap_remove(place).bury();
-                    self.uids.give_back(uid);
+                    self.rights.give_back(uid);
                 }
             }
         }
@@ -103,7 +110,7 @@ impl Service {
         if views <= usize::from(view) {
             return Err(at(Stage::View)(Errno::NOENT));
         }
-        let uid = self.uids.lease().map_err(|error| at(Stage::LeaseUid)(error.errno()))?;
+        let uid = self.rights.lease().map_err(|error| at(Stage::LeaseUid)(error.errno()))?;
         let makings = Makings {
             view: &view_place(usize::from(view)),
             workbench: Path::new(WORKBENCH),
@@ -111,7 +118,7 @@ impl Service {
             number,
             agent: self.agent.as_fd(),
         };
-        match Living::make(&makings, &self.groups) {
+        match Living::make(&makings, &self.rights) {
             Ok((mut cell, stream, socket)) => {
                 let ends = [stream.as_fd(), socket.as_fd()];
                 let handed = send(self.socket.as_fd(), &Made::Cell, &ends, Patience::Never);
@@ -121,14 +128,14 @@ impl Service {
                 Ok(cell)
             }
             Err(failure) => {
-                self.uids.give_back(uid);
+                self.rights.give_back(uid);
                 Err(failure)
             }
         }
     }
 }
 
-/// As root, right after the fork. A session without a terminal, no stream of the user's, and an empty root.
+/// Right after the fork. A session without a terminal, and no stream of the user's.
 fn settle() -> Result<(), Failure> {
     let at = |errno: Errno| Failure { stage: Stage::Root, errno: errno.raw_os_error() };
     // Ctrl-C is for the engine; the warden ends when its engine is gone and every cell removed.
@@ -137,16 +144,30 @@ fn settle() -> Result<(), Failure> {
     let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(at)?;
     rustix::stdio::dup2_stdin(&null).map_err(at)?;
     rustix::stdio::dup2_stdout(&null).map_err(at)?;
-    rustix::stdio::dup2_stderr(&null).map_err(at)?;
-    leave_host().map_err(at)
+    rustix::stdio::dup2_stderr(&null).map_err(at)
+}
+
+/// What of the host's file system stays in sight.
+enum Keep {
+    Proc,
+    Nothing,
 }
 
 /// Replaces the whole file system by an empty one of the warden's own.
 ///
 /// Every cell starts with a copy of the warden's mounts. There being next to none makes that copy cheap, and a cell
 /// that broke out of its root would stand in an empty room.
-fn leave_host() -> Result<(), Errno> {
-    sys::enter_mount_namespace()?;
+///
+/// An ordinary user's warden takes the host's `/proc` along: the kernel lets it mount a new one, for a cell, only where
+/// it can see a whole one already.
+fn leave_host(proc: Keep) -> Result<(), Errno> {
+    let proc = match proc {
+        Keep::Proc => {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+            Some(open_tree(CWD, HOST_PROC, flags)?)
+        }
+        Keep::Nothing => None,
+    };
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(context.as_fd(), "mode", "0755")?;
@@ -159,18 +180,22 @@ fn leave_host() -> Result<(), Errno> {
     rustix::process::fchdir(&root)?;
     rustix::process::pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;
-    rustix::process::chdir("/")
+    rustix::process::chdir("/")?;
+    if let Some(proc) = proc {
+        mkdirat(CWD, HOST_PROC, Mode::from_raw_mode(0o755))?;
+        move_mount(&proc, c"", CWD, HOST_PROC, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    }
+    Ok(())
 }
 
 /// Puts the views together, each at its place in the warden's root.
-fn assemble(views: Vec<OpenView>) -> Result<(), Failure> {
-    let at = |errno: Errno| Failure { stage: Stage::Mount, errno: errno.raw_os_error() };
+fn assemble(views: Vec<OpenView>) -> Result<(), Errno> {
     let directory = Mode::from_raw_mode(0o755);
-    mkdirat(CWD, WORKBENCH, directory).map_err(at)?;
+    mkdirat(CWD, WORKBENCH, directory)?;
     for (number, view) in views.into_iter().enumerate() {
         let place = view_place(number);
-        mkdirat(CWD, &place, directory).map_err(at)?;
-        view.assemble(&place).map_err(at)?;
+        mkdirat(CWD, &place, directory)?;
+        view.assemble(&place)?;
     }
     Ok(())
 }

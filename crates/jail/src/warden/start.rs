@@ -1,42 +1,32 @@
 //! From one process with rights to two: the warden that keeps them, and the engine that gives them up.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use firebox_cell::View;
+use firebox_cell::{Mount, View};
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::thread::{Gid, Uid};
 
 use super::serve::Service;
 use crate::birth::AGENT_STREAM;
-use crate::cgroup::{DetectError, Groups, Place};
 use crate::client::Jail;
-use crate::instance::{ClaimError, Instance};
-use crate::lease::Uids;
+use crate::rights::{EngineUser, Rights};
 use crate::sys::{self, Forked};
 use crate::tether::Tether;
-use crate::view::OpenView;
-
-/// Where all firebox processes of a host agree on who has which uid and which name.
-const RUN_DIRECTORY: &str = "/run/firebox";
 
 /// A warden that has been started, and a caller that still has its rights. Dropping it ends the warden.
 #[derive(Debug)]
 pub struct Warden {
     tether: Tether,
-    engine_uid: u32,
+    engine: EngineUser,
 }
 
 /// Why no warden could be started. Nothing of it is left.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Cells need rights that this user does not have.
-    #[error("a jail can only be made by root so far; start firebox as root")]
-    NotRoot,
     /// Another thread would be copied in the middle of whatever it does.
     #[error("the warden must be started before any thread")]
     Threads,
@@ -85,48 +75,39 @@ impl Warden {
     /// To be called before there is any thread and before anything hostile is near: from here on the warden listens
     /// to nobody but through its messages.
     pub fn start(views: &[View], agent: &'static [u8]) -> Result<Warden, StartError> {
-        if !rustix::process::geteuid().is_root() {
-            return Err(StartError::NotRoot);
-        }
         if !alone() {
             return Err(StartError::Threads);
         }
         let reserved = reserve_agent_stream()?;
-        let mut uids = Uids::new(shared_file("uids")?);
-        let instance = Instance::claim(shared_file("instances")?).map_err(|error| match error {
-            ClaimError::AllTaken => StartError::TooMany,
-            ClaimError::Io(source) => in_run_directory("instances", source),
-        })?;
-        let engine_uid = uids.lease().map_err(|_| StartError::TooMany)?;
-        let mut open_views = Vec::with_capacity(views.len());
-        for view in views {
-            let open = OpenView::open(view)
-                .map_err(|error| StartError::View { path: error.outside, source: error.errno.into() })?;
-            open_views.push(open);
+        let (rights, engine) = Rights::claim()?;
+        for Mount { outside, .. } in views.iter().flat_map(|view| &view.mounts) {
+            let there = std::fs::metadata(outside);
+            there.map_err(|source| StartError::View { path: outside.clone(), source })?;
         }
         let agent = sealed(agent)?;
-        let groups = make_groups(&instance)?;
         let flags = SocketFlags::CLOEXEC;
         let (ours, wardens) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
             .map_err(kernel("make a socket for the warden"))?;
         let process = match sys::fork().map_err(kernel("start the warden"))? {
             Forked::Child => {
                 drop(ours);
-                Service { socket: wardens, uids, instance, groups, agent, reserved }.run(open_views)
+                Service { socket: wardens, rights, agent, reserved }.run(views)
             }
             Forked::Parent(pid) => pid,
         };
-        Ok(Warden { tether: Tether::new(ours, process), engine_uid })
+        Ok(Warden { tether: Tether::new(ours, process), engine })
     }
 
     /// Gives up every right of this process, for good. What was opened before stays open.
     pub fn drop_privileges(self) -> Result<Jail, StartError> {
-        let Warden { tether, engine_uid } = self;
-        let refused = kernel("give up the rights of root");
-        let (uid, gid) = (Uid::from_raw(engine_uid), Gid::from_raw(engine_uid));
-        rustix::thread::set_thread_groups(&[]).map_err(&refused)?;
-        rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(&refused)?;
-        rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(&refused)?;
+        let Warden { tether, engine } = self;
+        let refused = kernel("give up the rights that firebox was started with");
+        if let EngineUser::Leased(id) = engine {
+            let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+            rustix::thread::set_thread_groups(&[]).map_err(&refused)?;
+            rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(&refused)?;
+            rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(&refused)?;
+        }
         let confined = firebox_confine::drop_capabilities()
             .and_then(|_| firebox_confine::forbid_new_privileges())
             // What a client sent and a job answered is in this process's memory.
@@ -134,16 +115,6 @@ impl Warden {
         confined.map_err(|error| refused(error.errno()))?;
         Ok(Jail::new(tether))
     }
-}
-
-/// Makes the instance's control groups, and writes them down first: should this process die in between, the next
-/// start knows where to look.
-fn make_groups(instance: &Instance) -> Result<Groups, StartError> {
-    let refused = |error: DetectError| StartError::Groups { source: Box::new(error) };
-    let place = Place::detect().map_err(refused)?;
-    let name = instance.name();
-    instance.record(&place.directories(&name)).map_err(|source| in_run_directory("instances", source))?;
-    place.create(&name).map_err(refused)
 }
 
 /// Opens something at the number that agents expect their stream at, before the warden opens anything else. Where
@@ -157,20 +128,6 @@ fn reserve_agent_stream() -> Result<OwnedFd, StartError> {
 /// Whether this process has one thread only.
 fn alone() -> bool {
     std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() == 1)
-}
-
-fn in_run_directory(name: &str, source: io::Error) -> StartError {
-    StartError::RunDirectory { path: Path::new(RUN_DIRECTORY).join(name), source }
-}
-
-/// Opens a file that all firebox processes of the host share. Only root may touch it: its locks say who is who.
-fn shared_file(name: &str) -> Result<File, StartError> {
-    let directory = Path::new(RUN_DIRECTORY);
-    let made = DirBuilder::new().mode(0o700).recursive(true).create(directory);
-    made.map_err(|source| StartError::RunDirectory { path: directory.to_owned(), source })?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(directory.join(name)).map_err(|source| in_run_directory(name, source))
 }
 
 /// The agent as a program without a name that nobody can change, not even through a running copy of itself.

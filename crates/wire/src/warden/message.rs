@@ -89,13 +89,15 @@ impl Message for CellReply {
             CellReply::Limited(Held { memory, tasks, cpu, disk }) => {
                 Writer::new(LIMITED).flag(*memory).flag(*tasks).flag(*cpu).flag(*disk).done()
             }
-            CellReply::Measured(Measured { cpu_ns, memory_peak, oom_kills, disk_full }) => Writer::new(MEASURED)
-                .u64(*cpu_ns)
-                .flag(memory_peak.is_some())
-                .u64(memory_peak.unwrap_or(0))
-                .u64(*oom_kills)
-                .flag(*disk_full)
-                .done(),
+            CellReply::Measured(Measured { cpu_ns, memory_now, memory_peak, oom_kills, disk_full }) => {
+                Writer::new(MEASURED)
+                    .u64(*cpu_ns)
+                    .maybe(*memory_now)
+                    .maybe(*memory_peak)
+                    .u64(*oom_kills)
+                    .flag(*disk_full)
+                    .done()
+            }
             CellReply::Removed => Writer::new(REMOVED).done(),
             CellReply::Failed(failure) => Writer::new(CELL_FAILED).failure(failure).done(),
         }
@@ -111,16 +113,9 @@ impl Message for CellReply {
                 disk: flag(&mut cursor)?,
             })),
             MEASURED => {
-                let cpu_ns = cursor.u64()?;
-                let known = flag(&mut cursor)?;
-                let peak = cursor.u64()?;
-                let memory_peak = known.then_some(peak);
-                Ok(CellReply::Measured(Measured {
-                    cpu_ns,
-                    memory_peak,
-                    oom_kills: cursor.u64()?,
-                    disk_full: flag(&mut cursor)?,
-                }))
+                let (cpu_ns, memory_now, memory_peak) = (cursor.u64()?, maybe(&mut cursor)?, maybe(&mut cursor)?);
+                let (oom_kills, disk_full) = (cursor.u64()?, flag(&mut cursor)?);
+                Ok(CellReply::Measured(Measured { cpu_ns, memory_now, memory_peak, oom_kills, disk_full }))
             }
             REMOVED => Ok(CellReply::Removed),
             CELL_FAILED => Ok(CellReply::Failed(failure(&mut cursor)?)),
@@ -144,6 +139,11 @@ fn flag(cursor: &mut Cursor<'_>) -> Result<bool, DecodeError> {
         1 => Ok(true),
         other => Err(DecodeError::Value(other)),
     }
+}
+
+fn maybe(cursor: &mut Cursor<'_>) -> Result<Option<u64>, DecodeError> {
+    let (known, value) = (flag(cursor)?, cursor.u64()?);
+    Ok(known.then_some(value))
 }
 
 fn failure(cursor: &mut Cursor<'_>) -> Result<Failure, DecodeError> {
@@ -181,6 +181,10 @@ impl Writer {
 
     fn flag(self, value: bool) -> Writer {
         self.put([u8::from(value)])
+    }
+
+    fn maybe(self, value: Option<u64>) -> Writer {
+        self.flag(value.is_some()).u64(value.unwrap_or(0))
     }
 
     fn failure(self, failure: &Failure) -> Writer {

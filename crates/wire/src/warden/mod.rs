@@ -98,6 +98,8 @@ pub struct Held {
 pub struct Measured {
     /// CPU time of all its tasks, in nanoseconds.
     pub cpu_ns: u64,
+    /// The memory it holds now, in bytes, where that is only watched.
+    pub memory_now: Option<u64>,
     /// The most memory it held, in bytes; none where the host cannot tell.
     pub memory_peak: Option<u64>,
     /// How often the kernel killed one of its tasks for memory.

@@ -1,0 +1,182 @@
+//! What the user who started firebox is allowed. It decides how a jail is made, and how its limits are held.
+//!
+//! | | root of the host | anybody else |
+//! |---|---|---|
+//! | namespaces of a cell belong to | the host | a user namespace that the warden entered |
+//! | a cell's uid on the host | leased, nobody else's | the user's own |
+//! | memory, tasks and CPU | control groups | watched; tasks by an rlimit of the cell's user namespace |
+//! | device nodes | made | the host's, shown |
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use crate::birth::Supplementary;
+use crate::cgroup::{DetectError, Groups, Place};
+use crate::instance::{ClaimError, Instance};
+use crate::lease::{LeaseError, Uids};
+use crate::sys;
+use crate::view::Devices;
+use crate::warden::StartError;
+
+/// Where all firebox processes of a host that root started agree on who has which uid and which name.
+const RUN_DIRECTORY: &str = "/run/firebox";
+
+/// What the user who started firebox is allowed.
+pub(crate) enum Rights {
+    /// Everything.
+    Root(Root),
+    /// What the kernel grants to everybody.
+    User(User),
+}
+
+/// What root's warden holds on the host.
+pub(crate) struct Root {
+    uids: Uids,
+    instance: Instance,
+    groups: Groups,
+}
+
+/// What an ordinary user's warden needs.
+pub(crate) struct User {
+    uid: u32,
+    gid: u32,
+    /// The host's `/proc`, to watch the cells' processes in.
+    proc: OwnedFd,
+}
+
+/// Who the engine becomes when it gives its rights up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EngineUser {
+    /// A uid that nobody else has.
+    Leased(u32),
+    /// Who it was: there is nobody else to become.
+    Same,
+}
+
+/// The one uid of a user namespace that an ordinary user's warden entered.
+const ALONE: u32 = 0;
+
+impl Rights {
+    /// Finds out, and claims what there is to be claimed on the host.
+    pub(crate) fn claim() -> Result<(Rights, EngineUser), StartError> {
+        if !rustix::process::geteuid().is_root() {
+            let proc = openat(CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+            let proc = proc.map_err(|errno| StartError::Kernel { doing: "open /proc", source: errno.into() })?;
+            let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            return Ok((Rights::User(User { uid, gid, proc }), EngineUser::Same));
+        }
+        let mut uids = Uids::new(shared_file("uids")?);
+        let instance = Instance::claim(shared_file("instances")?).map_err(|error| match error {
+            ClaimError::AllTaken => StartError::TooMany,
+            ClaimError::Io(source) => in_run_directory("instances", source),
+        })?;
+        let engine = uids.lease().map_err(|_| StartError::TooMany)?;
+        let groups = make_groups(&instance)?;
+        Ok((Rights::Root(Root { uids, instance, groups }), EngineUser::Leased(engine)))
+    }
+
+    /// Takes on, in the warden's own process, the rights that cells are made with.
+    pub(crate) fn enter(&self) -> Result<(), Errno> {
+        match self {
+            Rights::Root(_) => Ok(()),
+            Rights::User(User { uid, gid, .. }) => {
+                sys::enter_user_namespace()?;
+                write(c"/proc/self/setgroups", "deny")?;
+                write(c"/proc/self/uid_map", &format!("{ALONE} {uid} 1"))?;
+                write(c"/proc/self/gid_map", &format!("{ALONE} {gid} 1"))
+            }
+        }
+    }
+
+    /// The uid and gid for a new cell, as the warden sees them.
+    pub(crate) fn lease(&mut self) -> Result<u32, LeaseError> {
+        match self {
+            Rights::Root(root) => root.uids.lease(),
+            Rights::User(_) => Ok(ALONE),
+        }
+    }
+
+    /// Takes a cell's uid back, once no process has it any more.
+    pub(crate) fn give_back(&mut self, uid: u32) {
+        match self {
+            Rights::Root(root) => root.uids.give_back(uid),
+            Rights::User(_) => {}
+        }
+    }
+
+    /// What becomes of the groups that firebox was started with, in a cell.
+    pub(crate) fn groups_of_a_cell(&self) -> Supplementary {
+        match self {
+            Rights::Root(_) => Supplementary::GivenUp,
+            Rights::User(_) => Supplementary::Kept,
+        }
+    }
+
+    /// How a cell gets its device nodes.
+    pub(crate) fn devices(&self) -> Devices {
+        match self {
+            Rights::Root(_) => Devices::Made,
+            Rights::User(_) => Devices::Shown,
+        }
+    }
+
+    /// The control groups, where there are any.
+    pub(crate) fn groups(&self) -> Option<&Groups> {
+        match self {
+            Rights::Root(root) => Some(&root.groups),
+            Rights::User(_) => None,
+        }
+    }
+
+    /// The host's `/proc`, where processes have to be watched.
+    pub(crate) fn watched_proc(&self) -> Option<&OwnedFd> {
+        match self {
+            Rights::Root(_) => None,
+            Rights::User(user) => Some(&user.proc),
+        }
+    }
+
+    /// Gives back what was claimed. What cannot be removed is left for the next start, which finds it in the record.
+    pub(crate) fn release(self) {
+        if let Rights::Root(Root { instance, groups, uids: _ }) = self
+            && groups.remove().is_ok()
+        {
+            let _ = instance.clear();
+        }
+    }
+}
+
+fn write(path: &std::ffi::CStr, text: &str) -> Result<(), Errno> {
+    let file = openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text.as_bytes()).map(|_| ())
+}
+
+/// Makes the instance's control groups, and writes them down first: should this process die in between, the next
+/// start knows where to look.
+fn make_groups(instance: &Instance) -> Result<Groups, StartError> {
+    let refused = |error: DetectError| StartError::Groups { source: Box::new(error) };
+    let place = Place::detect().map_err(refused)?;
+    let name = instance.name();
+    instance.record(&place.directories(&name)).map_err(|source| in_run_directory("instances", source))?;
+    place.create(&name).map_err(refused)
+}
+
+fn in_run_directory(name: &str, source: io::Error) -> StartError {
+    StartError::RunDirectory { path: Path::new(RUN_DIRECTORY).join(name), source }
+}
+
+/// Opens a file that all firebox processes of the host share. Only root may touch it: its locks say who is who.
+fn shared_file(name: &str) -> Result<File, StartError> {
+    let directory = Path::new(RUN_DIRECTORY);
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(directory);
+    made.map_err(|source| StartError::RunDirectory { path: directory.to_owned(), source })?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(directory.join(name)).map_err(|source| in_run_directory(name, source))
+}

@@ -1,0 +1,118 @@
+//! How a cell is held to its limits, and measured: by control groups, or by watching its processes.
+
+use std::num::NonZeroU32;
+
+use firebox_wire::warden::{Held, Measured, StepLimits};
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::watching::Watching;
+use crate::cgroup::{Group, Groups, Limits};
+use crate::rights::Rights;
+
+/// What an agent may hold: its own few pages, and the job's files until the first step takes them over.
+const AGENT_MEMORY: u64 = 128 << 20;
+/// The agent, and a process of a step before it is moved to that step's group.
+const AGENT_TASKS: u32 = 8;
+
+/// How a cell is held to its limits.
+pub(super) enum Holding {
+    /// The kernel refuses what goes past them.
+    Grouped { number: u64, agent: Group, steps: Vec<Group> },
+    /// We look when asked, and the engine ends the step.
+    Watched(Watching),
+}
+
+impl Holding {
+    /// For a cell that is about to be made.
+    pub(super) fn new(rights: &Rights, number: u64) -> Result<Holding, Errno> {
+        match (rights.groups(), rights.watched_proc()) {
+            (Some(groups), _) => {
+                let limits = Limits { memory: AGENT_MEMORY, tasks: AGENT_TASKS, cpus: None };
+                let agent = groups.group(&format!("c{number}.agent"), &limits)?;
+                Ok(Holding::Grouped { number, agent, steps: Vec::new() })
+            }
+            (None, Some(proc)) => Ok(Holding::Watched(Watching::new(proc)?)),
+            (None, None) => Err(Errno::NODEV),
+        }
+    }
+
+    /// What to clone the agent into, where the kernel can do that.
+    pub(super) fn clone_target(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Holding::Grouped { agent, .. } => agent.clone_target(),
+            Holding::Watched(_) => None,
+        }
+    }
+
+    /// The agent has been cloned.
+    pub(super) fn admit(&self, pid: Pid) -> Result<(), Errno> {
+        match self {
+            Holding::Grouped { agent, .. } if agent.clone_target().is_none() => agent.admit(pid),
+            Holding::Grouped { .. } | Holding::Watched(_) => Ok(()),
+        }
+    }
+
+    /// Begins a step: every process but the agent is held to these limits, and measuring starts from zero.
+    pub(super) fn begin(&mut self, agent: Pid, limits: &StepLimits, groups: Option<&Groups>) -> Result<Held, Errno> {
+        match self {
+            Holding::Grouped { number, agent: agents, steps } => {
+                let name = format!("c{number}.{}", steps.len() + 1);
+                let group = groups.ok_or(Errno::NODEV)?.group(&name, &group_limits(limits))?;
+                let members = agents.members()?;
+                steps.push(group);
+                let step = steps.last().ok_or(Errno::NODEV)?;
+                members.into_iter().filter(|pid| *pid != agent).try_for_each(|pid| step.admit(pid))?;
+                Ok(Held { memory: true, tasks: true, cpu: true, disk: true })
+            }
+            Holding::Watched(watching) => {
+                watching.begin(agent)?;
+                // The agent sets the rlimit for tasks, and the kernel holds it for the whole user namespace.
+                Ok(Held { memory: false, tasks: true, cpu: false, disk: true })
+            }
+        }
+    }
+
+    /// What the step has consumed.
+    pub(super) fn measure(&mut self, agent: Pid, disk_full: bool) -> Result<Measured, Errno> {
+        match self {
+            Holding::Grouped { steps, .. } => {
+                let used = steps.last().ok_or(Errno::SRCH)?.used()?;
+                let cpu_ns = u64::try_from(used.cpu.as_nanos()).unwrap_or(u64::MAX);
+                let (memory_peak, oom_kills) = (used.memory_peak, used.oom_kills);
+                Ok(Measured { cpu_ns, memory_now: None, memory_peak, oom_kills, disk_full })
+            }
+            Holding::Watched(watching) => {
+                let seen = watching.look(agent)?;
+                let cpu_ns = u64::try_from(seen.cpu.as_nanos()).unwrap_or(u64::MAX);
+                let (memory_now, memory_peak) = (Some(seen.memory), Some(seen.memory_peak));
+                Ok(Measured { cpu_ns, memory_now, memory_peak, oom_kills: 0, disk_full })
+            }
+        }
+    }
+
+    /// Removes what was made for it. Nobody may be left in the cell.
+    pub(super) fn remove(&self) -> Result<(), Errno> {
+        match self {
+            Holding::Watched(_) => Ok(()),
+            Holding::Grouped { agent, steps, .. } => {
+                let removed = steps.iter().map(Group::remove);
+                // Each of them, whatever became of the others.
+                removed.fold(agent.remove(), Result::and)
+            }
+        }
+    }
+}
+
+fn group_limits(limits: &StepLimits) -> Limits {
+    let StepLimits { memory, tasks, vcpus, disk, inodes: _ } = *limits;
+    let there = std::thread::available_parallelism().map_or(u32::MAX, |n| n.get() as u32);
+    Limits {
+        // The kernel counts files in memory and memory as one. What a job writes is to be its disk, so there is room
+        // for both.
+        memory: memory.saturating_add(disk),
+        tasks,
+        cpus: NonZeroU32::new(vcpus).filter(|vcpus| vcpus.get() < there),
+    }
+}

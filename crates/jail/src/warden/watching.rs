@@ -1,0 +1,165 @@
+//! Watching a cell's processes where there are no control groups: what they use, read from the host's `/proc`.
+//!
+//! This is less than holding them. Memory that nobody has mapped (a file in memory, a segment of System V shared
+//! memory) is not seen, and the CPU time of a process that nobody waited for is lost when it is gone.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::fs::{Dir, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+/// The kernel counts CPU time for `/proc` in hundredths of a second, whatever it does inside.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The most that is read of a file there.
+const MOST_BYTES: usize = 16 * 1024;
+
+/// What is known of a cell's processes.
+pub(super) struct Watching {
+    proc: OwnedFd,
+    /// What earlier steps had used of the agent's count of its children.
+    before: Duration,
+    memory_peak: u64,
+}
+
+/// What was seen.
+pub(super) struct Seen {
+    pub(super) cpu: Duration,
+    pub(super) memory: u64,
+    pub(super) memory_peak: u64,
+}
+
+/// One process, as far as it matters.
+struct Process {
+    /// Its own time, and that of the children it has waited for.
+    own: Duration,
+    children: Duration,
+    memory: u64,
+}
+
+impl Watching {
+    pub(super) fn new(proc: &OwnedFd) -> Result<Watching, Errno> {
+        Ok(Watching { proc: proc.try_clone().map_err(|_| Errno::MFILE)?, before: Duration::ZERO, memory_peak: 0 })
+    }
+
+    /// Begins a step.
+    pub(super) fn begin(&mut self, agent: Pid) -> Result<(), Errno> {
+        self.memory_peak = 0;
+        self.before = self.process(agent)?.children;
+        Ok(())
+    }
+
+    /// Looks at every process that descends from the agent. One that ends meanwhile is passed over: its time is its
+    /// parent's as soon as that has waited for it.
+    pub(super) fn look(&mut self, agent: Pid) -> Result<Seen, Errno> {
+        let mut cpu = Duration::ZERO;
+        let mut memory = 0;
+        for (pid, process) in self.tree(agent) {
+            if pid != agent.as_raw_nonzero().get() {
+                cpu += process.own;
+                memory += process.memory;
+            }
+            cpu += process.children;
+        }
+        self.memory_peak = self.memory_peak.max(memory);
+        Ok(Seen { cpu: cpu.saturating_sub(self.before), memory, memory_peak: self.memory_peak })
+    }
+
+    fn tree(&self, agent: Pid) -> BTreeMap<i32, Process> {
+        let mut found = BTreeMap::new();
+        let mut to_look_at = vec![agent.as_raw_nonzero().get()];
+        while let Some(pid) = to_look_at.pop() {
+            let Some(process) = Pid::from_raw(pid).and_then(|pid| self.process(pid).ok()) else {
+                continue;
+            };
+            if found.insert(pid, process).is_none() {
+                to_look_at.extend(self.children(pid).unwrap_or_default());
+            }
+        }
+        found
+    }
+
+    /// The children of all threads of a process.
+    fn children(&self, pid: i32) -> Result<Vec<i32>, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let tasks = openat(&self.proc, format!("{pid}/task"), flags, Mode::empty())?;
+        let mut children = Vec::new();
+        for task in Dir::read_from(&tasks)? {
+            let task = task?;
+            let Ok(name) = task.file_name().to_str() else { continue };
+            if name.starts_with('.') {
+                continue;
+            }
+            let listed = read(tasks.as_fd(), &format!("{name}/children")).unwrap_or_default();
+            children.extend(listed.split_whitespace().filter_map(|child| child.parse::<i32>().ok()));
+        }
+        Ok(children)
+    }
+
+    fn process(&self, pid: Pid) -> Result<Process, Errno> {
+        let pid = pid.as_raw_nonzero();
+        let stat = read(self.proc.as_fd(), &format!("{pid}/stat"))?;
+        let status = read(self.proc.as_fd(), &format!("{pid}/status"))?;
+        let (own, children) = times(&stat).ok_or(Errno::BADMSG)?;
+        Ok(Process { own, children, memory: resident(&status) })
+    }
+}
+
+/// A process's own CPU time and that of the children it has waited for.
+fn times(stat: &str) -> Option<(Duration, Duration)> {
+    // The name before it may hold anything, also parentheses and spaces.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let ticks = |field: usize| fields.get(field)?.parse::<u32>().ok();
+    let (user, system, waited_user, waited_system) = (ticks(11)?, ticks(12)?, ticks(13)?, ticks(14)?);
+    Some((TICK * (user + system), TICK * (waited_user + waited_system)))
+}
+
+/// Memory that a process has by itself: not the pages of the files that it maps, which are the host's cache.
+fn resident(status: &str) -> u64 {
+    let of = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
+    };
+    // A process that is ending has no memory any more, and no such lines.
+    1024 * (of("RssAnon:").unwrap_or(0) + of("RssShmem:").unwrap_or(0))
+}
+
+fn read(directory: BorrowedFd<'_>, path: &str) -> Result<String, Errno> {
+    let file = openat(directory, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = vec![0; MOST_BYTES];
+    let mut length = 0;
+    while length < bytes.len() {
+        match rustix::io::read(&file, &mut bytes[length..])? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    bytes.truncate(length);
+    // A process names itself as it likes; what matters here are numbers.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_found_whatever_a_process_calls_itself() {
+        for name in ["sh", "a b", ") (", "x) R 1 2 3"] {
+            let stat = format!("7 ({name}) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 20 5 20 0 1 0 1 2 3\n");
+            let seconds = |own, children| Some((Duration::from_secs_f64(own), Duration::from_secs_f64(children)));
+            assert_eq!(times(&stat), seconds(2.0, 0.25), "{name}");
+        }
+    }
+
+    #[test]
+    fn memory_is_what_a_process_has_by_itself() {
+        let status = "VmRSS:\t    5000 kB\nRssAnon:\t    1000 kB\nRssFile:\t    3900 kB\nRssShmem:\t     100 kB\n";
+        assert_eq!(resident(status), 1100 * 1024);
+        assert_eq!(resident("State:\tZ (zombie)\n"), 0);
+    }
+}
