@@ -129,6 +129,8 @@ fn a_link_at_the_compilers_output_does_not_lead_outside() {
         let call = call.args(["run", "project"]).run();
         let kept = std::fs::read_to_string(&target).expect("it is there");
         assert_eq!(kept, "untouched", "{name} led out of the cell\n{call}");
+        // It never comes to the compiler.
+        assert!(call.code() == 2 && call.stderr().contains("leads out of it"), "{name} was let through\n{call}");
 
         // Outside, whoever writes there writes to the target.
         let link = directory.path().join(name);

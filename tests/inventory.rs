@@ -8,7 +8,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::Command;
 
-use kit::{Allowance, Guard, HostInventory, Process, Running, UIDS, tool};
+use kit::{Allowance, Guard, HostInventory, Process, Running, UIDS, is_root, skip, tool};
 
 /// Plants a leak, which must be found under `text`, and cleans it up, after which nothing must be found.
 fn check<Leak>(text: &str, plant: impl FnOnce() -> Leak, clean: impl FnOnce(Leak)) {
@@ -19,9 +19,9 @@ fn check<Leak>(text: &str, plant: impl FnOnce() -> Leak, clean: impl FnOnce(Leak
     host.assert_nothing_left();
 }
 
-/// Planting needs the user ids of cells, or mounts: only root can.
+/// Planting needs the user ids of cells, or mounts.
 fn root() -> bool {
-    rustix::process::geteuid().is_root()
+    is_root("planting a leak")
 }
 
 /// A process that sleeps, started through these words; ends with the guard that it is in.
@@ -89,7 +89,7 @@ fn a_control_group_is_found() {
     // Below a guard's, which removes it should this fail.
     let guard = Guard::new(Allowance::CONTROL);
     let Some(group) = guard.groups().first().map(|group| group.join("firebox-0")) else {
-        return; // This host lets us make none.
+        return skip("planting a control group", "this host lets us make none");
     };
     let plant = || fs::create_dir(&group).expect("a guard's groups are ours");
     check(group.to_str().expect("text"), plant, |()| fs::remove_dir(&group).expect("it is empty"));

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -90,11 +89,6 @@ impl Firebox {
         let unshare = super::tool("unshare").into_os_string();
         let namespaces = ["--pid", "--fork", "--mount-proc", "--kill-child", "/bin/sh", "-c", script, "sh"];
         self.through([unshare].into_iter().chain(namespaces.map(OsString::from)))
-    }
-
-    pub(crate) fn deadline(mut self, wall: Duration) -> Firebox {
-        self.allowance.wall = wall;
-        self
     }
 
     pub(crate) fn memory_mib(mut self, memory_mib: u64) -> Firebox {

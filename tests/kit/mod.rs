@@ -5,6 +5,7 @@
 //! test does not take the machine with it.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part of the kit")]
+#![allow(clippy::print_stdout, reason = "a test that cannot be made here says so")]
 
 mod attack;
 mod firebox;
@@ -15,6 +16,8 @@ mod running;
 mod secret;
 mod serial;
 mod things;
+
+use std::path::{Path, PathBuf};
 
 pub(crate) use attack::{Attack, Control, attacks, bare, words};
 pub(crate) use firebox::{Firebox, Outcome, firebox, job};
@@ -30,14 +33,46 @@ pub(crate) fn temp_dir() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("e2e-").tempdir().expect("cannot make a temporary directory")
 }
 
-/// The tools of the host that a test cannot do without, looked up once so that a missing one is named.
-pub(crate) fn tool(name: &str) -> std::path::PathBuf {
+/// A tool of the host that a test cannot do without: a missing one is named.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    find(name).unwrap_or_else(|| panic!("the tests need `{name}`, which is not on PATH; install it"))
+}
+
+fn find(name: &str) -> Option<PathBuf> {
     // The system's own come first: a version manager's shim is a script that starts more processes.
     let path = std::env::var("PATH").unwrap_or_default();
     ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
         .into_iter()
         .chain(path.split(':'))
-        .map(|directory| std::path::Path::new(directory).join(name))
+        .map(|directory| Path::new(directory).join(name))
         .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| panic!("the tests need `{name}`, which is not on PATH; install it"))
+}
+
+/// Whether this host has a language that a developer may well do without. Where it has not, the test goes on without
+/// that language and counts as skipped.
+pub(crate) fn is_installed(language: &str) -> bool {
+    let programs: &[&str] = match language {
+        "cpp" | "c++" => &["g++", "clang++", "c++"],
+        "javascript" | "js" | "node" => &["node", "nodejs"],
+        _ => return true,
+    };
+    let found = programs.iter().any(|program| find(program).is_some());
+    if !found {
+        skip(language, &format!("`{}` is not installed", programs[0]));
+    }
+    found
+}
+
+/// Whether the tests run as root. Where they do not, what needs it counts as skipped.
+pub(crate) fn is_root(what: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skip(what, "only root can do that");
+    }
+    root
+}
+
+/// Says that something cannot be tested here, in the words that `cargo xtask test` counts.
+pub(crate) fn skip(what: &str, why: &str) {
+    println!("skipped: {what}: {why}");
 }

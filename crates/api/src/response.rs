@@ -238,15 +238,16 @@ mod tests {
     fn steps_are_told_when_asked_for() {
         let response = serde_json::to_value(Response::new(hello(), Detail::Steps)).unwrap();
         assert_eq!(
-            response["steps"].to_string(),
-            concat!(
-                r#"[{"name":"compile","exit_code":0,"wall_ms":123.456,"#,
-                r#""usage":{"cpu_ms":90,"memory_peak_bytes":null},"#,
-                r#""stdout":"","stderr":"warning: unused\n","truncated":null}]"#,
-            )
-            .parse::<serde_json::Value>()
-            .unwrap()
-            .to_string()
+            response["steps"],
+            serde_json::json!([{
+                "name": "compile",
+                "exit_code": 0,
+                "wall_ms": 123.456,
+                "usage": {"cpu_ms": 90, "memory_peak_bytes": null},
+                "stdout": "",
+                "stderr": "warning: unused\n",
+                "truncated": null,
+            }])
         );
     }
 

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use firebox_engine::{Cancel, Engine, Room, Stdin};
 use firebox_jail::{Jail, Warden};
-use firebox_job::{ByteSize, Policy, SourceFile, Sources};
+use firebox_job::{Policy, SourceFile, Sources};
 use firebox_lang::{Catalogue, Host, Language};
 use serde_json::json;
 
 use crate::agent::AGENT;
-use crate::args::{BenchArgs, BenchSubject, IsolationArg, LimitArgs};
+use crate::args::{BenchArgs, BenchSubject};
 use crate::choice::{Target, choose_language};
 use crate::draft::{Draft, Wishes};
 use crate::failure::Failure;
@@ -46,7 +46,7 @@ fn cells(lang: &str) -> Result<(), Failure> {
     let jail = warden.drop_privileges().map_err(Failure::host)?;
     let measured = for_each_line(|_| {
         let (make, remove) = one_cell(&jail)?;
-        outlet::say(&format!("{}\n", json!({"make_us": microseconds(make), "remove_us": microseconds(remove)})))
+        outlet::say_json(&json!({"make_us": microseconds(make), "remove_us": microseconds(remove)}))
     });
     let closed = jail.close().map_err(Failure::host);
     measured.and(closed)
@@ -68,58 +68,43 @@ fn jobs(file: PathBuf, lang: Option<String>) -> Result<(), Failure> {
     let language = choose_language(&catalogue, &target, lang.as_deref(), None)?.clone();
     let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
     let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
-    let sources = read(target, &language);
+    let sources = read(target, &language, &policy);
+    let name = language.name().to_owned();
     let jail = warden.drop_privileges().map_err(Failure::host)?;
     let engine = Engine::new(vec![Room { language, toolchain }], jail, policy);
-    let measured = sources.and_then(|sources| one_job_per_line(&engine, &sources, &policy));
+    let measured = sources.and_then(|sources| one_job_per_line(&engine, &name, &sources, &policy));
     let closed = engine.close().map_err(Failure::host);
     measured.and(closed)
 }
 
-fn one_job_per_line(engine: &Engine, sources: &Sources, policy: &Policy) -> Result<(), Failure> {
-    let language = engine.rooms().first().map_or("", |room| room.language.name());
+fn one_job_per_line(engine: &Engine, language: &str, sources: &Sources, policy: &Policy) -> Result<(), Failure> {
     let (cancel, _canceller) = Cancel::new().map_err(Failure::host)?;
     // Where the numbers begin differs from process to process: what an earlier one compiled is not met again.
     let first = first_seed()?;
     for_each_line(|number| {
-        let job = wanting_nothing(policy)?.into_job(language, seeded(sources, first.wrapping_add(number))?);
+        let job =
+            Draft::new(Wishes::default(), policy)?.into_job(language, seeded(sources, first.wrapping_add(number))?);
         let outcome = engine.run(&job, Stdin::Empty, &mut (), &cancel).map_err(Failure::host)?;
-        let line = json!({
+        outlet::say_json(&json!({
             "status": outcome.verdict.status().name(),
             "total_us": microseconds(outcome.timing.total),
             "compile_us": microseconds(outcome.timing.compile),
             "run_us": microseconds(outcome.timing.run),
-        });
-        outlet::say(&format!("{line}\n"))
+        }))
     })
 }
 
-fn read(target: Target, language: &Language) -> Result<Sources, Failure> {
+fn read(target: Target, language: &Language, policy: &Policy) -> Result<Sources, Failure> {
     let wanted = Wanted {
         target,
         files: Vec::new(),
         entry: None,
         nameless: language.entry().clone(),
         stdin: StdinSource::Empty,
-        limit: ByteSize::mib(8),
+        limit: policy.default.input,
     };
     let Inputs { sources, stdin: _ } = inputs::read(wanted)?;
     Ok(sources)
-}
-
-fn wanting_nothing(policy: &Policy) -> Result<Draft, Failure> {
-    let wishes = Wishes {
-        trace_id: None,
-        args: Vec::new(),
-        env: Vec::new(),
-        options: Vec::new(),
-        edition: None,
-        profile: None,
-        limits: LimitArgs::default(),
-        isolation: IsolationArg::Auto,
-        require: None,
-    };
-    Draft::new(wishes, policy)
 }
 
 /// The same files with a number in place of the mark.

@@ -20,8 +20,8 @@ pub(crate) struct Draft {
     require: Require,
 }
 
-/// What of the command line a draft is made from.
-#[derive(Debug)]
+/// What of the command line a draft is made from; by default what a command line without flags says.
+#[derive(Debug, Default)]
 pub(crate) struct Wishes {
     /// The job's name.
     pub(crate) trace_id: Option<String>,
@@ -112,20 +112,6 @@ mod tests {
 
     use super::*;
 
-    fn wishes() -> Wishes {
-        Wishes {
-            trace_id: Some("t".to_owned()),
-            args: Vec::new(),
-            env: Vec::new(),
-            options: Vec::new(),
-            edition: None,
-            profile: None,
-            limits: LimitArgs::default(),
-            isolation: IsolationArg::Auto,
-            require: None,
-        }
-    }
-
     fn draft(wishes: Wishes) -> Result<Draft, String> {
         let policy = Policy::for_host(NonZeroU32::MIN, ByteSize::gib(1));
         Draft::new(wishes, &policy).map_err(|failure| failure.message().unwrap_or_default())
@@ -138,14 +124,14 @@ mod tests {
     #[test]
     fn the_last_variable_of_one_name_counts() {
         let env = vec![variable("A=1"), variable("B=2"), variable("A=3")];
-        let draft = draft(Wishes { env, ..wishes() }).unwrap();
+        let draft = draft(Wishes { env, ..Wishes::default() }).unwrap();
         assert_eq!(draft.env, BTreeMap::from([("A".into(), "3".into()), ("B".into(), "2".into())]));
     }
 
     #[test]
     fn edition_and_profile_are_options_like_others() {
         let edition = Some("2021".to_owned());
-        let draft = draft(Wishes { edition, profile: Some("release".to_owned()), ..wishes() }).unwrap();
+        let draft = draft(Wishes { edition, profile: Some("release".to_owned()), ..Wishes::default() }).unwrap();
         assert_eq!(draft.options["edition"], OptionValue::Number(2021));
         assert_eq!(draft.options["profile"], OptionValue::Text("release".to_owned()));
     }
@@ -153,13 +139,13 @@ mod tests {
     #[test]
     fn an_option_given_twice_is_refused() {
         let options = vec!["edition=2018".parse().unwrap()];
-        let error = draft(Wishes { options, edition: Some("2021".to_owned()), ..wishes() }).unwrap_err();
+        let error = draft(Wishes { options, edition: Some("2021".to_owned()), ..Wishes::default() }).unwrap_err();
         assert!(error.contains("`edition` is given twice"), "{error}");
     }
 
     #[test]
     fn a_limit_that_is_refused_is_named_with_its_flag() {
-        let of = |limits| draft(Wishes { limits, ..wishes() }).unwrap_err();
+        let of = |limits| draft(Wishes { limits, ..Wishes::default() }).unwrap_err();
         for (error, words) in [
             (of(LimitArgs { timeout: Some(Duration::ZERO), ..LimitArgs::default() }), "`--timeout`"),
             (of(LimitArgs { run_time: Some(Duration::from_secs(61)), ..LimitArgs::default() }), "`--run-time`"),
@@ -174,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_job_without_a_name_gets_one_of_its_own() {
-        let id = || draft(Wishes { trace_id: None, ..wishes() }).unwrap().trace_id;
+        let id = || draft(Wishes::default()).unwrap().trace_id;
         assert_ne!(id(), id());
     }
 }

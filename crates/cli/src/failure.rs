@@ -1,8 +1,8 @@
 //! Why firebox ends without an outcome: what went wrong, whose doing it was, and what to do about it.
 //!
-//! A verdict is about the program and is no failure. The two never share an exit code by way of this file: what the
-//! request got wrong is 2, as with every command line, and what the host cannot do or we did wrong is 125, which no
-//! program ends with by chance.
+//! A verdict is about the program and is no failure. What the request got wrong is exit code 2, as with every command
+//! line, and what the host cannot do or we did wrong is 125, as with `timeout` and `env`. A program may end with these
+//! as well; only a verdict comes with an outcome, so `--json` tells them apart.
 
 use std::process::ExitCode;
 

@@ -26,9 +26,7 @@ pub(crate) fn languages(args: LanguagesArgs) -> Result<ExitCode, Failure> {
     }
     let (listings, remarks) = listings()?;
     if json {
-        let mut line = serde_json::to_string(&listings).map_err(Failure::host)?;
-        line.push('\n');
-        outlet::say(&line)?;
+        outlet::say_json(&listings)?;
     } else {
         outlet::say(&rendered(&listings))?;
     }

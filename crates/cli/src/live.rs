@@ -44,8 +44,8 @@ impl Live {
         Live { printer, warnings, stdout: 0, stderr: 0, diagnostics: 0 }
     }
 
-    /// Shows the rest of an outcome.
-    pub(crate) fn rest_of(&self, outcome: &Outcome) -> Missing {
+    /// Shows what of an outcome has not been shown yet, and counts what nobody will see.
+    pub(crate) fn show_rest_of(&self, outcome: &Outcome) -> Missing {
         let built = |kind| kind == StepKind::Build;
         let failed_to_build = outcome.steps.last().is_some_and(|step| built(step.kind));
         match self.warnings {
@@ -53,7 +53,7 @@ impl Live {
                 let mut shown = self.diagnostics;
                 let mut missing = 0;
                 for step in outcome.steps.iter().filter(|step| built(step.kind)) {
-                    missing += self.rest(Stream::Stderr, &step.stderr, shown);
+                    missing += self.show_rest(Stream::Stderr, &step.stderr, shown);
                     shown = shown.saturating_sub(length(&step.stderr));
                 }
                 if failed_to_build {
@@ -61,13 +61,13 @@ impl Live {
                 }
             }
             Warnings::Hidden if failed_to_build => {
-                return Missing { stdout: 0, stderr: self.rest(Stream::Stderr, &outcome.stderr, 0) };
+                return Missing { stdout: 0, stderr: self.show_rest(Stream::Stderr, &outcome.stderr, 0) };
             }
             Warnings::Hidden => {}
         }
         Missing {
-            stdout: self.rest(Stream::Stdout, &outcome.stdout, self.stdout),
-            stderr: self.rest(Stream::Stderr, &outcome.stderr, self.stderr),
+            stdout: self.show_rest(Stream::Stdout, &outcome.stdout, self.stdout),
+            stderr: self.show_rest(Stream::Stderr, &outcome.stderr, self.stderr),
         }
     }
 
@@ -76,7 +76,7 @@ impl Live {
         self.printer
     }
 
-    fn rest(&self, stream: Stream, captured: &Captured, shown: u64) -> u64 {
+    fn show_rest(&self, stream: Stream, captured: &Captured, shown: u64) -> u64 {
         let Rest { head, missing, tail } = rest(captured, shown);
         for part in [head, tail] {
             if !part.is_empty() {

@@ -55,8 +55,7 @@ fn told_by_the_parser(error: &clap::Error) -> ExitCode {
 
 fn told(failure: &Failure) -> ExitCode {
     if let Some(message) = failure.message() {
-        // Nobody is left to be told when even this cannot be written.
-        let _ = outlet::write_all(rustix::stdio::stderr(), message.as_bytes());
+        outlet::remark(&message);
     }
     failure.exit_code()
 }

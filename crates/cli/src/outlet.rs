@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use serde::Serialize;
 
 use crate::failure::Failure;
 
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => wait_for_room(fd)?,
@@ -27,6 +29,13 @@ pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> 
 /// Writes what firebox itself has to say on its standard output.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
     write_all(rustix::stdio::stdout(), text.as_bytes()).map_err(|error| failed("standard output", error))
+}
+
+/// Writes one line of JSON, whoever reads it: a form that depends on being watched is a surprise in a script.
+pub(crate) fn say_json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut line = serde_json::to_string(value).map_err(Failure::host)?;
+    line.push('\n');
+    say(&line)
 }
 
 /// Writes what firebox has to add on its standard error. That nobody reads it changes nothing.

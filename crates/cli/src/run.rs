@@ -78,7 +78,7 @@ fn carry_out(engine: &Engine, job: &Job, stdin: Stdin, show: Show, policy: &Poli
         Show::Json(detail) => {
             let outcome = engine.run(job, stdin, &mut (), &cancel).map_err(refused)?;
             let exit_code = exit_code(&outcome);
-            outlet::say(&line_of_json(&Response::new(outcome, detail))?)?;
+            outlet::say_json(&Response::new(outcome, detail))?;
             Ok(exit_code)
         }
     }
@@ -86,7 +86,7 @@ fn carry_out(engine: &Engine, job: &Job, stdin: Stdin, show: Show, policy: &Poli
 
 /// Shows what has not been shown yet, and says what the program could not say itself.
 fn show_live(live: Live, outcome: Result<Outcome, RunError>, policy: &Policy) -> Result<ExitCode, Failure> {
-    let missing = outcome.as_ref().map(|outcome| live.rest_of(outcome)).unwrap_or_default();
+    let missing = outcome.as_ref().map(|outcome| live.show_rest_of(outcome)).unwrap_or_default();
     // When nobody reads any more, whatever else went wrong follows from that.
     live.into_printer().finish()?;
     let outcome = outcome.map_err(refused)?;
@@ -98,13 +98,6 @@ fn show_live(live: Live, outcome: Result<Outcome, RunError>, policy: &Policy) ->
 fn exit_code(outcome: &Outcome) -> ExitCode {
     // The kernel keeps eight bits of an exit code, so none is ever larger.
     ExitCode::from(u8::try_from(outcome.verdict.exit_code()).unwrap_or(u8::MAX))
-}
-
-/// One line, whoever reads it: a form that depends on being watched is a surprise in a script.
-fn line_of_json(response: &Response) -> Result<String, Failure> {
-    let mut line = serde_json::to_string(response).map_err(Failure::host)?;
-    line.push('\n');
-    Ok(line)
 }
 
 fn refused(error: RunError) -> Failure {

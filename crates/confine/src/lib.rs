@@ -9,10 +9,10 @@
 //! # fn open(path: &str) -> rustix::fd::OwnedFd {
 //! #     rustix::fs::open(path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap()
 //! # }
-//! let (image, work) = (open("/"), open("/work"));
+//! let (root, work) = (open("/"), open("/job"));
 //! let confined = Confinement {
 //!     rlimits: Rlimits { open_files: Some(1024), ..Rlimits::default() },
-//!     rules: &[Rule::new(&image, Access::ReadExecute), Rule::new(&work, Access::Full)],
+//!     rules: &[Rule::new(&root, Access::ReadExecute), Rule::new(&work, Access::Full)],
 //! }
 //! .enter()?;
 //! # Ok::<(), firebox_confine::ConfineError>(())

@@ -103,7 +103,7 @@ fn processes_outside_cannot_be_signalled() {
     let cell = Cell::new();
     let report = cell.confined("report", &[]);
     if !String::from_utf8_lossy(&report.stdout).contains("scopes: Enforced") {
-        println!("skipped: this kernel's Landlock has no scopes: {report:?}");
+        println!("skipped: signals to processes outside: this kernel's Landlock has no scopes");
         return;
     }
 

@@ -12,7 +12,7 @@ mod kit;
 fn present(tool: &str) -> bool {
     let found = Command::new(tool).arg("--version").output().is_ok_and(|it| it.status.success());
     if !found {
-        println!("skipped: no {tool} here");
+        println!("skipped: {tool} under the filter: it is not installed here");
     }
     found
 }

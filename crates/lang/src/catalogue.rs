@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::excerpt::excerpt;
 use crate::file::{self, LanguageFileError};
 use crate::language::Language;
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, nearest};
 
 /// The files that came with this binary: their names and texts.
 const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/languages.rs"));
@@ -18,19 +18,12 @@ pub struct Catalogue {
 
 /// No language has this name or alias.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no language is called {asked:?}{}; `firebox languages` lists all", offer(.nearest))]
+#[error("no language is called {asked:?}{}; `firebox languages` lists all", did_you_mean(.nearest))]
 pub struct UnknownLanguage {
     /// The name as given, shortened when it is long.
     pub asked: String,
     /// The names closest to it, best first; empty when nothing is close.
     pub nearest: Vec<String>,
-}
-
-fn offer(nearest: &[String]) -> String {
-    match nearest {
-        [] => String::new(),
-        names => format!(", did you mean `{}`?", names.join("` or `")),
-    }
 }
 
 impl Catalogue {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use firebox_job::{SourcePath, StepKind};
 
 use crate::option::OptionSpec;
-use crate::template::Template;
+use crate::pattern::Pattern;
 
 /// An entry of the catalogue: says how a job in it becomes a plan, and which options it takes.
 #[derive(Debug, Clone)]
@@ -21,13 +21,13 @@ pub struct Language {
     pub(crate) mounts: Vec<PathBuf>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) steps: Vec<StepSpec>,
-    pub(crate) version: Vec<Template>,
+    pub(crate) version: Vec<Pattern>,
 }
 
 /// A program that the language needs of the host.
 #[derive(Debug, Clone)]
 pub(crate) struct ProgramSpec {
-    /// What templates call it.
+    /// What placeholders call it.
     pub(crate) name: String,
     /// The names it may have on the host, best first.
     pub(crate) find: Vec<String>,
@@ -64,7 +64,7 @@ pub(crate) struct LinksSpec {
 pub(crate) struct StepSpec {
     pub(crate) name: String,
     pub(crate) kind: StepKind,
-    pub(crate) argv: Vec<Template>,
+    pub(crate) argv: Vec<Pattern>,
     pub(crate) crash_codes: Vec<u8>,
     /// The file it makes in the work directory: no source may have that name.
     pub(crate) makes: Option<SourcePath>,
@@ -99,10 +99,5 @@ impl Language {
     /// The options it takes.
     pub fn options(&self) -> &[OptionSpec] {
         &self.options
-    }
-
-    /// What to install when its toolchain is missing.
-    pub fn install_hint(&self) -> &str {
-        &self.install
     }
 }

@@ -30,8 +30,8 @@ mod host;
 mod language;
 mod nearest;
 mod option;
+mod pattern;
 mod plan;
-mod template;
 mod toolchain;
 mod version;
 
@@ -40,7 +40,7 @@ pub use file::{LanguageFileError, check_file};
 pub use find::{PassReason, PassedOver};
 pub use host::Host;
 pub use language::Language;
-pub use option::{OptionSpec, value_text};
+pub use option::OptionSpec;
 pub use plan::{Plan, PlanError, Step};
 pub use toolchain::{MissingToolchain, Program, Toolchain};
 

@@ -25,6 +25,14 @@ pub(crate) fn nearest<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>)
     close.into_iter().take(OFFERED).map(|(_, name)| name.to_owned()).collect()
 }
 
+/// What a message adds about the names that were found, best first; nothing when there are none.
+pub(crate) fn did_you_mean(nearest: &[String]) -> String {
+    match nearest {
+        [] => String::new(),
+        names => format!(", did you mean `{}`?", names.join("` or `")),
+    }
+}
+
 /// How many insertions, removals, replacements and swaps of neighbours lead from one text to the other.
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());

@@ -38,7 +38,7 @@ impl OptionSpec {
 }
 
 /// An option's value as people write it.
-pub fn value_text(value: &OptionValue) -> String {
+pub(crate) fn value_text(value: &OptionValue) -> String {
     match value {
         OptionValue::Text(text) => text.clone(),
         OptionValue::Number(number) => number.to_string(),

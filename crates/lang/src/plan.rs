@@ -7,9 +7,9 @@ use firebox_job::{Job, OptionValue, SourcePath, Sources, StepKind};
 use crate::WORK_DIRECTORY;
 use crate::excerpt::excerpt;
 use crate::language::{Language, StepSpec};
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, nearest};
 use crate::option::{OptionSpec, value_text};
-use crate::template::{Piece, Template};
+use crate::pattern::{Pattern, Piece};
 use crate::toolchain::Toolchain;
 
 /// The ordered steps of a job. The last one runs the program, those before it build it.
@@ -62,7 +62,7 @@ pub enum PlanError {
         allowed: String,
     },
     /// A step makes a file of this name, so the job's own would be gone before the program could read it.
-    #[error("file `{path}` is in the way of what the {step} step makes, `{makes}`; call it something else")]
+    #[error("file {:?} is in the way of what the {step} step makes, `{makes}`; call it something else", .path.as_str())]
     NameTaken {
         /// The job's file.
         path: SourcePath,
@@ -85,7 +85,7 @@ fn offer(nearest: &[String], known: &[String]) -> String {
     match (nearest, known) {
         ([], []) => "; it takes none".to_owned(),
         ([], known) => format!("; there are `{}`", known.join("`, `")),
-        (nearest, _) => format!(", did you mean `{}`?", nearest.join("` or `")),
+        (nearest, _) => did_you_mean(nearest),
     }
 }
 
@@ -181,7 +181,7 @@ fn file_argument(path: &SourcePath) -> String {
     format!("{prefix}{path}")
 }
 
-/// What the holes of a language's templates are filled with.
+/// What the placeholders of a language's patterns are filled with.
 pub(crate) struct Values<'a> {
     language: &'a Language,
     toolchain: &'a Toolchain,
@@ -197,30 +197,30 @@ impl<'a> Values<'a> {
     }
 
     /// Fills a whole argv.
-    pub(crate) fn argv(&self, templates: &[Template]) -> Vec<Vec<u8>> {
-        templates.iter().flat_map(|template| self.arguments(template)).collect()
+    pub(crate) fn argv(&self, patterns: &[Pattern]) -> Vec<Vec<u8>> {
+        patterns.iter().flat_map(|pattern| self.arguments(pattern)).collect()
     }
 
-    fn arguments(&self, template: &Template) -> Vec<Vec<u8>> {
+    fn arguments(&self, pattern: &Pattern) -> Vec<Vec<u8>> {
         let bytes = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
-        match template.pieces.as_slice() {
+        match pattern.pieces.as_slice() {
             [Piece::Sources] => bytes(&self.sources),
             [Piece::Option(name)] => match self.option_arguments(name) {
                 Some(arguments) => bytes(arguments),
-                None => vec![self.joined(template)],
+                None => vec![self.joined(pattern)],
             },
             [Piece::Program(name)] => {
-                let mut arguments = vec![self.joined(template)];
+                let mut arguments = vec![self.joined(pattern)];
                 arguments.extend(self.program_arguments(name).iter().map(|text| text.clone().into_bytes()));
                 arguments
             }
-            _ => vec![self.joined(template)],
+            _ => vec![self.joined(pattern)],
         }
     }
 
-    fn joined(&self, template: &Template) -> Vec<u8> {
+    fn joined(&self, pattern: &Pattern) -> Vec<u8> {
         let mut argument = Vec::new();
-        for piece in &template.pieces {
+        for piece in &pattern.pieces {
             match piece {
                 Piece::Text(text) => argument.extend_from_slice(text.as_bytes()),
                 Piece::Work => argument.extend_from_slice(WORK_DIRECTORY.as_bytes()),

@@ -18,14 +18,14 @@ use super::subject::{Kind, PROGRAM, Subject};
 const TMPFS: &str = "/dev/shm";
 
 /// A directory on tmpfs, gone when dropped.
-pub(super) struct Workplace(TempDir);
+pub(super) struct WorkDirectory(TempDir);
 
-impl Workplace {
-    pub(super) fn new() -> Result<Workplace> {
+impl WorkDirectory {
+    pub(super) fn new() -> Result<WorkDirectory> {
         let mounts = std::fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
         ensure!(is_tmpfs(&mounts, TMPFS), "{TMPFS} is not a tmpfs; the bare side must work on one to be fair");
         let place = tempfile::Builder::new().prefix("firebox-bench-").tempdir_in(TMPFS);
-        Ok(Workplace(place.with_context(|| format!("cannot make a directory in {TMPFS}"))?))
+        Ok(WorkDirectory(place.with_context(|| format!("cannot make a directory in {TMPFS}"))?))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -46,7 +46,7 @@ fn is_tmpfs(mounts: &str, place: &str) -> bool {
 }
 
 /// Compiles, if it has to be, and runs a subject; only that is timed, writing its source is not.
-pub(super) fn compile_and_run(place: &Workplace, subject: &Subject, tool: &Path, code: &str) -> Result<Duration> {
+pub(super) fn compile_and_run(place: &WorkDirectory, subject: &Subject, tool: &Path, code: &str) -> Result<Duration> {
     place.write(subject.source, code)?;
     let start = Instant::now();
     let mut output = run(start_tool(place, subject, tool))?;
@@ -59,18 +59,18 @@ pub(super) fn compile_and_run(place: &Workplace, subject: &Subject, tool: &Path,
 }
 
 /// The compiler or interpreter on the subject's source.
-pub(super) fn start_tool(place: &Workplace, subject: &Subject, tool: &Path) -> Command {
+pub(super) fn start_tool(place: &WorkDirectory, subject: &Subject, tool: &Path) -> Command {
     let mut command = start(place, tool);
     command.args(subject.arguments).envs(subject.environment.iter().copied());
     command
 }
 
 /// What the compiler made.
-pub(super) fn start_program(place: &Workplace) -> Command {
+pub(super) fn start_program(place: &WorkDirectory) -> Command {
     start(place, &place.path().join(PROGRAM))
 }
 
-fn start(place: &Workplace, program: &Path) -> Command {
+fn start(place: &WorkDirectory, program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -97,7 +97,7 @@ pub(super) fn run(mut command: Command) -> Result<Output> {
 }
 
 /// Making a sandbox with `bwrap`, the smallest program in it, and its end.
-pub(super) fn bwrap(bwrap: &Path, place: &Workplace) -> Result<Duration> {
+pub(super) fn bwrap(bwrap: &Path, place: &WorkDirectory) -> Result<Duration> {
     let mut command = start(place, bwrap);
     command.args(bwrap_arguments());
     let start = Instant::now();
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_program_that_fails_is_an_error_that_shows_what_it_said() {
-        let place = Workplace::new().unwrap();
+        let place = WorkDirectory::new().unwrap();
         let mut shell = start(&place, Path::new("/bin/sh"));
         shell.args(["-c", "echo oh no >&2; exit 3"]);
         let error = run(shell).unwrap_err().to_string();

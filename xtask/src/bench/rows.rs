@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::bare::{self, Workplace};
+use super::bare::{self, WorkDirectory};
 use super::firebox::{CellTimes, Firebox, JobTimes, Language, program};
 use super::samples::{Pair, side_by_side};
 use super::subject::{COMPUTE, HELLOS, Subject, seeded};
@@ -99,7 +99,7 @@ impl Bench<'_> {
     }
 
     fn hello(&self, subject: &Subject, tool: &Path) -> Result<Pair> {
-        let (place, text) = (Workplace::new()?, subject.text(self.root)?);
+        let (place, text) = (WorkDirectory::new()?, subject.text(self.root)?);
         let mut jobs = self.firebox.jobs(&subject.path(self.root))?;
         let mut seeds = 0..;
         side_by_side(
@@ -112,7 +112,7 @@ impl Bench<'_> {
     /// The program measures its own work: neither side's start and end are in it, and both sides' programs come
     /// from the same compiler with the same options.
     fn compute(&self, compiler: &Path) -> Result<Pair> {
-        let place = Workplace::new()?;
+        let place = WorkDirectory::new()?;
         place.write(COMPUTE.source, &COMPUTE.text(self.root)?)?;
         bare::run(bare::start_tool(&place, &COMPUTE, compiler))?;
         let file = COMPUTE.path(self.root);
@@ -124,14 +124,14 @@ impl Bench<'_> {
     }
 
     fn jail(&self, bwrap: &Path) -> Result<Pair> {
-        let place = Workplace::new()?;
+        let place = WorkDirectory::new()?;
         let mut cells = self.firebox.cells(JAIL_LANGUAGE)?;
         side_by_side(self.runs(200, 40), || Ok(cells.next::<CellTimes>()?.sum()), || bare::bwrap(bwrap, &place))
     }
 
     /// From the start of our process to its end, with everything that a server would have done before the job.
     fn process(&self, subject: &Subject, tool: &Path) -> Result<Pair> {
-        let (place, our_place, text) = (Workplace::new()?, Workplace::new()?, subject.text(self.root)?);
+        let (place, our_place, text) = (WorkDirectory::new()?, WorkDirectory::new()?, subject.text(self.root)?);
         let (mut our_seeds, mut seeds) = (0.., 0..);
         side_by_side(
             self.runs(20, 4),

@@ -32,7 +32,8 @@ static NEEDS: [Need; 7] = [
     Need { program: "bash", packages: &["bash"], weight: Weight::Required },
     Need { program: "unshare", packages: &["util-linux"], weight: Weight::Required },
     Need { program: "g++", packages: &["g++"], weight: Weight::Only("the tests of C++") },
-    Need { program: "python3", packages: &["python3"], weight: Weight::Only("the tests of Python") },
+    // Half of the attacks are written in it.
+    Need { program: "python3", packages: &["python3"], weight: Weight::Required },
     Need { program: "node", packages: &["nodejs"], weight: Weight::Only("the tests of JavaScript") },
     Need { program: "bwrap", packages: &["bubblewrap"], weight: Weight::Only("the comparison with it in the bench") },
 ];

@@ -69,3 +69,38 @@ pub(crate) fn flag_of(limit: &str) -> &'static str {
         _ => "one of the flags under Limits in `firebox run --help`",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use clap::CommandFactory;
+    use firebox_job::{Limits, Policy};
+
+    use super::*;
+    use crate::args::Args;
+
+    /// Help is written by hand, the policy is what applies: each default that the help names is the policy's.
+    #[test]
+    fn the_defaults_in_the_help_are_those_that_apply() {
+        let Limits { timeout, compile, run, memory, vcpus, tasks, disk, output, input, .. } =
+            Policy::for_host(NonZeroU32::MIN, ByteSize::gib(1)).default;
+        let command = Args::command();
+        let run_command = command.find_subcommand("run").unwrap();
+        let check = |flag: &str, applies: &dyn Fn(&str) -> bool| {
+            let argument = run_command.get_arguments().find(|argument| argument.get_long() == Some(flag)).unwrap();
+            let help = argument.get_help().unwrap().to_string();
+            let named = help.rsplit_once("[default: ").and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
+            assert!(applies(named), "--{flag}: the help says {named:?}");
+        };
+        for (flag, duration) in [("timeout", timeout), ("compile-time", compile), ("run-time", run)] {
+            check(flag, &|named| parse_duration(named) == Ok(duration));
+        }
+        for (flag, size) in [("memory", memory), ("disk", disk), ("output", output), ("input", input)] {
+            check(flag, &|named| named.parse() == Ok(size));
+        }
+        for (flag, number) in [("vcpus", vcpus), ("tasks", tasks)] {
+            check(flag, &|named| named.parse() == Ok(number));
+        }
+    }
+}

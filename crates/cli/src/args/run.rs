@@ -88,7 +88,7 @@ pub(crate) struct RunArgs {
     pub(crate) limits: LimitArgs,
 
     /// Where the program may run.
-    #[arg(long, help_heading = "Isolation", value_name = "KIND", default_value = "auto")]
+    #[arg(long, help_heading = "Isolation", value_name = "KIND", value_enum, default_value_t)]
     pub(crate) isolation: IsolationArg,
     /// Refuses to run where a protection would be weaker than this.
     #[arg(long, help_heading = "Isolation", value_name = "LEVEL")]
@@ -96,9 +96,10 @@ pub(crate) struct RunArgs {
 }
 
 /// Where the program may run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum IsolationArg {
     /// The strongest kind of cell that this host can make.
+    #[default]
     Auto,
     /// Only in a virtual machine of its own.
     Microvm,

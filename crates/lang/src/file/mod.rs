@@ -24,7 +24,7 @@ use fields::{Fields, Value};
 
 use crate::language::Language;
 use crate::option::OptionSpec;
-use crate::template::{JobHoles, Piece, Scope, Stands, Template};
+use crate::pattern::{JobPlaceholders, Pattern, Piece, Scope, Stands};
 
 const LANGUAGE: &[&str] = &[
     "name",
@@ -114,14 +114,14 @@ fn language(table: Spanned<DeTable<'_>>, faults: &mut Faults<'_>) -> Option<(Lan
     let scope = Scope {
         programs: programs.iter().map(|(_, program)| program.name.clone()).collect(),
         options: options.iter().map(|(_, option)| (option.name.clone(), stands(option))).collect(),
-        job: JobHoles::Offered,
+        job: JobPlaceholders::Offered,
     };
     let steps = fields.required("steps", faults);
     let steps_place = steps.as_ref().map_or(top, Spanned::span);
     let read_step = |value: Value<'_>, faults: &mut Faults<'_>| step::read(value, &scope, faults);
     let steps: Vec<_> = unique(steps, "step", &mut Vec::new(), faults, read_step);
     let steps: Vec<_> = steps.into_iter().map(|(_, step)| step).collect();
-    let before_job = Scope { options: Vec::new(), job: JobHoles::Absent, ..scope.clone() };
+    let before_job = Scope { options: Vec::new(), job: JobPlaceholders::Absent, ..scope.clone() };
     let version = fields.required("version", faults).map(|value| step::argv(value, &before_job, faults));
     fields.close(faults);
 
@@ -198,6 +198,6 @@ fn stands(option: &OptionSpec) -> Stands {
     if option.arguments.is_some() { Stands::ForArguments } else { Stands::ForItsText }
 }
 
-fn mentions(template: &Template, option: &str) -> bool {
-    template.pieces.iter().any(|piece| matches!(piece, Piece::Option(name) if name == option))
+fn mentions(pattern: &Pattern, option: &str) -> bool {
+    pattern.pieces.iter().any(|piece| matches!(piece, Piece::Option(name) if name == option))
 }

@@ -8,7 +8,7 @@ use super::fault::Faults;
 use super::fields::{self, Fields, Value};
 use super::words;
 use crate::language::StepSpec;
-use crate::template::{Scope, Template};
+use crate::pattern::{Pattern, Scope};
 
 const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes"];
 
@@ -50,7 +50,7 @@ pub(super) fn check_order(steps: &[StepSpec], place: std::ops::Range<usize>, fau
 }
 
 /// Reads an argv: absolute program first, for there is no shell that would search one.
-pub(super) fn argv(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> Vec<Template> {
+pub(super) fn argv(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> Vec<Pattern> {
     let place = value.span();
     let texts = fields::texts(value, faults);
     if texts.is_empty() {
@@ -61,14 +61,14 @@ pub(super) fn argv(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
         if text.get_ref().contains('\0') {
             faults.add(text.span(), "an argument cannot hold a NUL");
         }
-        match Template::parse(text.get_ref(), scope) {
+        match Pattern::parse(text.get_ref(), scope) {
             Err(reason) => faults.add(text.span(), reason),
-            Ok(template) => {
-                if index == 0 && !template.is_absolute() {
+            Ok(pattern) => {
+                if index == 0 && !pattern.is_absolute() {
                     let reason = "an argv begins with `{program}`, an absolute path, or `{work}/` and a file";
                     faults.add(text.span(), reason);
                 }
-                argv.push(template);
+                argv.push(pattern);
             }
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn is_proxy(path: &Path, real: &Path) -> bool {
     let rustup = path.with_file_name("rustup");
     let (Ok(rustup), Ok(program)) = (fs::metadata(rustup), fs::metadata(real)) else { return false };
     let same_file = (rustup.dev(), rustup.ino()) == (program.dev(), program.ino());
-    // File systems without links get copies, and two different programs are never of the same length.
+    // File systems without links get copies, and two different programs are hardly ever of the same length.
     same_file || rustup.len() == program.len()
 }
 

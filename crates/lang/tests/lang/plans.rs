@@ -169,6 +169,9 @@ fn a_file_in_the_way_of_the_program_is_refused() {
         assert!(matches!(error, PlanError::NameTaken { .. }), "{error}");
         assert!(error.to_string().contains(path), "{error}");
     }
+    // Whoever chose the name may have chosen an escape sequence.
+    let error = plan("rust", &job(&["main.rs", "runbin/\u{1b}[31m"])).unwrap_err().to_string();
+    assert!(!error.contains('\u{1b}'), "{error:?}");
     assert!(plan("rust", &job(&["main.rs", "runbin.txt"])).is_ok());
     assert!(plan("python", &job(&["main.py", "runbin"])).is_ok());
 }

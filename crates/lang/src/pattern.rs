@@ -1,11 +1,11 @@
-//! One argument of a step as a language file writes it: text with holes, such as `--edition` or `{entry}`.
+//! One argument of a step as a language file writes it: text with placeholders, such as `--edition` or `{entry}`.
 //!
-//! Holes are resolved when the file is read, so a template in hand refers only to what there is. A brace itself is
+//! Placeholders are resolved when the file is read, so a pattern in hand refers only to what there is. A brace itself is
 //! written twice.
 
 /// What an argument is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Template {
+pub(crate) struct Pattern {
     pub(crate) pieces: Vec<Piece>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Piece {
     Work,
 }
 
-/// What the holes of a template may refer to.
+/// What the placeholders of a pattern may refer to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     /// The programs of the language.
@@ -34,7 +34,7 @@ pub(crate) struct Scope {
     /// Its options, and whether their values stand for arguments.
     pub(crate) options: Vec<(String, Stands)>,
     /// What else there is: nothing of a job when there is no job yet.
-    pub(crate) job: JobHoles,
+    pub(crate) job: JobPlaceholders,
 }
 
 /// What the value of an option stands for.
@@ -48,7 +48,7 @@ pub(crate) enum Stands {
 
 /// Whether there is a job whose files can be named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum JobHoles {
+pub(crate) enum JobPlaceholders {
     /// There is.
     #[default]
     Offered,
@@ -56,9 +56,9 @@ pub(crate) enum JobHoles {
     Absent,
 }
 
-impl Template {
+impl Pattern {
     /// Reads an argument; the error is a reason for people.
-    pub(crate) fn parse(text: &str, scope: &Scope) -> Result<Template, String> {
+    pub(crate) fn parse(text: &str, scope: &Scope) -> Result<Pattern, String> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -84,10 +84,10 @@ impl Template {
         if !plain.is_empty() {
             pieces.push(Piece::Text(plain));
         }
-        let template = Template { pieces };
-        match template.pieces.iter().find(|piece| template.pieces.len() > 1 && scope.fills_an_argument(piece)) {
+        let pattern = Pattern { pieces };
+        match pattern.pieces.iter().find(|piece| pattern.pieces.len() > 1 && scope.fills_an_argument(piece)) {
             Some(_) => Err(format!("{text:?} mixes text with a placeholder that stands for whole arguments")),
-            None => Ok(template),
+            None => Ok(pattern),
         }
     }
 
@@ -105,8 +105,8 @@ impl Template {
 impl Scope {
     fn piece(&self, name: &str) -> Result<Piece, String> {
         match name {
-            "entry" if self.job == JobHoles::Offered => return Ok(Piece::Entry),
-            "sources" if self.job == JobHoles::Offered => return Ok(Piece::Sources),
+            "entry" if self.job == JobPlaceholders::Offered => return Ok(Piece::Entry),
+            "sources" if self.job == JobPlaceholders::Offered => return Ok(Piece::Sources),
             "work" => return Ok(Piece::Work),
             _ => {}
         }
@@ -120,7 +120,7 @@ impl Scope {
     }
 
     fn names(&self) -> String {
-        let job: &[&str] = if self.job == JobHoles::Offered { &["entry", "sources", "work"] } else { &["work"] };
+        let job: &[&str] = if self.job == JobPlaceholders::Offered { &["entry", "sources", "work"] } else { &["work"] };
         let programs = self.programs.iter().map(String::as_str);
         let options = self.options.iter().map(|(name, _)| name.as_str());
         let names: Vec<String> =
@@ -143,13 +143,13 @@ mod tests {
 
     fn scope() -> Scope {
         let options = vec![("edition".to_owned(), Stands::ForItsText), ("profile".to_owned(), Stands::ForArguments)];
-        Scope { programs: vec!["rustc".to_owned()], options, job: JobHoles::Offered }
+        Scope { programs: vec!["rustc".to_owned()], options, job: JobPlaceholders::Offered }
     }
 
     #[test]
-    fn holes_become_what_they_refer_to() {
+    fn placeholders_become_what_they_refer_to() {
         let text = |text: &str| Piece::Text(text.to_owned());
-        for (template, pieces) in [
+        for (pattern, pieces) in [
             ("-o", vec![text("-o")]),
             ("{rustc}", vec![Piece::Program("rustc".into())]),
             ("{work}/runbin", vec![Piece::Work, text("/runbin")]),
@@ -158,13 +158,13 @@ mod tests {
             ("a{{b}}c", vec![text("a{b}c")]),
             ("{profile}", vec![Piece::Option("profile".into())]),
         ] {
-            assert_eq!(Template::parse(template, &scope()), Ok(Template { pieces }), "{template}");
+            assert_eq!(Pattern::parse(pattern, &scope()), Ok(Pattern { pieces }), "{pattern}");
         }
     }
 
     #[test]
-    fn a_bad_template_is_refused_with_its_reason() {
-        for (template, reason) in [
+    fn a_bad_pattern_is_refused_with_its_reason() {
+        for (pattern, reason) in [
             ("{entr}", "unknown placeholder `{entr}`; there are `{rustc}`, `{edition}`"),
             ("{}", "unknown placeholder `{}`"),
             ("{entry", "has no partner"),
@@ -172,8 +172,8 @@ mod tests {
             ("x{sources}", "whole arguments"),
             ("-O{profile}", "whole arguments"),
         ] {
-            let error = Template::parse(template, &scope()).unwrap_err();
-            assert!(error.contains(reason), "{template}: {error}");
+            let error = Pattern::parse(pattern, &scope()).unwrap_err();
+            assert!(error.contains(reason), "{pattern}: {error}");
         }
     }
 }
