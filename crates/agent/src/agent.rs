@@ -191,5 +191,3 @@ impl Hands {
 fn refused(what: Refusal, errno: Errno) -> Option<Report<'static>> {
     Some(Report::Refused { what, errno: errno.raw_os_error() })
 }
-
-const _: () = assert!(MAX_PAYLOAD >= 64 * 1024, "a chunk of output fits into a frame");

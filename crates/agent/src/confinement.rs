@@ -1,6 +1,7 @@
 //! What the agent gives up before it reads its first order, and with it everything it will ever start.
 
 use firebox_confine::{Access, Confinement, Rlimits, Rule};
+use firebox_wire::WORK_DIRECTORY;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -28,7 +29,8 @@ pub(crate) fn enter() -> Result<(), Errno> {
     // The stream had to stay open across our own start; across that of a job's program it must not.
     firebox_confine::forget_descriptors_from(STREAM).map_err(|error| error.errno())?;
     let root = open(c"/")?;
-    let (work, temporary, shared, devices) = (open(c"/job")?, open(c"/tmp")?, open(c"/dev/shm")?, open(c"/dev")?);
+    let (work, temporary, shared, devices) =
+        (open(WORK_DIRECTORY)?, open(c"/tmp")?, open(c"/dev/shm")?, open(c"/dev")?);
     let rules = [
         Rule::new(&root, Access::ReadExecute),
         Rule::new(&work, Access::Full),

@@ -1,6 +1,6 @@
 //! A step that runs: its streams, and its end.
 
-use firebox_wire::{End, Refusal, Report};
+use firebox_wire::{End, MAX_PAYLOAD, Refusal, Report};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -11,6 +11,7 @@ use crate::stream::{Gone, Stream};
 
 /// What is read from a stream at once: as much as a pipe holds by default.
 const CHUNK: usize = 64 * 1024;
+const _: () = assert!(CHUNK <= MAX_PAYLOAD, "a chunk of output fits into a frame");
 
 /// A step that was let go.
 pub(crate) struct Running {

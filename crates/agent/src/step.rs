@@ -9,7 +9,7 @@
 
 use core::ffi::CStr;
 
-use firebox_wire::{StepOrder, StepStdin, Strings};
+use firebox_wire::{MOST_STRINGS, StepOrder, StepStdin, Strings, WORK_DIRECTORY};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -17,9 +17,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::sys::{self, Fork};
 
-/// More arguments or variables than fit here are refused; the frame they come in ends before that for any but the
-/// shortest.
-const MOST_STRINGS: usize = 4096;
+/// A pointer to each string of a list, and null.
+type Pointers = [*const u8; MOST_STRINGS + 1];
 
 /// A process that stands and waits.
 pub(crate) struct Waiting {
@@ -122,8 +121,8 @@ fn prepare(ends: &ChildEnds) -> Result<Go, Errno> {
 
 fn start(order: &StepOrder<'_>) -> Errno {
     let StepOrder { argv, env, stdin: _, file_bytes, tasks } = order;
-    let mut arguments = [core::ptr::null(); MOST_STRINGS];
-    let mut variables = [core::ptr::null(); MOST_STRINGS];
+    let mut arguments = [core::ptr::null(); MOST_STRINGS + 1];
+    let mut variables = [core::ptr::null(); MOST_STRINGS + 1];
     let (Some(arguments), Some(variables)) = (pointers(*argv, &mut arguments), pointers(*env, &mut variables)) else {
         return Errno::TOOBIG;
     };
@@ -134,7 +133,7 @@ fn start(order: &StepOrder<'_>) -> Errno {
     if let Err(errno) = limited {
         return errno;
     }
-    if let Err(errno) = rustix::process::chdir(c"/job") {
+    if let Err(errno) = rustix::process::chdir(WORK_DIRECTORY) {
         return errno;
     }
     sys::execute(program, arguments, variables)
@@ -147,7 +146,7 @@ fn limit(resource: Resource, most: u64) -> Result<(), Errno> {
 }
 
 /// A list as exec wants it: a pointer to each string, and null at the end.
-fn pointers<'l>(strings: Strings<'_>, list: &'l mut [*const u8; MOST_STRINGS]) -> Option<&'l [*const u8]> {
+fn pointers<'l>(strings: Strings<'_>, list: &'l mut Pointers) -> Option<&'l [*const u8]> {
     let count = strings.count() as usize;
     if count >= list.len() {
         return None;

@@ -1,11 +1,9 @@
 //! Puts the job's files into the work directory.
 
+use firebox_wire::WORK_DIRECTORY;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
-
-/// Where the job's files go, and where every step starts.
-const WORK_DIRECTORY: &core::ffi::CStr = c"/job";
 
 /// The longest name of a path's part, with its NUL.
 const PART_BYTES: usize = 256;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::StreamError;
+
 /// Why something could not be done to a cell.
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {
@@ -13,6 +15,9 @@ pub enum CellError {
         /// The kernel's reason.
         source: io::Error,
     },
+    /// The stream to a new cell's agent cannot be used.
+    #[error("cannot use the stream to a new cell")]
+    Stream(#[from] StreamError),
     /// The process that makes cells is gone.
     #[error("the warden is gone; no cell can be made until firebox is started again")]
     WardenGone {

@@ -5,12 +5,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use firebox_wire::{DecodeError, FrameBuffer, MAX_PAYLOAD, Order, Report};
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags};
 
 type Storage = Box<[u8]>;
+
+/// How long an agent may take in nothing at all. Storing a file takes it a millisecond; only a hostile one is deaf.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connected stream that speaks agent frames.
 #[derive(Debug)]
@@ -26,6 +31,9 @@ pub enum StreamError {
     /// The agent's end is closed.
     #[error("the agent is gone")]
     Closed,
+    /// The agent takes nothing in.
+    #[error("the agent does not listen")]
+    Deaf,
     /// The socket failed.
     #[error("cannot talk to the agent")]
     Io(#[from] io::Error),
@@ -39,18 +47,21 @@ pub enum StreamError {
 
 impl AgentStream {
     /// Takes over a connected socket.
-    pub fn new(socket: OwnedFd) -> Option<AgentStream> {
+    pub fn new(socket: OwnedFd) -> Result<AgentStream, StreamError> {
         let storage = || vec![0; FrameBuffer::<Storage>::BYTES].into_boxed_slice();
-        Some(AgentStream { socket, incoming: FrameBuffer::new(storage())?, outgoing: storage() })
+        let incoming = FrameBuffer::new(storage()).ok_or(StreamError::TooLong)?;
+        set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE)).map_err(io::Error::from)?;
+        Ok(AgentStream { socket, incoming, outgoing: storage() })
     }
 
-    /// Sends one order, whole. Waits only while the agent is busy with the one before.
+    /// Sends one order, whole. Waits while the agent is busy with the one before, but not for ever.
     pub fn send(&mut self, order: &Order<'_>) -> Result<(), StreamError> {
         let mut frame = order.encode(&mut self.outgoing).ok_or(StreamError::TooLong)?;
         while !frame.is_empty() {
             match rustix::net::send(&self.socket, frame, SendFlags::NOSIGNAL) {
                 Ok(sent) => frame = &frame[sent..],
                 Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Err(StreamError::Deaf),
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(StreamError::Closed),
                 Err(errno) => return Err(StreamError::Io(errno.into())),
             }

@@ -3,7 +3,7 @@
 use firebox_cell::{CellError, StreamError};
 use firebox_job::{ByteSize, Isolation};
 use firebox_lang::PlanError;
-use firebox_wire::Refusal;
+use firebox_wire::{MAX_PAYLOAD, MOST_STRINGS, Refusal};
 
 /// Why a job became no outcome. Says nothing about its program.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,10 @@ pub enum RunError {
         limit: ByteSize,
     },
     /// More arguments and environment than fit into one frame.
-    #[error("arguments and environment of the {step} step are too large; together they must stay below 120 KiB")]
+    #[error(
+        "the {step} step has too many arguments and variables; at most {MOST_STRINGS} of each, and less than {} in all",
+        ByteSize::bytes(MAX_PAYLOAD as u64)
+    )]
     ArgumentsTooLarge {
         /// The step they are for.
         step: String,
@@ -35,7 +38,7 @@ pub enum RunError {
     #[error("this host can only watch a limit that the job wants enforced")]
     NotEnforced,
     /// A file of the job does not fit into its cell.
-    #[error("cannot store `{path}` in the cell")]
+    #[error("cannot store {path:?} in the cell")]
     Store {
         /// The file.
         path: String,

@@ -4,7 +4,9 @@
 //! capability, in a user namespace that maps one uid and owns nothing. The namespaces belonging to the host is on
 //! purpose: not even a process with all capabilities of the cell's own user namespace could change them.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use firebox_confine::ConfineError;
@@ -115,7 +117,7 @@ impl Birth<'_> {
         let attach = || {
             move_mount(self.files, c"", CWD, self.workbench, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
             for (name, place) in PLACES {
-                let name = Path::new(std::ffi::OsStr::new(name.to_str().map_err(|_| Errno::INVAL)?));
+                let name = Path::new(OsStr::from_bytes(name.to_bytes()));
                 let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
                 let part = open_tree(CWD, self.workbench.join(name), flags)?;
                 move_mount(&part, c"", CWD, self.view.join(place), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;

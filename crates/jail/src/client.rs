@@ -44,7 +44,7 @@ impl Jail {
         let (Some(stream), Some(socket), None) = (fds.next(), fds.next(), fds.next()) else {
             return Err(unexpected("make a cell", "without its two descriptors"));
         };
-        let agent = AgentStream::new(stream).ok_or_else(|| unexpected("make a cell", "with a useless stream"))?;
+        let agent = AgentStream::new(stream)?;
         Ok(Cell { agent, host: Box::new(JailHost { socket }) })
     }
 

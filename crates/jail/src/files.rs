@@ -52,8 +52,8 @@ impl Files {
         let used_inodes = now.f_files - now.f_ffree;
         let context = fspick(&self.0, c"", FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH)?;
         let context = context.as_fd();
-        fsconfig_set_string(context, "size", (used_bytes + bytes).to_string())?;
-        fsconfig_set_string(context, "nr_inodes", (used_inodes + inodes).to_string())?;
+        fsconfig_set_string(context, "size", used_bytes.checked_add(bytes).ok_or(Errno::OVERFLOW)?.to_string())?;
+        fsconfig_set_string(context, "nr_inodes", used_inodes.checked_add(inodes).ok_or(Errno::OVERFLOW)?.to_string())?;
         fsconfig_reconfigure(context)
     }
 

@@ -4,11 +4,13 @@
 //! control groups it made. Whoever starts later and gets hold of a slot that is not empty knows that its owner died
 //! before it could clean up, and does so. Processes need no sweeping: they die with their warden.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -107,15 +109,15 @@ fn read_record(file: &File, slot: u32) -> io::Result<Vec<PathBuf>> {
             read => length += read,
         }
     }
-    let text = String::from_utf8_lossy(&bytes[..length]);
-    Ok(text.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).collect())
+    let paths = bytes[..length].split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    Ok(paths.map(|path| PathBuf::from(OsStr::from_bytes(path))).collect())
 }
 
 fn write_record(file: &File, slot: u32, groups: &[PathBuf]) -> io::Result<()> {
     let mut bytes = [0; SLOT_BYTES as usize];
     let mut at = 0;
     for group in groups {
-        let path = Path::as_os_str(group).as_encoded_bytes();
+        let path = group.as_os_str().as_bytes();
         let end = at + path.len();
         // The NUL that ends it must fit as well.
         if bytes.len() <= end {
@@ -129,6 +131,8 @@ fn write_record(file: &File, slot: u32, groups: &[PathBuf]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn open(path: &Path) -> File {

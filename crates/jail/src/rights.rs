@@ -40,6 +40,8 @@ pub(crate) struct Root {
     uids: Uids,
     instance: Instance,
     groups: Groups,
+    /// How many CPUs the host has: looked up before the warden has left it.
+    cpus: u32,
 }
 
 /// What an ordinary user's warden needs.
@@ -78,7 +80,8 @@ impl Rights {
         })?;
         let engine = uids.lease().map_err(|_| StartError::TooMany)?;
         let groups = make_groups(&instance)?;
-        Ok((Rights::Root(Root { uids, instance, groups }), EngineUser::Leased(engine)))
+        let cpus = std::thread::available_parallelism().map_or(u32::MAX, |cpus| cpus.get() as u32);
+        Ok((Rights::Root(Root { uids, instance, groups, cpus }), EngineUser::Leased(engine)))
     }
 
     /// Takes on, in the warden's own process, the rights that cells are made with.
@@ -134,6 +137,14 @@ impl Rights {
         }
     }
 
+    /// How many CPUs there are to be shared out.
+    pub(crate) fn cpus(&self) -> u32 {
+        match self {
+            Rights::Root(root) => root.cpus,
+            Rights::User(_) => u32::MAX,
+        }
+    }
+
     /// The host's `/proc`, where processes have to be watched.
     pub(crate) fn watched_proc(&self) -> Option<&OwnedFd> {
         match self {
@@ -144,7 +155,7 @@ impl Rights {
 
     /// Gives back what was claimed. What cannot be removed is left for the next start, which finds it in the record.
     pub(crate) fn release(self) {
-        if let Rights::Root(Root { instance, groups, uids: _ }) = self
+        if let Rights::Root(Root { instance, groups, uids: _, cpus: _ }) = self
             && groups.remove().is_ok()
         {
             let _ = instance.clear();

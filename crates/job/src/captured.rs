@@ -27,8 +27,8 @@ impl Captured {
 
     /// Joins the head and the tail of a longer stream, `dropped` bytes apart.
     ///
-    /// A character that the cut went through is dropped as well, so that text stays text. Bytes that are no text
-    /// at the cut are left as they are.
+    /// A character that the cut went through is dropped as well, so that text stays text. So are bytes at the cut that
+    /// could be a part of one; all others are left as they are.
     pub fn cut(mut head: Vec<u8>, dropped: u64, tail: &[u8]) -> Captured {
         let half_character = incomplete_end(&head);
         head.truncate(head.len() - half_character);

@@ -124,7 +124,7 @@ impl Limits {
         let run = part("run_seconds", run, default.run, ceiling.run)?.0;
         let vcpus = NonZeroU32::new(granted("vcpus", vcpus, default.vcpus.get(), ceiling.vcpus.get())?);
         let vcpus = vcpus.ok_or(LimitsError::Zero { name: "vcpus" })?;
-        let all_of_the_run = run * vcpus.get();
+        let all_of_the_run = run.saturating_mul(vcpus.get());
         let cpu = granted("cpu_seconds", cpu.map(Seconds), Seconds(all_of_the_run), Seconds(all_of_the_run))?.0;
         let tasks = NonZeroU32::new(granted("tasks", tasks, default.tasks.get(), ceiling.tasks.get())?);
         let tasks = tasks.ok_or(LimitsError::Zero { name: "tasks" })?;
@@ -213,6 +213,13 @@ mod tests {
     #[test]
     fn an_empty_ask_is_granted_the_defaults() {
         assert_eq!(resolve(Ask::default()), Ok(policy().default));
+    }
+
+    #[test]
+    fn on_a_small_host_the_defaults_fit_too() {
+        let policy = Policy::for_host(NonZeroU32::MIN, ByteSize::mib(400));
+        let limits = Limits::within(Ask::default(), &policy).unwrap();
+        assert_eq!(limits.memory, ByteSize::mib(400));
     }
 
     #[test]

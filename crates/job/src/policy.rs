@@ -45,7 +45,8 @@ impl Policy {
                 compile: Duration::from_secs(30),
                 run: Duration::from_secs(10),
                 cpu: Duration::from_secs(10),
-                memory: ByteSize::mib(512),
+                // A host may have less than that in all.
+                memory: ByteSize::mib(512).min(memory),
                 tasks: TASKS,
                 disk: ByteSize::mib(64),
                 inodes: 10_000,

@@ -204,7 +204,8 @@ impl Sources {
         let entry = match entry {
             Some(entry) if names.contains(entry.as_str()) => entry,
             Some(entry) => {
-                let shown: Vec<&str> = names.iter().take(8).copied().collect();
+                // Quoted: a name may hold anything, and this goes to a terminal.
+                let shown: Vec<String> = names.iter().take(8).map(|name| format!("{name:?}")).collect();
                 let rest = if names.len() > shown.len() { ", …" } else { "" };
                 let names = format!("{}{rest}", shown.join(", "));
                 return Err(SourcesError::NoSuchEntry { entry: entry.as_str().to_owned(), names });
@@ -287,8 +288,9 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_not_there_is_refused_with_the_names_that_are() {
-        let error = Sources::new(vec![file("a"), file("b")], Some(SourcePath::new("c").unwrap())).unwrap_err();
-        assert!(error.to_string().contains("a, b"), "{error}");
+        let error =
+            Sources::new(vec![file("a"), file("b\u{1b}[31m")], Some(SourcePath::new("c").unwrap())).unwrap_err();
+        assert!(error.to_string().contains(r#""a", "b\u{1b}[31m""#), "{error}");
     }
 
     #[test]

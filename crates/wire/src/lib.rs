@@ -21,7 +21,10 @@ pub use decode::DecodeError;
 pub use header::{HEADER_BYTES, Header, MAX_PAYLOAD};
 pub use order::{Order, StepOrder, StepStdin};
 pub use report::{End, Refusal, Report};
-pub use strings::{Strings, StringsBuilder};
+pub use strings::{MOST_STRINGS, Strings, StringsBuilder};
+
+/// Where in a cell the job's files are, and where every step starts.
+pub const WORK_DIRECTORY: &core::ffi::CStr = c"/job";
 
 /// The version of the frames. The agent says it first of all; a host that speaks another refuses the cell.
 pub const VERSION: u16 = 1;

@@ -2,6 +2,9 @@
 
 use crate::DecodeError;
 
+/// The most strings of one list: the agent keeps a pointer to each, and one to end them, in a fixed place.
+pub const MOST_STRINGS: usize = 4095;
+
 /// Strings that stand one after the other, each ended by NUL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Strings<'a> {
@@ -50,11 +53,11 @@ impl<'b> StringsBuilder<'b> {
         StringsBuilder { buffer, used: 0, count: 0 }
     }
 
-    /// Adds one string; false when it does not fit or has a NUL of its own.
+    /// Adds one string; false when it does not fit, is one too many, or has a NUL of its own.
     #[must_use]
     pub fn push(&mut self, string: &[u8]) -> bool {
         let room = &mut self.buffer[self.used..];
-        if string.len() >= room.len() || string.contains(&0) {
+        if string.len() >= room.len() || string.contains(&0) || MOST_STRINGS <= self.count as usize {
             return false;
         }
         room[..string.len()].copy_from_slice(string);

@@ -1,7 +1,8 @@
 //! Which version of control groups a host has, and where in them firebox itself is.
 //!
-//! Reads `/proc/self/mountinfo` and `/proc/self/cgroup`. Our groups are made below the one that firebox was started
-//! in, so that whatever an operator or a service manager allows firebox holds for its cells together.
+//! Reads `/proc/self/mountinfo` and `/proc/self/cgroup`. In version 1 our groups are made below the one that firebox was
+//! started in, so that whatever an operator or a service manager allows firebox holds for its cells together. In
+//! version 2 they are made at the top of what firebox sees, since the group that it is in cannot hand controllers down.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Control groups: one border, two versions of the kernel's interface behind it.
 //!
 //! ```text
-//! <where firebox itself is>/firebox-<instance>/        made at the start, removed at the end
+//! <place, see `detect`>/firebox-<instance>/            made at the start, removed at the end
 //!                              c7.agent/               a cell's agent, with little of everything
 //!                              c7.1/  c7.2/            its steps, siblings: none eats another's memory or time
 //! ```

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::watching::Watching;
-use crate::cgroup::{Group, Groups, Limits};
+use crate::cgroup::{Group, Limits};
 use crate::rights::Rights;
 
 /// What an agent may hold: its own few pages, and the job's files until the first step takes them over.
@@ -55,11 +55,12 @@ impl Holding {
     }
 
     /// Begins a step: every process but the agent is held to these limits, and measuring starts from zero.
-    pub(super) fn begin(&mut self, agent: Pid, limits: &StepLimits, groups: Option<&Groups>) -> Result<Held, Errno> {
+    pub(super) fn begin(&mut self, agent: Pid, limits: &StepLimits, rights: &Rights) -> Result<Held, Errno> {
         match self {
             Holding::Grouped { number, agent: agents, steps } => {
                 let name = format!("c{number}.{}", steps.len() + 1);
-                let group = groups.ok_or(Errno::NODEV)?.group(&name, &group_limits(limits))?;
+                let groups = rights.groups().ok_or(Errno::NODEV)?;
+                let group = groups.group(&name, &group_limits(limits, rights.cpus()))?;
                 let members = agents.members()?;
                 steps.push(group);
                 let step = steps.last().ok_or(Errno::NODEV)?;
@@ -105,9 +106,8 @@ impl Holding {
     }
 }
 
-fn group_limits(limits: &StepLimits) -> Limits {
+fn group_limits(limits: &StepLimits, there: u32) -> Limits {
     let StepLimits { memory, tasks, vcpus, disk, inodes: _ } = *limits;
-    let there = std::thread::available_parallelism().map_or(u32::MAX, |n| n.get() as u32);
     Limits {
         // The kernel counts files in memory and memory as one. What a job writes is to be its disk, so there is room
         // for both.

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! alive --Remove, or the engine's end of its socket closes--> ending --its last process is gone--> gone
-//!   `----------------the agent died by itself-----------------------^
 //! ```
+//!
+//! An agent that dies by itself takes its cell's processes along; its engine hears that and closes the socket.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -170,7 +171,7 @@ impl Living {
 
     /// Begins a step: limits for every process but the agent, and room for its files.
     fn limit(&mut self, limits: &StepLimits, rights: &Rights) -> Result<Held, Failure> {
-        let held = self.holding.begin(self.pid, limits, rights.groups()).map_err(at(Stage::Limits))?;
+        let held = self.holding.begin(self.pid, limits, rights).map_err(at(Stage::Limits))?;
         self.files.leave_room(limits.disk, limits.inodes.into()).map_err(at(Stage::Limits))?;
         Ok(held)
     }

@@ -28,7 +28,7 @@ pub struct Warden {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another thread would be copied in the middle of whatever it does.
-    #[error("the warden must be started before any thread")]
+    #[error("the warden must be started before any thread, as `/proc/self/task` can tell")]
     Threads,
     /// The place where firebox processes meet cannot be used.
     #[error("cannot use {}", .path.display())]
@@ -127,7 +127,7 @@ fn reserve_agent_stream() -> Result<OwnedFd, StartError> {
 
 /// Whether this process has one thread only.
 fn alone() -> bool {
-    std::fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() == 1)
+    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
 }
 
 /// The agent as a program without a name that nobody can change, not even through a running copy of itself.
