@@ -11,8 +11,8 @@ use crate::sys::{self, STREAM};
 /// The descriptor that every agent is started with, and the only one.
 pub(crate) type Host = BorrowedFd<'static>;
 
-/// Open descriptors of one process: generous to programs, and too few to fill the kernel's memory with.
-const OPEN_FILES: u64 = 4096;
+/// Open descriptors of one process: what programs expect, and too few to fill the host's table of files with.
+const OPEN_FILES: u64 = 1024;
 /// Locked memory of one process. Above what runtimes lock for their own use, far below any memory limit.
 const LOCKED_BYTES: u64 = 8 << 20;
 

@@ -112,11 +112,8 @@ impl Running {
     pub(crate) fn finish(mut self, end: End, stream: &mut Stream, chunk: &mut [u8]) -> Result<(), Gone> {
         kill_everyone();
         self.exec_result(stream)?;
-        // Nobody is left who could write, so each stream ends by itself.
-        while self.stdout.is_some() || self.stderr.is_some() {
-            pass_output(&mut self.stdout, stream, chunk, |bytes| Report::Stdout(bytes))?;
-            pass_output(&mut self.stderr, stream, chunk, |bytes| Report::Stderr(bytes))?;
-        }
+        drain(self.stdout, stream, chunk, |bytes| Report::Stdout(bytes))?;
+        drain(self.stderr, stream, chunk, |bytes| Report::Stderr(bytes))?;
         stream.send(&Report::Ended(end))
     }
 
@@ -177,6 +174,29 @@ fn pass_output(
         Err(_) => *fd = None,
     }
     Ok(())
+}
+
+/// Passes on all that is left in a pipe that nobody writes to any more.
+///
+/// That nobody writes does not mean that it is closed: descriptors which a job has sent over a socket and never taken out
+/// live until the kernel collects them. An empty pipe is at its end.
+fn drain(
+    fd: Option<OwnedFd>,
+    stream: &mut Stream,
+    chunk: &mut [u8],
+    report: impl for<'b> Fn(&'b [u8]) -> Report<'b>,
+) -> Result<(), Gone> {
+    let Some(fd) = fd else {
+        return Ok(());
+    };
+    loop {
+        match rustix::io::read(&fd, &mut chunk[..CHUNK]) {
+            Ok(0) => return Ok(()),
+            Ok(read) => stream.send(&report(&chunk[..read]))?,
+            Err(Errno::INTR) => {}
+            Err(_) => return Ok(()),
+        }
+    }
 }
 
 /// Kills every other process of the cell and waits until the last is gone.

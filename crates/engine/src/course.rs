@@ -89,7 +89,7 @@ impl Course<'_> {
         company: &mut Company<'_>,
         progress: &mut Progress,
     ) -> Result<(), RunError> {
-        let input = Input::new(stdin);
+        let input = Input::new(stdin)?;
         let limits = self.step_limits(step.kind);
         let prepared = session.prepare(step, &limits, input.announced())?;
         if self.require == Require::Enforced && !prepared.enforcement.is_complete() {

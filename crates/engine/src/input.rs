@@ -1,10 +1,10 @@
 //! Standard input on its way to a program: never more of it in our hands than one chunk.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use firebox_wire::{Order, StepStdin};
-use rustix::io::Errno;
 
+use crate::reader::Reader;
 use crate::{RunError, Stdin, session::Session};
 
 /// How much is passed on at once.
@@ -22,36 +22,38 @@ enum Source {
         bytes: Vec<u8>,
         at: usize,
     },
-    Fd {
-        fd: std::os::fd::OwnedFd,
-        chunk: Vec<u8>,
-    },
+    /// A chunk has been asked for whenever none is under way.
+    Read(Reader),
     /// The program has been told that there is no more, or never had any.
     Ended,
 }
 
 impl Input {
-    pub(crate) fn new(stdin: Stdin) -> Input {
+    pub(crate) fn new(stdin: Stdin) -> Result<Input, RunError> {
         let source = match stdin {
             Stdin::Empty => Source::Ended,
             Stdin::Bytes(bytes) => Source::Bytes { bytes, at: 0 },
-            Stdin::Fd(fd) => Source::Fd { fd, chunk: vec![0; CHUNK] },
+            Stdin::Fd(fd) => {
+                let reader = Reader::start(fd).map_err(RunError::Wait)?;
+                reader.want();
+                Source::Read(reader)
+            }
         };
-        Input { source, under_way: false }
+        Ok(Input { source, under_way: false })
     }
 
     /// How the step is to be told of it.
     pub(crate) fn announced(&self) -> StepStdin {
         match self.source {
             Source::Ended => StepStdin::Empty,
-            Source::Bytes { .. } | Source::Fd { .. } => StepStdin::Frames,
+            Source::Bytes { .. } | Source::Read(_) => StepStdin::Frames,
         }
     }
 
     /// What to wait for, if there is something to pass on once it is there.
     pub(crate) fn waits_for(&self) -> Option<BorrowedFd<'_>> {
         match &self.source {
-            Source::Fd { fd, .. } if !self.under_way => Some(fd.as_fd()),
+            Source::Read(reader) if !self.under_way => Some(reader.as_fd()),
             _ => None,
         }
     }
@@ -59,15 +61,18 @@ impl Input {
     /// The program has taken what was under way.
     pub(crate) fn taken(&mut self) {
         self.under_way = false;
+        if let Source::Read(reader) = &self.source {
+            reader.want();
+        }
     }
 
-    /// Passes the next chunk on, if the last has been taken and there is one. `readable` says that the descriptor
-    /// which it waits for has become ready.
-    pub(crate) fn pass_on(&mut self, session: &mut Session, readable: bool) -> Result<(), RunError> {
+    /// Passes the next chunk on, if the last has been taken and there is one.
+    pub(crate) fn pass_on(&mut self, session: &mut Session) -> Result<(), RunError> {
         const DOING: &str = "pass on standard input";
         if self.under_way {
             return Ok(());
         }
+        let read;
         let chunk: &[u8] = match &mut self.source {
             Source::Ended => return Ok(()),
             Source::Bytes { bytes, at } => {
@@ -75,12 +80,12 @@ impl Input {
                 *at += next.len();
                 next
             }
-            Source::Fd { .. } if !readable => return Ok(()),
-            Source::Fd { fd, chunk } => match rustix::io::read(&*fd, chunk.as_mut_slice()) {
-                Ok(read) => &chunk[..read],
-                Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-                // An input that cannot be read is at its end, as for any program whose terminal is gone.
-                Err(_) => &[],
+            Source::Read(reader) => match reader.take() {
+                None => return Ok(()),
+                Some(chunk) => {
+                    read = chunk;
+                    &read
+                }
             },
         };
         if chunk.is_empty() {

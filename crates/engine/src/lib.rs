@@ -11,6 +11,7 @@ mod edge;
 mod engine;
 mod error;
 mod input;
+mod reader;
 mod session;
 mod watch;
 

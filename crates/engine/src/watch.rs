@@ -118,12 +118,12 @@ impl Watch {
                 continue;
             }
             let patience = if flooded { Duration::ZERO } else { step.next_deadline().saturating_duration_since(now) };
-            let (cancelled, readable) = look(session, &input, cancel, patience)?;
+            let cancelled = look(session, &input, cancel, patience)?;
             glanced = Instant::now();
             if cancelled {
                 step.kill(session, Killed::Cancelled)?;
             }
-            input.pass_on(session, readable)?;
+            input.pass_on(session)?;
         };
         let measured = session.cell.host.measure()?;
         if end.is_none() && step.killed.is_none() && measured.oom_kills == 0 {
@@ -152,22 +152,14 @@ impl Watch {
     }
 }
 
-/// Waits for something to happen. Whether the job was cancelled, and whether there is input.
-fn look(session: &Session, input: &Input, cancel: &Cancel, most: Duration) -> Result<(bool, bool), RunError> {
-    let agent = PollFd::from_borrowed_fd(session.cell.agent.as_fd(), PollFlags::IN);
-    let cancelled = PollFd::from_borrowed_fd(cancel.as_fd(), PollFlags::IN);
-    match input.waits_for() {
-        None => {
-            let mut fds = [agent, cancelled];
-            wait(&mut fds, Some(most))?;
-            Ok((!fds[1].revents().is_empty(), false))
-        }
-        Some(source) => {
-            let mut fds = [agent, cancelled, PollFd::from_borrowed_fd(source, PollFlags::IN)];
-            wait(&mut fds, Some(most))?;
-            Ok((!fds[1].revents().is_empty(), !fds[2].revents().is_empty()))
-        }
-    }
+/// Waits for something to happen. Whether the job was cancelled; the rest is found out by asking.
+fn look(session: &Session, input: &Input, cancel: &Cancel, most: Duration) -> Result<bool, RunError> {
+    let of = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    let agent = session.cell.agent.as_fd();
+    // Without anything to wait for, once more for the agent.
+    let mut fds = [of(agent), of(cancel.as_fd()), of(input.waits_for().unwrap_or(agent))];
+    wait(&mut fds, Some(most))?;
+    Ok(!fds[1].revents().is_empty())
 }
 
 impl UnderWay<'_> {

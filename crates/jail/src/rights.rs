@@ -15,6 +15,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::birth::Supplementary;
 use crate::cgroup::{DetectError, Groups, Place};
@@ -40,8 +41,6 @@ pub(crate) struct Root {
     uids: Uids,
     instance: Instance,
     groups: Groups,
-    /// How many CPUs the host has: looked up before the warden has left it.
-    cpus: u32,
 }
 
 /// What an ordinary user's warden needs.
@@ -67,7 +66,7 @@ const ALONE: u32 = 0;
 impl Rights {
     /// Finds out, and claims what there is to be claimed on the host.
     pub(crate) fn claim() -> Result<(Rights, EngineUser), StartError> {
-        if !rustix::process::geteuid().is_root() {
+        if !has_roots_rights() {
             let proc = openat(CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
             let proc = proc.map_err(|errno| StartError::Kernel { doing: "open /proc", source: errno.into() })?;
             let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
@@ -80,8 +79,7 @@ impl Rights {
         })?;
         let engine = uids.lease().map_err(|_| StartError::TooMany)?;
         let groups = make_groups(&instance)?;
-        let cpus = std::thread::available_parallelism().map_or(u32::MAX, |cpus| cpus.get() as u32);
-        Ok((Rights::Root(Root { uids, instance, groups, cpus }), EngineUser::Leased(engine)))
+        Ok((Rights::Root(Root { uids, instance, groups }), EngineUser::Leased(engine)))
     }
 
     /// Takes on, in the warden's own process, the rights that cells are made with.
@@ -137,14 +135,6 @@ impl Rights {
         }
     }
 
-    /// How many CPUs there are to be shared out.
-    pub(crate) fn cpus(&self) -> u32 {
-        match self {
-            Rights::Root(root) => root.cpus,
-            Rights::User(_) => u32::MAX,
-        }
-    }
-
     /// The host's `/proc`, where processes have to be watched.
     pub(crate) fn watched_proc(&self) -> Option<&OwnedFd> {
         match self {
@@ -155,12 +145,25 @@ impl Rights {
 
     /// Gives back what was claimed. What cannot be removed is left for the next start, which finds it in the record.
     pub(crate) fn release(self) {
-        if let Rights::Root(Root { instance, groups, uids: _, cpus: _ }) = self
+        if let Rights::Root(Root { instance, groups, uids: _ }) = self
             && groups.remove().is_ok()
         {
             let _ = instance.clear();
         }
     }
+}
+
+/// Root by name and by rights: root in a container is often only the former, and then gets what an ordinary user gets.
+fn has_roots_rights() -> bool {
+    let needed = CapabilitySet::SYS_ADMIN
+        | CapabilitySet::SYS_CHROOT
+        | CapabilitySet::SETUID
+        | CapabilitySet::SETGID
+        | CapabilitySet::NET_ADMIN
+        | CapabilitySet::MKNOD
+        | CapabilitySet::CHOWN
+        | CapabilitySet::KILL;
+    rustix::process::geteuid().is_root() && capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
 }
 
 fn write(path: &std::ffi::CStr, text: &str) -> Result<(), Errno> {

@@ -8,12 +8,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use firebox_cell::View;
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, makedev, mkdirat, mknodat, openat, symlinkat};
+use firebox_cell::{Mount, View};
+use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mkdirat, mknodat, openat, stat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string,
-    fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
 
 use crate::files::PLACES;
@@ -28,9 +28,18 @@ pub(crate) struct OpenView {
 }
 
 struct OpenMount {
-    tree: OwnedFd,
     inside: PathBuf,
-    shape: Shape,
+    part: Part,
+}
+
+/// A part of the host, as a cell is to see it.
+enum Part {
+    /// A directory, under a layer of our own: see `layered`.
+    Layered(OwnedFd),
+    /// A directory that cannot have one, or a large file: as it is.
+    Bound { tree: OwnedFd, shape: Shape },
+    /// A small file, copied.
+    Copied(Vec<u8>),
 }
 
 /// What a mount needs to be mounted on.
@@ -39,6 +48,13 @@ enum Shape {
     Directory,
     File,
 }
+
+/// Larger files than this are not copied into a view.
+const COPIED_BYTES: u64 = 1 << 20;
+
+/// Where in the warden's root a directory of the host stands while a layer is laid over it, and an empty one beside it.
+const LOWER: &str = "/lower";
+const EMPTY: &str = "/empty";
 
 /// How a cell gets its device nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,19 +87,11 @@ impl OpenView {
     /// Opens every part, while the host's file system is still in sight.
     pub(crate) fn open(view: &View, devices: Devices) -> Result<OpenView, Errno> {
         let View { mounts, links, files } = view;
-        let mut open = Vec::with_capacity(mounts.len());
-        for mount in mounts {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-            let tree = open_tree(CWD, &mount.outside, flags)?;
-            let read_only = Attributes::READ_ONLY.and(Attributes::NO_SUID).and(Attributes::NO_DEVICES);
-            set_mount_attributes(tree.as_fd(), read_only)?;
-            let stat = fstat(&tree)?;
-            let shape = match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => Shape::Directory,
-                _ => Shape::File,
-            };
-            open.push(OpenMount { tree, inside: mount.inside.clone(), shape });
-        }
+        let there = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let open = mounts.iter().map(|Mount { outside, inside }| {
+            Part::open(outside, &there).map(|part| OpenMount { inside: inside.clone(), part })
+        });
+        let open = open.collect::<Result<_, _>>()?;
         let devices = DEVICES.map(|(name, major, minor)| Device::open(devices, name, major, minor));
         Ok(OpenView {
             mounts: open,
@@ -113,16 +121,88 @@ impl OpenView {
         for (inside, content) in &self.files {
             make_file(root, relative(inside)?, content.as_bytes())?;
         }
-        for mount in &self.mounts {
-            let inside = relative(&mount.inside)?;
-            match mount.shape {
-                Shape::Directory => make_directories(root, inside)?,
-                Shape::File => make_file(root, inside, b"")?,
-            }
-            move_mount(&mount.tree, c"", root, inside, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        for OpenMount { inside, part } in self.mounts {
+            part.put_into(root, relative(&inside)?)?;
         }
         set_mount_attributes(root, Attributes::READ_ONLY.and(Attributes::NO_SUID))
     }
+}
+
+impl Part {
+    /// Opens it. `mounts` is what the host says of its mounts.
+    fn open(outside: &Path, mounts: &str) -> Result<Part, Errno> {
+        let stat = stat(outside)?;
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if !is_directory && stat.st_size as u64 <= COPIED_BYTES {
+            return std::fs::read(outside).map(Part::Copied).map_err(|error| raw(&error));
+        }
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+        let tree = open_tree(CWD, outside, flags)?;
+        let read_only = Attributes::READ_ONLY.and(Attributes::NO_SUID).and(Attributes::NO_DEVICES);
+        set_mount_attributes(tree.as_fd(), read_only)?;
+        let path = std::fs::canonicalize(outside).map_err(|error| raw(&error))?;
+        Ok(match is_directory {
+            false => Part::Bound { tree, shape: Shape::File },
+            // A layer shows one file system; what is mounted further down would be missing.
+            true if has_mount_below(mounts, &path) => Part::Bound { tree, shape: Shape::Directory },
+            true => Part::Layered(tree),
+        })
+    }
+
+    fn put_into(self, root: Dir<'_>, inside: &Path) -> Result<(), Errno> {
+        let (tree, shape) = match self {
+            Part::Copied(content) => return make_file(root, inside, &content),
+            Part::Bound { tree, shape } => (tree, shape),
+            Part::Layered(tree) => (layered(tree)?, Shape::Directory),
+        };
+        match shape {
+            Shape::Directory => make_directories(root, inside)?,
+            Shape::File => make_file(root, inside, b"")?,
+        }
+        move_mount(&tree, c"", root, inside, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+    }
+}
+
+/// Lays a layer of our own over a directory of the host: an overlay with nothing above it.
+///
+/// What a cell then opens are inodes of the overlay. On those of the host it could watch with inotify what the host
+/// runs, hold locks that the host meets, and have the host's disk flushed by `fsync`. A kernel that has no overlay for
+/// us, or no more depth for one, leaves the directory as it is.
+fn layered(tree: OwnedFd) -> Result<OwnedFd, Errno> {
+    move_mount(&tree, c"", CWD, LOWER, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+    let overlay = || {
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(context.as_fd(), "lowerdir", format!("{LOWER}:{EMPTY}"))?;
+        fsconfig_create(context.as_fd())?;
+        let safe =
+            MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, safe)
+    };
+    let made = overlay();
+    match made {
+        Ok(overlay) => {
+            unmount(LOWER, UnmountFlags::DETACH)?;
+            Ok(overlay)
+        }
+        // The tree's descriptor still is the mount at `LOWER`, and can be moved on from there.
+        Err(_) => Ok(tree),
+    }
+}
+
+/// Makes the places that `OpenView::assemble` needs in the warden's root.
+pub(crate) fn make_places() -> Result<(), Errno> {
+    [LOWER, EMPTY].into_iter().try_for_each(|place| mkdirat(CWD, place, Mode::from_raw_mode(0o755)))
+}
+
+/// Whether something is mounted in a directory, at any depth.
+fn has_mount_below(mounts: &str, directory: &Path) -> bool {
+    // The fifth field is the mount point. White space in it is written as octal, and so is no white space.
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    points.map(Path::new).any(|point| point != directory && point.starts_with(directory))
+}
+
+fn raw(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
 impl Device {
@@ -200,4 +280,17 @@ fn make_file(root: Dir<'_>, path: &Path, content: &[u8]) -> Result<(), Errno> {
         rest = &rest[written..];
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_below_a_directory_is_seen_and_one_beside_it_is_not() {
+        let mounts = "25 1 8:1 / / rw - ext4 /dev/sda1 rw\n26 25 8:2 / /usr/local rw - ext4 /dev/sda2 rw\n";
+        for (directory, expected) in [("/usr", true), ("/usr/local", false), ("/usr/lib", false), ("/usr/loc", false)] {
+            assert_eq!(has_mount_below(mounts, Path::new(directory)), expected, "{directory}");
+        }
+    }
 }

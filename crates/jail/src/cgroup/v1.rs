@@ -32,6 +32,9 @@ impl Controller {
     }
 }
 
+/// What all sockets of a group may buffer: plenty for a loopback, little of what the host has for all sockets.
+const SOCKET_MEMORY: u64 = 32 << 20;
+
 /// Time slices are dealt out per this many microseconds.
 const PERIOD_US: u64 = 100_000;
 
@@ -104,6 +107,11 @@ fn limit(directory: &Directory, controller: Controller, limits: &Limits) -> Resu
     match controller {
         Controller::Memory => {
             directory.write("memory.limit_in_bytes", limits.memory)?;
+            // Buffers of TCP and UDP, which are not counted at all before they have a limit of their own.
+            match directory.write("memory.kmem.tcp.limit_in_bytes", SOCKET_MEMORY.min(limits.memory)) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno),
+            }
             // Memory and swap together: with the same number there is no swap. Absent where swap is not accounted.
             match directory.write("memory.memsw.limit_in_bytes", limits.memory) {
                 Ok(()) | Err(Errno::NOENT | Errno::OPNOTSUPP) => Ok(()),

@@ -60,7 +60,7 @@ impl Holding {
             Holding::Grouped { number, agent: agents, steps } => {
                 let name = format!("c{number}.{}", steps.len() + 1);
                 let groups = rights.groups().ok_or(Errno::NODEV)?;
-                let group = groups.group(&name, &group_limits(limits, rights.cpus()))?;
+                let group = groups.group(&name, &group_limits(limits))?;
                 let members = agents.members()?;
                 steps.push(group);
                 let step = steps.last().ok_or(Errno::NODEV)?;
@@ -106,13 +106,14 @@ impl Holding {
     }
 }
 
-fn group_limits(limits: &StepLimits, there: u32) -> Limits {
+fn group_limits(limits: &StepLimits) -> Limits {
     let StepLimits { memory, tasks, vcpus, disk, inodes: _ } = *limits;
     Limits {
         // The kernel counts files in memory and memory as one. What a job writes is to be its disk, so there is room
         // for both.
         memory: memory.saturating_add(disk),
         tasks,
-        cpus: NonZeroU32::new(vcpus).filter(|vcpus| vcpus.get() < there),
+        // Also where that is all there are: the mask of CPUs that firebox was started with does not bind a job.
+        cpus: NonZeroU32::new(vcpus),
     }
 }

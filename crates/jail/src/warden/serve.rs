@@ -21,7 +21,7 @@ use crate::birth::HOST_PROC;
 use crate::channel::{Patience, receive, send};
 use crate::rights::Rights;
 use crate::sys;
-use crate::view::OpenView;
+use crate::view::{OpenView, make_places};
 
 /// What the warden was given at its start.
 pub(super) struct Service {
@@ -192,6 +192,7 @@ fn leave_host(proc: Keep) -> Result<(), Errno> {
 fn assemble(views: Vec<OpenView>) -> Result<(), Errno> {
     let directory = Mode::from_raw_mode(0o755);
     mkdirat(CWD, WORKBENCH, directory)?;
+    make_places()?;
     for (number, view) in views.into_iter().enumerate() {
         let place = view_place(number);
         mkdirat(CWD, &place, directory)?;

@@ -66,7 +66,9 @@ impl Stage {
             Stage::Proc => "mount a private /proc",
             Stage::Root => "enter the new root",
             Stage::Ids => "take on the leased user id",
-            Stage::UserNamespace => "enter a user namespace",
+            Stage::UserNamespace => {
+                "enter a user namespace (this host, or the container firebox runs in, forbids them; root needs no such leave)"
+            }
             Stage::Capabilities => "drop capabilities",
             Stage::Descriptors => "close descriptors",
             Stage::Agent => "start the agent",
