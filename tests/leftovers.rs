@@ -2,10 +2,10 @@
 
 mod kit;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kit::{HostInventory, Process, Processes, UIDS, firebox, job};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// A Python program that makes something to leave behind, says so, and ends.
 fn check(code: &str) {
@@ -165,9 +165,48 @@ fn killing_the_agent_is_a_fault_of_ours_and_leaves_nothing() {
     host.assert_nothing_left();
 }
 
-fn find(wanted: impl Fn(&Process) -> bool) -> Pid {
+#[test]
+fn a_stopped_firebox_does_not_keep_its_job_running() {
+    let host = HostInventory::take();
+    let code = "echo before; sleep 1000";
+    let call = firebox().args(["run", "--lang", "bash", "--code", code, "--run-time", "500ms", "--json"]).start();
+    let agent = until_some(|| is_there(|process| process.inner == [process.pid, 1]));
+    kill_process(call.pid(), Signal::STOP).expect("it runs");
+    // The engine can do nothing now; the warden ends the cell some seconds after the engine would have.
+    let until = Instant::now() + Duration::from_secs(8);
+    let runs = |pid: Pid| test_kill_process(pid).is_ok() && !is_zombie(pid);
+    while runs(agent) {
+        assert!(Instant::now() < until, "the job still runs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    kill_process(call.pid(), Signal::CONT).expect("it is there");
+    let outcome = call.outcome();
+    assert_eq!((outcome.verdict(), outcome.stdout()), (("timeout", "run", 124, None), "before\n"), "{outcome}");
+    host.assert_nothing_left();
+}
+
+fn is_zombie(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+}
+
+fn until_some<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < until, "it does not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_there(wanted: impl Fn(&Process) -> bool) -> Option<Pid> {
     let processes = Processes::now();
-    let found = processes.possibly_ours().find(|process| process.marked && wanted(process));
-    let found = found.expect("a process of Firebox that fits");
-    Pid::from_raw(found.pid as i32).expect("no process is 0")
+    let found = processes.possibly_ours().find(|process| process.marked && wanted(process))?;
+    Pid::from_raw(found.pid as i32)
+}
+
+fn find(wanted: impl Fn(&Process) -> bool) -> Pid {
+    is_there(wanted).expect("a process of Firebox that fits")
 }

@@ -35,7 +35,7 @@ pub trait CellHost: Send {
     fn remove(self: Box<Self>) -> Result<(), CellError>;
 }
 
-/// What one step may consume, as far as a cell holds it. Time is the engine's business.
+/// What one step may consume, as far as a cell holds it. Time is the engine's business, but for the last resort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepLimits {
     /// Memory of all its tasks together; its files in memory do not count.
@@ -48,6 +48,9 @@ pub struct StepLimits {
     pub disk: ByteSize,
     /// Files and directories beyond those that are there already.
     pub inodes: u32,
+    /// After this time the cell ends by itself. Later than the engine would end the step: for an engine that was stopped,
+    /// or hangs, and cannot.
+    pub most: Duration,
 }
 
 /// What a step has consumed, by the host's count.

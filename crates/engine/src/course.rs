@@ -90,7 +90,8 @@ impl Course<'_> {
         progress: &mut Progress,
     ) -> Result<(), RunError> {
         let input = Input::new(stdin)?;
-        let limits = self.step_limits(step.kind);
+        let until = self.until(step.kind, &progress.reports);
+        let limits = self.step_limits(step.kind, until);
         let prepared = session.prepare(step, &limits, input.announced())?;
         if self.require == Require::Enforced && !prepared.enforcement.is_complete() {
             return Err(RunError::NotEnforced);
@@ -98,7 +99,7 @@ impl Course<'_> {
         progress.enforcement = prepared.enforcement;
         let watch = Watch {
             kind: step.kind,
-            until: self.until(step.kind, &progress.reports),
+            until,
             cpu: (step.kind == StepKind::Run).then_some((self.limits.cpu, self.limits.vcpus.get())),
             memory: (prepared.enforcement.memory == Protection::Watched).then_some(limits.memory),
             output: self.limits.output,
@@ -122,8 +123,9 @@ impl Course<'_> {
         Ok(())
     }
 
-    fn step_limits(&self, kind: StepKind) -> StepLimits {
+    fn step_limits(&self, kind: StepKind, until: Instant) -> StepLimits {
         let (building, limits) = (self.building, self.limits);
+        let most = until.saturating_duration_since(Instant::now()) + LAST_RESORT;
         match kind {
             StepKind::Build => StepLimits {
                 memory: building.memory,
@@ -131,6 +133,7 @@ impl Course<'_> {
                 vcpus: building.vcpus,
                 disk: building.disk,
                 inodes: building.inodes,
+                most,
             },
             StepKind::Run => StepLimits {
                 memory: limits.memory,
@@ -138,6 +141,7 @@ impl Course<'_> {
                 vcpus: limits.vcpus,
                 disk: limits.disk,
                 inodes: limits.inodes,
+                most,
             },
         }
     }
@@ -166,6 +170,9 @@ fn not_started_text(step: &Step, errno: i32, before: &[StepReport]) -> Result<Ca
     }
     Err(RunError::Exec { program, source })
 }
+
+/// How much later than the engine the cell ends a step by itself: time for the engine to do it and to hear of it.
+const LAST_RESORT: Duration = Duration::from_secs(4);
 
 /// Until the first step is held to its limits, nothing is enforced.
 const WATCHED: Enforcement = {

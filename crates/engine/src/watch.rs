@@ -125,6 +125,10 @@ impl Watch {
             }
             input.pass_on(session)?;
         };
+        // We were stopped, and meanwhile the cell has ended by itself.
+        if end.is_none() && self.until <= Instant::now() {
+            step.killed = step.killed.or(Some(Killed::Timeout));
+        }
         let measured = session.cell.host.measure()?;
         if end.is_none() && step.killed.is_none() && measured.oom_kills == 0 {
             return Err(RunError::Agent { doing: "run a step", source: StreamError::Closed });

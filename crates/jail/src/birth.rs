@@ -17,7 +17,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
-use rustix::process::DumpableBehavior;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
 use rustix::thread::{Gid, Uid};
 
 use crate::files::PLACES;
@@ -81,6 +81,7 @@ impl Birth<'_> {
     /// All steps, in the order of security. Returns only what went wrong.
     fn steps(&self) -> Failure {
         let done = self.network().and_then(|()| {
+            self.callers_limits();
             self.host_name()?;
             self.files()?;
             let maps = self.proc()?;
@@ -102,6 +103,16 @@ impl Birth<'_> {
     /// As root. A loopback of its own; no other interface is ever there.
     fn network(&self) -> Result<(), Failure> {
         sys::bring_up_loopback().map_err(at(Stage::Network))
+    }
+
+    /// As root. What the caller's shell was limited to says nothing about a job: where the kernel lets us, a job begins
+    /// without limits, and is then held to its own.
+    fn callers_limits(&self) {
+        let none = Rlimit { current: None, maximum: None };
+        for resource in [Resource::As, Resource::Cpu, Resource::Data, Resource::Fsize, Resource::Nproc, Resource::Rss] {
+            // Raising takes CAP_SYS_RESOURCE of the host; without it the caller's limits stay.
+            let _ = setrlimit(resource, none);
+        }
     }
 
     /// As root. The host's name is not the job's business.

@@ -88,13 +88,14 @@ impl CellHost for JailHost {
     }
 
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {
-        let StepLimits { memory, tasks, vcpus, disk, inodes } = *limits;
+        let StepLimits { memory, tasks, vcpus, disk, inodes, most } = *limits;
         let request = CellRequest::Limit(firebox_wire::warden::StepLimits {
             memory: memory.as_u64(),
             tasks: tasks.get(),
             vcpus: vcpus.get(),
             disk: disk.as_u64(),
             inodes,
+            wall_ms: u64::try_from(most.as_millis()).unwrap_or(u64::MAX),
         });
         match self.ask(&request)? {
             CellReply::Limited(Held { memory, tasks, cpu, disk }) => Ok(Enforcement {

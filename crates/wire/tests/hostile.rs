@@ -150,7 +150,7 @@ fn the_warden_understands_only_whole_messages_of_the_right_kind() {
     assert_eq!(Make::decode(&make[..MESSAGE_BYTES - 1]), Err(DecodeError::Length));
     assert_eq!(Make::decode(&[make.as_slice(), &[0]].concat()), Err(DecodeError::Length));
 
-    let limits = StepLimits { memory: 1 << 40, tasks: 64, vcpus: 2, disk: 3, inodes: 4 };
+    let limits = StepLimits { memory: 1 << 40, tasks: 64, vcpus: 2, disk: 3, inodes: 4, wall_ms: 5 };
     for request in [CellRequest::Limit(limits), CellRequest::Measure, CellRequest::Remove] {
         assert_eq!(CellRequest::decode(&request.encode()), Ok(request));
         assert!(Make::decode(&request.encode()).is_err());

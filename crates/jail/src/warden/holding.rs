@@ -107,7 +107,7 @@ impl Holding {
 }
 
 fn group_limits(limits: &StepLimits) -> Limits {
-    let StepLimits { memory, tasks, vcpus, disk, inodes: _ } = *limits;
+    let StepLimits { memory, tasks, vcpus, disk, inodes: _, wall_ms: _ } = *limits;
     Limits {
         // The kernel counts files in memory and memory as one. What a job writes is to be its disk, so there is room
         // for both.

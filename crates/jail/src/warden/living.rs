@@ -8,6 +8,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use firebox_wire::warden::{CellReply, CellRequest, Failure, Held, Measured, Message, Stage, StepLimits};
 use rustix::event::{PollFd, PollFlags};
@@ -41,6 +42,8 @@ pub(super) struct Living {
     holding: Holding,
     socket: OwnedFd,
     life: Life,
+    /// When it is ended without being asked for.
+    until: Option<Instant>,
 }
 
 enum Life {
@@ -90,7 +93,7 @@ impl Living {
             }
         };
         drop((agents_stream, joined, failed));
-        let cell = Living { pid, pidfd, uid, files, holding, socket, life: Life::Alive };
+        let cell = Living { pid, pidfd, uid, files, holding, socket, life: Life::Alive, until: None };
         let stands = cell.holding.admit(pid).map_err(at(Stage::Cgroup)).and_then(|()| {
             rustix::io::write(&join, &[1]).map_err(at(Stage::Cgroup))?;
             hear(failure)
@@ -145,6 +148,20 @@ impl Living {
         State::There
     }
 
+    /// When it wants attention at the latest.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Kills everything in a cell whose time has passed. It can still be measured, and is removed when its engine lets
+    /// it go: an engine that was stopped and goes on finds out what happened.
+    pub(super) fn end_overdue(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| until <= now) {
+            self.until = None;
+            let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        }
+    }
+
     /// Kills everything in the cell: with the first process of a PID namespace goes all of it.
     pub(super) fn end(&mut self) {
         // It can only fail when the process is gone.
@@ -157,9 +174,12 @@ impl Living {
     /// Takes leave of the cell's first process, which ends only after all others, and of all that the host held for
     /// it. Returns the uid, which nobody has any more.
     pub(super) fn bury(self) -> u32 {
-        let Living { pid: _, pidfd, uid, files, holding, socket, life } = self;
+        let Living { pid: _, pidfd, uid, files, holding, socket, life, until: _ } = self;
         let reaped = reap(&pidfd);
         drop(files);
+        // Descriptors that were on their way between sockets of the cell are collected when some socket is closed, and
+        // hold what they stand for until then.
+        drop(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None));
         let buried = holding.remove().and(reaped).map_err(at(Stage::Remove));
         if let Life::Ending { awaited: true } = life {
             let reply = buried.map_or_else(CellReply::Failed, |()| CellReply::Removed);
@@ -173,6 +193,7 @@ impl Living {
     fn limit(&mut self, limits: &StepLimits, rights: &Rights) -> Result<Held, Failure> {
         let held = self.holding.begin(self.pid, limits, rights).map_err(at(Stage::Limits))?;
         self.files.leave_room(limits.disk, limits.inodes.into()).map_err(at(Stage::Limits))?;
+        self.until = Instant::now().checked_add(Duration::from_millis(limits.wall_ms));
         Ok(held)
     }
 

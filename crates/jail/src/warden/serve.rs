@@ -5,10 +5,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use firebox_cell::View;
 use firebox_wire::warden::{Failure, Made, Make, Message, Stage};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -75,6 +76,8 @@ impl Service {
                 // Out of memory for a list of descriptors: cells die with their warden.
                 return;
             };
+            let now = Instant::now();
+            cells.iter_mut().for_each(|cell| cell.end_overdue(now));
             if ready.engine {
                 match receive(self.socket.as_fd(), Patience::Never) {
                     Ok(Some(message)) => {
@@ -215,12 +218,13 @@ struct Ready {
 fn wait(engine: Option<BorrowedFd<'_>>, cells: &[Living]) -> Result<Ready, Errno> {
     let mut fds: Vec<PollFd<'_>> = cells.iter().map(Living::poll_fd).collect();
     fds.extend(engine.map(|engine| PollFd::from_borrowed_fd(engine, PollFlags::IN)));
-    loop {
-        match poll(&mut fds, None) {
-            Ok(_) => break,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
+    let next = cells.iter().filter_map(Living::until).min();
+    // Rounded up by a millisecond, so that the time has passed when the wait for it is over.
+    let most = next.map(|next| next.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+    let most = most.and_then(|most| Timespec::try_from(most).ok());
+    match poll(&mut fds, most.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(errno),
     }
     let hot: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
     let of_cells = (0..cells.len()).filter(|place| hot[*place]).collect();

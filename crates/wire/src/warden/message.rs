@@ -58,8 +58,8 @@ impl Message for Made {
 impl Message for CellRequest {
     fn encode(&self) -> [u8; MESSAGE_BYTES] {
         match self {
-            CellRequest::Limit(StepLimits { memory, tasks, vcpus, disk, inodes }) => {
-                Writer::new(LIMIT).u64(*memory).u32(*tasks).u32(*vcpus).u64(*disk).u32(*inodes).done()
+            CellRequest::Limit(StepLimits { memory, tasks, vcpus, disk, inodes, wall_ms }) => {
+                Writer::new(LIMIT).u64(*memory).u32(*tasks).u32(*vcpus).u64(*disk).u32(*inodes).u64(*wall_ms).done()
             }
             CellRequest::Measure => Writer::new(MEASURE).done(),
             CellRequest::Remove => Writer::new(REMOVE).done(),
@@ -75,6 +75,7 @@ impl Message for CellRequest {
                 vcpus: cursor.u32()?,
                 disk: cursor.u64()?,
                 inodes: cursor.u32()?,
+                wall_ms: cursor.u64()?,
             })),
             MEASURE => Ok(CellRequest::Measure),
             REMOVE => Ok(CellRequest::Remove),

@@ -78,6 +78,8 @@ pub struct StepLimits {
     pub disk: u64,
     /// Files and directories beyond those that are there already.
     pub inodes: u32,
+    /// Milliseconds after which the warden ends the cell by itself, should its engine not have done so.
+    pub wall_ms: u64,
 }
 
 /// Which limits the kernel enforces; the others must be watched.
