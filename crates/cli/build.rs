@@ -52,7 +52,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn build_agent(workspace: &Path, target: &Path, triple: &str) -> Result<PathBuf, Box<dyn Error>> {
     let mut cargo = Command::new(variable("CARGO")?);
-    cargo.current_dir(workspace).args(["build", "--profile", "agent", "--package", "firebox-agent"]);
+    cargo.current_dir(workspace).args([
+        "build",
+        "--profile",
+        "agent",
+        "--package",
+        "firebox-agent",
+        "--features",
+        "standalone",
+    ]);
     // The outer build has resolved everything and has it at hand: this one takes the same versions, offline too.
     cargo.args(["--locked", "--target", triple, "--target-dir"]).arg(target);
     for name in OUTER {

@@ -11,6 +11,7 @@ use firebox_lang::{Catalogue, Language, UnknownLanguage};
 use rustix::fs::Access;
 
 use crate::failure::Failure;
+use crate::whereabouts::looked_for;
 
 /// The program that was meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,14 +51,16 @@ pub(crate) enum ChoiceError {
 
 impl ChoiceError {
     /// What to do about it, where the message does not say so itself.
-    fn help(&self) -> Option<&'static str> {
-        Some(match self {
-            ChoiceError::Unreadable { .. } | ChoiceError::Unknown(_) => return None,
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            ChoiceError::Unreadable { path, source } => return looked_for(path, source),
+            ChoiceError::Unknown(_) => return None,
             ChoiceError::NoLanguage { .. } => "name it with `--lang`, such as `--lang python`",
             ChoiceError::NoExtension { .. } => "name the language with `--lang`; `firebox languages` lists all",
             ChoiceError::NoEntry { .. } => "name the file to start from with `--entry`",
             ChoiceError::SeveralEntries { .. } => "name the language with `--lang`, or the file with `--entry`",
-        })
+        };
+        Some(help.to_owned())
     }
 }
 

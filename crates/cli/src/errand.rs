@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use firebox_api::Detail;
 use firebox_job::SourcePath;
 
-use crate::args::{FileArg, IsolationArg, RunArgs};
+use crate::args::{IsolationArg, RunArgs};
 use crate::choice::Target;
+use crate::companion::{Companion, source_path};
 use crate::draft::Wishes;
 use crate::failure::Failure;
 use crate::inputs::StdinSource;
@@ -21,7 +22,7 @@ pub(crate) struct Errand {
     /// The file to start from, when it was named.
     pub(crate) entry: Option<SourcePath>,
     /// Other files that go along.
-    pub(crate) files: Vec<FileArg>,
+    pub(crate) files: Vec<Companion>,
     /// Where the program's standard input comes from.
     pub(crate) stdin: StdinSource,
     /// What becomes of the job beyond its files.
@@ -40,7 +41,7 @@ pub(crate) enum Show {
 }
 
 impl Errand {
-    /// Makes sense of what was typed. Looks at the program's name, opens nothing.
+    /// Makes sense of what was typed. Looks at names, opens nothing.
     pub(crate) fn new(args: RunArgs) -> Result<Errand, Failure> {
         // Exhaustive: a new flag must be decided here.
         let RunArgs {
@@ -80,8 +81,8 @@ impl Errand {
             stdin: stdin_source(&target, stdin),
             target,
             lang,
-            entry: entry.map(SourcePath::new).transpose().map_err(Failure::request)?,
-            files,
+            entry: entry.as_deref().map(source_path).transpose().map_err(Failure::request)?,
+            files: files.iter().map(|file| Companion::find(file)).collect::<Result<_, _>>()?,
             wishes: Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require },
             show,
         })
@@ -101,6 +102,7 @@ fn refuse_what_is_not_built(isolation: IsolationArg) -> Result<(), Failure> {
 /// Standard input belongs to whoever reads it first: code from there leaves none for the program.
 fn stdin_source(target: &Target, named: Option<PathBuf>) -> StdinSource {
     match (named, target) {
+        (Some(path), _) if path.as_os_str() == "-" => StdinSource::Ours,
         (Some(path), _) => StdinSource::File(path),
         (None, Target::Stdin) => StdinSource::Empty,
         (None, Target::Text(_) | Target::File(_) | Target::Folder(_)) => StdinSource::Ours,
@@ -126,11 +128,19 @@ mod tests {
         for (line, source) in [
             (&["--code", "x"][..], StdinSource::Ours),
             (&["-"], StdinSource::Empty),
+            (&["--code", "x", "--stdin", "-"], StdinSource::Ours),
             (&["-", "--stdin", "f"], StdinSource::File("f".into())),
             (&["--code", "x", "--stdin", "f"], StdinSource::File("f".into())),
         ] {
             assert_eq!(errand(line).unwrap().stdin, source, "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_dot_and_a_slash_before_a_name_are_no_part_of_it() {
+        let errand = errand(&["--code", "x", "--entry", "./a/./b.py", "--file", "./b.py=c.py"]).unwrap();
+        assert_eq!(errand.entry.unwrap().as_str(), "a/b.py");
+        assert_eq!(errand.files[0].name.as_ref().unwrap().as_str(), "b.py");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Failure {
     }
 
     /// Adds what to do about it, where there is something to add.
-    pub(crate) fn with_help_if(self, text: Option<&str>) -> Failure {
+    pub(crate) fn with_help_if(self, text: Option<String>) -> Failure {
         match text {
             None => self,
             Some(text) => self.with_help(text),

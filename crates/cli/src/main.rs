@@ -9,8 +9,10 @@ mod args;
 mod bench;
 mod check;
 mod choice;
+mod companion;
 mod draft;
 mod duration;
+mod ending;
 mod errand;
 mod failure;
 mod host;
@@ -23,23 +25,25 @@ mod outlet;
 mod printer;
 mod run;
 mod signals;
+mod sys;
 mod table;
 mod trace;
+mod whereabouts;
 
+use std::env;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Args, Command};
+use crate::ending::Ending;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read(env::args_os().collect()) {
         Ok(args) => args,
         Err(error) => return told_by_the_parser(&error),
     };
     let done = match args.command {
-        Command::Run(args) => run::run(*args),
+        Command::Run(args) => run::run(*args).map(Ending::take),
         Command::Languages(args) => languages::languages(args),
         Command::Bench(args) => bench::bench(args),
     };

@@ -1,19 +1,19 @@
 //! `firebox run`: one job from the command line to its exit code.
 
 use std::io;
-use std::process::ExitCode;
 use std::slice;
 
 use firebox_api::Response;
 use firebox_engine::{Cancel, Engine, Room, RunError, Stdin};
 use firebox_jail::Warden;
-use firebox_job::{Job, Outcome, Policy};
+use firebox_job::{Job, Outcome, Policy, Verdict};
 use firebox_lang::{Catalogue, Host};
 
 use crate::agent::AGENT;
 use crate::args::RunArgs;
 use crate::choice::choose_language;
 use crate::draft::Draft;
+use crate::ending::Ending;
 use crate::errand::{Errand, Show};
 use crate::failure::Failure;
 use crate::host;
@@ -22,14 +22,15 @@ use crate::live::Live;
 use crate::notice;
 use crate::outlet;
 use crate::printer::Printer;
-use crate::signals::SignalWatch;
+use crate::signals::{SignalWatch, StopSignal};
+use crate::sys;
 
 /// Runs a job and exits as its program did.
 ///
 /// One straight line, because its order is what keeps the caller safe. Until the warden has been split off there is
 /// one thread and nothing hostile has been read; until privileges are dropped everything is done as the caller, since
 /// it is the caller's files that are read; after that this process can do no more than anybody.
-pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
     // What was typed becomes what is meant. Looks at names, opens nothing.
     let policy = host::policy()?;
     let Errand { target, lang, entry, files, stdin, wishes, show } = Errand::new(args)?;
@@ -46,58 +47,70 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
 
     // Reads the job's files, as the caller. Whether that went well is looked at when the warden can be let go in peace.
     let (nameless, limit) = (language.entry().clone(), draft.limits().input);
-    let read = inputs::read(Wanted { target, files, entry, nameless, stdin, limit });
+    let read = inputs::read(Wanted { target, files, entry, nameless, stdin, limit }).map_err(Failure::from);
 
     // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
     let jail = warden.drop_privileges().map_err(Failure::host)?;
     let engine = Engine::new(vec![Room { language: language.clone(), toolchain }], jail, policy);
-    let done = read.map_err(Failure::from).and_then(|Inputs { sources, stdin }| {
+    let done = read.and_then(|Inputs { sources, stdin }| {
         carry_out(&engine, &draft.into_job(language.name(), sources), stdin, show, &policy)
     });
 
     // Whatever happened, nothing of the job and no process of ours is left when we are gone. What happened comes
     // first, if both went wrong.
     let closed = engine.close().map_err(Failure::host);
-    let exit_code = done?;
+    let ending = done?;
     closed?;
-    Ok(exit_code)
+    Ok(ending)
 }
 
 /// Runs the job and shows what comes of it. Signals are watched for meanwhile: before, they end a firebox that has
 /// not begun, and afterwards they do not keep it from clearing up.
-fn carry_out(engine: &Engine, job: &Job, stdin: Stdin, show: Show, policy: &Policy) -> Result<ExitCode, Failure> {
+fn carry_out(engine: &Engine, job: &Job, stdin: Stdin, show: Show, policy: &Policy) -> Result<Ending, Failure> {
     let (cancel, canceller) = Cancel::new().map_err(|error| cannot(error, "make a way to stop the job"))?;
-    let _watch = SignalWatch::start(canceller.clone()).map_err(|error| cannot(error, "watch for signals"))?;
+    // What is typed at a terminal while firebox is in its background is not for the program, and no reason to be
+    // stopped. Not earlier: the warden has no use for it, and code from a terminal is waited for as others do.
+    sys::ignore_sigttin().map_err(|error| cannot(error, "ignore SIGTTIN"))?;
+    let watch = SignalWatch::start(canceller.clone()).map_err(|error| cannot(error, "watch for signals"))?;
     match show {
         Show::Live(warnings) => {
             let printer = Printer::start(canceller).map_err(|error| cannot(error, "start printing"))?;
             let mut live = Live::new(printer, warnings);
             let outcome = engine.run(job, stdin, &mut live, &cancel);
-            show_live(live, outcome, policy)
+            show_live(live, outcome, policy, &watch)
         }
         Show::Json(detail) => {
             let outcome = engine.run(job, stdin, &mut (), &cancel).map_err(refused)?;
-            let exit_code = exit_code(&outcome);
+            let ending = ending(&outcome, watch.came());
             outlet::say_json(&Response::new(outcome, detail))?;
-            Ok(exit_code)
+            Ok(ending)
         }
     }
 }
 
 /// Shows what has not been shown yet, and says what the program could not say itself.
-fn show_live(live: Live, outcome: Result<Outcome, RunError>, policy: &Policy) -> Result<ExitCode, Failure> {
+fn show_live(
+    live: Live,
+    outcome: Result<Outcome, RunError>,
+    policy: &Policy,
+    watch: &SignalWatch,
+) -> Result<Ending, Failure> {
     let missing = outcome.as_ref().map(|outcome| live.show_rest_of(outcome)).unwrap_or_default();
     // When nobody reads any more, whatever else went wrong follows from that.
     live.into_printer().finish()?;
     let outcome = outcome.map_err(refused)?;
-    let lines = [notice::of_missing(missing, outcome.limits.output), notice::of_verdict(&outcome, policy)];
+    let came = watch.came();
+    let lines = [notice::of_missing(missing, outcome.limits.output), notice::of_verdict(&outcome, policy, came)];
     outlet::remark(&lines.into_iter().flatten().collect::<String>());
-    Ok(exit_code(&outcome))
+    Ok(ending(&outcome, came))
 }
 
-fn exit_code(outcome: &Outcome) -> ExitCode {
-    // The kernel keeps eight bits of an exit code, so none is ever larger.
-    ExitCode::from(u8::try_from(outcome.verdict.exit_code()).unwrap_or(u8::MAX))
+fn ending(outcome: &Outcome, came: Option<StopSignal>) -> Ending {
+    match (outcome.verdict, came) {
+        (Verdict::Cancelled, Some(StopSignal::CtrlC)) => Ending::CtrlC,
+        // The kernel keeps eight bits of an exit code, so none is ever larger.
+        _ => Ending::Code(u8::try_from(outcome.verdict.exit_code()).unwrap_or(u8::MAX)),
+    }
 }
 
 fn refused(error: RunError) -> Failure {

@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use firebox_engine::Canceller;
@@ -15,10 +15,32 @@ use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::{pipe, unregister};
 
+/// A signal that takes a job back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopSignal {
+    /// SIGINT.
+    CtrlC,
+    /// SIGTERM.
+    Sigterm,
+}
+
+impl StopSignal {
+    const ALL: [StopSignal; 2] = [StopSignal::CtrlC, StopSignal::Sigterm];
+
+    fn number(self) -> i32 {
+        match self {
+            StopSignal::CtrlC => SIGINT,
+            StopSignal::Sigterm => SIGTERM,
+        }
+    }
+}
+
 /// While it lives, signals cancel the job.
 pub(crate) struct SignalWatch {
     registered: Vec<SigId>,
     thread: Option<JoinHandle<()>>,
+    /// The number of the signal that came; zero before.
+    came: Arc<AtomicUsize>,
 }
 
 impl SignalWatch {
@@ -26,12 +48,15 @@ impl SignalWatch {
     pub(crate) fn start(canceller: Canceller) -> io::Result<SignalWatch> {
         let (mut heard, told) = UnixStream::pair()?;
         let seen = Arc::new(AtomicBool::new(false));
-        let mut watch = SignalWatch { registered: Vec::new(), thread: None };
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: the first signal finds the flag unset, sets it, and wakes the thread.
+        let came = Arc::new(AtomicUsize::new(0));
+        let mut watch = SignalWatch { registered: Vec::new(), thread: None, came: Arc::clone(&came) };
+        for signal in StopSignal::ALL.map(StopSignal::number) {
+            // In this order: the first signal finds the flag unset, sets it, says which it is, and wakes the thread.
             let condition = Arc::clone(&seen);
             watch.registered.push(signal_hook::flag::register_conditional_default(signal, condition)?);
             watch.registered.push(signal_hook::flag::register(signal, Arc::clone(&seen))?);
+            let number = usize::try_from(signal).unwrap_or(0);
+            watch.registered.push(signal_hook::flag::register_usize(signal, Arc::clone(&came), number)?);
             watch.registered.push(pipe::register(signal, told.try_clone()?)?);
         }
         drop(told);
@@ -43,6 +68,12 @@ impl SignalWatch {
             }
         })?);
         Ok(watch)
+    }
+
+    /// The signal that came, if one did.
+    pub(crate) fn came(&self) -> Option<StopSignal> {
+        let came = self.came.load(Ordering::SeqCst);
+        StopSignal::ALL.into_iter().find(|signal| usize::try_from(signal.number()) == Ok(came))
     }
 }
 

@@ -11,7 +11,7 @@ use firebox_job::{
 use firebox_lang::Step;
 
 use crate::decide::{self, Ended};
-use crate::edge::Company;
+use crate::edge::Listeners;
 use crate::input::Input;
 use crate::session::Session;
 use crate::watch::{Watch, Watched};
@@ -41,7 +41,7 @@ impl Course<'_> {
         &self,
         mut session: Session,
         stdin: Stdin,
-        company: &mut Company<'_>,
+        listeners: &mut Listeners<'_>,
     ) -> Result<Outcome, RunError> {
         session.store(self.files)?;
         let mut stdin = Some(stdin);
@@ -51,7 +51,7 @@ impl Course<'_> {
                 StepKind::Run => stdin.take(),
                 StepKind::Build => None,
             };
-            self.step(&mut session, step, stdin.unwrap_or(Stdin::Empty), company, &mut progress)?;
+            self.step(&mut session, step, stdin.unwrap_or(Stdin::Empty), listeners, &mut progress)?;
             if progress.verdict != Verdict::Ok {
                 break;
             }
@@ -86,7 +86,7 @@ impl Course<'_> {
         session: &mut Session,
         step: &Step,
         stdin: Stdin,
-        company: &mut Company<'_>,
+        listeners: &mut Listeners<'_>,
         progress: &mut Progress,
     ) -> Result<(), RunError> {
         let input = Input::new(stdin)?;
@@ -105,7 +105,7 @@ impl Course<'_> {
             output: self.limits.output,
         };
         let Watched { killed, end, not_started, measured, stdout, mut stderr, wall } =
-            watch.run(session, input, company)?;
+            watch.run(session, input, listeners)?;
         let ended = Ended { kind: step.kind, killed, end, measured, crash_codes: &step.crash_codes };
         progress.verdict = decide::verdict(&ended);
         if let Some(errno) = not_started {

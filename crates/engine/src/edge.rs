@@ -1,11 +1,11 @@
-//! What an edge gives the engine besides the job: where input comes from, where output goes, and a way to stop.
+//! What an edge gives the engine besides the job: where input comes from and where output goes.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 
 use firebox_job::StepKind;
-use rustix::event::{EventfdFlags, eventfd};
+
+use crate::Cancel;
 
 /// Where the standard input of the run comes from.
 #[derive(Debug)]
@@ -41,41 +41,8 @@ impl Sink for () {
     }
 }
 
-/// The engine's end of "stop this job": readable once somebody has said so.
-#[derive(Debug, Clone)]
-pub struct Cancel(Arc<OwnedFd>);
-
-/// The other end. Saying it twice is saying it once.
-#[derive(Debug, Clone)]
-pub struct Canceller(Arc<OwnedFd>);
-
 /// What an edge has to do with a job while it runs.
-pub(crate) struct Company<'a> {
+pub(crate) struct Listeners<'a> {
     pub(crate) sink: &'a mut dyn Sink,
     pub(crate) cancel: &'a Cancel,
-}
-
-impl Cancel {
-    /// Both ends.
-    pub fn new() -> io::Result<(Cancel, Canceller)> {
-        let event = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        Ok((Cancel(Arc::clone(&event)), Canceller(event)))
-    }
-
-    /// Becomes readable, and stays so, once the job is to stop.
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl Canceller {
-    /// Stops the job, wherever it is.
-    pub fn cancel(&self) -> io::Result<()> {
-        rustix::io::write(&self.0, &1u64.to_ne_bytes()).map(|_| ()).map_err(io::Error::from)
-    }
-
-    /// The descriptor that a signal handler may write eight non-zero bytes to.
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }

@@ -11,7 +11,7 @@ use firebox_job::{ByteSize, Isolation, Job, Outcome, Policy, Require, TraceId};
 use firebox_lang::{Language, Step, Toolchain};
 
 use crate::course::Course;
-use crate::edge::Company;
+use crate::edge::Listeners;
 use crate::session::Session;
 use crate::{Cancel, RunError, Sink, Stdin};
 
@@ -65,7 +65,7 @@ impl Engine {
         let admitted = Instant::now();
         let (room, steps) = self.admit(job, &stdin)?;
         let ready = self.prepare(room)?;
-        self.course(job, &steps, admitted).take(ready.session, stdin, &mut Company { sink, cancel })
+        self.course(job, &steps, admitted).take(ready.session, stdin, &mut Listeners { sink, cancel })
     }
 
     /// Runs a job in a cell that was prepared for its language before.
@@ -82,7 +82,7 @@ impl Engine {
         if room != ready.room {
             return Err(RunError::NoRoom(job.language.clone()));
         }
-        self.course(job, &steps, admitted).take(ready.session, stdin, &mut Company { sink, cancel })
+        self.course(job, &steps, admitted).take(ready.session, stdin, &mut Listeners { sink, cancel })
     }
 
     /// Runs one step of our own in a cell of a room, such as a tool's question for its version.
@@ -98,7 +98,7 @@ impl Engine {
             require: Require::Required,
             admitted,
         };
-        course.take(self.prepare(room)?.session, Stdin::Empty, &mut Company { sink: &mut (), cancel: &cancel })
+        course.take(self.prepare(room)?.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel })
     }
 
     /// Lets the warden go, and waits until nothing is left.

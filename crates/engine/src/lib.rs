@@ -4,6 +4,7 @@
 //! a matter of time, and says what happened. It knows no language (`lang` does), makes no cell (`jail` does), and
 //! prints nothing (the edges do).
 
+mod cancel;
 mod capture;
 mod course;
 mod decide;
@@ -15,6 +16,7 @@ mod reader;
 mod session;
 mod watch;
 
-pub use edge::{Cancel, Canceller, Sink, Stdin, Stream};
+pub use cancel::{Cancel, Canceller};
+pub use edge::{Sink, Stdin, Stream};
 pub use engine::{Engine, Ready, Room};
 pub use error::RunError;

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use crate::capture::Capture;
 use crate::decide::Killed;
-use crate::edge::Company;
+use crate::edge::Listeners;
 use crate::input::Input;
 use crate::session::{Session, wait};
 use crate::{Cancel, RunError, Sink, Stream};
@@ -79,9 +79,9 @@ impl Watch {
         self,
         session: &mut Session,
         mut input: Input,
-        company: &mut Company<'_>,
+        listeners: &mut Listeners<'_>,
     ) -> Result<Watched, RunError> {
-        let Company { sink, cancel } = company;
+        let Listeners { sink, cancel } = listeners;
         let started = Instant::now();
         session.order("start a step", &Order::Go)?;
         let mut step = UnderWay {

@@ -1,34 +1,4 @@
-//! Which kind of cell a job ran in, and how its limits were held there.
-
-use std::fmt;
-
-/// The kinds of cell, strongest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CellKind {
-    /// A virtual machine under KVM.
-    MicroVm,
-    /// Linux namespaces, seccomp, Landlock and a cgroup.
-    Jail,
-    /// Landlock, seccomp, rlimits and a subreaper.
-    Fence,
-}
-
-impl CellKind {
-    /// The word for it, everywhere.
-    pub fn name(self) -> &'static str {
-        match self {
-            CellKind::MicroVm => "microvm",
-            CellKind::Jail => "jail",
-            CellKind::Fence => "fence",
-        }
-    }
-}
-
-impl fmt::Display for CellKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+//! How a job's limits were held.
 
 /// How a limit is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! so a change here is never by accident a change of a public format.
 
 mod captured;
+mod cell_kind;
 mod enforcement;
 mod job;
 mod limits;
@@ -12,16 +13,19 @@ mod outcome;
 mod policy;
 mod size;
 mod source;
+mod step_kind;
 mod trace_id;
 mod verdict;
 
 pub use captured::{Captured, Truncated};
-pub use enforcement::{CellKind, Enforcement, Protection};
+pub use cell_kind::CellKind;
+pub use enforcement::{Enforcement, Protection};
 pub use job::{Isolation, Job, OptionValue, Require};
 pub use limits::{Ask, Limits, LimitsError};
 pub use outcome::{Outcome, StepReport, Timing, Usage};
 pub use policy::{Building, Policy};
 pub use size::{ByteSize, ParseSizeError};
 pub use source::{SourceFile, SourcePath, SourcePathError, Sources, SourcesError};
+pub use step_kind::StepKind;
 pub use trace_id::{TraceId, TraceIdError};
-pub use verdict::{Signal, Status, StepKind, Verdict};
+pub use verdict::{Signal, Status, Verdict};

@@ -32,11 +32,6 @@ impl ByteSize {
     pub const fn as_u64(self) -> u64 {
         self.0
     }
-
-    /// The sum, or the largest size there is.
-    pub const fn saturating_add(self, other: ByteSize) -> ByteSize {
-        ByteSize(self.0.saturating_add(other.0))
-    }
 }
 
 /// The largest unit that divides the size evenly, so that nothing is rounded away in a message.

@@ -5,15 +5,6 @@
 
 use std::fmt;
 
-/// What a step is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StepKind {
-    /// Makes a program out of the sources; held to the operator's limits for building.
-    Build,
-    /// Runs the program; held to the job's limits.
-    Run,
-}
-
 /// The number of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signal(pub u8);

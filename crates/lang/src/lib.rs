@@ -30,6 +30,7 @@ mod host;
 mod language;
 mod nearest;
 mod option;
+mod passwd;
 mod pattern;
 mod plan;
 mod toolchain;

@@ -37,8 +37,8 @@ pub struct Program {
 
 /// A program that a language needs is not on this host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{language} needs `{program}`, and there is no {} in {}{}; {install}",
-    one_of(.looked_for), places(.searched), passed(.passed_over))]
+#[error("{language} needs `{program}`, and there is no {} in {}{}{}",
+    one_of(.looked_for), places(.searched), passed(.passed_over), otherwise(.passed_over, .install))]
 pub struct MissingToolchain {
     /// The language.
     pub language: String,
@@ -50,7 +50,7 @@ pub struct MissingToolchain {
     pub searched: Box<[PathBuf]>,
     /// What had one of the names and was not taken.
     pub passed_over: Box<[PassedOver]>,
-    /// What to install.
+    /// What to install, unless something that was passed over has a better cure.
     pub install: String,
 }
 
@@ -157,4 +157,9 @@ fn places(searched: &[PathBuf]) -> String {
 
 fn passed(passed_over: &[PassedOver]) -> String {
     passed_over.iter().map(|passed| format!("; {passed}")).collect()
+}
+
+fn otherwise(passed_over: &[PassedOver], install: &str) -> String {
+    let cured = passed_over.iter().any(|passed| passed.reason.is_cured_by_the_manager());
+    if cured { String::new() } else { format!("; {install}") }
 }

@@ -12,35 +12,35 @@ use crate::duration::parse_duration;
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
     /// Wall time of the whole job, such as `10s`, `500ms` or `2m`; a plain number is seconds [default: 60s].
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Wall time for building the program [default: 30s].
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_duration)]
     pub(crate) compile_time: Option<Duration>,
     /// Wall time of the run [default: 10s].
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_duration)]
     pub(crate) run_time: Option<Duration>,
     /// CPU time of the run, summed over its processes and threads [default: run time times CPUs].
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_duration)]
     pub(crate) cpu_time: Option<Duration>,
     /// Memory of the run, such as `512M` or `1G`; a plain number is bytes [default: 512M].
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) memory: Option<ByteSize>,
     /// CPUs that the run may use at once [default: 1].
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub(crate) vcpus: Option<u32>,
     /// Processes and threads of the run at once [default: 64].
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub(crate) tasks: Option<u32>,
     /// Files of the run, in its work directory and `/tmp` [default: 64M].
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) disk: Option<ByteSize>,
     /// How much is kept of standard output, and as much of standard error; beyond it the middle is dropped
     /// [default: 1M].
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) output: Option<ByteSize>,
     /// Code and files together; standard input passes through and does not count [default: 8M].
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) input: Option<ByteSize>,
 }
 

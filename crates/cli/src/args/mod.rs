@@ -4,16 +4,17 @@
 //! The texts are public documentation.
 
 mod bench;
-mod file;
 mod language;
 mod limits;
 mod pair;
 mod run;
+mod tip;
+
+use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use bench::{BenchArgs, BenchSubject};
-pub(crate) use file::FileArg;
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};
 pub(crate) use pair::{OptionArg, Variable, option_value};
@@ -29,6 +30,13 @@ pub(crate) struct Args {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Reads the words of a command line, the first of which is the program's own name.
+    pub(crate) fn read(words: Vec<OsString>) -> Result<Args, clap::Error> {
+        Args::try_parse_from(&words).map_err(|error| tip::with_fitting_tip(error, &words))
+    }
 }
 
 /// What to do. Each is described where its arguments are, since a text here would replace that one in `--help`.
@@ -79,6 +87,9 @@ mod tests {
             (&["main.rs", "other.rs"], "other.rs"),
             (&["main.rs", "--timeout", "soon"], "--timeout"),
             (&["main.rs", "--memory", "lots"], "--memory"),
+            (&["main.rs", "--memory", "-5"], "`-5` is not a size"),
+            (&["main.rs", "--timeout", "-5s"], "`-5s` is not a time"),
+            (&["main.rs", "--tasks", "-5"], "-5 is not in"),
             (&["main.rs", "--env", "NOVALUE"], "--env"),
             (&["main.rs", "--env", "=x"], "--env"),
             (&["main.rs", "--option", "edition"], "--option"),

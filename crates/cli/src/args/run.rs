@@ -1,11 +1,12 @@
 //! `firebox run`, as typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use firebox_job::Isolation;
 
-use crate::args::{FileArg, LimitArgs, OptionArg, Variable};
+use crate::args::{LimitArgs, OptionArg, Variable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,11 +47,12 @@ pub(crate) struct RunArgs {
     /// folder (the current one with `--code` and `-`) when it is below that, and else its bare name. `NAME=PATH`
     /// says what to call it.
     #[arg(long = "file", value_name = "[NAME=]PATH")]
-    pub(crate) files: Vec<FileArg>,
+    pub(crate) files: Vec<OsString>,
     /// The file to start from, by its name among the files.
     #[arg(long, value_name = "NAME")]
     pub(crate) entry: Option<String>,
-    /// What the program reads [default: firebox's own standard input; nothing when the code came from there].
+    /// What the program reads; `-` is firebox's own standard input [default: that; nothing when the code came from
+    /// there]. In a shell's loop, where that is the loop's own, write `firebox run "$f" </dev/null`.
     #[arg(long, value_name = "FILE")]
     pub(crate) stdin: Option<PathBuf>,
     /// A variable of the program's environment; may be repeated, and the last of one name counts.

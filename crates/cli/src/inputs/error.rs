@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use firebox_job::{ByteSize, SourcePathError, Sources, SourcesError};
+use firebox_job::{ByteSize, SourcePath, SourcePathError, Sources, SourcesError};
 
 use crate::failure::Failure;
+use crate::whereabouts::looked_for;
 
 /// Why a job's files cannot be read. Paths as typed are shown as typed; names that were found in a folder are quoted,
 /// since whoever chose them may have chosen an escape sequence.
@@ -22,13 +23,19 @@ pub(crate) enum InputError {
     NoFile { path: PathBuf, kind: &'static str },
     /// A name that is no text, or has no last part, cannot be given to a file in a cell.
     #[error("the name of {path:?} cannot be used in a cell")]
-    NoName { path: PathBuf },
+    NoName { path: PathBuf, of: Named },
     /// A name is refused for what it is.
     #[error(transparent)]
     Name(#[from] SourcePathError),
     /// The files do not go together.
     #[error(transparent)]
     Sources(#[from] SourcesError),
+    /// The file that the language starts from is not there, and no other was named.
+    #[error("folder `{}` holds no `{entry}`", .path.display())]
+    NoStart { path: PathBuf, entry: SourcePath },
+    /// A folder brings nothing, and nothing else goes along.
+    #[error("folder `{}` holds no files", .path.display())]
+    EmptyFolder { path: PathBuf },
     /// There is no program.
     #[error("`{name}` is empty")]
     Empty { name: String },
@@ -46,6 +53,15 @@ pub(crate) enum InputError {
     UnreadableInside { folder: PathBuf, name: String, source: io::Error },
 }
 
+/// Whose name cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// The program's.
+    Program,
+    /// That of a file that goes along.
+    Companion,
+}
+
 impl From<InputError> for Failure {
     fn from(error: InputError) -> Failure {
         let help = error.help();
@@ -55,24 +71,28 @@ impl From<InputError> for Failure {
 
 impl InputError {
     /// What to do about it, where the message does not say so itself.
-    fn help(&self) -> Option<&'static str> {
-        match self {
-            InputError::NoFile { kind: "pipe", .. } => Some("use `-` to take the code from standard input"),
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            InputError::Unreadable { path, source } => return looked_for(path, source),
+            InputError::NoFile { kind: "pipe", .. } => "use `-` to take the code from standard input",
             InputError::NoFile { kind: "directory", .. } => {
-                Some("name a file; only the program itself can be a whole folder")
+                "name a file; only the program itself can be a whole folder"
             }
-            InputError::Sources(SourcesError::NoSuchEntry { .. }) => Some("`--entry` names the file to start from"),
-            InputError::NoName { .. } => Some("say what to call it with `--file NAME=PATH`"),
-            InputError::Empty { .. } => Some("give the program's text; has the file been saved?"),
-            InputError::TooLarge { .. } => Some("`--input` raises the limit, up to 64 MiB"),
-            InputError::TooManyFiles { .. } => Some("name the program's files one by one with `--file`"),
-            InputError::Inside { .. } => Some("move it out of the folder, or name the files one by one with `--file`"),
+            InputError::Sources(SourcesError::NoSuchEntry { .. }) => "`--entry` names the file to start from",
+            InputError::NoStart { .. } => "name the file to start from with `--entry`",
+            InputError::EmptyFolder { .. } => "put the program's files into it, or name another folder",
+            InputError::NoName { of: Named::Program, .. } => "give the file a name that is UTF-8",
+            InputError::NoName { of: Named::Companion, .. } => "say what to call it with `--file NAME=PATH`",
+            InputError::Empty { .. } => "give the program's text; has the file been saved?",
+            InputError::TooLarge { .. } => "`--input` raises the limit, up to 64 MiB",
+            InputError::TooManyFiles { .. } => "name the program's files one by one with `--file`",
+            InputError::Inside { .. } => "move it out of the folder, or name the files one by one with `--file`",
             InputError::NoFile { .. }
-            | InputError::Unreadable { .. }
             | InputError::UnreadableInside { .. }
             | InputError::Stdin { .. }
             | InputError::Name(_)
-            | InputError::Sources(_) => None,
-        }
+            | InputError::Sources(_) => return None,
+        };
+        Some(help.to_owned())
     }
 }

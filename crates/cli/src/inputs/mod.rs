@@ -10,16 +10,19 @@ mod folder;
 mod name;
 mod stdin;
 
+use std::path::PathBuf;
+
 use firebox_engine::Stdin;
 use firebox_job::{ByteSize, SourceFile, SourcePath, Sources};
 
-use crate::args::FileArg;
 use crate::choice::Target;
+use crate::companion::Companion;
 
 pub(crate) use error::InputError;
 pub(crate) use stdin::StdinSource;
 
 use budget::Budget;
+use error::Named;
 use name::Base;
 
 /// What to read.
@@ -27,7 +30,7 @@ pub(crate) struct Wanted {
     /// The program.
     pub(crate) target: Target,
     /// Other files that go along.
-    pub(crate) files: Vec<FileArg>,
+    pub(crate) files: Vec<Companion>,
     /// The file to start from, when it was named.
     pub(crate) entry: Option<SourcePath>,
     /// The name that code without one gets: where its language starts from.
@@ -51,6 +54,10 @@ pub(crate) fn read(wanted: Wanted) -> Result<Inputs, InputError> {
     let Wanted { target, files, entry, nameless, stdin, limit } = wanted;
     let mut budget = Budget::new(limit);
     let base = Base::of(&target)?;
+    let folder = match &target {
+        Target::Folder(path) => Some(path.clone()),
+        Target::Text(_) | Target::Stdin | Target::File(_) => None,
+    };
     let (mut sources, start) = match target {
         Target::Text(text) => {
             budget.spend("the code of `--code`", text.len() as u64)?;
@@ -61,21 +68,39 @@ pub(crate) fn read(wanted: Wanted) -> Result<Inputs, InputError> {
             (vec![SourceFile { path: nameless.clone(), content }], nameless)
         }
         Target::File(path) => {
-            let name = name::bare(&path)?;
+            let name = name::bare(&path, Named::Program)?;
             (vec![SourceFile { path: name.clone(), content: file::read(&path, &mut budget)? }], name)
         }
         Target::Folder(path) => (folder::read(&path, &mut budget)?, nameless),
     };
-    for FileArg { name, path } in files {
+    for Companion { name, path } in files {
         let name = match name {
             Some(name) => name,
             None => base.name(&path)?,
         };
         sources.push(SourceFile { path: name, content: file::read(&path, &mut budget)? });
     }
+    if let Some(path) = folder {
+        refuse_a_folder_without_a_start(path, &sources, entry.is_none().then_some(&start))?;
+    }
     let sources = Sources::new(sources, Some(entry.unwrap_or(start)))?;
     refuse_an_empty_start(&sources)?;
     Ok(Inputs { sources, stdin: stdin.open()? })
+}
+
+/// A folder from which nobody has named a file to start from must hold the one that its language starts from.
+fn refuse_a_folder_without_a_start(
+    path: PathBuf,
+    sources: &[SourceFile],
+    start: Option<&SourcePath>,
+) -> Result<(), InputError> {
+    match start {
+        _ if sources.is_empty() => Err(InputError::EmptyFolder { path }),
+        Some(start) if sources.iter().all(|file| file.path != *start) => {
+            Err(InputError::NoStart { path, entry: start.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An empty program is a mistake (a file not saved, a pipe not filled), whatever a language would make of it. Other
@@ -89,10 +114,13 @@ fn refuse_an_empty_start(sources: &Sources) -> Result<(), InputError> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
 
     use super::*;
+    use crate::failure::Failure;
 
     fn wanted(target: Target) -> Wanted {
         Wanted {
@@ -122,8 +150,8 @@ mod tests {
         folder
     }
 
-    fn file_arg(path: &Path) -> FileArg {
-        FileArg { name: None, path: path.to_owned() }
+    fn companion(path: &Path) -> Companion {
+        Companion { name: None, path: path.to_owned() }
     }
 
     #[test]
@@ -142,8 +170,8 @@ mod tests {
     fn other_files_keep_their_place_below_the_first_and_else_their_bare_name() {
         let folder = folder(&["app/main.py", "app/lib/a.py", "shared/b.py", "shared/c.py"]);
         let at = |name: &str| folder.path().join(name);
-        let named = FileArg { name: Some(SourcePath::new("lib/c.py").unwrap()), path: at("shared/c.py") };
-        let files = vec![file_arg(&at("app/lib/a.py")), file_arg(&at("app/../shared/b.py")), named];
+        let named = Companion { name: Some(SourcePath::new("lib/c.py").unwrap()), path: at("shared/c.py") };
+        let files = vec![companion(&at("app/lib/a.py")), companion(&at("app/../shared/b.py")), named];
         let names = names(Wanted { files, ..wanted(Target::File(at("app/main.py"))) }).unwrap();
         assert_eq!(names, ["main.py starts", "main.py", "lib/a.py", "b.py", "lib/c.py"]);
     }
@@ -153,6 +181,33 @@ mod tests {
         let folder = folder(&["main.rs", ".hidden", "a/b/c.txt"]);
         let names = names(wanted(Target::Folder(folder.path().to_owned()))).unwrap();
         assert_eq!(names, ["main.rs starts", ".hidden", "a/b/c.txt", "main.rs"]);
+    }
+
+    #[test]
+    fn a_folder_without_the_languages_own_file_is_refused_unless_it_is_brought_along() {
+        let folder = folder(&["app/other.rs", "start.rs", "none/.keep"]);
+        let at = |name: &str| folder.path().join(name);
+        let app = || wanted(Target::Folder(at("app")));
+        assert!(names(app()).unwrap_err().ends_with("app` holds no `main.rs`"));
+        let brought = Companion { name: SourcePath::new("main.rs").ok(), path: at("start.rs") };
+        assert_eq!(names(Wanted { files: vec![brought], ..app() }).unwrap()[0], "main.rs starts");
+        fs::remove_file(at("none/.keep")).unwrap();
+        let none = Wanted { entry: SourcePath::new("x.rs").ok(), ..wanted(Target::Folder(at("none"))) };
+        assert!(names(none).unwrap_err().ends_with("none` holds no files"));
+    }
+
+    #[test]
+    fn a_name_that_is_not_text_is_refused_with_what_helps() {
+        let folder = folder(&["main.rs"]);
+        let odd = folder.path().join(OsStr::from_bytes(b"\xff.rs"));
+        fs::write(&odd, "x").unwrap();
+        let help = |wanted| Failure::from(read(wanted).err().unwrap()).message().unwrap();
+        let main = || wanted(Target::File(folder.path().join("main.rs")));
+        let along =
+            |name: Option<&str>| Companion { name: name.map(|n| SourcePath::new(n).unwrap()), path: odd.clone() };
+        assert!(help(wanted(Target::File(odd.clone()))).contains("a name that is UTF-8"));
+        assert!(help(Wanted { files: vec![along(None)], ..main() }).contains("`--file NAME=PATH`"));
+        assert_eq!(names(Wanted { files: vec![along(Some("a.rs"))], ..main() }).unwrap()[2], "a.rs");
     }
 
     #[test]
@@ -178,10 +233,10 @@ mod tests {
             (file("twice"), vec!["twice", "is a directory, not a file"]),
             (file("big.rs"), vec!["1048577 bytes", "1 MiB"]),
             (Wanted { limit, ..wanted(Target::Text("x".repeat(11))) }, vec!["11 bytes", "10 bytes"]),
-            (Wanted { files: vec![file_arg(&at("twice"))], ..file("main.rs") }, vec!["is a directory"]),
+            (Wanted { files: vec![companion(&at("twice"))], ..file("main.rs") }, vec!["is a directory"]),
             (
                 Wanted {
-                    files: vec![FileArg { name: SourcePath::new("main.rs").ok(), path: at("twice/main.rs") }],
+                    files: vec![Companion { name: SourcePath::new("main.rs").ok(), path: at("twice/main.rs") }],
                     ..file("main.rs")
                 },
                 vec!["two files are named \"main.rs\""],

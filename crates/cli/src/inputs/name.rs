@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use firebox_job::SourcePath;
 
 use crate::choice::Target;
-use crate::inputs::InputError;
+use crate::inputs::error::{InputError, Named};
 
 /// The folder that other files' names are relative to.
 pub(super) struct Base(PathBuf);
@@ -25,22 +25,22 @@ impl Base {
     pub(super) fn name(&self, path: &Path) -> Result<SourcePath, InputError> {
         // The last part is left as typed: a link keeps its own name, not that of what it leads to.
         let folder = real(parent(path))?;
-        let bare_name = bare(path)?;
+        let bare_name = bare(path, Named::Companion)?;
         match folder.strip_prefix(&self.0) {
             Err(_) => Ok(bare_name),
-            Ok(below) => text(path, &below.join(bare_name.as_str())),
+            Ok(below) => text(path, &below.join(bare_name.as_str()), Named::Companion),
         }
     }
 }
 
 /// The last part of a path.
-pub(super) fn bare(path: &Path) -> Result<SourcePath, InputError> {
-    let name = path.file_name().ok_or_else(|| InputError::NoName { path: path.to_owned() })?;
-    text(path, Path::new(name))
+pub(super) fn bare(path: &Path, of: Named) -> Result<SourcePath, InputError> {
+    let name = path.file_name().ok_or_else(|| InputError::NoName { path: path.to_owned(), of })?;
+    text(path, Path::new(name), of)
 }
 
-fn text(path: &Path, name: &Path) -> Result<SourcePath, InputError> {
-    let name = name.to_str().ok_or_else(|| InputError::NoName { path: path.to_owned() })?;
+fn text(path: &Path, name: &Path, of: Named) -> Result<SourcePath, InputError> {
+    let name = name.to_str().ok_or_else(|| InputError::NoName { path: path.to_owned(), of })?;
     Ok(SourcePath::new(name)?)
 }
 

@@ -79,3 +79,25 @@ pub enum PassReason {
     #[error("is outside of the system's directories, and the language's file says no place for it")]
     NoPlace,
 }
+
+impl PassReason {
+    /// Whether the language is there, and its version manager is only to be told which version to use: whoever hears
+    /// that and "install the language" as well has been told two things, one of them wrong.
+    pub(crate) fn is_cured_by_the_manager(&self) -> bool {
+        match self {
+            PassReason::NoRustupToolchain
+            | PassReason::RustupToolchainMissing { .. }
+            | PassReason::PyenvVersionMissing { .. } => true,
+            PassReason::NotExecutable
+            | PassReason::Unreadable { .. }
+            | PassReason::NotAProgram
+            | PassReason::Script
+            | PassReason::StandIn { .. }
+            | PassReason::NotInToolchain { .. }
+            | PassReason::NotInBin
+            | PassReason::PrefixTooWide { .. }
+            | PassReason::PlaceTaken { .. }
+            | PassReason::NoPlace => false,
+        }
+    }
+}

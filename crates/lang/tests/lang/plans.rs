@@ -59,7 +59,10 @@ fn each_language_has_its_plan() {
     check(
         "rust",
         &job(&["main.rs"]),
-        &["compile: /opt/rustup/toolchains/rust/bin/rustc -o runbin --edition 2024 main.rs", "run: /job/runbin"],
+        &[
+            "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin --edition 2024 main.rs",
+            "run: /job/runbin",
+        ],
     );
     check(
         "c",
@@ -90,7 +93,7 @@ fn options_choose_arguments() {
         Job { options, ..job(&["main.rs"]) }
     };
     let text = |text: &str| OptionValue::Text(text.to_owned());
-    let rustc = "compile: /opt/rustup/toolchains/rust/bin/rustc -o runbin";
+    let rustc = "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin";
     let old = format!("{rustc} --edition 2021 main.rs");
     check("rust", &with(&[("edition", OptionValue::Number(2021))]), &[&old, "run: /job/runbin"]);
     check("rust", &with(&[("edition", text("2021")), ("profile", text("debug"))]), &[&old, "run: /job/runbin"]);

@@ -113,6 +113,13 @@ fn a_rustup_without_its_toolchain_says_what_to_run() {
 }
 
 #[test]
+fn a_rustup_without_its_toolchain_is_not_to_be_installed_again() {
+    let catalogue = Catalogue::builtin();
+    let missing = catalogue.find("rust").unwrap().find_toolchain(rustup().as_host()).unwrap_err().to_string();
+    assert!(missing.ends_with("run `rustup default stable`"), "{missing}");
+}
+
+#[test]
 fn rust_without_a_linker_names_the_linker() {
     let fixture = Fixture::new().program("rust-1.95/bin/rustc").search("rust-1.95/bin");
     check(&fixture, "rust", "rust needs `cc`, and there is no `cc` in PATH");
