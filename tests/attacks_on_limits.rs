@@ -1,10 +1,17 @@
-//! Attacks on what a job may take: tasks, memory, disk, output. Each succeeds outside, under a guard of its own.
+//! Attacks on what a job may take: tasks, memory, disk, files, sockets, output. Each succeeds outside, under a guard of its own.
 
 mod kit;
 
-use std::time::Duration;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use kit::{Attack, Control, HostInventory, attacks, bare, firebox, words};
+use kit::{
+    Allowance, Attack, Control, Guard, HostInventory, attacks, bare, firebox, start_inside, start_outside, tool, words,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
 
 #[test]
 fn processes_and_threads_are_refused_at_the_task_limit() {
@@ -97,4 +104,89 @@ fn a_flood_of_output_is_drained_and_costs_no_memory() {
     let (dropped, _) = inside.truncated("stdout").unwrap_or_else(|| panic!("nothing was cut\n{inside}"));
     assert_eq!(inside.stdout().len() as u64 + dropped, 200 << 20, "{inside}");
     host.assert_nothing_left();
+}
+
+#[test]
+fn no_more_files_can_be_open_than_tasks_may_open() {
+    Attack {
+        source: "open_files.c",
+        succeeds_outside: &["more than 1024 files of one process", "more than 64 x 1024 files at once"],
+        ..Attack::PLAIN
+    }
+    .check();
+}
+
+/// Whether a program that has sent its output pipe over a socket and ended has left that pipe open.
+fn stays_open_outside(source: &str) -> bool {
+    let guard = Guard::new(Allowance::CONTROL);
+    let mut command = guard.command(tool("python3"));
+    let mut child = command.arg(attacks(source)).stdout(Stdio::piped()).spawn().expect("python");
+    child.wait().expect("a child can be waited for");
+    let mut stdout = child.stdout.take().expect("stdout is piped");
+    let mut hello = [0; 5];
+    stdout.read_exact(&mut hello).expect("it says that it has sent");
+    assert_eq!(&hello, b"sent\n");
+    let closes_within = |seconds| {
+        let timeout = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&timeout)).expect("poll on a pipe") == 1
+    };
+    let open = !closes_within(0);
+    // A socket that is closed, anybody's, has the kernel collect.
+    drop(UnixStream::pair().expect("two sockets"));
+    assert!(closes_within(5), "the kernel does not collect");
+    open
+}
+
+#[test]
+fn streams_that_are_on_their_way_between_sockets_hold_no_job_up() {
+    let host = HostInventory::take();
+    // More than once, because anybody on this host may close a socket in between.
+    assert!((0..5).any(|_| stays_open_outside("in_flight.py")), "not even outside");
+
+    let inside = firebox().arg("run").arg(attacks("in_flight.py")).arg("--json").outcome();
+    assert_eq!(inside.verdict(), ("ok", "run", 0, None), "{inside}");
+    assert_eq!(inside.stdout(), "sent\n", "{inside}");
+    assert!(inside.call.wall < Duration::from_secs(5), "it was waited for\n{inside}");
+    host.assert_nothing_left();
+}
+
+/// The memory that the buffers of all sockets of this host hold, in pages, whichever network they are of.
+fn buffered_pages(protocol: &str) -> i64 {
+    let statistics = std::fs::read_to_string("/proc/net/sockstat").expect("the tests need /proc/net");
+    let line = statistics.lines().find(|line| line.starts_with(&format!("{protocol}:")));
+    let pages = line.and_then(|line| line.split(" mem ").nth(1)?.split(' ').next()?.parse().ok());
+    pages.unwrap_or_else(|| panic!("no pages of {protocol} in {statistics}"))
+}
+
+/// Fills 100 MiB, with 64 MiB granted for everything together.
+fn check_sockets(protocol: &str) {
+    const GRANTED: i64 = 16_384;
+    let host = HostInventory::take();
+    let args = words([&protocol.to_lowercase()]);
+    let before = buffered_pages(protocol);
+
+    let outside = start_outside("sockets.py", &args);
+    outside.wait_for_stdout("filled");
+    let grown = buffered_pages(protocol) - before;
+    outside.end();
+    assert!(GRANTED < grown, "not even outside: {grown} pages");
+    let until = Instant::now() + Duration::from_secs(10);
+    while GRANTED / 8 < buffered_pages(protocol) - before {
+        assert!(Instant::now() < until, "the control is still there");
+        std::thread::yield_now();
+    }
+
+    let inside = start_inside("sockets.py", &args, &["--memory", "64M"]);
+    inside.wait_for_stdout("filled");
+    let grown = buffered_pages(protocol) - before;
+    inside.signal(Signal::TERM);
+    let inside = inside.wait();
+    assert!(grown <= GRANTED, "the buffers of {protocol} took {grown} pages\n{inside}");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn buffers_of_sockets_are_bounded() {
+    check_sockets("TCP");
+    check_sockets("UDP");
 }

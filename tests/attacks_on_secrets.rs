@@ -1,12 +1,16 @@
-//! Attacks on what a job may see of the host: files, processes, names, descriptors. Each succeeds outside.
+//! Attacks on what a job may see of the host: files, processes, names, descriptors, what it runs. Each succeeds outside.
 
 mod kit;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
-use kit::{Allowance, Attack, Control, Guard, HostInventory, Running, Secret, attacks, firebox, job, tool};
+use kit::{
+    Allowance, Attack, Control, Guard, HostInventory, Running, Secret, attacks, firebox, job, start_inside,
+    start_outside, tool,
+};
 
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
@@ -89,5 +93,44 @@ fn only_the_three_streams_are_open() {
     let through = [tool("sh").into_os_string()].into_iter().chain(leak);
     let inside = firebox().through(through).arg("run").arg(attacks("descriptors.py")).arg("--json").outcome();
     assert_eq!(inside.stdout(), "blocked: an inherited descriptor: none is open\n", "{inside}");
+    host.assert_nothing_left();
+}
+
+/// Runs a program of the host over and over, which also reads itself, for as long as `watching` takes.
+fn while_the_host_runs_programs<T>(watching: impl FnOnce() -> T + Send) -> T
+where
+    T: Send,
+{
+    thread::scope(|scope| {
+        let watching = scope.spawn(watching);
+        while !watching.is_finished() {
+            let program = Path::new("/usr/bin/od");
+            let ran = Command::new(program).arg(program).output().expect("the tests need od");
+            assert!(ran.status.success(), "od fails: {}", String::from_utf8_lossy(&ran.stderr));
+        }
+        watching.join().expect("watching does not fail")
+    })
+}
+
+#[test]
+fn what_the_host_runs_and_reads_cannot_be_watched() {
+    let host = HostInventory::take();
+    let watched =
+        ["/usr/bin", "/usr/bin/od", "/usr/lib", "/lib/x86_64-linux-gnu", "/lib64", "/etc", "/etc/ld.so.cache"];
+    // It is over as soon as it has seen enough, so that these times are only for who sees nothing.
+    let args = |seconds: &str| [seconds].into_iter().chain(watched).map(OsString::from).collect::<Vec<_>>();
+
+    let outside = start_outside("watches.py", &args("20"));
+    outside.wait_for_stdout("watching\n");
+    let outside = while_the_host_runs_programs(|| outside.wait());
+    for way in ["inotify", "dnotify"] {
+        assert!(outside.stdout().contains(&format!("ESCAPED: {way}")), "not even outside\n{outside}");
+    }
+
+    let inside = start_inside("watches.py", &args("2"), &[]);
+    inside.wait_for_stdout("watching\n");
+    let inside = while_the_host_runs_programs(|| inside.wait());
+    assert_eq!(inside.code(), 0, "{inside}");
+    assert!(inside.stdout().starts_with("watching\nwatched "), "it saw the host\n{inside}");
     host.assert_nothing_left();
 }

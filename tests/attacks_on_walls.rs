@@ -1,14 +1,23 @@
-//! Attacks on the walls of the jail: writing, network, namespaces, the agent, system calls, privileges, signals. Each
-//! succeeds outside.
+//! Attacks on the walls of the jail: writing, network, namespaces, the agent, system calls, privileges, signals, locks,
+//! the schedule. Each succeeds outside.
 
 mod kit;
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::{Path, PathBuf};
 
-use kit::{Allowance, Attack, Control, Guard, HostInventory, Running, attacks, firebox, temp_dir, tool, words};
+use kit::{
+    Allowance, Attack, Control, Guard, HostInventory, Running, attacks, firebox, start_inside, start_outside, temp_dir,
+    tool, words,
+};
+use rustix::process::{Flock, FlockType, Signal, fcntl_getlk};
 
 #[test]
 fn nothing_outside_its_own_directories_can_be_written() {
@@ -192,4 +201,91 @@ fn signals_to_everyone_reach_nobody_outside_and_not_the_agent() {
     assert!(inside.stdout().ends_with("after the signals\n"), "{inside}");
     assert_eq!(inside.call.stderr(), "State:\tS (sleeping)\n", "the bystander does not just sleep\n{inside}");
     host.assert_nothing_left();
+}
+
+#[test]
+fn the_agent_keeps_its_place_in_the_schedule() {
+    Attack {
+        source: "schedule.c",
+        control: Control::OwnNamespaces,
+        succeeds_outside: &[
+            "setpriority",
+            "setpriority with a high half",
+            "setpriority of its group",
+            "setpriority of its user",
+            "sched_setaffinity",
+            "sched_setaffinity with a high half",
+            "sched_setparam",
+            "sched_setparam with a high half",
+            "sched_setscheduler",
+            "sched_setscheduler with a high half",
+            "sched_setattr",
+            "ioprio_set",
+        ],
+        ..Attack::PLAIN
+    }
+    .check();
+}
+
+/// The interpreter that Python jobs run on, where the host has it.
+fn interpreter() -> PathBuf {
+    let languages = firebox().args(["languages", "--json"]).run();
+    let listed: serde_json::Value = serde_json::from_slice(&languages.stdout).expect("a list of languages");
+    let python = listed.as_array().into_iter().flatten().find(|language| language["name"] == "python");
+    let program = python.and_then(|python| python["program"].as_str());
+    PathBuf::from(program.unwrap_or_else(|| panic!("no Python\n{languages}")))
+}
+
+/// The locks of somebody else that would keep us from locking a file.
+fn locks_met(path: &Path) -> Vec<&'static str> {
+    let file = File::open(path).unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()));
+    let mut met = Vec::new();
+    if file.try_lock().is_err() {
+        met.push("flock");
+    }
+    // Only asks: to lock for writing would take a file that is open to write.
+    let posix = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)).expect("the kernel can be asked");
+    if posix.is_some() {
+        met.push("posix");
+    }
+    met
+}
+
+#[test]
+fn what_a_job_locks_is_not_locked_for_the_host() {
+    let host = HostInventory::take();
+    let files = [interpreter(), PathBuf::from("/usr/bin/env")];
+    let args: Vec<OsString> = files.iter().map(OsString::from).collect();
+
+    let outside = start_outside("locks.py", &args);
+    outside.wait_for_stdout("locked");
+    for file in &files {
+        assert_eq!(locks_met(file), ["flock", "posix"], "not even outside: {}", file.display());
+    }
+    outside.end();
+
+    let inside = start_inside("locks.py", &args, &[]);
+    inside.wait_for_stdout("locked 2 files");
+    let met = files.each_ref().map(|file| locks_met(file));
+    inside.signal(Signal::TERM);
+    let inside = inside.wait();
+    assert!(met.iter().all(Vec::is_empty), "a job locks {files:?} for the host: {met:?}\n{inside}");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn no_file_of_a_job_is_on_a_file_system_of_the_host() {
+    // On one that is, it could be locked and watched, and a job could have the host's disk flushed.
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("the tests need /proc");
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    let places = points.chain([interpreter(), tool("rustc"), tool("cc"), PathBuf::from("/usr"), PathBuf::from("/etc")]);
+    let devices: BTreeSet<u64> = places.filter_map(|place| Some(place.metadata().ok()?.dev())).collect();
+    Attack {
+        source: "file_systems.py",
+        args: devices.iter().map(|device| device.to_string().into()).collect(),
+        limits: &["--run-time", "30s"],
+        succeeds_outside: &["a file of the host's file systems"],
+        ..Attack::PLAIN
+    }
+    .check();
 }

@@ -88,14 +88,23 @@ fn a_directory_where_a_file_is_meant_is_refused() {
 #[test]
 fn a_folder_without_the_file_to_start_from_is_refused_with_what_to_add() {
     let call = firebox().file("folder/other.py", "pass");
-    check(call.args(["run", "folder", "--lang", "python"]), REQUEST, &["main.py", "--entry"]);
+    check(
+        call.args(["run", "folder", "--lang", "python"]),
+        REQUEST,
+        &["folder `folder` holds no `main.py`", "name the file to start from with `--entry`"],
+    );
 }
 
 #[test]
 fn a_missing_file_is_refused_by_name() {
-    check(run(&["missing.py"]), REQUEST, &["missing.py", "No such file"]);
-    let call = firebox().file("main.py", "pass");
-    check(call.args(["run", "main.py", "--file", "missing.txt"]), REQUEST, &["missing.txt", "No such file"]);
+    let call = run(&["missing.py"]);
+    let here = call.directory().display().to_string();
+    check(call, REQUEST, &["missing.py", "No such file", "it was looked for in", &here]);
+    for flag in ["--file", "--stdin"] {
+        let call = firebox().file("main.py", "pass");
+        let here = call.directory().display().to_string();
+        check(call.args(["run", "main.py", flag, "missing.txt"]), REQUEST, &["missing.txt", "No such file", &here]);
+    }
 }
 
 #[test]
@@ -134,7 +143,16 @@ fn a_limit_of_zero_is_refused_and_never_means_none() {
 fn a_limit_without_sense_is_refused_with_what_to_write() {
     check(run(&["--lang", "bash", "--code", "true", "--memory", "lots"]), REQUEST, &["--memory", "lots", "512M"]);
     check(run(&["--lang", "bash", "--code", "true", "--timeout", "soon"]), REQUEST, &["--timeout", "soon", "10s"]);
+    check(run(&["--lang", "bash", "--code", "true", "--memory", "-5"]), REQUEST, &["--memory", "`-5`", "512M"]);
     check(run(&["--lang", "bash", "--code", "true", "--memory", "1K"]), REQUEST, &["--memory", "4 MiB"]);
+}
+
+#[test]
+fn a_word_without_a_place_is_refused_with_where_it_belongs() {
+    check(firebox().file("-dash.py", "pass").args(["run", "-dash.py"]), REQUEST, &["`./-dash.py`"]);
+    let call = || firebox().file("main.py", "pass").file("x.c", "");
+    check(call().args(["run", "main.py", "x.c"]), REQUEST, &["x.c", "after `--`", "`--file`"]);
+    check(call().args(["run", "main.py", "-v"]), REQUEST, &["-v", "after `--`"]);
 }
 
 #[test]

@@ -83,3 +83,19 @@ fn languages_check_refuses_a_bad_file_with_line_and_reason() {
     }
     host.assert_nothing_left();
 }
+
+#[test]
+fn languages_check_looks_at_every_file_and_at_all_of_them_together() {
+    let host = HostInventory::take();
+    let bash = std::fs::read(format!("{}/../../languages/bash.toml", env!("CARGO_MANIFEST_DIR")))
+        .expect("a file of the repository");
+    let call = firebox().file("one.toml", &bash).file("two.toml", &bash);
+    let call = call.args(["languages", "check", "missing.toml", "one.toml", "two.toml"]).run();
+    assert_eq!((call.code(), call.stdout().as_str()), (2, "one.toml: good\n"), "{call}");
+    for words in
+        ["missing.toml: cannot be read", "two.toml:", "`bash` is taken by one.toml", "2 of 3 language files are"]
+    {
+        assert!(call.stderr().contains(words), "it does not say {words:?}\n{call}");
+    }
+    host.assert_nothing_left();
+}

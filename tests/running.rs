@@ -2,9 +2,11 @@
 
 mod kit;
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use kit::{Firebox, HostInventory, Outcome, firebox, is_installed, job};
+use kit::{Firebox, HostInventory, Outcome, firebox, is_installed, job, tool};
+use rustix::process::Signal;
 use serde_json::Value;
 
 /// A call whose program must print `stdout`, keep quiet otherwise and end with 0.
@@ -102,6 +104,11 @@ fn the_program_reads_the_file_named_by_stdin() {
 }
 
 #[test]
+fn a_dash_as_stdin_is_the_standard_input_of_the_call() {
+    check(firebox().args(["run", "--lang", "bash", "--stdin", "-", "--code", "cat"]).stdin("hello\n"), "hello\n");
+}
+
+#[test]
 fn input_larger_than_a_pipe_arrives_whole() {
     let lines = "0123456789abcde\n".repeat(1 << 16);
     check(firebox().args(["run", "--lang", "bash", "--code", "wc -c"]).stdin(lines), "1048576\n");
@@ -150,6 +157,21 @@ fn a_second_rust_file_is_a_module() {
     let call = firebox().file("main.rs", "mod helper;\nfn main() { helper::greet() }");
     let call = call.file("helper.rs", "pub fn greet() { println!(\"from the helper\") }");
     check(call.args(["run", "main.rs", "--file", "helper.rs"]), "from the helper\n");
+}
+
+#[test]
+fn names_are_taken_as_people_write_them() {
+    let call = firebox().file("main.py", "print('not this')").file("app.py", "print(open('a=b').read())");
+    let call = call.file("a=b", "hello").file("a", "not this");
+    check(call.args(["run", "./main.py", "--file", "./app.py", "--file", "a=b", "--entry", "./app.py"]), "hello\n");
+}
+
+#[test]
+fn a_rust_file_may_be_called_anything() {
+    let code = "fn main() { println!(\"{}\", module_path!()) }";
+    for name in ["my file.rs", "1.2.rs", "@x.rs", "-dash.rs", "main.rs"] {
+        check(firebox().file(name, code).args(["run", &format!("./{name}")]), "main\n");
+    }
 }
 
 #[test]
@@ -323,5 +345,47 @@ fn a_verdict_of_ours_is_said_on_stderr_too() {
     for words in ["firebox: timeout: the run took longer than 1 s", "--run-time"] {
         assert!(call.stderr().contains(words), "it does not say {words:?}\n{call}");
     }
+    host.assert_nothing_left();
+}
+
+#[test]
+fn ctrl_c_ends_firebox_by_its_signal_and_sigterm_by_an_exit_code() {
+    let host = HostInventory::take();
+    for (signal, words, how) in
+        [(Signal::INT, "stopped by Ctrl-C", (None, Some(2))), (Signal::TERM, "stopped by SIGTERM", (Some(130), None))]
+    {
+        let call = firebox().args(["run", "--lang", "bash", "--code", "echo before; sleep 100"]).start();
+        call.wait_for_stdout("before\n");
+        call.signal(signal);
+        let call = call.wait();
+        assert_eq!((call.status.code(), call.status.signal()), how, "{call}");
+        assert_eq!(call.stderr(), format!("firebox: cancelled: {words}\n"), "{call}");
+    }
+    host.assert_nothing_left();
+}
+
+#[test]
+fn ctrl_c_ends_firebox_by_its_signal_after_the_response_was_printed() {
+    let host = HostInventory::take();
+    let call = job("bash", "sleep 100").start();
+    // With `--json` nothing is printed before the end, so the program's process shows that the job runs.
+    host.wait_for("`sleep`");
+    call.signal(Signal::INT);
+    let outcome = call.outcome();
+    assert_eq!(outcome.verdict(), ("cancelled", "run", 130, None), "{outcome}");
+    assert_eq!(outcome.call.status.signal(), Some(2), "{outcome}");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn ctrl_c_ends_the_loop_of_a_shell() {
+    let host = HostInventory::take();
+    let script = "for number in 1 2; do \"$0\" \"$@\"; done; echo after";
+    let call = firebox().args(["run", "--lang", "bash", "--code", "echo before; sleep 100"]);
+    let call = call.through([tool("bash").into(), "-c".into(), std::ffi::OsString::from(script)]).start();
+    call.wait_for_stdout("before\n");
+    call.signal_group(Signal::INT);
+    let call = call.wait();
+    assert_eq!((call.status.signal(), call.stdout().as_str()), (Some(2), "before\n"), "{call}");
     host.assert_nothing_left();
 }

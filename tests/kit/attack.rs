@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::firebox::{firebox, repository};
+use super::firebox::{Started, firebox, repository};
 use super::guard::{Allowance, Guard};
 use super::inventory::HostInventory;
 use super::running::{Finished, Running};
@@ -106,6 +106,20 @@ pub(crate) fn bare(source: &Path, args: &[OsString], control: Control) -> Finish
     let mut command = guard.command(&words[0]);
     command.args(&words[1..]).current_dir(directory.path()).env("LC_ALL", "C");
     Running::start(guard, command, None).wait()
+}
+
+/// Starts a Python attack without any jail, under a guard: for one that holds something while the test looks at the host.
+pub(crate) fn start_outside(source: &str, args: &[OsString]) -> Running {
+    let guard = Guard::new(Allowance::CONTROL);
+    let mut command = guard.command(tool("python3"));
+    command.arg(attacks(source)).args(args);
+    Running::start(guard, command, None)
+}
+
+/// Starts the same attack in the jail. What it prints arrives as it comes.
+pub(crate) fn start_inside(source: &str, args: &[OsString], limits: &[&str]) -> Started {
+    let inside = firebox().arg("run").arg(attacks(source)).args(limits.iter().copied());
+    inside.program_args(args.iter().cloned()).start()
 }
 
 fn build(command: &mut Command) {

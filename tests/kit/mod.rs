@@ -19,8 +19,8 @@ mod things;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use attack::{Attack, Control, attacks, bare, words};
-pub(crate) use firebox::{Firebox, Outcome, firebox, job};
+pub(crate) use attack::{Attack, Control, attacks, bare, start_inside, start_outside, words};
+pub(crate) use firebox::{Firebox, Outcome, firebox, job, repository};
 pub(crate) use guard::{Allowance, Guard};
 pub(crate) use inventory::HostInventory;
 pub(crate) use processes::{Process, Processes, UIDS};

@@ -15,17 +15,15 @@ const TWO_DASHES: &str = "arguments of the program go after `--`";
 /// Takes the parser's error about these words, and gives it the tip that fits.
 pub(super) fn with_fitting_tip(mut error: Error, words: &[OsString]) -> Error {
     let is_run = words.get(1).is_some_and(|word| word == "run");
-    if !is_run || error.kind() != ErrorKind::UnknownArgument || error.get(ContextKind::SuggestedArg).is_some() {
+    if !is_run || error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
     let Some(ContextValue::String(refused)) = error.get(ContextKind::InvalidArg) else { return error };
-    let tip = if !refused.starts_with('-') {
-        format!("{TWO_DASHES}; another file goes with `--file`")
-    } else {
-        match file_with_a_dash(refused, words) {
-            Some(file) => format!("a file whose name begins with a dash is written `./{file}`"),
-            None => TWO_DASHES.to_owned(),
-        }
+    let is_misspelt = error.get(ContextKind::SuggestedArg).is_some();
+    let tip = match file_with_a_dash(refused, words) {
+        _ if !refused.starts_with('-') => format!("{TWO_DASHES}; another file goes with `--file`"),
+        Some(file) if !is_misspelt => format!("a file whose name begins with a dash is written `./{file}`"),
+        _ => TWO_DASHES.to_owned(),
     };
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     error

@@ -1,0 +1,10 @@
+"""Takes every lock that can be had on a file that is open to read, and holds them. Arguments: files besides its own
+interpreter; those that are not there are left out."""
+import fcntl, os, signal, sys
+
+files = [open(path) for path in [os.path.realpath(sys.executable), *sys.argv[1:]] if os.path.exists(path)]
+for file in files:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+print("locked", len(files), "files", flush=True)
+signal.pause()

@@ -1,0 +1,40 @@
+// Has process 1 step back in the schedule: the agent inside, a shell that stands for it outside. The kernel looks at the
+// low half of a process number only, so each is tried with something in the high half too.
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void result(const char *what, long answer) {
+    if (answer >= 0) printf("ESCAPED: %s\n", what);
+    else printf("blocked: %s: %m\n", what);
+    fflush(stdout);
+}
+
+int main(void) {
+    static const unsigned long one = 1, high_one = 1ul << 32 | 1, high = 1ul << 32;
+    struct sched_param nothing = {0};
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    sched_getaffinity(1, sizeof cpus, &cpus);
+    // size, policy, flags, nice, priority, runtime, deadline, period.
+    struct { unsigned size, policy; unsigned long flags; int nice; unsigned priority; unsigned long times[3]; }
+        attributes = {48, SCHED_BATCH, 0, 1, 0, {0}};
+
+    result("setpriority", syscall(SYS_setpriority, PRIO_PROCESS, one, 1));
+    result("setpriority with a high half", syscall(SYS_setpriority, PRIO_PROCESS, high_one, 2));
+    result("setpriority of a high kind", syscall(SYS_setpriority, PRIO_PROCESS | high, one, 3));
+    result("setpriority of its group", syscall(SYS_setpriority, PRIO_PGRP, getpgid(1), 4));
+    result("setpriority of its user", syscall(SYS_setpriority, PRIO_USER, 0, 5));
+    result("sched_setaffinity", syscall(SYS_sched_setaffinity, one, sizeof cpus, &cpus));
+    result("sched_setaffinity with a high half", syscall(SYS_sched_setaffinity, high_one, sizeof cpus, &cpus));
+    result("sched_setparam", syscall(SYS_sched_setparam, one, &nothing));
+    result("sched_setparam with a high half", syscall(SYS_sched_setparam, high_one, &nothing));
+    result("sched_setscheduler", syscall(SYS_sched_setscheduler, one, SCHED_BATCH, &nothing));
+    result("sched_setscheduler with a high half", syscall(SYS_sched_setscheduler, high_one, SCHED_BATCH, &nothing));
+    result("sched_setattr", syscall(SYS_sched_setattr, one, &attributes, 0));
+    result("ioprio_set", syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, one, 3 << 13 /* idle */));
+    return 0;
+}
