@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::slice;
 use std::time::{Duration, Instant};
 
-use firebox_engine::{Cancel, Engine, Room, Stdin};
+use firebox_engine::{Cancel, Engine, Installed, Stdin};
 use firebox_jail::{Jail, Warden};
 use firebox_job::{Policy, SourceFile, Sources};
 use firebox_lang::{Catalogue, Host, Language};
@@ -71,7 +71,7 @@ fn jobs(file: PathBuf, lang: Option<String>) -> Result<(), Failure> {
     let sources = read(target, &language, &policy);
     let name = language.name().to_owned();
     let jail = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Room { language, toolchain }], jail, policy);
+    let engine = Engine::new(vec![Installed { language, toolchain }], jail, policy);
     let measured = sources.and_then(|sources| one_job_per_line(&engine, &name, &sources, &policy));
     let closed = engine.close().map_err(Failure::host);
     measured.and(closed)

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use firebox_engine::{Engine, Room};
+use firebox_engine::{Engine, Installed};
 use firebox_jail::Warden;
 use firebox_job::{Outcome, Policy, Verdict};
 use firebox_lang::{Catalogue, Host, Language};
@@ -40,15 +40,15 @@ fn listings() -> Result<(Vec<Listing>, String), Failure> {
     let catalogue = Catalogue::builtin();
     let host = Host::current();
     let mut listings = Vec::new();
-    let mut rooms = Vec::new();
-    // Which listing each room belongs to.
+    let mut installed = Vec::new();
+    // Which listing each of them belongs to.
     let mut places = Vec::new();
     for language in catalogue.languages() {
         let listing = match language.find_toolchain(&host) {
             Ok(toolchain) => {
                 places.push(listings.len());
                 let listing = Listing::of(language).with(&toolchain);
-                rooms.push(Room { language: language.clone(), toolchain });
+                installed.push(Installed { language: language.clone(), toolchain });
                 listing
             }
             Err(missing) => Listing::of(language).without(&missing),
@@ -56,7 +56,7 @@ fn listings() -> Result<(Vec<Listing>, String), Failure> {
         listings.push(listing);
     }
     let mut remarks = String::new();
-    match versions(rooms, policy) {
+    match versions(installed, policy) {
         Ok(versions) => {
             for (place, version) in places.into_iter().zip(versions) {
                 match version {
@@ -88,16 +88,16 @@ enum UnknownVersion {
 }
 
 /// Asks each toolchain for its version. The order is the one that `run` explains.
-fn versions(rooms: Vec<Room>, policy: Policy) -> Result<Vec<Result<String, UnknownVersion>>, Failure> {
-    if rooms.is_empty() {
+fn versions(installed: Vec<Installed>, policy: Policy) -> Result<Vec<Result<String, UnknownVersion>>, Failure> {
+    if installed.is_empty() {
         return Ok(Vec::new());
     }
-    let views: Vec<_> = rooms.iter().map(|room| room.toolchain.view.clone()).collect();
+    let views: Vec<_> = installed.iter().map(|language| language.toolchain.view.clone()).collect();
     let warden = Warden::start(&views, AGENT).map_err(Failure::host)?;
     let jail = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(rooms, jail, policy);
+    let engine = Engine::new(installed, jail, policy);
     let mut versions = Vec::new();
-    for (number, Room { language, toolchain }) in engine.rooms().iter().enumerate() {
+    for (number, Installed { language, toolchain }) in engine.installed().iter().enumerate() {
         versions.push(match engine.probe(number, &language.version_probe(toolchain)) {
             Ok(outcome) => version_in(language, &outcome),
             Err(error) => Err(UnknownVersion::NotAsked {

@@ -4,7 +4,7 @@ use std::io;
 use std::slice;
 
 use firebox_api::Response;
-use firebox_engine::{Cancel, Engine, Room, RunError, Stdin};
+use firebox_engine::{Cancel, Engine, Installed, RunError, Stdin};
 use firebox_jail::Warden;
 use firebox_job::{Job, Outcome, Policy, Verdict};
 use firebox_lang::{Catalogue, Host};
@@ -51,7 +51,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
 
     // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
     let jail = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Room { language: language.clone(), toolchain }], jail, policy);
+    let engine = Engine::new(vec![Installed { language: language.clone(), toolchain }], jail, policy);
     let done = read.and_then(|Inputs { sources, stdin }| {
         carry_out(&engine, &draft.into_job(language.name(), sources), stdin, show, &policy)
     });

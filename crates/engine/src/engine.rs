@@ -17,7 +17,7 @@ use crate::{Cancel, RunError, Sink, Stdin};
 
 /// A language of this host, and what was found of it. Its place in the engine's list is its view's number.
 #[derive(Debug)]
-pub struct Room {
+pub struct Installed {
     /// The language.
     pub language: Language,
     /// Its programs on this host, and what a cell sees of them.
@@ -27,66 +27,66 @@ pub struct Room {
 /// Runs jobs.
 #[derive(Debug)]
 pub struct Engine {
-    rooms: Vec<Room>,
+    installed: Vec<Installed>,
     jail: Jail,
     policy: Policy,
 }
 
-/// A cell that stands ready for a job of one room, before that job is known.
-pub struct Ready {
-    room: usize,
+/// A cell that stands ready for a job in one language, before that job is known.
+pub struct PreparedCell {
+    language: usize,
     session: Session,
 }
 
 impl Engine {
-    /// Over the warden's client and the rooms in the order of the views that the warden was started with.
-    pub fn new(rooms: Vec<Room>, jail: Jail, policy: Policy) -> Engine {
-        Engine { rooms, jail, policy }
+    /// Over the warden's client and the languages in the order of the views that the warden was started with.
+    pub fn new(installed: Vec<Installed>, jail: Jail, policy: Policy) -> Engine {
+        Engine { installed, jail, policy }
     }
 
     /// The languages that jobs can be in.
-    pub fn rooms(&self) -> &[Room] {
-        &self.rooms
+    pub fn installed(&self) -> &[Installed] {
+        &self.installed
     }
 
-    /// Makes a cell in which a job of this room can begin at once.
-    pub fn prepare(&self, room: usize) -> Result<Ready, RunError> {
-        let view = u16::try_from(room).map_err(|_| RunError::NoRoom(format!("number {room}")))?;
-        Ok(Ready { room, session: Session::begin(self.jail.make(view)?)? })
+    /// Makes a cell in which a job in this language (by its place in the list) can begin at once.
+    pub fn prepare(&self, language: usize) -> Result<PreparedCell, RunError> {
+        let view = u16::try_from(language).map_err(|_| RunError::NotInstalled(format!("number {language}")))?;
+        Ok(PreparedCell { language, session: Session::begin(self.jail.make(view)?)? })
     }
 
     /// Removes a cell that no job came for.
-    pub fn discard(&self, ready: Ready) -> Result<(), RunError> {
-        ready.session.end()
+    pub fn discard(&self, cell: PreparedCell) -> Result<(), RunError> {
+        cell.session.end()
     }
 
     /// Runs a job in a cell of its own, made for it.
     pub fn run(&self, job: &Job, stdin: Stdin, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Outcome, RunError> {
         let admitted = Instant::now();
-        let (room, steps) = self.admit(job, &stdin)?;
-        let ready = self.prepare(room)?;
-        self.course(job, &steps, admitted).take(ready.session, stdin, &mut Listeners { sink, cancel })
+        let (language, steps) = self.admit(job, &stdin)?;
+        let cell = self.prepare(language)?;
+        self.course(job, &steps, admitted).take(cell.session, stdin, &mut Listeners { sink, cancel })
     }
 
     /// Runs a job in a cell that was prepared for its language before.
     pub fn run_in(
         &self,
-        ready: Ready,
+        cell: PreparedCell,
         job: &Job,
         stdin: Stdin,
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Outcome, RunError> {
         let admitted = Instant::now();
-        let (room, steps) = self.admit(job, &stdin)?;
-        if room != ready.room {
-            return Err(RunError::NoRoom(job.language.clone()));
+        let (language, steps) = self.admit(job, &stdin)?;
+        if language != cell.language {
+            return Err(RunError::NotInstalled(job.language.clone()));
         }
-        self.course(job, &steps, admitted).take(ready.session, stdin, &mut Listeners { sink, cancel })
+        self.course(job, &steps, admitted).take(cell.session, stdin, &mut Listeners { sink, cancel })
     }
 
-    /// Runs one step of our own in a cell of a room, such as a tool's question for its version.
-    pub fn probe(&self, room: usize, step: &Step) -> Result<Outcome, RunError> {
+    /// Runs one step of our own in a cell for a language, such as a tool's question for its version.
+    pub fn probe(&self, language: usize, step: &Step) -> Result<Outcome, RunError> {
         let admitted = Instant::now();
         let (cancel, _canceller) = Cancel::new().map_err(RunError::Wait)?;
         let course = Course {
@@ -98,7 +98,7 @@ impl Engine {
             require: Require::Required,
             admitted,
         };
-        course.take(self.prepare(room)?.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel })
+        course.take(self.prepare(language)?.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel })
     }
 
     /// Lets the warden go, and waits until nothing is left.
@@ -120,10 +120,11 @@ impl Engine {
         if job.limits.input < size {
             return Err(RunError::InputTooLarge { size, limit: job.limits.input });
         }
-        let is_it = |room: &Room| room.language.answers_to(&job.language);
-        let room = self.rooms.iter().position(is_it).ok_or_else(|| RunError::NoRoom(job.language.clone()))?;
-        let Room { language, toolchain } = &self.rooms[room];
-        Ok((room, language.plan(job, toolchain)?.steps))
+        let is_it = |installed: &Installed| installed.language.answers_to(&job.language);
+        let place =
+            self.installed.iter().position(is_it).ok_or_else(|| RunError::NotInstalled(job.language.clone()))?;
+        let Installed { language, toolchain } = &self.installed[place];
+        Ok((place, language.plan(job, toolchain)?.steps))
     }
 
     fn course<'a>(&'a self, job: &'a Job, steps: &'a [Step], admitted: Instant) -> Course<'a> {

@@ -12,8 +12,8 @@ pub enum RunError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// This engine has no such language.
-    #[error("no room for language `{0}` was made at the start")]
-    NoRoom(String),
+    #[error("language `{0}` is not among those that this engine was started with")]
+    NotInstalled(String),
     /// More code, files and input than the limit.
     #[error("code, files and stdin have {size} together, more than the limit of {limit}; send less, or raise it")]
     InputTooLarge {
@@ -95,7 +95,7 @@ impl RunError {
     /// Whether asking differently would help, rather than another host or a mended Firebox.
     pub fn is_request(&self) -> bool {
         match self {
-            RunError::Plan(_) | RunError::NoRoom(_) | RunError::InputTooLarge { .. } => true,
+            RunError::Plan(_) | RunError::NotInstalled(_) | RunError::InputTooLarge { .. } => true,
             RunError::ArgumentsTooLarge { .. } | RunError::Store { .. } => true,
             RunError::Isolation(_) | RunError::NotEnforced | RunError::Exec { .. } | RunError::Cell(_) => false,
             RunError::Agent { .. } | RunError::Refused { .. } | RunError::OutOfTurn { .. } => false,

@@ -18,5 +18,5 @@ mod watch;
 
 pub use cancel::{Cancel, Canceller};
 pub use edge::{Sink, Stdin, Stream};
-pub use engine::{Engine, Ready, Room};
+pub use engine::{Engine, Installed, PreparedCell};
 pub use error::RunError;
