@@ -1,5 +1,5 @@
-"""Sends its streams over sockets that it sends along, in a cycle, and ends: nobody can ever take them out, and they stay
-open until the kernel collects them."""
+"""Sends its streams over sockets that it sends along, in a cycle, and ends: nobody can ever take them out, and they
+stay open until the kernel collects them."""
 import array, os, socket
 
 pair = socket.socketpair()

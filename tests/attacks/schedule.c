@@ -1,5 +1,5 @@
-// Has process 1 step back in the schedule: the agent inside, a shell that stands for it outside. The kernel looks at the
-// low half of a process number only, so each is tried with something in the high half too.
+// Has process 1 step back in the schedule: the agent inside, a shell that stands for it outside. The kernel looks at
+// the low half of a process number only, so each is tried with something in the high half too.
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>
