@@ -6,6 +6,8 @@
 //!   ^---- FileEnd ------'         ^---------------------'  the program ended
 //! ```
 
+use core::ffi::CStr;
+
 use firebox_wire::{MAX_PAYLOAD, Order, Refusal, Report, VERSION};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::AsFd;
@@ -13,6 +15,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use crate::confinement;
+use crate::doors::Doors;
 use crate::running::{POLLED, Running};
 use crate::step::Waiting;
 use crate::store::NewFile;
@@ -33,6 +36,9 @@ struct Hands {
     work: Work,
     /// Standard input that the program has yet to read.
     pending: &'static mut [u8],
+    doors: Doors,
+    /// How many steps have been prepared.
+    steps: u32,
 }
 
 enum Work {
@@ -44,7 +50,7 @@ enum Work {
 
 impl Agent {
     /// Confines this process and tells the host that it stands.
-    pub(crate) fn start() -> Result<Agent, Gone> {
+    pub(crate) fn start(argument: &CStr) -> Result<Agent, Gone> {
         let mut stream = Stream::new(confinement::host())?;
         if rustix::process::getpid() != Pid::INIT {
             stream.send(&Report::Refused { what: Refusal::Confine, errno: Errno::PERM.raw_os_error() })?;
@@ -61,7 +67,12 @@ impl Agent {
             }
         };
         stream.send(&Report::Ready { version: VERSION })?;
-        Ok(Agent { stream, children, hands: Hands { work: Work::Idle, pending }, chunk })
+        Ok(Agent {
+            stream,
+            children,
+            hands: Hands { work: Work::Idle, pending, doors: Doors::from_argument(argument), steps: 0 },
+            chunk,
+        })
     }
 
     /// Does what it is told until the host is gone.
@@ -150,10 +161,14 @@ impl Hands {
                 Err(errno) => (Work::Idle, refused(Refusal::Store, errno)),
             },
             (Order::FileEnd, Work::Storing(_)) => (Work::Idle, Some(Report::Stored)),
-            (Order::Step(step), Work::Idle) => match Waiting::fork(&step) {
-                Ok(waiting) => (Work::Waiting(waiting), Some(Report::Prepared)),
-                Err(errno) => (Work::Idle, refused(Refusal::Fork, errno)),
-            },
+            (Order::Step(step), Work::Idle) => {
+                let doors = self.doors.of_step(self.steps);
+                self.steps = self.steps.saturating_add(1);
+                match Waiting::fork(&step, doors) {
+                    Ok(waiting) => (Work::Waiting(waiting), Some(Report::Prepared)),
+                    Err(errno) => (Work::Idle, refused(Refusal::Fork, errno)),
+                }
+            }
             (Order::Go, Work::Waiting(waiting)) => match Running::start(waiting) {
                 Ok(running) => (Work::Running(running), None),
                 Err(errno) => (Work::Idle, refused(Refusal::Fork, errno)),

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::sys::{self, STREAM};
 
-/// The descriptor that every agent is started with, and the only one.
+/// The descriptor that every agent is started with.
 pub(crate) type Host = BorrowedFd<'static>;
 
 /// Open descriptors of one process: what programs expect, and too few to fill the host's table of files with.
@@ -18,7 +18,7 @@ const LOCKED_BYTES: u64 = 8 << 20;
 
 /// The stream to the host.
 pub(crate) fn host() -> Host {
-    sys::inherited_stream()
+    sys::inherited(STREAM)
 }
 
 /// Confines this process for good.

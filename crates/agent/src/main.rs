@@ -1,6 +1,7 @@
 //! The small program inside a cell: it carries out steps and knows no language.
 //!
-//! It is PID 1 of its cell. It starts with one descriptor, the stream to the host, confines itself before it reads
+//! It is PID 1 of its cell. It starts with the stream to the host and, on some hosts, the doors to its steps' control
+//! groups, confines itself before it reads
 //! anything, and then does what it is told: store files, make a process for a step and let it wait, let it go, pass
 //! its streams on, end it with everything it started. Everything it starts inherits its confinement, so nothing is
 //! left to do between the order to go and the program's first instruction.
@@ -12,17 +13,21 @@
 
 mod agent;
 mod confinement;
+mod doors;
 mod running;
 mod step;
 mod store;
 mod stream;
 mod sys;
 
+use core::ffi::CStr;
+
 use agent::Agent;
 
-/// The start after the start: see `sys`.
-extern "C" fn main() -> ! {
-    let code = match Agent::start().and_then(|mut agent| agent.serve()) {
+/// The start after the start: see `sys`. The argument says how many descriptors after the stream are the doors of a
+/// step: see `doors`.
+fn main(argument: &CStr) -> ! {
+    let code = match Agent::start(argument).and_then(|mut agent| agent.serve()) {
         Ok(()) => 0,
         Err(_) => 1,
     };

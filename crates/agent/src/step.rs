@@ -1,11 +1,12 @@
 //! The process of a step: made beforehand, waiting, and then the program itself.
 //!
 //! ```text
-//! agent --fork--> child: own session, own descriptors, waits on the go pipe
+//! agent --fork--> child: own control group, own session, own descriptors, waits on the go pipe
 //!                 child: one byte came --> work directory, limits, exec
 //! ```
 //!
-//! The host moves the waiting child into the step's control group. Between that and exec nothing of the job runs.
+//! Where the child has no door to the step's control group, the host moves it there while it waits. Nothing of the job
+//! runs before exec.
 
 use core::ffi::CStr;
 
@@ -15,6 +16,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::doors::StepDoors;
 use crate::sys::{self, Fork};
 
 /// A pointer to each string of a list, and null.
@@ -49,7 +51,8 @@ struct ChildEnds {
 
 impl Waiting {
     /// Forks the child. The order's strings need to live only until this returns: the child has its own copy.
-    pub(crate) fn fork(order: &StepOrder<'_>) -> Result<Waiting, Errno> {
+    /// When this returns, the child is in its control group, if there was a door to it.
+    pub(crate) fn fork(order: &StepOrder<'_>, doors: StepDoors) -> Result<Waiting, Errno> {
         let (stdin_out, stdin_in) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stdout_out, stdout_in) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr_out, stderr_in) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -61,9 +64,12 @@ impl Waiting {
                 drop((stdin_in, stdout_out, stderr_out, exec_out, go_in));
                 let ends =
                     ChildEnds { stdin: stdin_out, stdout: stdout_in, stderr: stderr_in, exec: exec_in, go: go_out };
-                become_program(order, ends)
+                become_program(order, doors, ends)
             }
             Fork::Parent(pid) => {
+                // Its own end would keep us waiting for a child that died.
+                drop(exec_in);
+                stands(&exec_out)?;
                 let stdin = match order.stdin {
                     StepStdin::Empty => None,
                     StepStdin::Frames => Some(unblocking(stdin_in)?),
@@ -80,14 +86,31 @@ impl Waiting {
     }
 }
 
+/// What a child says once it stands where it is to wait. An error is longer.
+const STANDS: u8 = 1;
+
+/// Waits for the child to say that it stands.
+fn stands(exec: &OwnedFd) -> Result<(), Errno> {
+    let mut word = [0; 4];
+    loop {
+        return match rustix::io::read(exec, &mut word) {
+            Ok(1) => Ok(()),
+            Ok(4) => Err(Errno::from_raw_os_error(i32::from_ne_bytes(word))),
+            Ok(_) => Err(Errno::CHILD),
+            Err(Errno::INTR) => continue,
+            Err(errno) => Err(errno),
+        };
+    }
+}
+
 fn unblocking(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     rustix::io::ioctl_fionbio(&fd, true)?;
     Ok(fd)
 }
 
 /// The child's life up to exec. Whatever fails is said on the exec pipe.
-fn become_program(order: &StepOrder<'_>, ends: ChildEnds) -> ! {
-    let errno = match prepare(&ends) {
+fn become_program(order: &StepOrder<'_>, doors: StepDoors, ends: ChildEnds) -> ! {
+    let errno = match prepare(doors, &ends) {
         Ok(Go::Yes) => start(order),
         Ok(Go::Never) => sys::exit(0),
         Err(errno) => errno,
@@ -102,7 +125,9 @@ enum Go {
     Never,
 }
 
-fn prepare(ends: &ChildEnds) -> Result<Go, Errno> {
+fn prepare(doors: StepDoors, ends: &ChildEnds) -> Result<Go, Errno> {
+    doors.enter()?;
+    rustix::io::write(&ends.exec, &[STANDS])?;
     // A session of its own: no controlling terminal, and a process group that belongs to nobody else.
     rustix::process::setsid()?;
     rustix::stdio::dup2_stdin(&ends.stdin)?;

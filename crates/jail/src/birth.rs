@@ -51,10 +51,20 @@ pub(crate) struct Birth<'a> {
     pub(crate) stream: BorrowedFd<'a>,
     /// The agent itself.
     pub(crate) agent: BorrowedFd<'a>,
-    /// A byte comes here once this process is in its control group.
-    pub(crate) joined: BorrowedFd<'a>,
+    /// The ways into the cell's control groups.
+    pub(crate) doors: &'a Doors,
     /// Takes the failure; closes without a word when the agent has started.
     pub(crate) failed: BorrowedFd<'a>,
+}
+
+/// Ways into control groups for a process that moves itself: a descriptor per hierarchy, each to be written `0` to. There
+/// are none where processes are cloned into their group, or where there are no groups.
+#[derive(Default)]
+pub(crate) struct Doors {
+    /// Into the agent's.
+    pub(crate) agent: Vec<OwnedFd>,
+    /// Into those of the steps, in their order.
+    pub(crate) steps: Vec<Vec<OwnedFd>>,
 }
 
 /// What becomes of the groups that firebox was started with.
@@ -69,17 +79,22 @@ pub(crate) enum Supplementary {
 impl Birth<'_> {
     /// Becomes the cell.
     pub(crate) fn go(&self) -> ! {
-        let Failure { stage, errno } = self.steps();
+        // The agent's descriptors go to fixed numbers in the end; these two are needed after that.
+        let kept = sys::out_of_the_way(self.failed).and_then(|failed| Ok((failed, sys::out_of_the_way(self.agent)?)));
+        let (failed, Failure { stage, errno }) = match kept {
+            Ok((failed, agent)) => (Some(failed), self.steps(agent.as_fd())),
+            Err(errno) => (None, at(Stage::Descriptors)(errno)),
+        };
         let mut word = [0; 5];
         word[0] = stage as u8;
         word[1..].copy_from_slice(&errno.to_le_bytes());
         // Who would hear that this failed?
-        let _ = rustix::io::write(self.failed, &word);
+        let _ = rustix::io::write(failed.as_ref().map_or(self.failed, AsFd::as_fd), &word);
         sys::exit(125)
     }
 
     /// All steps, in the order of security. Returns only what went wrong.
-    fn steps(&self) -> Failure {
+    fn steps(&self, agent: BorrowedFd<'_>) -> Failure {
         let done = self.network().and_then(|()| {
             self.callers_limits();
             self.host_name()?;
@@ -96,7 +111,7 @@ impl Birth<'_> {
         });
         match done {
             Err(failure) => failure,
-            Ok(()) => at(Stage::Agent)(sys::execute_descriptor(self.agent, c"agent")),
+            Ok(()) => at(Stage::Agent)(sys::execute_descriptor(agent, c"agent", &self.agents_argument())),
         }
     }
 
@@ -175,15 +190,10 @@ impl Birth<'_> {
         open_tree(CWD, self.view, flags).map_err(at(Stage::Root))
     }
 
-    /// As root. Waits until the warden has put this process into its group, which then is the root of all it sees.
+    /// As root. Into the agent's control group, which then is the root of all that is seen of control groups.
     fn join_group(&self) -> Result<(), Failure> {
-        loop {
-            match rustix::io::read(self.joined, &mut [0; 1]) {
-                Ok(1) => break,
-                Ok(_) => return Err(at(Stage::Cgroup)(Errno::PIPE)),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(at(Stage::Cgroup)(errno)),
-            }
+        for door in &self.doors.agent {
+            rustix::io::write(door, b"0").map_err(at(Stage::Cgroup))?;
         }
         sys::enter_cgroup_namespace().map_err(at(Stage::Cgroup))
     }
@@ -241,9 +251,18 @@ impl Birth<'_> {
         drop_all().map_err(|error: ConfineError| at(Stage::Capabilities)(error.errno()))
     }
 
-    /// The stream at its place; everything else of the warden's closes with the start of the agent.
+    /// The stream at its place, and after it the ways into the groups of the steps; everything else of the warden's closes
+    /// with the start of the agent.
     fn descriptors(&self) -> Result<(), Failure> {
-        sys::place_descriptor(self.stream, AGENT_STREAM).map_err(at(Stage::Descriptors))
+        let doors = self.doors.steps.iter().flatten().map(AsFd::as_fd);
+        let kept: Vec<BorrowedFd<'_>> = [self.stream].into_iter().chain(doors).collect();
+        sys::place_descriptors(&kept, AGENT_STREAM).map_err(at(Stage::Descriptors))
+    }
+
+    /// How the agent is told of the doors: how many there are to a step.
+    fn agents_argument(&self) -> std::ffi::CString {
+        let doors = self.doors.steps.first().map_or(0, Vec::len);
+        std::ffi::CString::new(doors.to_string()).unwrap_or_default()
     }
 }
 

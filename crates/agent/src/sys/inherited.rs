@@ -1,13 +1,13 @@
-//! The descriptor that the agent was started with.
+//! The descriptors that the agent was started with.
 
 use rustix::fd::BorrowedFd;
 
-/// By agreement with whoever starts agents.
+/// The stream to the host, by agreement with whoever starts agents. What follows it are doors.
 pub(crate) const STREAM: u32 = 3;
 
-/// The stream to the host.
-pub(crate) fn inherited_stream() -> BorrowedFd<'static> {
-    // SAFETY: whoever starts an agent opens this descriptor for it, and the agent never closes it; were it not open,
-    // the kernel would answer EBADF and the agent would end.
-    unsafe { BorrowedFd::borrow_raw(STREAM as i32) }
+/// One of those descriptors.
+pub(crate) fn inherited(number: u32) -> BorrowedFd<'static> {
+    // SAFETY: whoever starts an agent opens these descriptors for it, and the agent never closes them; were one not
+    // open, the kernel would answer EBADF, which is an error like any other.
+    unsafe { BorrowedFd::borrow_raw(number as i32) }
 }

@@ -1,7 +1,7 @@
-//! Memory: pages from the kernel, and the four functions that compiled code calls without being asked.
+//! Memory: pages from the kernel, and the functions that compiled code calls without being asked.
 
 use core::arch::asm;
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
@@ -91,4 +91,19 @@ unsafe extern "C" fn memcmp(one: *const c_void, other: *const c_void, length: us
 unsafe extern "C" fn bcmp(one: *const c_void, other: *const c_void, length: usize) -> c_int {
     // SAFETY: the same promise as `memcmp`'s.
     unsafe { memcmp(one, other, length) }
+}
+
+/// Counts the bytes before the first NUL.
+///
+/// # Safety
+/// As for C's `strlen`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strlen(string: *const c_char) -> usize {
+    let mut length = 0;
+    // SAFETY: the caller promises readable bytes up to a NUL, and none has come before this one. Volatile, so that the
+    // compiler does not make this loop a call of `strlen`.
+    while unsafe { string.wrapping_add(length).read_volatile() } != 0 {
+        length += 1;
+    }
+    length
 }

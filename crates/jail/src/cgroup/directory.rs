@@ -35,9 +35,14 @@ impl Directory {
         rustix::io::fcntl_dupfd_cloexec(&self.0, 0).map(Directory)
     }
 
+    /// Opens a file for writing.
+    pub(crate) fn open_to_write(&self, file: &str) -> Result<OwnedFd, Errno> {
+        openat(&self.0, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+    }
+
     /// Writes one value. The kernel takes a value whole or not at all.
     pub(crate) fn write(&self, file: &str, value: impl ToString) -> Result<(), Errno> {
-        let fd = openat(&self.0, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = self.open_to_write(file)?;
         rustix::io::write(&fd, value.to_string().as_bytes()).map(|_| ())
     }
 

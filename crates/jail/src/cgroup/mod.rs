@@ -18,6 +18,7 @@ mod v2;
 
 use std::io;
 use std::num::NonZeroU32;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,16 @@ impl Groups {
         }
     }
 
+    /// Makes groups for later, where it helps to have them: see [`Group::doors`].
+    pub(crate) fn groups_for_later(&self, names: &[String], limits: &Limits) -> Result<Vec<Group>, Errno> {
+        match self {
+            Groups::V1(hierarchies) => {
+                names.iter().map(|name| hierarchies.group_for_later(name, limits).map(Group::V1)).collect()
+            }
+            Groups::V2(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Removes the instance's own groups, once all others are gone.
     pub(crate) fn remove(&self) -> Result<(), Errno> {
         match self {
@@ -83,6 +94,22 @@ impl Group {
         match self {
             Group::V1(_) => None,
             Group::V2(group) => Some(group.descriptor()),
+        }
+    }
+
+    /// Holds a group that was made for later to its own limits.
+    pub(crate) fn limit(&self, limits: &Limits) -> Result<(), Errno> {
+        match self {
+            Group::V1(group) => group.limit(limits),
+            Group::V2(group) => group.limit(limits),
+        }
+    }
+
+    /// Ways in for a process that moves itself, one per hierarchy; none where there is no such way.
+    pub(crate) fn doors(&self) -> Result<Vec<OwnedFd>, Errno> {
+        match self {
+            Group::V1(group) => group.doors(),
+            Group::V2(_) => Ok(Vec::new()),
         }
     }
 

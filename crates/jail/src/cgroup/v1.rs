@@ -1,5 +1,6 @@
 //! Version 1: each controller may have a hierarchy of its own, so one group is several directories.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,13 +79,22 @@ impl Hierarchies {
         Ok(made)
     }
 
+    /// Makes a group for later: held to something from the start, and to its own limits when they are known.
+    pub(super) fn group_for_later(&self, name: &str, limits: &Limits) -> Result<Group, Errno> {
+        self.make(name, limits, Swap::Later)
+    }
+
     pub(super) fn group(&self, name: &str, limits: &Limits) -> Result<Group, Errno> {
+        self.make(name, limits, Swap::Now)
+    }
+
+    fn make(&self, name: &str, limits: &Limits, swap: Swap) -> Result<Group, Errno> {
         let mut group = Group { directories: Vec::new(), above: Vec::new(), name: name.to_owned() };
         for hierarchy in &self.hierarchies {
             let made = hierarchy.instance.again().and_then(|above| {
                 let directory = above.make(name)?;
                 group.above.push(above);
-                hierarchy.controllers.iter().try_for_each(|controller| limit(&directory, *controller, limits))?;
+                hierarchy.controllers.iter().try_for_each(|controller| limit(&directory, *controller, limits, swap))?;
                 Ok(directory)
             });
             match made {
@@ -103,7 +113,15 @@ impl Hierarchies {
     }
 }
 
-fn limit(directory: &Directory, controller: Controller, limits: &Limits) -> Result<(), Errno> {
+/// When swap is limited. The kernel wants its limit above that of memory at all times, so one that is to be raised later
+/// is set only then.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Swap {
+    Now,
+    Later,
+}
+
+fn limit(directory: &Directory, controller: Controller, limits: &Limits, swap: Swap) -> Result<(), Errno> {
     match controller {
         Controller::Memory => {
             directory.write("memory.limit_in_bytes", limits.memory)?;
@@ -111,6 +129,9 @@ fn limit(directory: &Directory, controller: Controller, limits: &Limits) -> Resu
             match directory.write("memory.kmem.tcp.limit_in_bytes", SOCKET_MEMORY.min(limits.memory)) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno),
+            }
+            if swap == Swap::Later {
+                return Ok(());
             }
             // Memory and swap together: with the same number there is no swap. Absent where swap is not accounted.
             match directory.write("memory.memsw.limit_in_bytes", limits.memory) {
@@ -134,6 +155,22 @@ impl Group {
     fn with(&self, controller: Controller) -> Result<&Directory, Errno> {
         let found = self.directories.iter().find(|(_, controllers)| controllers.contains(&controller));
         found.map(|(directory, _)| directory).ok_or(Errno::NODEV)
+    }
+
+    /// Holds a group that was made for later to its own limits.
+    pub(super) fn limit(&self, limits: &Limits) -> Result<(), Errno> {
+        self.directories.iter().try_for_each(|(directory, controllers)| {
+            controllers.iter().try_for_each(|controller| limit(directory, *controller, limits, Swap::Now))
+        })
+    }
+
+    /// Ways in: a process with a single thread that writes `0` to each of them has moved itself here.
+    ///
+    /// Moving another process makes the kernel wait until no process of the host is forking, which takes it some ten
+    /// milliseconds after a quiet time. Moving oneself, as a thread, does not. The right to do it is that of whoever
+    /// opened the way, not of who writes.
+    pub(super) fn doors(&self) -> Result<Vec<OwnedFd>, Errno> {
+        self.directories.iter().map(|(directory, _)| directory.open_to_write("tasks")).collect()
     }
 
     pub(super) fn admit(&self, pid: Pid) -> Result<(), Errno> {

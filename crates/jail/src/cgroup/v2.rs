@@ -91,6 +91,10 @@ impl Group {
         self.directory.as_fd()
     }
 
+    pub(super) fn limit(&self, limits: &Limits) -> Result<(), Errno> {
+        limit(&self.directory, limits)
+    }
+
     pub(super) fn admit(&self, pid: Pid) -> Result<(), Errno> {
         self.directory.write("cgroup.procs", pid.as_raw_nonzero())
     }

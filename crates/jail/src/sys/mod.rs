@@ -10,7 +10,7 @@ mod process;
 
 use rustix::io::Errno;
 
-pub(crate) use descriptors::place_descriptor;
+pub(crate) use descriptors::{out_of_the_way, place_descriptors};
 pub(crate) use exec::execute_descriptor;
 pub(crate) use lock::{Range, try_lock_range};
 pub(crate) use mount::{Attributes, set_mount_attributes};

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::watching::Watching;
+use crate::birth::Doors;
 use crate::cgroup::{Group, Limits};
 use crate::rights::Rights;
 
@@ -16,10 +17,19 @@ const AGENT_MEMORY: u64 = 128 << 20;
 /// The agent, and a process of a step before it is moved to that step's group.
 const AGENT_TASKS: u32 = 8;
 
+/// Most plans have a step that builds and one that runs. Groups for them stand before they are needed.
+const STEPS_AHEAD: usize = 2;
+
 /// How a cell is held to its limits.
 pub(super) enum Holding {
     /// The kernel refuses what goes past them.
-    Grouped { number: u64, agent: Group, steps: Vec<Group> },
+    Grouped {
+        number: u64,
+        agent: Group,
+        /// Those of steps that have begun, and after them those that were made for later.
+        steps: Vec<Group>,
+        begun: usize,
+    },
     /// We look when asked, and the engine ends the step.
     Watched(Watching),
 }
@@ -31,7 +41,14 @@ impl Holding {
             (Some(groups), _) => {
                 let limits = Limits { memory: AGENT_MEMORY, tasks: AGENT_TASKS, cpus: None };
                 let agent = groups.group(&format!("c{number}.agent"), &limits)?;
-                Ok(Holding::Grouped { number, agent, steps: Vec::new() })
+                let names: Vec<String> = (1..=STEPS_AHEAD).map(|step| format!("c{number}.{step}")).collect();
+                match groups.groups_for_later(&names, &limits) {
+                    Ok(steps) => Ok(Holding::Grouped { number, agent, steps, begun: 0 }),
+                    Err(errno) => {
+                        let _ = agent.remove();
+                        Err(errno)
+                    }
+                }
             }
             (None, Some(proc)) => Ok(Holding::Watched(Watching::new(proc)?)),
             (None, None) => Err(Errno::NODEV),
@@ -46,24 +63,31 @@ impl Holding {
         }
     }
 
-    /// The agent has been cloned.
-    pub(super) fn admit(&self, pid: Pid) -> Result<(), Errno> {
+    /// The ways into the agent's group and into those of the steps, for a process that moves itself.
+    pub(super) fn doors(&self) -> Result<Doors, Errno> {
         match self {
-            Holding::Grouped { agent, .. } if agent.clone_target().is_none() => agent.admit(pid),
-            Holding::Grouped { .. } | Holding::Watched(_) => Ok(()),
+            Holding::Grouped { agent, steps, .. } => {
+                Ok(Doors { agent: agent.doors()?, steps: steps.iter().map(Group::doors).collect::<Result<_, _>>()? })
+            }
+            Holding::Watched(_) => Ok(Doors::default()),
         }
     }
 
     /// Begins a step: every process but the agent is held to these limits, and measuring starts from zero.
     pub(super) fn begin(&mut self, agent: Pid, limits: &StepLimits, rights: &Rights) -> Result<Held, Errno> {
         match self {
-            Holding::Grouped { number, agent: agents, steps } => {
-                let name = format!("c{number}.{}", steps.len() + 1);
-                let groups = rights.groups().ok_or(Errno::NODEV)?;
-                let group = groups.group(&name, &group_limits(limits))?;
+            Holding::Grouped { number, agent: agents, steps, begun } => {
+                let limits = group_limits(limits);
+                if steps.len() == *begun {
+                    let groups = rights.groups().ok_or(Errno::NODEV)?;
+                    steps.push(groups.group(&format!("c{number}.{}", *begun + 1), &limits)?);
+                } else {
+                    steps[*begun].limit(&limits)?;
+                }
+                let step = &steps[*begun];
+                *begun += 1;
+                // The step's process has come in by the door, where there is one. Whoever has not is brought.
                 let members = agents.members()?;
-                steps.push(group);
-                let step = steps.last().ok_or(Errno::NODEV)?;
                 members.into_iter().filter(|pid| *pid != agent).try_for_each(|pid| step.admit(pid))?;
                 Ok(Held { memory: true, tasks: true, cpu: true, disk: true })
             }
@@ -78,8 +102,9 @@ impl Holding {
     /// What the step has consumed.
     pub(super) fn measure(&mut self, agent: Pid, disk_full: bool) -> Result<Measured, Errno> {
         match self {
-            Holding::Grouped { steps, .. } => {
-                let used = steps.last().ok_or(Errno::SRCH)?.used()?;
+            Holding::Grouped { steps, begun, .. } => {
+                let step = begun.checked_sub(1).and_then(|last| steps.get(last)).ok_or(Errno::SRCH)?;
+                let used = step.used()?;
                 let cpu_ns = u64::try_from(used.cpu.as_nanos()).unwrap_or(u64::MAX);
                 let (memory_peak, oom_kills) = (used.memory_peak, used.oom_kills);
                 Ok(Measured { cpu_ns, memory_now: None, memory_peak, oom_kills, disk_full })

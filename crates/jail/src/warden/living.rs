@@ -70,14 +70,23 @@ impl Living {
         let pair = |kind| socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
         let (stream, agents_stream) = pair(SocketType::STREAM).map_err(at(Stage::Clone))?;
         let (engines_socket, socket) = pair(SocketType::SEQPACKET).map_err(at(Stage::Clone))?;
-        let (joined, join) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Stage::Clone))?;
         let (failure, failed) = pipe_with(PipeFlags::CLOEXEC).map_err(at(Stage::Clone))?;
-        let cloned = sys::clone_into_namespaces(holding.clone_target()).map_err(at(Stage::Clone))?;
+        let cloned = holding.doors().map_err(at(Stage::Cgroup)).and_then(|doors| {
+            let cloned = sys::clone_into_namespaces(holding.clone_target()).map_err(at(Stage::Clone))?;
+            Ok((doors, cloned))
+        });
+        let (doors, cloned) = match cloned {
+            Ok(cloned) => cloned,
+            Err(failure) => {
+                let _ = holding.remove();
+                return Err(failure);
+            }
+        };
         let (pid, pidfd) = match cloned {
             Cloned::Parent { pid, pidfd } => (pid, pidfd),
             Cloned::Child => {
                 // The engine's ends in here would keep this cell alive after its engine.
-                drop((stream, engines_socket, socket, join, failure));
+                drop((stream, engines_socket, socket, failure));
                 let birth = Birth {
                     view,
                     workbench,
@@ -86,19 +95,15 @@ impl Living {
                     groups: rights.groups_of_a_cell(),
                     stream: agents_stream.as_fd(),
                     agent,
-                    joined: joined.as_fd(),
+                    doors: &doors,
                     failed: failed.as_fd(),
                 };
                 birth.go()
             }
         };
-        drop((agents_stream, joined, failed));
+        drop((agents_stream, doors, failed));
         let cell = Living { pid, pidfd, uid, files, holding, socket, life: Life::Alive, until: None };
-        let stands = cell.holding.admit(pid).map_err(at(Stage::Cgroup)).and_then(|()| {
-            rustix::io::write(&join, &[1]).map_err(at(Stage::Cgroup))?;
-            hear(failure)
-        });
-        match stands {
+        match hear(failure) {
             Ok(()) => Ok((cell, stream, engines_socket)),
             Err(failure) => {
                 // It can only fail when the process is gone.

@@ -1,0 +1,62 @@
+//! The ways into the control groups of the steps, where the host has such: a process with one thread that writes `0` to
+//! each of a step's doors has moved itself into that step's group.
+//!
+//! The host checks who is where before it lets a step go; the doors only spare it the moving.
+
+use core::ffi::CStr;
+
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+
+use crate::sys;
+
+/// More than there are hierarchies of control groups.
+const MOST_DOORS: u32 = 9;
+
+/// The doors of all steps that have some.
+#[derive(Clone, Copy)]
+pub(crate) struct Doors {
+    per_step: u32,
+    steps: u32,
+}
+
+/// The doors of one step.
+#[derive(Clone, Copy)]
+pub(crate) struct StepDoors {
+    first: u32,
+    count: u32,
+}
+
+/// How many steps have doors, on a host that has them.
+const STEPS: u32 = 2;
+
+impl Doors {
+    /// From the argument that the agent was started with: the number of doors per step.
+    pub(crate) fn from_argument(argument: &CStr) -> Doors {
+        let per_step = match argument.to_bytes() {
+            [digit @ b'1'..=b'9'] => u32::from(digit - b'0').min(MOST_DOORS),
+            _ => 0,
+        };
+        Doors { per_step, steps: if per_step == 0 { 0 } else { STEPS } }
+    }
+
+    /// Those of a step, the first being number 0; none for a step that has none.
+    pub(crate) fn of_step(self, step: u32) -> StepDoors {
+        let count = if step < self.steps { self.per_step } else { 0 };
+        StepDoors { first: sys::STREAM + 1 + step.min(self.steps) * self.per_step, count }
+    }
+}
+
+impl StepDoors {
+    /// Moves this process.
+    pub(crate) fn enter(self) -> Result<(), Errno> {
+        for number in self.first..self.first + self.count {
+            rustix::io::write(door(number), b"0")?;
+        }
+        Ok(())
+    }
+}
+
+fn door(number: u32) -> BorrowedFd<'static> {
+    sys::inherited(number)
+}
