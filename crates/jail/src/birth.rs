@@ -20,6 +20,7 @@ use rustix::mount::{
 use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
 use rustix::thread::{Gid, Uid};
 
+use crate::doors::Doors;
 use crate::files::PLACES;
 use crate::sys;
 
@@ -33,9 +34,10 @@ const HOST_NAME: &[u8] = b"firebox";
 pub(crate) const HOST_PROC: &str = "/proc";
 
 /// Where the agent expects its stream.
-pub(crate) const AGENT_STREAM: i32 = 3;
+const AGENT_STREAM: i32 = 3;
 
-/// What a process needs to become a cell. All descriptors close when the agent starts.
+/// What a process needs to become a cell. Its descriptors close when the agent starts, but for the stream and the doors of
+/// the steps.
 pub(crate) struct Birth<'a> {
     /// Where in the warden's root the view stands.
     pub(crate) view: &'a Path,
@@ -55,16 +57,6 @@ pub(crate) struct Birth<'a> {
     pub(crate) doors: &'a Doors,
     /// Takes the failure; closes without a word when the agent has started.
     pub(crate) failed: BorrowedFd<'a>,
-}
-
-/// Ways into control groups for a process that moves itself: a descriptor per hierarchy, each to be written `0` to. There
-/// are none where processes are cloned into their group, or where there are no groups.
-#[derive(Default)]
-pub(crate) struct Doors {
-    /// Into the agent's.
-    pub(crate) agent: Vec<OwnedFd>,
-    /// Into those of the steps, in their order.
-    pub(crate) steps: Vec<Vec<OwnedFd>>,
 }
 
 /// What becomes of the groups that firebox was started with.

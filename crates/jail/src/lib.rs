@@ -16,6 +16,7 @@ mod birth;
 mod cgroup;
 mod channel;
 mod client;
+mod doors;
 mod files;
 mod instance;
 mod lease;

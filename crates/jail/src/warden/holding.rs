@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::watching::Watching;
-use crate::birth::Doors;
 use crate::cgroup::{Group, Limits};
+use crate::doors::Doors;
 use crate::rights::Rights;
 
 /// What an agent may hold: its own few pages, and the job's files until the first step takes them over.

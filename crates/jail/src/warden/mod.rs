@@ -8,6 +8,7 @@
 
 mod holding;
 mod living;
+mod quarters;
 mod serve;
 mod start;
 mod watching;

@@ -1,45 +1,34 @@
-//! The warden's own life: it leaves the host's file system, then answers messages until its engine is gone.
+//! The warden's own life: it moves into its quarters, then answers messages until its engine is gone.
 //!
 //! Runs with all the rights there are. What it still knows of the host are descriptors: the control groups it made, the
 //! shared files with their locks, the agent. It opens no path of the host, and parses nothing but `wire::warden`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use firebox_cell::View;
 use firebox_wire::warden::{Failure, Made, Make, Message, Stage};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree, unmount,
-};
 
 use super::living::{Living, Makings, State};
-use crate::birth::HOST_PROC;
+use super::quarters::{self, WORKBENCH, view_place};
 use crate::channel::{Patience, receive, send};
 use crate::rights::Rights;
 use crate::sys;
-use crate::view::{OpenView, make_places};
 
 /// What the warden was given at its start.
 pub(super) struct Service {
     pub(super) socket: OwnedFd,
     pub(super) rights: Rights,
     pub(super) agent: OwnedFd,
-    /// Keeps the number of the agents' streams free of any other descriptor of the warden's.
-    pub(super) reserved: OwnedFd,
 }
-
-/// Where in the warden's root a cell's files are attached for a moment.
-const WORKBENCH: &str = "/bench";
 
 impl Service {
     /// The whole life of a warden.
     pub(super) fn run(mut self, views: &[View]) -> ! {
-        let greeting = match settle().and_then(|()| self.move_in(views)) {
+        let greeting = match quarters::move_in(&self.rights, views) {
             Ok(()) => Made::Cell,
             Err(failure) => Made::Failed(failure),
         };
@@ -48,22 +37,8 @@ impl Service {
         if greeting == Made::Cell {
             self.serve(views.len());
         }
-        drop(self.reserved);
         self.rights.release();
         sys::exit(0)
-    }
-
-    /// Takes on the rights it needs, opens what cells are to see, leaves the host's file system, and puts the views
-    /// together in its own.
-    fn move_in(&self, views: &[View]) -> Result<(), Failure> {
-        let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno.raw_os_error() };
-        self.rights.enter().map_err(at(Stage::UserNamespace))?;
-        sys::enter_mount_namespace().map_err(at(Stage::Root))?;
-        let open = |view| OpenView::open(view, self.rights.devices());
-        let views: Vec<OpenView> = views.iter().map(open).collect::<Result<_, _>>().map_err(at(Stage::Mount))?;
-        leave_host(if self.rights.watched_proc().is_some() { Keep::Proc } else { Keep::Nothing })
-            .map_err(at(Stage::Root))?;
-        assemble(views).map_err(at(Stage::Mount))
     }
 
     fn serve(&mut self, views: usize) {
@@ -136,76 +111,6 @@ impl Service {
             }
         }
     }
-}
-
-/// Right after the fork. A session without a terminal, and no stream of the user's.
-fn settle() -> Result<(), Failure> {
-    let at = |errno: Errno| Failure { stage: Stage::Root, errno: errno.raw_os_error() };
-    // Ctrl-C is for the engine; the warden ends when its engine is gone and every cell removed.
-    rustix::process::setsid().map_err(at)?;
-    rustix::process::umask(Mode::empty());
-    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(at)?;
-    rustix::stdio::dup2_stdin(&null).map_err(at)?;
-    rustix::stdio::dup2_stdout(&null).map_err(at)?;
-    rustix::stdio::dup2_stderr(&null).map_err(at)
-}
-
-/// What of the host's file system stays in sight.
-enum Keep {
-    Proc,
-    Nothing,
-}
-
-/// Replaces the whole file system by an empty one of the warden's own.
-///
-/// Every cell starts with a copy of the warden's mounts. There being next to none makes that copy cheap, and a cell
-/// that broke out of its root would stand in an empty room.
-///
-/// An ordinary user's warden takes the host's `/proc` along: the kernel lets it mount a new one, for a cell, only where
-/// it can see a whole one already.
-fn leave_host(proc: Keep) -> Result<(), Errno> {
-    let proc = match proc {
-        Keep::Proc => {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-            Some(open_tree(CWD, HOST_PROC, flags)?)
-        }
-        Keep::Nothing => None,
-    };
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(context.as_fd(), "mode", "0755")?;
-    fsconfig_set_string(context.as_fd(), "size", "1m")?;
-    fsconfig_create(context.as_fd())?;
-    let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let root = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, safe)?;
-    // On top of the old root, which `pivot_root` then puts on top of the new one, where it can be let go.
-    move_mount(&root, c"", CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-    rustix::process::fchdir(&root)?;
-    rustix::process::pivot_root(".", ".")?;
-    unmount(".", UnmountFlags::DETACH)?;
-    rustix::process::chdir("/")?;
-    if let Some(proc) = proc {
-        mkdirat(CWD, HOST_PROC, Mode::from_raw_mode(0o755))?;
-        move_mount(&proc, c"", CWD, HOST_PROC, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-    }
-    Ok(())
-}
-
-/// Puts the views together, each at its place in the warden's root.
-fn assemble(views: Vec<OpenView>) -> Result<(), Errno> {
-    let directory = Mode::from_raw_mode(0o755);
-    mkdirat(CWD, WORKBENCH, directory)?;
-    make_places()?;
-    for (number, view) in views.into_iter().enumerate() {
-        let place = view_place(number);
-        mkdirat(CWD, &place, directory)?;
-        view.assemble(&place)?;
-    }
-    Ok(())
-}
-
-fn view_place(number: usize) -> PathBuf {
-    PathBuf::from(format!("/{number}"))
 }
 
 /// What has happened.

@@ -6,12 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use firebox_cell::{Mount, View};
-use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::thread::{Gid, Uid};
 
 use super::serve::Service;
-use crate::birth::AGENT_STREAM;
 use crate::client::Jail;
 use crate::rights::{EngineUser, Rights};
 use crate::sys::{self, Forked};
@@ -78,7 +77,6 @@ impl Warden {
         if !alone() {
             return Err(StartError::Threads);
         }
-        let reserved = reserve_agent_stream()?;
         let (rights, engine) = Rights::claim()?;
         for Mount { outside, .. } in views.iter().flat_map(|view| &view.mounts) {
             let there = std::fs::metadata(outside);
@@ -91,7 +89,7 @@ impl Warden {
         let process = match sys::fork().map_err(kernel("start the warden"))? {
             Forked::Child => {
                 drop(ours);
-                Service { socket: wardens, rights, agent, reserved }.run(views)
+                Service { socket: wardens, rights, agent }.run(views)
             }
             Forked::Parent(pid) => pid,
         };
@@ -115,14 +113,6 @@ impl Warden {
         confined.map_err(|error| refused(error.errno()))?;
         Ok(Jail::new(tether))
     }
-}
-
-/// Opens something at the number that agents expect their stream at, before the warden opens anything else. Where
-/// the caller was started with that number open, it is nothing of ours and may be closed in a cell.
-fn reserve_agent_stream() -> Result<OwnedFd, StartError> {
-    let refused = kernel("open /dev/null");
-    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(&refused)?;
-    rustix::io::fcntl_dupfd_cloexec(&null, AGENT_STREAM).map_err(&refused)
 }
 
 /// Whether this process has one thread only.
