@@ -8,7 +8,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kit::{
-    Allowance, Attack, Control, Guard, HostInventory, attacks, bare, firebox, start_inside, start_outside, tool, words,
+    Allowance, Attack, Control, Guard, HostInventory, attacks, bare, firebox, job, skip, start_inside, start_outside,
+    tool, words,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -26,12 +27,73 @@ fn processes_and_threads_are_refused_at_the_task_limit() {
 
 #[test]
 fn a_fork_bomb_ends_with_its_job() {
+    const GRANTED: usize = 32;
     let host = HostInventory::take();
-    let bomb = firebox().arg("run").arg(attacks("bomb.sh")).args(["--json", "--run-time", "3s", "--tasks", "32"]);
-    let outcome = bomb.outcome();
-    assert!(outcome.stdout().starts_with("before the bomb\n"), "{outcome}");
-    assert!(outcome.call.wall < Duration::from_secs(20), "the bomb held us up\n{outcome}");
+    let guard = Guard::new(Allowance::CONTROL);
+    let bounded = guard.bounds_tasks();
+    if bounded {
+        check_that_the_bomb_grows_outside(guard, 3 * GRANTED);
+    } else {
+        skip("a fork bomb outside, and its count inside", "no control group can be made that bounds its tasks");
+    }
+
+    // The first process ends at once and leaves the bomb behind, unless a fork of its own is already refused.
+    let left = firebox().arg("run").arg(attacks("bomb.sh")).args([
+        "--json",
+        "--run-time",
+        "3s",
+        "--tasks",
+        &GRANTED.to_string(),
+    ]);
+    let left = left.outcome();
+    assert!([("ok", "run", 0, None), ("timeout", "run", 124, None)].contains(&left.verdict()), "{left}");
+    assert_eq!(left.stdout(), "before the bomb\n", "{left}");
+
+    // One that stays gives the bomb all of its time.
+    let bomb = std::fs::read_to_string(attacks("bomb.sh")).expect("the attack is a text") + "exec sleep 30\n";
+    let inside = job("bash", &bomb).args(["--run-time", "3s", "--tasks", &GRANTED.to_string()]).start();
+    let processes = || inside.contents().iter().filter(|line| line.ends_with("bash main.sh ")).count();
+    let most = bounded.then(|| most_at_once(processes));
+    let inside = inside.outcome();
+    if let Some(most) = most {
+        assert!(GRANTED / 2 < most, "the bomb did not go off in the jail: {most} processes\n{inside}");
+        assert!(most <= GRANTED, "the bomb came to {most} processes\n{inside}");
+    }
+    assert_eq!(inside.verdict(), ("timeout", "run", 124, None), "{inside}");
+    assert_eq!(inside.stdout(), "before the bomb\n", "{inside}");
+    assert!(inside.call.wall < Duration::from_secs(20), "the bomb held us up\n{inside}");
     host.assert_nothing_left();
+}
+
+/// Lets the bomb go off where only the guard bounds it, until there are more than `enough` processes.
+fn check_that_the_bomb_grows_outside(guard: Guard, enough: usize) {
+    let mut bomb = guard.command(tool("bash"));
+    let mut bomb = bomb.arg(attacks("bomb.sh")).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("bash");
+    let until = Instant::now() + Duration::from_secs(10);
+    let mut grown = 0;
+    while grown <= enough && Instant::now() < until {
+        grown = guard.contents().len();
+        std::thread::yield_now();
+    }
+    guard.kill();
+    bomb.wait().expect("a child can be waited for");
+    assert!(enough < grown, "not even outside: {grown} processes");
+    assert!(guard.contents().is_empty(), "left of the control: {:#?}", guard.contents());
+}
+
+/// Counts again and again, from when there is something to count until there is nothing any more.
+fn most_at_once(count: impl Fn() -> usize) -> usize {
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut most = 0;
+    loop {
+        let now = count();
+        if now == 0 && 0 < most {
+            return most;
+        }
+        assert!(Instant::now() < until, "after 30 s there are {now}, and were {most}");
+        most = most.max(now);
+        std::thread::yield_now();
+    }
 }
 
 /// Takes 256 MiB in one way, with 64 MiB granted: what happens must be `verdict`.
@@ -84,6 +146,10 @@ fn disk_is_bounded_in_bytes_and_in_files() {
 #[test]
 fn the_work_directory_is_bounded_too() {
     let host = HostInventory::take();
+    // In an empty directory of its own, which goes with it.
+    let outside = bare(&attacks("disk.py"), &words(["."]), Control::Bare);
+    assert_eq!(outside.stdout().matches("ESCAPED:").count(), 3, "not even outside\n{outside}");
+
     let inside = firebox().arg("run").arg(attacks("disk.py")).args(["--json", "--run-time", "60s"]);
     let inside = inside.program_args(["."]).outcome();
     assert_eq!(inside.verdict(), ("ok", "run", 0, None), "{inside}");

@@ -83,11 +83,22 @@ impl Guard {
         &self.groups
     }
 
+    /// Whether a control group bounds its tasks. The resource limit that stands in for one does not bind root, so that a
+    /// program which forks without end must not start then.
+    pub(crate) fn bounds_tasks(&self) -> bool {
+        let allowed = self.allowance.tasks.to_string();
+        let bound = |group: &PathBuf| fs::read_to_string(group.join("pids.max"));
+        self.groups.iter().any(|group| bound(group).is_ok_and(|bound| bound.trim() == allowed))
+    }
+
     pub(crate) fn allowance(&self) -> Allowance {
         self.allowance
     }
 
     /// Live processes in it, and groups that were made inside it: what the guarded program has left behind.
+    ///
+    /// Who has a command line here was alive at the moment when the last one was found, so no more are ever told of than
+    /// there were at once.
     pub(crate) fn contents(&self) -> Vec<String> {
         let mut contents = Vec::new();
         for pid in self.processes() {

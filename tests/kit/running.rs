@@ -57,6 +57,11 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
+    /// What is in its guard now: it, what it started, and the groups that it made.
+    pub(crate) fn contents(&self) -> Vec<String> {
+        self.guard.contents()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("the process is there to be signalled");
     }

@@ -6,6 +6,8 @@
 //! confined WORK call-i386 NUMBER              one system call by the 32-bit door
 //! confined WORK report                        what was enforced
 //! confined WORK time                          what each layer takes
+//! confined WORK unconfined VERB ...           the first three without confinement: the control, which shows that an
+//!                                             attack is one. Only for what does the host no harm
 //! ```
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal and for tests")]
@@ -26,32 +28,49 @@ use rustix::fs::{Mode, OFlags};
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let [work, verb, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: confined WORK exec|call|call-i386|report|time ...".into());
+    let (work, side, verb, rest) = match arguments.as_slice() {
+        [work, "unconfined", verb, rest @ ..] => (work, Side::Unconfined, verb, rest),
+        [work, verb, rest @ ..] => (work, Side::Confined, verb, rest),
+        _ => return Err("usage: confined WORK [unconfined] exec|call|call-i386|report|time ...".into()),
     };
     match (*verb, rest) {
         ("exec", [command, rest @ ..]) => {
-            confine(work)?;
+            side.enter(work)?;
             Err(Command::new(command).args(rest).current_dir(work).exec().into())
         }
         ("call", [number, rest @ ..]) => {
             let (number, rest) = (number.parse()?, rest.iter().map(|it| argument(it)).collect::<Result<Vec<_>, _>>()?);
-            confine(work)?;
+            side.enter(work)?;
             println!("{}", sys::call(number, &rest));
             Ok(())
         }
         ("call-i386", [number]) => {
             let number = number.parse()?;
-            confine(work)?;
+            side.enter(work)?;
             println!("{}", sys::call_i386(number));
             Ok(())
         }
-        ("report", []) => {
+        ("report", []) if side == Side::Confined => {
             println!("{:?}", confine(work)?);
             Ok(())
         }
-        ("time", []) => time(work),
+        ("time", []) if side == Side::Confined => time(work),
         _ => Err(format!("no verb `{verb}` with these arguments").into()),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Confined,
+    Unconfined,
+}
+
+impl Side {
+    fn enter(self, work: &str) -> Result<(), Box<dyn Error>> {
+        match self {
+            Side::Confined => confine(work).map(drop),
+            Side::Unconfined => Ok(()),
+        }
     }
 }
 
@@ -116,7 +135,8 @@ mod sys {
         all[..arguments.len()].copy_from_slice(arguments);
         let [a, b, c, d, e, f] = all;
         // SAFETY: not sound for every call, and not meant to be: this process has nothing left to do but to print the
-        // answer, and those who run it choose calls that are refused or write no memory of ours.
+        // answer, and those who run it choose calls that are refused or write no memory of ours. One that makes a second
+        // process has it print an answer of its own.
         let answer = unsafe { syscall6(number, a, b, c, d, e, f) };
         describe(answer.cast_signed() as i64)
     }

@@ -42,13 +42,16 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     });
     report.run(Step { name: "rules", what: "cargo xtask rules" }, || house_rules(repository));
     report.run(Step { name: "unit", what: "unit and integration tests of every crate" }, || {
+        // Some tests start an example of their crate as a process of its own. Naming the targets, as the next command does,
+        // keeps cargo from building examples.
+        let mut examples = repository.cargo();
+        examples.args(["build", "--quiet", "--workspace", "--exclude", PRODUCT, "--examples"]);
+        let examples = command(&mut examples, "the examples do not build, see above")?;
         let mut crates = repository.cargo();
-        // `--tests` is every target that wants to be tested; `--bins` would also take the agent, which has no `std`
-        // to run a test on.
         crates.args(["test", "--workspace", "--exclude", PRODUCT, "--no-fail-fast", "--tests"]);
         let mut product = repository.cargo();
         product.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(unit_targets(&metadata));
-        Ok(cargo_test(crates, Threads::Many)?.and(cargo_test(product, Threads::Many)?))
+        Ok(examples.and(cargo_test(crates, Threads::Many)?).and(cargo_test(product, Threads::Many)?))
     });
     report.run(Step { name: "end-to-end", what: "the whole product from outside, one test at a time" }, || {
         let mut tests = repository.cargo();

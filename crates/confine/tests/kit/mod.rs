@@ -1,5 +1,8 @@
-//! Running commands under a job's confinement, by way of the example that confines itself.
+//! Running commands under a job's confinement, and as a control without it, by way of the example that confines itself.
 
+#![allow(dead_code, reason = "each test binary uses its own part of the kit")]
+
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -8,21 +11,38 @@ use tempfile::TempDir;
 /// A confined process's world: everything readable, one directory writable.
 pub(crate) struct Cell {
     pub(crate) work: TempDir,
+    input: File,
 }
 
 impl Cell {
     pub(crate) fn new() -> Cell {
-        Cell { work: tempfile::tempdir().expect("a directory to work in") }
+        Cell::with_input("/dev/null")
+    }
+
+    /// One whose commands find `input` open as their standard input.
+    pub(crate) fn with_input(input: &str) -> Cell {
+        let work = tempfile::tempdir().expect("a directory to work in");
+        let input = File::open(input).unwrap_or_else(|error| panic!("cannot open {input}: {error}"));
+        Cell { work, input }
     }
 
     /// Runs one verb of the example to its end; `timeout` sees to it that there is one.
     pub(crate) fn confined(&self, verb: &str, arguments: &[&str]) -> Output {
+        self.run(&[&[verb], arguments].concat())
+    }
+
+    /// The same with nothing but the `timeout` around it, so only for what does the host no harm.
+    pub(crate) fn unconfined(&self, verb: &str, arguments: &[&str]) -> Output {
+        self.run(&[&["unconfined", verb], arguments].concat())
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
         Command::new("timeout")
             .args(["--signal=KILL", "120"])
             .arg(example())
             .arg(self.work.path())
-            .arg(verb)
-            .args(arguments)
+            .args(words)
+            .stdin(self.input.try_clone().expect("one more descriptor"))
             .env("TMPDIR", self.work.path())
             .output()
             .expect("timeout(1) runs the example")
