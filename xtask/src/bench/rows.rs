@@ -14,7 +14,7 @@ use crate::host_packages::{install, may_install, on_path};
 use crate::repository::Repository;
 
 /// Making and removing a jail, by what `bwrap` needs for the same.
-const JAIL_TARGET: f64 = 1.0;
+const JAIL_TARGET: f64 = 0.7;
 /// The language whose jail has the fewest mounts: what is compared is the jail.
 const JAIL_LANGUAGE: &str = "bash";
 
