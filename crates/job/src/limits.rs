@@ -77,6 +77,18 @@ pub enum LimitsError {
         /// What is the most there is.
         ceiling: String,
     },
+    /// A part of the job may take no longer than the whole.
+    #[error("limit `{name}` asks for {asked}, and no more than {whole} fit; raise {limited_by} as well")]
+    AboveWhole {
+        /// The limit's name.
+        name: &'static str,
+        /// What was asked for.
+        asked: String,
+        /// What the whole may take.
+        whole: String,
+        /// The limits that say so.
+        limited_by: &'static str,
+    },
     /// Below this, not even an interpreter starts, and the message would blame the program.
     #[error("limit `{name}` asks for {asked}, the least that works is {least}; ask for more")]
     TooLittle {
@@ -95,6 +107,7 @@ impl LimitsError {
         match self {
             LimitsError::Zero { name }
             | LimitsError::AboveCeiling { name, .. }
+            | LimitsError::AboveWhole { name, .. }
             | LimitsError::TooLittle { name, .. } => name,
         }
     }
@@ -118,6 +131,7 @@ impl Limits {
         // The parts' defaults are cut to fit the whole; asked for by name, they must fit by themselves.
         let part = |name, asked: Option<Duration>, default: Duration, ceiling: Duration| {
             let most = ceiling.min(timeout);
+            fits(name, asked, timeout, ceiling, "`timeout`")?;
             granted(name, asked.map(Seconds), Seconds(default.min(most)), Seconds(most))
         };
         let compile = part("compile_seconds", compile, default.compile, ceiling.compile)?.0;
@@ -125,6 +139,7 @@ impl Limits {
         let vcpus = NonZeroU32::new(granted("vcpus", vcpus, default.vcpus.get(), ceiling.vcpus.get())?);
         let vcpus = vcpus.ok_or(LimitsError::Zero { name: "vcpus" })?;
         let all_of_the_run = run.saturating_mul(vcpus.get());
+        fits("cpu_seconds", cpu, all_of_the_run, ceiling.cpu, "`run_seconds` or `vcpus`")?;
         let cpu = granted("cpu_seconds", cpu.map(Seconds), Seconds(all_of_the_run), Seconds(all_of_the_run))?.0;
         let tasks = NonZeroU32::new(granted("tasks", tasks, default.tasks.get(), ceiling.tasks.get())?);
         let tasks = tasks.ok_or(LimitsError::Zero { name: "tasks" })?;
@@ -188,6 +203,23 @@ fn granted<T: Amount>(name: &'static str, asked: Option<T>, default: T, ceiling:
             Err(LimitsError::AboveCeiling { name, asked: asked.to_string(), ceiling: ceiling.to_string() })
         }
         Some(asked) => Ok(asked),
+    }
+}
+
+/// Refuses what would be granted if the whole were larger, and says so: the ceiling is not what stands in the way.
+fn fits(
+    name: &'static str,
+    asked: Option<Duration>,
+    whole: Duration,
+    ceiling: Duration,
+    limited_by: &'static str,
+) -> Result<(), LimitsError> {
+    match asked {
+        Some(asked) if whole < asked && asked <= ceiling => {
+            let (asked, whole) = (Seconds(asked).to_string(), Seconds(whole).to_string());
+            Err(LimitsError::AboveWhole { name, asked, whole, limited_by })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -262,7 +294,16 @@ mod tests {
     #[test]
     fn a_part_longer_than_the_whole_is_refused() {
         let ask = Ask { timeout: Some(Duration::from_secs(5)), run: Some(Duration::from_secs(6)), ..Ask::default() };
-        assert!(matches!(resolve(ask), Err(LimitsError::AboveCeiling { name: "run_seconds", .. })));
+        let error = resolve(ask).unwrap_err();
+        assert_eq!(error.name(), "run_seconds");
+        let said = error.to_string();
+        assert!(said.contains("6 s") && said.contains("5 s") && said.contains("`timeout`"), "{said}");
+    }
+
+    #[test]
+    fn more_cpu_time_than_the_run_can_use_is_refused_with_what_to_raise() {
+        let error = resolve(Ask { cpu: Some(Duration::from_secs(11)), ..Ask::default() }).unwrap_err();
+        assert!(error.to_string().contains("`run_seconds` or `vcpus`"), "{error}");
     }
 
     #[test]
