@@ -30,7 +30,7 @@ pub(crate) enum DetectError {
     Read { path: &'static str, source: io::Error },
     #[error("this host has no `{controller}` controller for control groups; mount it, or start the kernel with it")]
     Missing { controller: &'static str },
-    #[error("cannot make a control group below {}", .place.display())]
+    #[error("cannot make a control group below {}; it must be writable, which it is not in most containers", .place.display())]
     Make { place: PathBuf, source: io::Error },
 }
 
@@ -59,11 +59,9 @@ impl Place {
     /// Makes the groups of an instance here.
     pub(crate) fn create(self, instance: &str) -> Result<Groups, DetectError> {
         match self {
-            Place::V1(places) => {
-                let shown = places.first().map(|(path, _)| path.clone()).unwrap_or_default();
-                let made = Hierarchies::create(places, instance);
-                made.map(Groups::V1).map_err(|errno| DetectError::Make { place: shown, source: errno.into() })
-            }
+            Place::V1(places) => Hierarchies::create(places, instance)
+                .map(Groups::V1)
+                .map_err(|(place, errno)| DetectError::Make { place, source: errno.into() }),
             Place::V2(place) => Tree::create(&place, instance)
                 .map(Groups::V2)
                 .map_err(|errno: Errno| DetectError::Make { place, source: errno.into() }),

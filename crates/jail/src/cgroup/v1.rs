@@ -61,18 +61,16 @@ pub(crate) struct Group {
 }
 
 impl Hierarchies {
-    /// Makes the instance's directory in each of these places.
-    pub(super) fn create(places: Vec<(PathBuf, Vec<Controller>)>, name: &str) -> Result<Hierarchies, Errno> {
+    /// Makes the instance's directory in each of these places. An error names the place.
+    pub(super) fn create(places: Vec<(PathBuf, Vec<Controller>)>, name: &str) -> Result<Hierarchies, (PathBuf, Errno)> {
         let mut made = Hierarchies { hierarchies: Vec::new(), name: name.to_owned() };
         for (place, controllers) in places {
-            let above = Directory::open(&place)?;
-            match above.make(name) {
-                Ok(instance) => {
-                    made.hierarchies.push(Hierarchy { above, instance, controllers });
-                }
+            let opened = Directory::open(&place).and_then(|above| above.make(name).map(|instance| (above, instance)));
+            match opened {
+                Ok((above, instance)) => made.hierarchies.push(Hierarchy { above, instance, controllers }),
                 Err(errno) => {
                     let _ = made.remove();
-                    return Err(errno);
+                    return Err((place, errno));
                 }
             }
         }

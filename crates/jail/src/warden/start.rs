@@ -30,7 +30,7 @@ pub enum StartError {
     #[error("the warden must be started before any thread, as `/proc/self/task` can tell")]
     Threads,
     /// The place where firebox processes meet cannot be used.
-    #[error("cannot use {}", .path.display())]
+    #[error("cannot use {}; started by root, firebox needs to write some KiB there", .path.display())]
     RunDirectory {
         /// The file or directory.
         path: PathBuf,
