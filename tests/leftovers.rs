@@ -170,7 +170,9 @@ fn a_stopped_firebox_does_not_keep_its_job_running() {
     let host = HostInventory::take();
     let code = "echo before; sleep 1000";
     let call = firebox().args(["run", "--lang", "bash", "--code", code, "--run-time", "500ms", "--json"]).start();
-    let agent = until_some(|| is_there(|process| process.inner == [process.pid, 1]));
+    // Only a job that runs has a time after which the warden ends it.
+    until_some(|| is_there(|process| UIDS.contains(&process.uid) && process.name == "sleep"));
+    let agent = find(|process| UIDS.contains(&process.uid) && process.inner == [process.pid, 1]);
     kill_process(call.pid(), Signal::STOP).expect("it runs");
     // The engine can do nothing now; the warden ends the cell some seconds after the engine would have.
     let until = Instant::now() + Duration::from_secs(8);
