@@ -90,8 +90,7 @@ impl Course<'_> {
         progress: &mut Progress,
     ) -> Result<(), RunError> {
         let input = Input::new(stdin)?;
-        let until = self.until(step.kind, &progress.reports);
-        let limits = self.step_limits(step.kind, until);
+        let limits = self.step_limits(step.kind, self.until(step.kind, &progress.reports));
         let prepared = session.prepare(step, &limits, input.announced())?;
         if self.require == Require::Enforced && !prepared.enforcement.is_complete() {
             return Err(RunError::NotEnforced);
@@ -99,7 +98,8 @@ impl Course<'_> {
         progress.enforcement = prepared.enforcement;
         let watch = Watch {
             kind: step.kind,
-            until,
+            // From now: what it took to prepare the step is not the program's time.
+            until: self.until(step.kind, &progress.reports),
             cpu: (step.kind == StepKind::Run).then_some((self.limits.cpu, self.limits.vcpus.get())),
             memory: (prepared.enforcement.memory == Protection::Watched).then_some(limits.memory),
             output: self.limits.output,
