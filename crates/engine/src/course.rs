@@ -90,16 +90,19 @@ impl Course<'_> {
         progress: &mut Progress,
     ) -> Result<(), RunError> {
         let input = Input::new(stdin)?;
-        let limits = self.step_limits(step.kind, self.until(step.kind, &progress.reports));
+        let now = Instant::now();
+        let limits = self.step_limits(step.kind, self.until(step.kind, now, &progress.reports));
         let prepared = session.prepare(step, &limits, input.announced())?;
         if self.require == Require::Enforced && !prepared.enforcement.is_complete() {
             return Err(RunError::NotEnforced);
         }
         progress.enforcement = prepared.enforcement;
+        // From here: what it took to prepare the step is not the program's time.
+        let started = Instant::now();
         let watch = Watch {
             kind: step.kind,
-            // From now: what it took to prepare the step is not the program's time.
-            until: self.until(step.kind, &progress.reports),
+            started,
+            until: self.until(step.kind, started, &progress.reports),
             cpu: (step.kind == StepKind::Run).then_some((self.limits.cpu, self.limits.vcpus.get())),
             memory: (prepared.enforcement.memory == Protection::Watched).then_some(limits.memory),
             output: self.limits.output,
@@ -147,12 +150,12 @@ impl Course<'_> {
     }
 
     /// When a step that starts now must have ended.
-    fn until(&self, kind: StepKind, before: &[StepReport]) -> Instant {
+    fn until(&self, kind: StepKind, now: Instant, before: &[StepReport]) -> Instant {
         let budget = match kind {
             StepKind::Run => self.limits.run,
             StepKind::Build => self.limits.compile.saturating_sub(wall_of(before, StepKind::Build)),
         };
-        (Instant::now() + budget).min(self.admitted + self.limits.timeout)
+        (now + budget).min(self.admitted + self.limits.timeout)
     }
 }
 

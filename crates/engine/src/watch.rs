@@ -29,6 +29,8 @@ const BETWEEN_LOOKS_AT_MEMORY: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch {
     pub(crate) kind: StepKind,
+    /// When it began.
+    pub(crate) started: Instant,
     /// When it must have ended.
     pub(crate) until: Instant,
     /// How much CPU time it may use, and how many CPUs it may use at once.
@@ -82,7 +84,7 @@ impl Watch {
         listeners: &mut Listeners<'_>,
     ) -> Result<Watched, RunError> {
         let Listeners { sink, cancel } = listeners;
-        let started = Instant::now();
+        let started = self.started;
         session.order("start a step", &Order::Go)?;
         let mut step = UnderWay {
             stdout: Capture::new(self.output),
