@@ -42,4 +42,3 @@ pub use landlock::{Access, Landlock, Rights, Rule, Scopes, Unavailable};
 pub use process::{die_with_parent, forbid_dumps, forbid_new_privileges};
 pub use rlimits::{CoreDumps, Rlimits};
 pub use seccomp::Filter;
-pub use sys::close_descriptors_from;

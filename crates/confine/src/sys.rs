@@ -10,7 +10,6 @@ use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use syscalls::{Sysno, syscall};
 
-use crate::error::{ConfineError, Layer};
 use crate::seccomp::Instruction;
 
 const SECCOMP_SET_MODE_FILTER: u32 = 1;
@@ -89,19 +88,6 @@ pub(crate) fn landlock_restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), Errn
     // SAFETY: no memory is passed; the descriptor is borrowed, so it is open. What the thread may do from here on
     // changes, never what it has in memory.
     unsafe { syscall!(Sysno::landlock_restrict_self, ruleset.as_raw_fd(), 0) }.map(drop).map_err(errno)
-}
-
-/// Closes every descriptor from `first` up, known or not: what a program inherits by accident is a way out.
-///
-/// # Safety
-///
-/// Nothing in this process owns or borrows one of these descriptors, or will use one that it has.
-pub unsafe fn close_descriptors_from(first: u32) -> Result<(), ConfineError> {
-    // SAFETY: no memory is passed. Whoever owned a descriptor that this closes would later use a stranger's; our caller
-    // promises that there is nobody.
-    unsafe { syscall!(Sysno::close_range, first, u32::MAX, 0) }
-        .map(drop)
-        .map_err(|error| ConfineError::refused(Layer::Descriptors)(errno(error)))
 }
 
 /// Lets the next `execve` close every descriptor from `first` up; until then all stay open.

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::{RunError, Stdin, session::Session};
 
 /// How much is passed on at once.
-const CHUNK: usize = 32 * 1024;
+pub(crate) const CHUNK: usize = 32 * 1024;
 
 /// What is still to be passed on.
 pub(crate) struct Input {

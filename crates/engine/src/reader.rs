@@ -15,8 +15,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
-/// How much is read at once.
-const CHUNK: usize = 32 * 1024;
+use crate::input::CHUNK;
 
 /// How often to look whether a terminal is ours again. There is no event for that.
 const BACKGROUND: Duration = Duration::from_millis(200);

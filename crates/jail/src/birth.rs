@@ -21,6 +21,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
 use rustix::thread::{Gid, Uid};
 
 use crate::doors::Doors;
+use crate::failure::at;
 use crate::files::PLACES;
 use crate::sys;
 
@@ -256,8 +257,4 @@ impl Birth<'_> {
         let doors = self.doors.steps.first().map_or(0, Vec::len);
         std::ffi::CString::new(doors.to_string()).unwrap_or_default()
     }
-}
-
-fn at(stage: Stage) -> impl Fn(Errno) -> Failure {
-    move |errno| Failure { stage, errno: errno.raw_os_error() }
 }

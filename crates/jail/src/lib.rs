@@ -17,6 +17,7 @@ mod cgroup;
 mod channel;
 mod client;
 mod doors;
+mod failure;
 mod files;
 mod instance;
 mod lease;

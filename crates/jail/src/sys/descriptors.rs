@@ -7,8 +7,6 @@ use syscalls::{Sysno, syscall};
 
 use super::checked;
 
-const CLOSE_RANGE_CLOEXEC: usize = 4;
-
 /// Above every number that is ever relied on, and below the least limit that anybody sets.
 const OUT_OF_THE_WAY: i32 = 32;
 
@@ -34,6 +32,5 @@ pub(crate) fn place_descriptors(fds: &[BorrowedFd<'_>], first: i32) -> Result<()
         checked(unsafe { syscall!(Sysno::dup3, copy.as_raw_fd(), number, 0) })?;
         number += 1;
     }
-    // SAFETY: marking descriptors changes nothing for this program, which ends or becomes another next.
-    checked(unsafe { syscall!(Sysno::close_range, number, u32::MAX, CLOSE_RANGE_CLOEXEC) }).map(|_| ())
+    firebox_confine::forget_descriptors_from(number as u32).map_err(|error| error.errno())
 }

@@ -20,6 +20,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, wai
 use super::holding::Holding;
 use crate::birth::Birth;
 use crate::channel::{Patience, receive, send};
+use crate::failure::at;
 use crate::files::Files;
 use crate::rights::Rights;
 use crate::sys::{self, Cloned};
@@ -206,10 +207,6 @@ impl Living {
         let disk_full = self.files.is_full().map_err(at(Stage::Measure))?;
         self.holding.measure(self.pid, disk_full).map_err(at(Stage::Measure))
     }
-}
-
-fn at(stage: Stage) -> impl Fn(Errno) -> Failure {
-    move |errno| Failure { stage, errno: errno.raw_os_error() }
 }
 
 /// Waits for the word of a process becoming a cell: none, when the agent has started.

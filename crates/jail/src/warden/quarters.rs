@@ -13,6 +13,7 @@ use rustix::mount::{
 };
 
 use crate::birth::HOST_PROC;
+use crate::failure::at;
 use crate::rights::Rights;
 use crate::sys;
 use crate::view::{OpenView, make_places};
@@ -23,7 +24,6 @@ pub(super) const WORKBENCH: &str = "/bench";
 /// Takes on the rights it needs, opens what cells are to see, leaves the host's file system, and puts the views together
 /// in its own.
 pub(super) fn move_in(rights: &Rights, views: &[View]) -> Result<(), Failure> {
-    let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno.raw_os_error() };
     settle().map_err(at(Stage::Root))?;
     rights.enter().map_err(at(Stage::UserNamespace))?;
     sys::enter_mount_namespace().map_err(at(Stage::Root))?;

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::living::{Living, Makings, State};
 use super::quarters::{self, WORKBENCH, view_place};
 use crate::channel::{Patience, receive, send};
+use crate::failure::at;
 use crate::rights::Rights;
 use crate::sys;
 
@@ -83,7 +84,6 @@ impl Service {
 
     /// Makes one cell and hands its two ends to the engine.
     fn make(&mut self, message: &[u8], views: usize, number: u64) -> Result<Living, Failure> {
-        let at = |stage: Stage| move |errno: Errno| Failure { stage, errno: errno.raw_os_error() };
         let Make { view } = Make::decode(message).map_err(|_| at(Stage::Message)(Errno::BADMSG))?;
         if views <= usize::from(view) {
             return Err(at(Stage::View)(Errno::NOENT));
