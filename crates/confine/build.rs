@@ -18,12 +18,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=seccomp");
 
     let architecture = Architecture::named(&env::var("CARGO_CFG_TARGET_ARCH")?)?;
-    let policy = Policy::parse(&fs::read_to_string("seccomp/job.toml")?)
-        .map_err(|error| format!("seccomp/job.toml: {error}"))?;
-    let program = assemble::assemble(&policy.answers(architecture), architecture.audit());
+    let read = |path: &str| {
+        let policy = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+        Policy::parse(&policy).map_err(|error| format!("{path}: {error}"))
+    };
+    let job = read("seccomp/job.toml")?.answers(architecture);
+    let mut fence = job.clone();
+    fence.extend(read("seccomp/fence.toml")?.answers(architecture));
 
-    let target = Path::new(&env::var("OUT_DIR")?).join("job.rs");
-    fs::write(target, source("JOB", &program))?;
+    let filters = [("JOB", job), ("FENCE", fence)].map(|(name, answers)| {
+        let program = assemble::assemble(&answers, architecture.audit());
+        source(name, &program)
+    });
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("filters.rs"), filters.concat())?;
     Ok(())
 }
 

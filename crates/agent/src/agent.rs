@@ -6,26 +6,24 @@
 //!   ^---- FileEnd ------'         ^---------------------'  the program ended
 //! ```
 
-use core::ffi::CStr;
-
 use firebox_wire::{MAX_PAYLOAD, Order, Refusal, Report, VERSION};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::process::Pid;
 
-use crate::confinement;
+use crate::confinement::{self, Left};
 use crate::doors::Doors;
 use crate::running::{POLLED, Running};
 use crate::step::Waiting;
 use crate::store::NewFile;
 use crate::stream::{Gone, Stream};
-use crate::sys::{self, SignalFd};
+use crate::surroundings::Surroundings;
+use crate::sys::{self, Came, SignalFd};
 
 /// One agent, for as long as its cell.
 pub(crate) struct Agent {
     stream: Stream,
-    children: SignalFd,
+    signals: SignalFd,
     hands: Hands,
     /// Where output passes through.
     chunk: &'static mut [u8],
@@ -36,6 +34,7 @@ struct Hands {
     work: Work,
     /// Standard input that the program has yet to read.
     pending: &'static mut [u8],
+    left: Left,
     doors: Doors,
     /// How many steps have been prepared.
     steps: u32,
@@ -50,17 +49,17 @@ enum Work {
 
 impl Agent {
     /// Confines this process and tells the host that it stands.
-    pub(crate) fn start(argument: &CStr) -> Result<Agent, Gone> {
+    pub(crate) fn start(surroundings: Surroundings) -> Result<Agent, Gone> {
         let mut stream = Stream::new(confinement::host())?;
-        if rustix::process::getpid() != Pid::INIT {
-            stream.send(&Report::Refused { what: Refusal::Confine, errno: Errno::PERM.raw_os_error() })?;
-            return Err(Gone::Protocol);
-        }
         sys::reset_signals();
         let memory = || sys::pages(MAX_PAYLOAD).map_err(|_| Gone::Memory);
         let (chunk, pending) = (memory()?, memory()?);
-        let children = match SignalFd::for_children().and_then(|fd| confinement::enter().map(|()| fd)) {
-            Ok(children) => children,
+        let confined = surroundings
+            .take_in_orphans()
+            .and_then(|()| SignalFd::new())
+            .and_then(|signals| confinement::enter(surroundings).map(|left| (signals, left)));
+        let (signals, left) = match confined {
+            Ok(confined) => confined,
             Err(errno) => {
                 stream.send(&Report::Refused { what: Refusal::Confine, errno: errno.raw_os_error() })?;
                 return Err(Gone::Protocol);
@@ -69,8 +68,8 @@ impl Agent {
         stream.send(&Report::Ready { version: VERSION })?;
         Ok(Agent {
             stream,
-            children,
-            hands: Hands { work: Work::Idle, pending, doors: Doors::from_argument(argument), steps: 0 },
+            signals,
+            hands: Hands { work: Work::Idle, pending, left, doors: surroundings.doors(), steps: 0 },
             chunk,
         })
     }
@@ -88,7 +87,7 @@ impl Agent {
                     }
                 }
             }
-            self.attend(ready.child)?;
+            self.attend(ready.signal)?;
         }
     }
 
@@ -102,7 +101,7 @@ impl Agent {
         let [a, b, c, d] = of_step.map(|fd| fd.unwrap_or_else(placeholder));
         let mut fds = [
             PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.children.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.signals.as_fd(), PollFlags::IN),
             a,
             b,
             c,
@@ -115,20 +114,21 @@ impl Agent {
                 Err(_) => return Err(Gone::Memory),
             }
         }
-        let [order, child, ..] = fds.map(|fd| !fd.revents().is_empty());
-        Ok(Ready { order, child })
+        let [order, signal, ..] = fds.map(|fd| !fd.revents().is_empty());
+        Ok(Ready { order, signal })
     }
 
     /// Passes on what a running step has to say, and ends it when its program has ended.
-    fn attend(&mut self, child: bool) -> Result<(), Gone> {
-        if child {
-            self.children.clear();
+    fn attend(&mut self, signal: bool) -> Result<(), Gone> {
+        let came = if signal { self.signals.take() } else { Came::default() };
+        if came.end {
+            return Err(Gone::Host);
         }
         let Work::Running(running) = &mut self.hands.work else {
             return Ok(());
         };
         running.pass_on(&mut self.stream, self.chunk, self.hands.pending)?;
-        if !child {
+        if !came.child {
             return Ok(());
         }
         if let Some(end) = running.reap() {
@@ -144,7 +144,7 @@ impl Agent {
 /// What has happened.
 struct Ready {
     order: bool,
-    child: bool,
+    signal: bool,
 }
 
 impl Hands {
@@ -152,7 +152,7 @@ impl Hands {
     fn obey(&mut self, order: Order<'_>) -> Option<Report<'static>> {
         let work = core::mem::replace(&mut self.work, Work::Idle);
         let (next, answer) = match (order, work) {
-            (Order::File(path), Work::Idle) => match NewFile::create(path) {
+            (Order::File(path), Work::Idle) => match NewFile::create(self.left.work(), path) {
                 Ok(file) => (Work::Storing(file), None),
                 Err(errno) => (Work::Idle, refused(Refusal::Store, errno)),
             },
@@ -164,7 +164,7 @@ impl Hands {
             (Order::Step(step), Work::Idle) => {
                 let doors = self.doors.of_step(self.steps);
                 self.steps = self.steps.saturating_add(1);
-                match Waiting::fork(&step, doors) {
+                match Waiting::fork(&step, doors, &self.left) {
                     Ok(waiting) => (Work::Waiting(waiting), Some(Report::Prepared)),
                     Err(errno) => (Work::Idle, refused(Refusal::Fork, errno)),
                 }

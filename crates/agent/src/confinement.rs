@@ -1,11 +1,12 @@
 //! What the agent gives up before it reads its first order, and with it everything it will ever start.
 
-use firebox_confine::{Access, Confinement, Rlimits, Rule};
+use firebox_confine::{Access, ConfineError, Confinement, Domain, Files, Filter, Rlimits, Rule};
 use firebox_wire::WORK_DIRECTORY;
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::surroundings::Surroundings;
 use crate::sys::{self, STREAM};
 
 /// The descriptor that every agent is started with.
@@ -16,18 +17,41 @@ const OPEN_FILES: u64 = 1024;
 /// Locked memory of one process. Above what runtimes lock for their own use, far below any memory limit.
 const LOCKED_BYTES: u64 = 8 << 20;
 
+const RLIMITS: Rlimits = Rlimits {
+    open_files: Some(OPEN_FILES),
+    locked_bytes: Some(LOCKED_BYTES),
+    file_bytes: None,
+    tasks: None,
+    cpu_seconds: None,
+    stack_bytes: None,
+};
+
 /// The stream to the host.
 pub(crate) fn host() -> Host {
     sys::inherited(STREAM)
 }
 
+/// What is left to a confined agent.
+pub(crate) struct Left {
+    /// Where the job's files are, and where every step starts.
+    pub(crate) work: OwnedFd,
+    /// In a fence, the domain of its own that each step enters: no signal reaches the agent from there.
+    pub(crate) apart: Option<Domain>,
+}
+
 /// Confines this process for good.
-///
+pub(crate) fn enter(surroundings: Surroundings) -> Result<Left, Errno> {
+    // The stream had to stay open across our own start; across that of a job's program it must not.
+    firebox_confine::forget_descriptors_from(STREAM).map_err(ConfineError::errno)?;
+    match surroundings {
+        Surroundings::Jail { .. } => enter_jail(),
+        Surroundings::Fence => enter_fence(),
+    }
+}
+
 /// Landlock says once more what the mounts say already: the root is to be read, and only three places and the
 /// devices are there to be written to.
-pub(crate) fn enter() -> Result<(), Errno> {
-    // The stream had to stay open across our own start; across that of a job's program it must not.
-    firebox_confine::forget_descriptors_from(STREAM).map_err(|error| error.errno())?;
+fn enter_jail() -> Result<Left, Errno> {
     let root = open(c"/")?;
     let (work, temporary, shared, devices) =
         (open(WORK_DIRECTORY)?, open(c"/tmp")?, open(c"/dev/shm")?, open(c"/dev")?);
@@ -38,9 +62,28 @@ pub(crate) fn enter() -> Result<(), Errno> {
         Rule::new(&shared, Access::Full),
         Rule::new(&devices, Access::ReadWrite),
     ];
-    let rlimits = Rlimits { open_files: Some(OPEN_FILES), locked_bytes: Some(LOCKED_BYTES), ..Rlimits::default() };
-    let confinement = Confinement { rlimits, rules: &rules };
-    confinement.enter().map(|_| ()).map_err(|error| error.errno())
+    let confinement = Confinement { rlimits: RLIMITS, files: Files::Only(&rules), filter: Filter::JOB };
+    confinement.enter().map_err(ConfineError::errno)?;
+    Ok(Left { work, apart: None })
+}
+
+/// Who made this process has bounded its files. Its signals it bounds by itself, since it is to kill all that it can
+/// reach: from in here that is what it will have started, and nothing else.
+fn enter_fence() -> Result<Left, Errno> {
+    let work = rustix::io::fcntl_dupfd_cloexec(sys::inherited(sys::WORK), 0)?;
+    let domain = || Domain::of_processes().map_err(ConfineError::errno)?.ok_or(Errno::NOTSUP);
+    let (own, apart) = (domain()?, domain()?);
+    firebox_confine::forbid_new_privileges().and_then(|()| own.enter()).map_err(ConfineError::errno)?;
+    let confinement = Confinement { rlimits: RLIMITS, files: Files::AsItIs, filter: Filter::FENCE };
+    confinement.enter().map_err(ConfineError::errno)?;
+    Ok(Left { work, apart: Some(apart) })
+}
+
+impl Left {
+    /// The work directory.
+    pub(crate) fn work(&self) -> BorrowedFd<'_> {
+        self.work.as_fd()
+    }
 }
 
 fn open(path: &core::ffi::CStr) -> Result<OwnedFd, Errno> {

@@ -3,8 +3,6 @@
 //!
 //! The host checks who is where before it lets a step go; the doors only spare it the moving.
 
-use core::ffi::CStr;
-
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
@@ -31,9 +29,12 @@ pub(crate) struct StepDoors {
 const STEPS: u32 = 2;
 
 impl Doors {
+    /// None at all.
+    pub(crate) const NONE: Doors = Doors { per_step: 0, steps: 0 };
+
     /// From the argument that the agent was started with: the number of doors per step.
-    pub(crate) fn from_argument(argument: &CStr) -> Doors {
-        let per_step = match argument.to_bytes() {
+    pub(crate) fn from_argument(argument: &[u8]) -> Doors {
+        let per_step = match argument {
             [digit @ b'1'..=b'9'] => u32::from(digit - b'0').min(MOST_DOORS),
             _ => 0,
         };

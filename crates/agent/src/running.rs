@@ -201,10 +201,11 @@ fn drain(
 
 /// Kills every other process of the cell and waits until the last is gone.
 ///
-/// PID 1's `kill(-1)` reaches all of its PID namespace at once, whatever session or state they are in; a process
-/// that is being forked meanwhile is not finished by the kernel once its parent has been signalled. From any other
-/// process the same call would reach far beyond the cell: the agent refuses to start as one.
-fn kill_everyone() {
+/// In a jail PID 1's `kill(-1)` reaches all of its PID namespace at once, in a fence all of the agent's Landlock domain,
+/// whatever session or state they are in; a process that is being forked meanwhile is not finished by the kernel once its
+/// parent has been signalled. From any other process the same call would reach far beyond the cell: the agent refuses to
+/// start as one.
+pub(crate) fn kill_everyone() {
     loop {
         let _ = kill_process_group(Pid::INIT, Signal::KILL);
         match wait(WaitOptions::empty()) {

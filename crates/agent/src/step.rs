@@ -10,12 +10,15 @@
 
 use core::ffi::CStr;
 
-use firebox_wire::{MOST_STRINGS, StepOrder, StepStdin, Strings, WORK_DIRECTORY};
+use firebox_confine::ConfineError;
+use firebox_wire::{MOST_STRINGS, StepOrder, StepStdin, Strings};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, fchmod, openat};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::confinement::Left;
 use crate::doors::StepDoors;
 use crate::sys::{self, Fork};
 
@@ -52,7 +55,7 @@ struct ChildEnds {
 impl Waiting {
     /// Forks the child. The order's strings need to live only until this returns: the child has its own copy.
     /// When this returns, the child is in its control group, if there was a door to it.
-    pub(crate) fn fork(order: &StepOrder<'_>, doors: StepDoors) -> Result<Waiting, Errno> {
+    pub(crate) fn fork(order: &StepOrder<'_>, doors: StepDoors, left: &Left) -> Result<Waiting, Errno> {
         let (stdin_out, stdin_in) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stdout_out, stdout_in) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr_out, stderr_in) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -64,7 +67,7 @@ impl Waiting {
                 drop((stdin_in, stdout_out, stderr_out, exec_out, go_in));
                 let ends =
                     ChildEnds { stdin: stdin_out, stdout: stdout_in, stderr: stderr_in, exec: exec_in, go: go_out };
-                become_program(order, doors, ends)
+                become_program(order, doors, left, ends)
             }
             Fork::Parent(pid) => {
                 // Its own end would keep us waiting for a child that died.
@@ -109,9 +112,9 @@ fn unblocking(fd: OwnedFd) -> Result<OwnedFd, Errno> {
 }
 
 /// The child's life up to exec. Whatever fails is said on the exec pipe.
-fn become_program(order: &StepOrder<'_>, doors: StepDoors, ends: ChildEnds) -> ! {
-    let errno = match prepare(doors, &ends) {
-        Ok(Go::Yes) => start(order),
+fn become_program(order: &StepOrder<'_>, doors: StepDoors, left: &Left, ends: ChildEnds) -> ! {
+    let errno = match prepare(doors, left, &ends) {
+        Ok(Go::Yes) => start(order, left),
         Ok(Go::Never) => sys::exit(0),
         Err(errno) => errno,
     };
@@ -125,11 +128,10 @@ enum Go {
     Never,
 }
 
-fn prepare(doors: StepDoors, ends: &ChildEnds) -> Result<Go, Errno> {
+fn prepare(doors: StepDoors, left: &Left, ends: &ChildEnds) -> Result<Go, Errno> {
     doors.enter()?;
     rustix::io::write(&ends.exec, &[STANDS])?;
-    // A session of its own: no controlling terminal, and a process group that belongs to nobody else.
-    rustix::process::setsid()?;
+    stand_apart(left)?;
     rustix::stdio::dup2_stdin(&ends.stdin)?;
     rustix::stdio::dup2_stdout(&ends.stdout)?;
     rustix::stdio::dup2_stderr(&ends.stderr)?;
@@ -144,7 +146,19 @@ fn prepare(doors: StepDoors, ends: &ChildEnds) -> Result<Go, Errno> {
     }
 }
 
-fn start(order: &StepOrder<'_>) -> Errno {
+/// Leaves the agent's own circle: no controlling terminal, and a process group that belongs to nobody else.
+fn stand_apart(left: &Left) -> Result<(), Errno> {
+    match &left.apart {
+        None => rustix::process::setsid().map(|_| ()),
+        Some(domain) => {
+            // In a fence the whole cell has one session, and a signal could reach the agent.
+            rustix::process::setpgid(None, None)?;
+            domain.enter().map_err(ConfineError::errno)
+        }
+    }
+}
+
+fn start(order: &StepOrder<'_>, left: &Left) -> Errno {
     let StepOrder { argv, env, stdin: _, file_bytes, tasks } = order;
     let mut arguments = [core::ptr::null(); MOST_STRINGS + 1];
     let mut variables = [core::ptr::null(); MOST_STRINGS + 1];
@@ -154,14 +168,29 @@ fn start(order: &StepOrder<'_>) -> Errno {
     let Some(program) = argv.iter().next().and_then(|path| CStr::from_bytes_with_nul(path).ok()) else {
         return Errno::INVAL;
     };
-    let limited = limit(Resource::Fsize, *file_bytes).and_then(|()| limit(Resource::Nproc, (*tasks).into()));
-    if let Err(errno) = limited {
-        return errno;
-    }
-    if let Err(errno) = rustix::process::chdir(WORK_DIRECTORY) {
+    let ready = limit(Resource::Fsize, *file_bytes).and_then(|()| match left.apart {
+        None => limit(Resource::Nproc, (*tasks).into()),
+        // The kernel counts all that the user runs on the host: the host knows how many that are, and has set it.
+        Some(_) => make_executable(left, program),
+    });
+    if let Err(errno) = ready.and_then(|()| rustix::process::fchdir(left.work())) {
         return errno;
     }
     sys::execute(program, arguments, variables)
+}
+
+/// Gives a build's result the right to be executed, which a linker in a fence cannot: it would do it by name. Whatever
+/// else a step starts has it already.
+fn make_executable(left: &Left, program: &CStr) -> Result<(), Errno> {
+    let name = program.to_bytes_with_nul();
+    let name = name.iter().rposition(|byte| *byte == b'/').map_or(name, |slash| &name[slash + 1..]);
+    let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::INVAL)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(left.work(), name, flags, Mode::empty()) {
+        Ok(made) => fchmod(&made, Mode::from_raw_mode(0o755)),
+        // A tool of the host's, or nothing: exec says what.
+        Err(_) => Ok(()),
+    }
 }
 
 /// Sets a limit of the kernel's for good. Where less was inherited, less it stays.

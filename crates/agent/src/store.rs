@@ -1,8 +1,7 @@
 //! Puts the job's files into the work directory.
 
-use firebox_wire::WORK_DIRECTORY;
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 
 /// The longest name of a path's part, with its NUL.
@@ -13,8 +12,8 @@ pub(crate) struct NewFile(OwnedFd);
 
 impl NewFile {
     /// Makes the file and the directories above it. Nothing on the way may be a link, and the file must be new.
-    pub(crate) fn create(path: &[u8]) -> Result<NewFile, Errno> {
-        let mut directory = openat(CWD, WORK_DIRECTORY, DIRECTORY, Mode::empty())?;
+    pub(crate) fn create(work: BorrowedFd<'_>, path: &[u8]) -> Result<NewFile, Errno> {
+        let mut directory = openat(work, c".", DIRECTORY, Mode::empty())?;
         let mut parts = path.split(|byte| *byte == b'/').peekable();
         let mut buffer = [0; PART_BYTES];
         while let Some(part) = parts.next() {

@@ -1,11 +1,12 @@
 //! The host's side of a cell.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use firebox_job::{ByteSize, CellKind, Enforcement};
 
-use crate::{AgentStream, CellError};
+use crate::{AgentStream, CellError, Layout};
 
 /// One single-use isolated place, ready for a job.
 ///
@@ -15,6 +16,21 @@ pub struct Cell {
     pub agent: AgentStream,
     /// What the host knows and does about this cell, whoever lives in it.
     pub host: Box<dyn CellHost>,
+    /// Where its programs find things.
+    pub layout: Layout,
+}
+
+/// Makes cells of one kind.
+pub trait CellMaker: fmt::Debug + Send + Sync {
+    /// Which kind.
+    fn kind(&self) -> CellKind;
+
+    /// Makes a cell with one of the views that the maker was started with.
+    fn make(&self, view: u16) -> Result<Cell, CellError>;
+
+    /// Ends the maker and all its cells, and returns when nothing is left. Dropping does the same, and tells nobody
+    /// when it fails.
+    fn close(self: Box<Self>) -> Result<(), CellError>;
 }
 
 /// The host's side of a cell: measured and limited from outside, never on the agent's word.
@@ -58,12 +74,23 @@ pub struct StepLimits {
 pub struct Measured {
     /// CPU time of all its tasks.
     pub cpu: Duration,
-    /// The memory it holds now, where that is only watched and the kernel does not act by itself.
-    pub memory_now: Option<ByteSize>,
+    /// A limit that it is past now. Only one that is watched: where the kernel holds it, nothing gets past.
+    pub past: Option<Past>,
     /// The most memory it held at once; none where the host cannot tell.
     pub memory_peak: Option<ByteSize>,
     /// How often the kernel killed one of its tasks for memory.
     pub oom_kills: u64,
     /// Whether its files have no byte or no inode left.
     pub disk_full: bool,
+}
+
+/// A limit that a step has gone past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// Memory.
+    Memory,
+    /// Tasks.
+    Tasks,
+    /// Disk.
+    Disk,
 }

@@ -6,10 +6,12 @@
 
 mod error;
 mod host;
+mod layout;
 mod stream;
 mod view;
 
 pub use error::CellError;
-pub use host::{Cell, CellHost, Measured, StepLimits};
+pub use host::{Cell, CellHost, CellMaker, Measured, Past, StepLimits};
+pub use layout::Layout;
 pub use stream::{AgentStream, StreamError};
 pub use view::{Link, Mount, TextFile, View};

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::slice;
 use std::time::{Duration, Instant};
 
+use firebox_cell::CellMaker;
 use firebox_engine::{Cancel, Engine, Installed, Stdin};
-use firebox_jail::{Jail, Warden};
 use firebox_job::{Policy, SourceFile, Sources};
 use firebox_lang::{Catalogue, Host, Language};
 use serde_json::json;
@@ -42,19 +42,19 @@ fn cells(lang: &str) -> Result<(), Failure> {
     let catalogue = Catalogue::builtin();
     let toolchain =
         catalogue.find(lang).map_err(Failure::request)?.find_toolchain(&Host::current()).map_err(Failure::host)?;
-    let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
-    let jail = warden.drop_privileges().map_err(Failure::host)?;
+    let warden = firebox_jail::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
+    let cells = warden.drop_privileges().map_err(Failure::host)?;
     let measured = for_each_line(|_| {
-        let (make, remove) = one_cell(&jail)?;
+        let (make, remove) = one_cell(&cells)?;
         outlet::say_json(&json!({"make_us": microseconds(make), "remove_us": microseconds(remove)}))
     });
-    let closed = jail.close().map_err(Failure::host);
+    let closed = Box::new(cells).close().map_err(Failure::host);
     measured.and(closed)
 }
 
-fn one_cell(jail: &Jail) -> Result<(Duration, Duration), Failure> {
+fn one_cell(cells: &dyn CellMaker) -> Result<(Duration, Duration), Failure> {
     let start = Instant::now();
-    let cell = jail.make(0).map_err(Failure::host)?;
+    let cell = cells.make(0).map_err(Failure::host)?;
     let made = start.elapsed();
     cell.host.remove().map_err(Failure::host)?;
     Ok((made, start.elapsed() - made))
@@ -67,11 +67,11 @@ fn jobs(file: PathBuf, lang: Option<String>) -> Result<(), Failure> {
     let target = Target::find(file)?;
     let language = choose_language(&catalogue, &target, lang.as_deref(), None)?.clone();
     let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
-    let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
+    let warden = firebox_jail::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
     let sources = read(target, &language, &policy);
     let name = language.name().to_owned();
-    let jail = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Installed { language, toolchain }], jail, policy);
+    let cells = warden.drop_privileges().map_err(Failure::host)?;
+    let engine = Engine::new(vec![Installed { language, toolchain }], Box::new(cells), policy);
     let measured = sources.and_then(|sources| one_job_per_line(&engine, &name, &sources, &policy));
     let closed = engine.close().map_err(Failure::host);
     measured.and(closed)

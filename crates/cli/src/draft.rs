@@ -70,6 +70,11 @@ impl Draft {
         })
     }
 
+    /// Where it may run.
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
     /// The limits that were granted.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use firebox_api::Detail;
 use firebox_job::SourcePath;
 
-use crate::args::{IsolationArg, RunArgs};
+use crate::args::RunArgs;
 use crate::choice::Target;
 use crate::companion::{Companion, source_path};
 use crate::draft::Wishes;
@@ -64,7 +64,6 @@ impl Errand {
             isolation,
             require,
         } = args;
-        refuse_what_is_not_built(isolation)?;
         let target = match (code, target) {
             (Some(code), _) => Target::Text(code),
             (None, Some(path)) => Target::find(path)?,
@@ -87,16 +86,6 @@ impl Errand {
             show,
         })
     }
-}
-
-fn refuse_what_is_not_built(isolation: IsolationArg) -> Result<(), Failure> {
-    let kind = match isolation {
-        IsolationArg::Auto | IsolationArg::Jail => return Ok(()),
-        IsolationArg::Microvm => "microvm",
-        IsolationArg::Fence => "fence",
-    };
-    Err(Failure::host(anyhow::anyhow!("isolation `{kind}` is not part of this firebox yet"))
-        .with_help("use `--isolation jail`, or leave it out"))
 }
 
 /// Standard input belongs to whoever reads it first: code from there leaves none for the program.
@@ -152,14 +141,6 @@ mod tests {
             (&["--json", "--steps"], Show::Json(Detail::Steps)),
         ] {
             assert_eq!(errand(&[&["--code", "x"], flags].concat()).unwrap().show, show, "{flags:?}");
-        }
-    }
-
-    #[test]
-    fn a_kind_of_cell_that_cannot_be_had_is_refused_by_name() {
-        for kind in ["microvm", "fence"] {
-            let error = errand(&["--code", "x", "--isolation", kind]).err().unwrap();
-            assert!(error.contains(kind) && error.contains("help"), "{error}");
         }
     }
 }

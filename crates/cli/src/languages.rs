@@ -6,15 +6,14 @@
 use std::process::ExitCode;
 
 use firebox_engine::{Engine, Installed};
-use firebox_jail::Warden;
-use firebox_job::{Outcome, Policy, Verdict};
+use firebox_job::{Isolation, Outcome, Policy, Verdict};
 use firebox_lang::{Catalogue, Host, Language};
 
-use crate::agent::AGENT;
 use crate::args::{LanguagesArgs, LanguagesCommand};
 use crate::check;
 use crate::failure::Failure;
 use crate::host;
+use crate::isolation::{self, Housed};
 use crate::listing::{Listing, rendered};
 use crate::outlet;
 
@@ -93,12 +92,14 @@ fn versions(installed: Vec<Installed>, policy: Policy) -> Result<Vec<Result<Stri
         return Ok(Vec::new());
     }
     let views: Vec<_> = installed.iter().map(|language| language.toolchain.view.clone()).collect();
-    let warden = Warden::start(&views, AGENT).map_err(Failure::host)?;
-    let jail = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(installed, jail, policy);
+    let Housed { warden, cell } = isolation::house(Isolation::Auto, &views)?;
+    let cells = warden.drop_privileges().map_err(Failure::host)?;
+    // That there is one was the question.
+    drop(cell);
+    let engine = Engine::new(installed, Box::new(cells), policy);
     let mut versions = Vec::new();
-    for (number, Installed { language, toolchain }) in engine.installed().iter().enumerate() {
-        versions.push(match engine.probe(number, &language.version_probe(toolchain)) {
+    for (number, Installed { language, toolchain: _ }) in engine.installed().iter().enumerate() {
+        versions.push(match engine.ask_version(number) {
             Ok(outcome) => version_in(language, &outcome),
             Err(error) => Err(UnknownVersion::NotAsked {
                 language: language.name().to_owned(),

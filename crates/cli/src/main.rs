@@ -17,6 +17,7 @@ mod errand;
 mod failure;
 mod host;
 mod inputs;
+mod isolation;
 mod languages;
 mod listing;
 mod live;

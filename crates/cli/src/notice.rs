@@ -29,6 +29,10 @@ pub(crate) fn of_verdict(outcome: &Outcome, policy: &Policy, came: Option<StopSi
             )
         }
         Verdict::MemoryLimit => format!("the run needed more than {} of memory (`--memory` raises it)", limits.memory),
+        Verdict::TasksLimit if building => {
+            format!("building made more than {} tasks, which is all that building is given", policy.building.tasks)
+        }
+        Verdict::TasksLimit => format!("the run made more than {} tasks (`--tasks` raises it)", limits.tasks),
         Verdict::DiskLimit if building => {
             let (disk, inodes) = (policy.building.disk, policy.building.inodes);
             format!("building filled {disk} or made {inodes} files, which is all that building is given")

@@ -4,12 +4,10 @@ use std::io;
 use std::slice;
 
 use firebox_api::Response;
-use firebox_engine::{Cancel, Engine, Installed, RunError, Stdin};
-use firebox_jail::Warden;
+use firebox_engine::{Cancel, Engine, Installed, PreparedCell, RunError, Stdin};
 use firebox_job::{Job, Outcome, Policy, Verdict};
 use firebox_lang::{Catalogue, Host};
 
-use crate::agent::AGENT;
 use crate::args::RunArgs;
 use crate::choice::choose_language;
 use crate::draft::Draft;
@@ -18,6 +16,7 @@ use crate::errand::{Errand, Show};
 use crate::failure::Failure;
 use crate::host;
 use crate::inputs::{self, Inputs, Wanted};
+use crate::isolation::{self, Housed};
 use crate::live::Live;
 use crate::notice;
 use crate::outlet;
@@ -42,18 +41,20 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
     let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
 
     // Splits off the process that makes cells: the only one that keeps its privileges. It knows what a cell may show
-    // of the host, and never hears anything that came from the job.
-    let warden = Warden::start(slice::from_ref(&toolchain.view), AGENT).map_err(Failure::host)?;
+    // of the host, and never hears anything that came from the job. Whether it can make one is seen at once.
+    let Housed { warden, cell } = isolation::house(draft.isolation(), slice::from_ref(&toolchain.view))?;
 
     // Reads the job's files, as the caller. Whether that went well is looked at when the warden can be let go in peace.
     let (nameless, limit) = (language.entry().clone(), draft.limits().input);
     let read = inputs::read(Wanted { target, files, entry, nameless, stdin, limit }).map_err(Failure::from);
 
     // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
-    let jail = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Installed { language: language.clone(), toolchain }], jail, policy);
+    let cells = warden.drop_privileges().map_err(Failure::host)?;
+    let engine = Engine::new(vec![Installed { language: language.clone(), toolchain }], Box::new(cells), policy);
     let done = read.and_then(|Inputs { sources, stdin }| {
-        carry_out(&engine, &draft.into_job(language.name(), sources), stdin, show, &policy)
+        let job = draft.into_job(language.name(), sources);
+        let cell = PreparedCell::new(0, cell).map_err(refused)?;
+        carry_out(&engine, cell, &job, stdin, show, &policy)
     });
 
     // Whatever happened, nothing of the job and no process of ours is left when we are gone. What happened comes
@@ -66,7 +67,14 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
 
 /// Runs the job and shows what comes of it. Signals are watched for meanwhile: before, they end a firebox that has
 /// not begun, and afterwards they do not keep it from clearing up.
-fn carry_out(engine: &Engine, job: &Job, stdin: Stdin, show: Show, policy: &Policy) -> Result<Ending, Failure> {
+fn carry_out(
+    engine: &Engine,
+    cell: PreparedCell,
+    job: &Job,
+    stdin: Stdin,
+    show: Show,
+    policy: &Policy,
+) -> Result<Ending, Failure> {
     let (cancel, canceller) = Cancel::new().map_err(|error| cannot(error, "make a way to stop the job"))?;
     // What is typed at a terminal while firebox is in its background is not for the program, and no reason to be
     // stopped. Not earlier: the warden has no use for it, and code from a terminal is waited for as others do.
@@ -76,11 +84,11 @@ fn carry_out(engine: &Engine, job: &Job, stdin: Stdin, show: Show, policy: &Poli
         Show::Live(warnings) => {
             let printer = Printer::start(canceller).map_err(|error| cannot(error, "start printing"))?;
             let mut live = Live::new(printer, warnings);
-            let outcome = engine.run(job, stdin, &mut live, &cancel);
+            let outcome = engine.run_in(cell, job, stdin, &mut live, &cancel);
             show_live(live, outcome, policy, &watch)
         }
         Show::Json(detail) => {
-            let outcome = engine.run(job, stdin, &mut (), &cancel).map_err(refused)?;
+            let outcome = engine.run_in(cell, job, stdin, &mut (), &cancel).map_err(refused)?;
             let ending = ending(&outcome, watch.came());
             outlet::say_json(&Response::new(outcome, detail))?;
             Ok(ending)

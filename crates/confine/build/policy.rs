@@ -23,9 +23,12 @@ pub(crate) struct Policy {
     /// Answered with EPERM.
     #[serde(default)]
     refuse: Vec<Group>,
-    /// Answered with ENOSYS, as is everything that the file does not name.
+    /// Answered with ENOSYS, as is everything that no file names.
     #[serde(default)]
     absent: Vec<Group>,
+    /// Answered with EOPNOTSUPP.
+    #[serde(default)]
+    unsupported: Vec<Group>,
 }
 
 /// Calls that share an answer for the same reason.
@@ -107,6 +110,8 @@ pub(crate) enum Refusal {
     Enoprotoopt,
     /// The kernel has no such call.
     Enosys,
+    /// This file system has no such thing.
+    Eopnotsupp,
 }
 
 /// What the filter says to one call.
@@ -169,6 +174,7 @@ impl Policy {
             (&self.allow, Answer::Allow),
             (&self.refuse, Answer::Refuse(Refusal::Eperm)),
             (&self.absent, Answer::Refuse(Refusal::Enosys)),
+            (&self.unsupported, Answer::Refuse(Refusal::Eopnotsupp)),
         ];
         for (groups, answer) in groups {
             for call in groups.iter().flat_map(|group| &group.calls) {
@@ -184,7 +190,7 @@ impl Policy {
 
     /// Every name with its reason.
     fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
-        let grouped = [&self.allow, &self.refuse, &self.absent]
+        let grouped = [&self.allow, &self.refuse, &self.absent, &self.unsupported]
             .into_iter()
             .flatten()
             .flat_map(|group| group.calls.iter().map(|call| (call.as_str(), group.reason.as_str())));
@@ -221,6 +227,7 @@ impl Refusal {
             Refusal::Enotty => 25,
             Refusal::Enosys => 38,
             Refusal::Enoprotoopt => 92,
+            Refusal::Eopnotsupp => 95,
         }
     }
 }

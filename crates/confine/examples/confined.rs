@@ -19,7 +19,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use firebox_confine::{
-    Access, Confined, Confinement, Filter, Landlock, Rlimits, Rule, drop_capabilities, forbid_dumps,
+    Access, Confined, Confinement, Files, Filter, Landlock, Rlimits, Rule, drop_capabilities, forbid_dumps,
     forbid_new_privileges,
 };
 use rustix::fd::OwnedFd;
@@ -82,7 +82,12 @@ fn confine(work: &str) -> Result<Confined, Box<dyn Error>> {
         Rule::new(&shared, Access::Full),
         Rule::new(&work, Access::Full),
     ];
-    Ok(Confinement { rlimits: Rlimits { locked_bytes: Some(1 << 16), ..Rlimits::default() }, rules: &rules }.enter()?)
+    Ok(Confinement {
+        rlimits: Rlimits { locked_bytes: Some(1 << 16), ..Rlimits::default() },
+        files: Files::Only(&rules),
+        filter: Filter::JOB,
+    }
+    .enter()?)
 }
 
 fn path(path: &str) -> rustix::io::Result<OwnedFd> {

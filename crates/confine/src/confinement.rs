@@ -14,8 +14,19 @@ use crate::seccomp::Filter;
 pub struct Confinement<'a> {
     /// What each process may use.
     pub rlimits: Rlimits,
-    /// Which files may be reached; all others may not, where the kernel has Landlock.
-    pub rules: &'a [Rule<'a>],
+    /// Which files may be reached.
+    pub files: Files<'a>,
+    /// Which system calls may be made.
+    pub filter: Filter,
+}
+
+/// Which files a confined process may reach.
+#[derive(Clone, Copy, Debug)]
+pub enum Files<'a> {
+    /// Those that these rules give and no others, where the kernel has Landlock.
+    Only(&'a [Rule<'a>]),
+    /// As it is: whoever made this process has seen to it.
+    AsItIs,
 }
 
 /// What was enforced. The layers that are not named here always are, or there is a [`ConfineError`] instead.
@@ -25,8 +36,8 @@ pub struct Confined {
     pub core_dumps: CoreDumps,
     /// Whether the bounding set could be emptied too.
     pub bounding_set: BoundingSet,
-    /// What Landlock enforces.
-    pub landlock: Landlock,
+    /// What Landlock enforces by the rules; none without rules.
+    pub landlock: Option<Landlock>,
 }
 
 impl Confinement<'_> {
@@ -40,11 +51,14 @@ impl Confinement<'_> {
         process::forbid_new_privileges()?;
         let bounding_set = capabilities::drop_capabilities()?;
         // Before seccomp, which closes the calls that it is made of.
-        let landlock = Landlock::restrict(self.rules)?;
+        let landlock = match self.files {
+            Files::Only(rules) => Some(Landlock::restrict(rules)?),
+            Files::AsItIs => None,
+        };
         // After the last change of credentials, which may set it anew.
         process::forbid_dumps()?;
         // Last, because everything above is what it refuses.
-        Filter::JOB.install()?;
+        self.filter.install()?;
         Ok(Confined { core_dumps, bounding_set, landlock })
     }
 }

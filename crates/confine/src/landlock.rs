@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::error::{ConfineError, Layer};
@@ -74,6 +74,12 @@ pub enum Scopes {
     Enforced,
     /// The kernel does not know them; a PID and a network namespace have to do it.
     Unknown,
+}
+
+impl Scopes {
+    const fn known_to(abi: u32) -> Scopes {
+        if abi < 6 { Scopes::Unknown } else { Scopes::Enforced }
+    }
 }
 
 impl<'a> Rule<'a> {
@@ -163,37 +169,81 @@ impl Landlock {
     /// Descriptors already open stay usable. Needs [`forbid_new_privileges`](crate::forbid_new_privileges) first. Where
     /// the kernel has no usable Landlock nothing happens, and the answer says so.
     pub fn restrict(rules: &[Rule<'_>]) -> Result<Landlock, ConfineError> {
-        let abi = match sys::landlock_abi() {
-            Ok(abi @ (0 | 1)) => return Ok(Landlock::Unavailable(Unavailable::TooOld { abi })),
-            Ok(abi) => abi,
-            Err(Errno::NOSYS) => return Ok(Landlock::Unavailable(Unavailable::NotBuilt)),
-            Err(Errno::OPNOTSUPP) => return Ok(Landlock::Unavailable(Unavailable::SwitchedOff)),
-            Err(Errno::PERM) => return Ok(Landlock::Unavailable(Unavailable::Forbidden)),
-            Err(errno) => return Err(ConfineError::refused(Layer::Landlock)(errno)),
-        };
-        let rights = Rights::known_to(abi);
-        let scopes = if abi < 6 { Scopes::Unknown } else { Scopes::Enforced };
-        enforce(rules, rights, scopes).map_err(ConfineError::refused(Layer::Landlock))?;
-        Ok(Landlock::Enforced { abi, rights, scopes })
+        match Landlock::version()? {
+            Err(unavailable) => Ok(Landlock::Unavailable(unavailable)),
+            Ok(abi) => {
+                let (rights, scopes) = (Rights::known_to(abi), Scopes::known_to(abi));
+                Domain::of(rules, rights, scopes).map_err(refused)?.enter()?;
+                Ok(Landlock::Enforced { abi, rights, scopes })
+            }
+        }
+    }
+
+    /// The version of the kernel's interface, or why there is none to be used.
+    pub fn version() -> Result<Result<u32, Unavailable>, ConfineError> {
+        match sys::landlock_abi() {
+            Ok(abi @ (0 | 1)) => Ok(Err(Unavailable::TooOld { abi })),
+            Ok(abi) => Ok(Ok(abi)),
+            Err(Errno::NOSYS) => Ok(Err(Unavailable::NotBuilt)),
+            Err(Errno::OPNOTSUPP) => Ok(Err(Unavailable::SwitchedOff)),
+            Err(Errno::PERM) => Ok(Err(Unavailable::Forbidden)),
+            Err(errno) => Err(refused(errno)),
+        }
     }
 }
 
-fn enforce(rules: &[Rule<'_>], rights: Rights, scopes: Scopes) -> Result<(), Errno> {
-    let scoped = match scopes {
-        // Abstract Unix sockets, signals.
-        Scopes::Enforced => 0b11,
-        Scopes::Unknown => 0,
-    };
-    let ruleset = sys::landlock_create(&Ruleset { files: rights.0, network: 0, scoped })?;
-    for Rule { target, access } in rules {
-        let mut given = access.rights().within(rights);
-        if !is_directory(*target)? {
-            // The kernel refuses a rule that gives a file what only a directory has.
-            given = given.within(Rights::OF_A_FILE);
-        }
-        sys::landlock_allow(ruleset.as_fd(), &PathBeneath::new(given.0, *target))?;
+/// Rules that stand ready for a process to enter. Made while the calls for it are still to be had; a process that enters
+/// stays in all domains it was in before.
+#[derive(Debug)]
+pub struct Domain(OwnedFd);
+
+impl Domain {
+    /// One in which files are as they were, and neither signals nor abstract sockets reach outside. None where the
+    /// kernel does not know of that (before version 6).
+    pub fn of_processes() -> Result<Option<Domain>, ConfineError> {
+        Domain::scoped(&[], |_| Rights(0))
     }
-    sys::landlock_restrict_self(ruleset.as_fd())
+
+    /// The same, and no file can be reached but by these rules.
+    pub fn of_files(rules: &[Rule<'_>]) -> Result<Option<Domain>, ConfineError> {
+        Domain::scoped(rules, Rights::known_to)
+    }
+
+    fn scoped(rules: &[Rule<'_>], rights: impl Fn(u32) -> Rights) -> Result<Option<Domain>, ConfineError> {
+        match Landlock::version()? {
+            Ok(abi) if Scopes::known_to(abi) == Scopes::Enforced => {
+                Domain::of(rules, rights(abi), Scopes::Enforced).map(Some).map_err(refused)
+            }
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
+    fn of(rules: &[Rule<'_>], rights: Rights, scopes: Scopes) -> Result<Domain, Errno> {
+        let scoped = match scopes {
+            // Abstract Unix sockets, signals.
+            Scopes::Enforced => 0b11,
+            Scopes::Unknown => 0,
+        };
+        let ruleset = sys::landlock_create(&Ruleset { files: rights.0, network: 0, scoped })?;
+        for Rule { target, access } in rules {
+            let mut given = access.rights().within(rights);
+            if !is_directory(*target)? {
+                // The kernel refuses a rule that gives a file what only a directory has.
+                given = given.within(Rights::OF_A_FILE);
+            }
+            sys::landlock_allow(ruleset.as_fd(), &PathBeneath::new(given.0, *target))?;
+        }
+        Ok(Domain(ruleset))
+    }
+
+    /// Enters, for good. Needs [`forbid_new_privileges`](crate::forbid_new_privileges) first.
+    pub fn enter(&self) -> Result<(), ConfineError> {
+        sys::landlock_restrict_self(self.0.as_fd()).map_err(refused)
+    }
+}
+
+fn refused(errno: Errno) -> ConfineError {
+    ConfineError::refused(Layer::Landlock)(errno)
 }
 
 fn is_directory(target: BorrowedFd<'_>) -> Result<bool, Errno> {

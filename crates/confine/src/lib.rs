@@ -5,14 +5,15 @@
 //! layers can be used one by one as well, by a process with needs of its own.
 //!
 //! ```no_run
-//! use firebox_confine::{Access, Confinement, Rlimits, Rule};
+//! use firebox_confine::{Access, Confinement, Files, Filter, Rlimits, Rule};
 //! # fn open(path: &str) -> rustix::fd::OwnedFd {
 //! #     rustix::fs::open(path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap()
 //! # }
 //! let (root, work) = (open("/"), open("/job"));
 //! let confined = Confinement {
 //!     rlimits: Rlimits { open_files: Some(1024), ..Rlimits::default() },
-//!     rules: &[Rule::new(&root, Access::ReadExecute), Rule::new(&work, Access::Full)],
+//!     files: Files::Only(&[Rule::new(&root, Access::ReadExecute), Rule::new(&work, Access::Full)]),
+//!     filter: Filter::JOB,
 //! }
 //! .enter()?;
 //! # Ok::<(), firebox_confine::ConfineError>(())
@@ -35,10 +36,10 @@ mod seccomp;
 mod sys;
 
 pub use capabilities::{BoundingSet, drop_capabilities};
-pub use confinement::{Confined, Confinement};
+pub use confinement::{Confined, Confinement, Files};
 pub use descriptors::forget_descriptors_from;
 pub use error::{ConfineError, Failure, Layer};
-pub use landlock::{Access, Landlock, Rights, Rule, Scopes, Unavailable};
-pub use process::{die_with_parent, forbid_dumps, forbid_new_privileges};
+pub use landlock::{Access, Domain, Landlock, Rights, Rule, Scopes, Unavailable};
+pub use process::{die_with_parent, forbid_dumps, forbid_new_privileges, hear_of_parents_death};
 pub use rlimits::{CoreDumps, Rlimits};
 pub use seccomp::Filter;

@@ -32,7 +32,16 @@ pub fn forbid_dumps() -> Result<(), ConfineError> {
 /// PID namespace. It is compared afterwards, since a parent that died earlier would never be told of.
 /// To be called after credentials have changed, because a change makes the kernel forget it.
 pub fn die_with_parent(parent: Option<Pid>) -> Result<(), ConfineError> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+    watch_parent(Signal::KILL, parent)
+}
+
+/// The same for a process that has something left to do then: it gets SIGTERM.
+pub fn hear_of_parents_death(parent: Option<Pid>) -> Result<(), ConfineError> {
+    watch_parent(Signal::TERM, parent)
+}
+
+fn watch_parent(signal: Signal, parent: Option<Pid>) -> Result<(), ConfineError> {
+    rustix::process::set_parent_process_death_signal(Some(signal))
         .map_err(ConfineError::refused(Layer::ParentDeath))?;
     if rustix::process::getppid() == parent {
         Ok(())

@@ -9,7 +9,7 @@
 use crate::error::{ConfineError, Layer};
 use crate::sys;
 
-include!(concat!(env!("OUT_DIR"), "/job.rs"));
+include!(concat!(env!("OUT_DIR"), "/filters.rs"));
 
 /// A filter on system calls, compiled when this crate was.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,9 @@ pub(crate) struct Instruction {
 impl Filter {
     /// What a job, the agent that starts it, and the compilers that work for it may ask of the kernel.
     pub const JOB: Filter = Filter(&JOB);
+
+    /// The same in a fence, where no namespaces stand between a job and the host: less of what reaches it.
+    pub const FENCE: Filter = Filter(&FENCE);
 
     /// Puts the calling thread and all it starts under this filter, for good and on top of filters already there.
     ///

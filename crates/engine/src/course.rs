@@ -14,7 +14,7 @@ use crate::decide::{self, Ended};
 use crate::edge::Listeners;
 use crate::input::Input;
 use crate::session::Session;
-use crate::watch::{Watch, Watched};
+use crate::watch::{Looks, Watch, Watched};
 use crate::{RunError, Stdin};
 
 /// What is to be done in a cell.
@@ -104,7 +104,7 @@ impl Course<'_> {
             started,
             until: self.until(step.kind, started, &progress.reports),
             cpu: (step.kind == StepKind::Run).then_some((self.limits.cpu, self.limits.vcpus.get())),
-            memory: (prepared.enforcement.memory == Protection::Watched).then_some(limits.memory),
+            looks: Looks::for_these(prepared.enforcement),
             output: self.limits.output,
         };
         let Watched { killed, end, not_started, measured, stdout, mut stderr, wall } =

@@ -1,6 +1,6 @@
 //! What is said of a step when it has ended. Pure: everything it needs is in its arguments.
 
-use firebox_cell::Measured;
+use firebox_cell::{Measured, Past};
 use firebox_job::{Signal, StepKind, Verdict};
 use firebox_wire::End;
 
@@ -8,8 +8,8 @@ use firebox_wire::End;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Killed {
     Cancelled,
-    /// More memory than allowed, where the kernel does not see to it.
-    MemoryLimit,
+    /// More than allowed of what the kernel does not see to.
+    Past(Past),
     CpuLimit,
     Timeout,
 }
@@ -38,16 +38,20 @@ pub(crate) fn verdict(ended: &Ended<'_>) -> Verdict {
     if killed == Some(Killed::Cancelled) {
         return Verdict::Cancelled;
     }
-    if measured.oom_kills > 0 || killed == Some(Killed::MemoryLimit) {
+    if measured.oom_kills > 0 || killed == Some(Killed::Past(Past::Memory)) {
         return Verdict::MemoryLimit;
     }
-    if end == Some(End::Signaled(FILE_TOO_LARGE)) || (failed && killed.is_none() && measured.disk_full) {
+    if killed == Some(Killed::Past(Past::Tasks)) {
+        return Verdict::TasksLimit;
+    }
+    let filled = failed && killed.is_none() && measured.disk_full;
+    if end == Some(End::Signaled(FILE_TOO_LARGE)) || filled || killed == Some(Killed::Past(Past::Disk)) {
         return Verdict::DiskLimit;
     }
     match killed {
         Some(Killed::CpuLimit) => return Verdict::CpuLimit,
         Some(Killed::Timeout) => return Verdict::Timeout,
-        Some(Killed::Cancelled | Killed::MemoryLimit) | None => {}
+        Some(Killed::Cancelled | Killed::Past(_)) | None => {}
     }
     match (kind, end) {
         (_, Some(End::Exited(0))) => Verdict::Ok,
@@ -74,7 +78,7 @@ mod tests {
         end: Some(End::Exited(0)),
         measured: Measured {
             cpu: std::time::Duration::ZERO,
-            memory_now: None,
+            past: None,
             memory_peak: None,
             oom_kills: 0,
             disk_full: false,
@@ -98,7 +102,9 @@ mod tests {
             (Ended { end: by(9), killed: killed(Killed::CpuLimit), ..RUN }, Verdict::CpuLimit),
             (Ended { end: by(9), killed: killed(Killed::Cancelled), measured: OOM, ..RUN }, Verdict::Cancelled),
             (Ended { end: by(9), measured: OOM, ..RUN }, Verdict::MemoryLimit),
-            (Ended { end: by(9), killed: killed(Killed::MemoryLimit), ..RUN }, Verdict::MemoryLimit),
+            (Ended { end: by(9), killed: killed(Killed::Past(Past::Memory)), ..RUN }, Verdict::MemoryLimit),
+            (Ended { end: by(9), killed: killed(Killed::Past(Past::Tasks)), ..RUN }, Verdict::TasksLimit),
+            (Ended { end: by(9), killed: killed(Killed::Past(Past::Disk)), ..RUN }, Verdict::DiskLimit),
             (Ended { end: exited(0), measured: OOM, ..RUN }, Verdict::MemoryLimit),
             (Ended { end: None, measured: OOM, ..RUN }, Verdict::MemoryLimit),
             (Ended { end: exited(1), measured: FULL, ..RUN }, Verdict::DiskLimit),

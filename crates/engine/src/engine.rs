@@ -6,8 +6,8 @@
 
 use std::time::Instant;
 
-use firebox_jail::Jail;
-use firebox_job::{ByteSize, Isolation, Job, Outcome, Policy, Require, TraceId};
+use firebox_cell::{Cell, CellMaker, Layout};
+use firebox_job::{ByteSize, Job, Outcome, Policy, Require, TraceId};
 use firebox_lang::{Language, Step, Toolchain};
 
 use crate::course::Course;
@@ -28,7 +28,7 @@ pub struct Installed {
 #[derive(Debug)]
 pub struct Engine {
     installed: Vec<Installed>,
-    jail: Jail,
+    cells: Box<dyn CellMaker>,
     policy: Policy,
 }
 
@@ -38,10 +38,25 @@ pub struct PreparedCell {
     session: Session,
 }
 
+/// A job that can be run.
+struct Admission {
+    /// The place of its language in the list.
+    language: usize,
+    /// Its steps, in the layout that most cells have.
+    steps: Vec<Step>,
+}
+
+impl PreparedCell {
+    /// Takes a new cell into use, once its agent stands.
+    pub fn new(language: usize, cell: Cell) -> Result<PreparedCell, RunError> {
+        Ok(PreparedCell { language, session: Session::begin(cell)? })
+    }
+}
+
 impl Engine {
-    /// Over the warden's client and the languages in the order of the views that the warden was started with.
-    pub fn new(installed: Vec<Installed>, jail: Jail, policy: Policy) -> Engine {
-        Engine { installed, jail, policy }
+    /// Over a maker of cells and the languages in the order of the views that it was started with.
+    pub fn new(installed: Vec<Installed>, cells: Box<dyn CellMaker>, policy: Policy) -> Engine {
+        Engine { installed, cells, policy }
     }
 
     /// The languages that jobs can be in.
@@ -52,7 +67,7 @@ impl Engine {
     /// Makes a cell in which a job in this language (by its place in the list) can begin at once.
     pub fn prepare(&self, language: usize) -> Result<PreparedCell, RunError> {
         let view = u16::try_from(language).map_err(|_| RunError::NotInstalled(format!("number {language}")))?;
-        Ok(PreparedCell { language, session: Session::begin(self.jail.make(view)?)? })
+        PreparedCell::new(language, self.cells.make(view)?)
     }
 
     /// Removes a cell that no job came for.
@@ -63,9 +78,9 @@ impl Engine {
     /// Runs a job in a cell of its own, made for it.
     pub fn run(&self, job: &Job, stdin: Stdin, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Outcome, RunError> {
         let admitted = Instant::now();
-        let (language, steps) = self.admit(job, &stdin)?;
-        let cell = self.prepare(language)?;
-        self.course(job, &steps, admitted).take(cell.session, stdin, &mut Listeners { sink, cancel })
+        let admission = self.admit(job, &stdin)?;
+        let cell = self.prepare(admission.language)?;
+        self.go_through(admission, cell, job, admitted, stdin, &mut Listeners { sink, cancel })
     }
 
     /// Runs a job in a cell that was prepared for its language before.
@@ -78,39 +93,41 @@ impl Engine {
         cancel: &Cancel,
     ) -> Result<Outcome, RunError> {
         let admitted = Instant::now();
-        let (language, steps) = self.admit(job, &stdin)?;
-        if language != cell.language {
+        let admission = self.admit(job, &stdin)?;
+        if admission.language != cell.language {
             return Err(RunError::NotInstalled(job.language.clone()));
         }
-        self.course(job, &steps, admitted).take(cell.session, stdin, &mut Listeners { sink, cancel })
+        self.go_through(admission, cell, job, admitted, stdin, &mut Listeners { sink, cancel })
     }
 
-    /// Runs one step of our own in a cell for a language, such as a tool's question for its version.
-    pub fn probe(&self, language: usize, step: &Step) -> Result<Outcome, RunError> {
+    /// Has a toolchain say its version, in a cell for its language.
+    pub fn ask_version(&self, language: usize) -> Result<Outcome, RunError> {
         let admitted = Instant::now();
         let (cancel, _canceller) = Cancel::new().map_err(RunError::Wait)?;
+        let cell = self.prepare(language)?;
+        let Installed { language, toolchain } = &self.installed[cell.language];
+        let step = language.version_probe(toolchain, cell.session.layout());
         let course = Course {
             trace_id: &TraceId::from_random([0; 16]),
             files: &[],
-            steps: std::slice::from_ref(step),
+            steps: std::slice::from_ref(&step),
             limits: &self.policy.default,
             building: &self.policy.building,
             require: Require::Required,
             admitted,
         };
-        course.take(self.prepare(language)?.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel })
+        course.take(cell.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel })
     }
 
-    /// Lets the warden go, and waits until nothing is left.
+    /// Lets the maker of cells go, and waits until nothing is left.
     pub fn close(self) -> Result<(), RunError> {
-        Ok(self.jail.close()?)
+        Ok(self.cells.close()?)
     }
 
     /// Whether and how this job can be run here. Nothing has been made for it yet when it cannot.
-    fn admit(&self, job: &Job, stdin: &Stdin) -> Result<(usize, Vec<Step>), RunError> {
-        match job.isolation {
-            Isolation::Auto | Isolation::Jail => {}
-            other @ (Isolation::MicroVm | Isolation::Fence) => return Err(RunError::Isolation(other)),
+    fn admit(&self, job: &Job, stdin: &Stdin) -> Result<Admission, RunError> {
+        if let Some(asked) = job.isolation.kind().filter(|asked| *asked != self.cells.kind()) {
+            return Err(RunError::Isolation { asked, there_is: self.cells.kind() });
         }
         let given = match stdin {
             Stdin::Bytes(bytes) => bytes.len() as u64,
@@ -121,10 +138,31 @@ impl Engine {
             return Err(RunError::InputTooLarge { size, limit: job.limits.input });
         }
         let is_it = |installed: &Installed| installed.language.answers_to(&job.language);
-        let place =
+        let language =
             self.installed.iter().position(is_it).ok_or_else(|| RunError::NotInstalled(job.language.clone()))?;
-        let Installed { language, toolchain } = &self.installed[place];
-        Ok((place, language.plan(job, toolchain)?.steps))
+        Ok(Admission { language, steps: self.steps(language, job, &Layout::Viewed)? })
+    }
+
+    fn steps(&self, language: usize, job: &Job, layout: &Layout) -> Result<Vec<Step>, RunError> {
+        let Installed { language, toolchain } = &self.installed[language];
+        Ok(language.plan(job, toolchain, layout)?.steps)
+    }
+
+    fn go_through(
+        &self,
+        admission: Admission,
+        cell: PreparedCell,
+        job: &Job,
+        admitted: Instant,
+        stdin: Stdin,
+        listeners: &mut Listeners<'_>,
+    ) -> Result<Outcome, RunError> {
+        let Admission { language, steps } = admission;
+        let steps = match cell.session.layout() {
+            Layout::Viewed => steps,
+            elsewhere @ Layout::OnHost { .. } => self.steps(language, job, elsewhere)?,
+        };
+        self.course(job, &steps, admitted).take(cell.session, stdin, listeners)
     }
 
     fn course<'a>(&'a self, job: &'a Job, steps: &'a [Step], admitted: Instant) -> Course<'a> {

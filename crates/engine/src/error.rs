@@ -1,7 +1,7 @@
 //! Why a job became no outcome.
 
 use firebox_cell::{CellError, StreamError};
-use firebox_job::{ByteSize, Isolation};
+use firebox_job::{ByteSize, CellKind};
 use firebox_lang::PlanError;
 use firebox_wire::{MAX_PAYLOAD, MOST_STRINGS, Refusal};
 
@@ -32,8 +32,13 @@ pub enum RunError {
         step: String,
     },
     /// This kind of cell cannot be had.
-    #[error("isolation `{}` is not available here; leave it out or ask for `jail`", isolation_name(*.0))]
-    Isolation(Isolation),
+    #[error("isolation `{asked}` is not available here; leave it out or ask for `{there_is}`")]
+    Isolation {
+        /// The kind that was asked for.
+        asked: CellKind,
+        /// The kind that can be had.
+        there_is: CellKind,
+    },
     /// A protection is only watched, and the job insists.
     #[error("this host can only watch a limit that the job wants enforced")]
     NotEnforced,
@@ -97,19 +102,10 @@ impl RunError {
         match self {
             RunError::Plan(_) | RunError::NotInstalled(_) | RunError::InputTooLarge { .. } => true,
             RunError::ArgumentsTooLarge { .. } | RunError::Store { .. } => true,
-            RunError::Isolation(_) | RunError::NotEnforced | RunError::Exec { .. } | RunError::Cell(_) => false,
+            RunError::Isolation { .. } | RunError::NotEnforced | RunError::Exec { .. } | RunError::Cell(_) => false,
             RunError::Agent { .. } | RunError::Refused { .. } | RunError::OutOfTurn { .. } => false,
             RunError::Silent { .. } | RunError::Wait(_) => false,
         }
-    }
-}
-
-fn isolation_name(isolation: Isolation) -> &'static str {
-    match isolation {
-        Isolation::Auto => "auto",
-        Isolation::MicroVm => "microvm",
-        Isolation::Jail => "jail",
-        Isolation::Fence => "fence",
     }
 }
 

@@ -6,7 +6,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use firebox_cell::{Cell, CellHost, StepLimits, StreamError};
+use firebox_cell::{Cell, CellHost, Layout, StepLimits, StreamError};
 use firebox_job::{Enforcement, SourceFile};
 use firebox_lang::Step;
 use firebox_wire::{MAX_PAYLOAD, Order, Refusal, Report, StepOrder, StepStdin, StringsBuilder, VERSION};
@@ -39,6 +39,11 @@ impl Session {
             Answer::Ready(VERSION) => Ok(session),
             other => Err(other.out_of_turn("start")),
         }
+    }
+
+    /// Where the cell's programs find things.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.cell.layout
     }
 
     /// Puts the job's files into the work directory.
@@ -87,7 +92,7 @@ impl Session {
 
     /// Removes the cell, and returns when nothing of it is left.
     pub(crate) fn end(self) -> Result<(), RunError> {
-        let Cell { agent, host } = self.cell;
+        let Cell { agent, host, layout: _ } = self.cell;
         drop(agent);
         Ok(CellHost::remove(host)?)
     }

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use firebox_cell::{Measured, StreamError};
-use firebox_job::{ByteSize, Captured, StepKind};
+use firebox_job::{ByteSize, Captured, Enforcement, Protection, StepKind};
 use firebox_wire::{End, Order, Refusal, Report};
 use rustix::event::{PollFd, PollFlags};
 
@@ -22,8 +22,8 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// CPU time is measured no more often than this.
 const LEAST_BETWEEN_MEASURES: Duration = Duration::from_millis(5);
 
-/// Memory that is only watched is looked at this often: a program fills some tens of MiB in that time.
-const BETWEEN_LOOKS_AT_MEMORY: Duration = Duration::from_millis(10);
+/// What is only watched is looked at this often: a program fills some tens of MiB in that time.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// What a step is held to that is a matter of time.
 #[derive(Debug, Clone, Copy)]
@@ -35,10 +35,30 @@ pub(crate) struct Watch {
     pub(crate) until: Instant,
     /// How much CPU time it may use, and how many CPUs it may use at once.
     pub(crate) cpu: Option<(Duration, u32)>,
-    /// How much memory it may hold, where the kernel does not see to it.
-    pub(crate) memory: Option<ByteSize>,
+    /// Whether there is a limit that the kernel does not see to.
+    pub(crate) looks: Looks,
     /// How much of each stream is kept.
     pub(crate) output: ByteSize,
+}
+
+/// Whether a step has to be looked at again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looks {
+    /// Something is only watched.
+    Often,
+    /// The kernel holds everything but time.
+    ForTimeAlone,
+}
+
+impl Looks {
+    /// What these protections ask for. CPUs at once are nothing that a look would find.
+    pub(crate) fn for_these(enforcement: Enforcement) -> Looks {
+        let Enforcement { memory, tasks, cpu: _, disk } = enforcement;
+        match [memory, tasks, disk].contains(&Protection::Watched) {
+            true => Looks::Often,
+            false => Looks::ForTimeAlone,
+        }
+    }
 }
 
 /// What came of a step.
@@ -150,10 +170,10 @@ impl Watch {
 impl Watch {
     /// When there is something to measure for the first time.
     fn first_measure(&self, started: Instant) -> Option<Instant> {
-        match (self.memory, self.cpu) {
-            (Some(_), _) => Some(started + BETWEEN_LOOKS_AT_MEMORY),
-            (None, Some((limit, cpus))) => Some(started + limit / cpus),
-            (None, None) => None,
+        match (self.looks, self.cpu) {
+            (Looks::Often, _) => Some(started + BETWEEN_LOOKS),
+            (Looks::ForTimeAlone, Some((limit, cpus))) => Some(started + limit / cpus),
+            (Looks::ForTimeAlone, None) => None,
         }
     }
 }
@@ -224,13 +244,10 @@ impl UnderWay<'_> {
             return Ok(());
         }
         let measured = session.cell.host.measure()?;
-        let mut next = None;
-        if let Some(limit) = self.watch.memory {
-            if measured.memory_now.is_some_and(|held| limit < held) {
-                return self.kill(session, Killed::MemoryLimit);
-            }
-            next = Some(now + BETWEEN_LOOKS_AT_MEMORY);
+        if let Some(past) = measured.past {
+            return self.kill(session, Killed::Past(past));
         }
+        let mut next = (self.watch.looks == Looks::Often).then_some(now + BETWEEN_LOOKS);
         if let Some((limit, cpus)) = self.watch.cpu {
             if limit <= measured.cpu {
                 return self.kill(session, Killed::CpuLimit);

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use firebox_confine::ConfineError;
+use firebox_warden::{at, confess, execute_descriptor, exit, out_of_the_way, place_descriptors};
 use firebox_wire::warden::{Failure, Stage};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -21,7 +22,6 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
 use rustix::thread::{Gid, Uid};
 
 use crate::doors::Doors;
-use crate::failure::at;
 use crate::files::PLACES;
 use crate::sys;
 
@@ -73,17 +73,13 @@ impl Birth<'_> {
     /// Becomes the cell.
     pub(crate) fn go(&self) -> ! {
         // The agent's descriptors go to fixed numbers in the end; these two are needed after that.
-        let kept = sys::out_of_the_way(self.failed).and_then(|failed| Ok((failed, sys::out_of_the_way(self.agent)?)));
-        let (failed, Failure { stage, errno }) = match kept {
+        let kept = out_of_the_way(self.failed).and_then(|failed| Ok((failed, out_of_the_way(self.agent)?)));
+        let (failed, failure) = match kept {
             Ok((failed, agent)) => (Some(failed), self.steps(agent.as_fd())),
             Err(errno) => (None, at(Stage::Descriptors)(errno)),
         };
-        let mut word = [0; 5];
-        word[0] = stage as u8;
-        word[1..].copy_from_slice(&errno.to_le_bytes());
-        // Who would hear that this failed?
-        let _ = rustix::io::write(failed.as_ref().map_or(self.failed, AsFd::as_fd), &word);
-        sys::exit(125)
+        confess(failed.as_ref().map_or(self.failed, AsFd::as_fd), failure);
+        exit(125)
     }
 
     /// All steps, in the order of security. Returns only what went wrong.
@@ -104,7 +100,7 @@ impl Birth<'_> {
         });
         match done {
             Err(failure) => failure,
-            Ok(()) => at(Stage::Agent)(sys::execute_descriptor(agent, c"agent", &self.agents_argument())),
+            Ok(()) => at(Stage::Agent)(execute_descriptor(agent, c"agent", &self.agents_argument())),
         }
     }
 
@@ -249,7 +245,7 @@ impl Birth<'_> {
     fn descriptors(&self) -> Result<(), Failure> {
         let doors = self.doors.steps.iter().flatten().map(AsFd::as_fd);
         let kept: Vec<BorrowedFd<'_>> = [self.stream].into_iter().chain(doors).collect();
-        sys::place_descriptors(&kept, AGENT_STREAM).map_err(at(Stage::Descriptors))
+        place_descriptors(&kept, AGENT_STREAM).map_err(at(Stage::Descriptors))
     }
 
     /// How the agent is told of the doors: how many there are to a step.

@@ -1,31 +1,27 @@
-//! The Linux jail and its warden.
+//! The Linux jail: what its warden does to make one.
 //!
 //! ```text
 //! firebox (started by the user)
-//!  |- fork --> warden          privileged, single-threaded, an empty root of its own; parses only `wire::warden`
+//!  |- fork --> warden          privileged, single-threaded, an empty root of its own
 //!  |            |- clone --> agent      PID 1 of a cell: own namespaces, own uid, confined
 //!  |            |             `- steps of the job
 //!  |            `- clone --> agent ...
-//!  `- drops its privileges --> engine  talks to the warden and, on a stream each, to the agents
+//!  `- drops its privileges --> engine
 //! ```
 //!
-//! [`Warden::start`] makes the two out of one process; what is left of the caller after
-//! [`Warden::drop_privileges`] is an ordinary process without rights, holding a [`Jail`] to make cells with.
+//! [`start`] makes the two out of one process. The warden's life and its messages are those of every warden.
 
 mod birth;
 mod cgroup;
-mod channel;
-mod client;
 mod doors;
-mod failure;
 mod files;
+mod holding;
+mod housing;
 mod instance;
 mod lease;
+mod quarters;
 mod rights;
 mod sys;
-mod tether;
 mod view;
-mod warden;
 
-pub use client::Jail;
-pub use warden::{StartError, Warden};
+pub use housing::start;

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | namespaces of a cell belong to | the host | a user namespace that the warden entered |
 //! | a cell's uid on the host | leased, nobody else's | the user's own |
-//! | memory, tasks and CPU | control groups | watched; tasks by an rlimit of the cell's user namespace |
+//! | memory, tasks and CPU | control groups, where there are any | watched; tasks by an rlimit of the cell's user namespace |
 //! | device nodes | made | the host's, shown |
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -13,17 +13,18 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use firebox_warden::{EngineUser, StartError};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::birth::Supplementary;
-use crate::cgroup::{DetectError, Groups, Place};
+use crate::cgroup::{Groups, Place};
 use crate::instance::{ClaimError, Instance};
 use crate::lease::{LeaseError, Uids};
+use crate::quarters::Keep;
 use crate::sys;
 use crate::view::Devices;
-use crate::warden::StartError;
 
 /// Where all firebox processes of a host that root started agree on who has which uid and which name.
 const RUN_DIRECTORY: &str = "/run/firebox";
@@ -40,24 +41,22 @@ pub(crate) enum Rights {
 pub(crate) struct Root {
     uids: Uids,
     instance: Instance,
-    groups: Groups,
+    holding: Holding,
 }
 
 /// What an ordinary user's warden needs.
 pub(crate) struct User {
     uid: u32,
     gid: u32,
-    /// The host's `/proc`, to watch the cells' processes in.
-    proc: OwnedFd,
+    holding: Holding,
 }
 
-/// Who the engine becomes when it gives its rights up.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum EngineUser {
-    /// A uid that nobody else has.
-    Leased(u32),
-    /// Who it was: there is nobody else to become.
-    Same,
+/// What cells are held to their limits by.
+pub(crate) enum Holding {
+    /// The kernel.
+    Groups(Groups),
+    /// Nobody: they are watched, in the host's `/proc`.
+    Watched(OwnedFd),
 }
 
 /// The one uid of a user namespace that an ordinary user's warden entered.
@@ -67,10 +66,8 @@ impl Rights {
     /// Finds out, and claims what there is to be claimed on the host.
     pub(crate) fn claim() -> Result<(Rights, EngineUser), StartError> {
         if !has_roots_rights() {
-            let proc = openat(CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-            let proc = proc.map_err(|errno| StartError::Kernel { doing: "open /proc", source: errno.into() })?;
             let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-            return Ok((Rights::User(User { uid, gid, proc }), EngineUser::Same));
+            return Ok((Rights::User(User { uid, gid, holding: watched()? }), EngineUser::Same));
         }
         let mut uids = Uids::new(shared_file("uids")?);
         let instance = Instance::claim(shared_file("instances")?).map_err(|error| match error {
@@ -78,8 +75,9 @@ impl Rights {
             ClaimError::Io(source) => in_run_directory("instances", source),
         })?;
         let engine = uids.lease().map_err(|_| StartError::TooMany)?;
-        let groups = make_groups(&instance)?;
-        Ok((Rights::Root(Root { uids, instance, groups }), EngineUser::Leased(engine)))
+        // In most containers control groups are there to be read only.
+        let holding = make_groups(&instance)?.map_or_else(watched, |groups| Ok(Holding::Groups(groups)))?;
+        Ok((Rights::Root(Root { uids, instance, holding }), EngineUser::Leased(engine)))
     }
 
     /// Takes on, in the warden's own process, the rights that cells are made with.
@@ -127,25 +125,25 @@ impl Rights {
         }
     }
 
-    /// The control groups, where there are any.
-    pub(crate) fn groups(&self) -> Option<&Groups> {
+    /// What cells are held to their limits by.
+    pub(crate) fn holding(&self) -> &Holding {
         match self {
-            Rights::Root(root) => Some(&root.groups),
-            Rights::User(_) => None,
+            Rights::Root(root) => &root.holding,
+            Rights::User(user) => &user.holding,
         }
     }
 
-    /// The host's `/proc`, where processes have to be watched.
-    pub(crate) fn watched_proc(&self) -> Option<&OwnedFd> {
+    /// What the warden keeps of the host's file system.
+    pub(crate) fn kept(&self) -> Keep {
         match self {
-            Rights::Root(_) => None,
-            Rights::User(user) => Some(&user.proc),
+            Rights::Root(_) => Keep::Nothing,
+            Rights::User(_) => Keep::Proc,
         }
     }
 
     /// Gives back what was claimed. What cannot be removed is left for the next start, which finds it in the record.
     pub(crate) fn release(self) {
-        if let Rights::Root(Root { instance, groups, uids: _ }) = self
+        if let Rights::Root(Root { instance, holding: Holding::Groups(groups), uids: _ }) = self
             && groups.remove().is_ok()
         {
             let _ = instance.clear();
@@ -171,14 +169,18 @@ fn write(path: &std::ffi::CStr, text: &str) -> Result<(), Errno> {
     rustix::io::write(&file, text.as_bytes()).map(|_| ())
 }
 
-/// Makes the instance's control groups, and writes them down first: should this process die in between, the next
-/// start knows where to look.
-fn make_groups(instance: &Instance) -> Result<Groups, StartError> {
-    let refused = |error: DetectError| StartError::Groups { source: Box::new(error) };
-    let place = Place::detect().map_err(refused)?;
+fn watched() -> Result<Holding, StartError> {
+    let proc = openat(CWD, "/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    proc.map(Holding::Watched).map_err(StartError::kernel("open /proc"))
+}
+
+/// Makes the instance's control groups, where the host has such, and writes them down first: should this process die in
+/// between, the next start knows where to look.
+fn make_groups(instance: &Instance) -> Result<Option<Groups>, StartError> {
+    let Ok(place) = Place::detect() else { return Ok(None) };
     let name = instance.name();
     instance.record(&place.directories(&name)).map_err(|source| in_run_directory("instances", source))?;
-    place.create(&name).map_err(refused)
+    Ok(place.create(&name).ok())
 }
 
 fn in_run_directory(name: &str, source: io::Error) -> StartError {

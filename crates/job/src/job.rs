@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Limits, Sources, TraceId};
+use crate::{CellKind, Limits, Sources, TraceId};
 
 /// What a client asks for; becomes exactly one outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,4 +60,24 @@ pub enum Require {
     Required,
     /// Every one of them enforced; a host that only watches refuses the job.
     Enforced,
+}
+
+impl Isolation {
+    /// The word for it, everywhere.
+    pub fn name(self) -> &'static str {
+        match self.kind() {
+            None => "auto",
+            Some(kind) => kind.name(),
+        }
+    }
+
+    /// The one kind of cell that is asked for; none when any will do.
+    pub fn kind(self) -> Option<CellKind> {
+        match self {
+            Isolation::Auto => None,
+            Isolation::MicroVm => Some(CellKind::MicroVm),
+            Isolation::Jail => Some(CellKind::Jail),
+            Isolation::Fence => Some(CellKind::Fence),
+        }
+    }
 }

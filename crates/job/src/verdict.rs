@@ -16,6 +16,8 @@ pub enum Verdict {
     Cancelled,
     /// The kernel killed for memory, by the host's count.
     MemoryLimit,
+    /// More tasks than allowed, where nothing refused them: elsewhere `fork` fails, and the program goes on.
+    TasksLimit,
     /// The step failed and its disk was full, or a file grew past the limit.
     DiskLimit,
     /// More CPU time than allowed.
@@ -40,6 +42,7 @@ impl Verdict {
         match self {
             Verdict::Cancelled => Status::Cancelled,
             Verdict::MemoryLimit => Status::MemoryLimit,
+            Verdict::TasksLimit => Status::TasksLimit,
             Verdict::DiskLimit => Status::DiskLimit,
             Verdict::CpuLimit => Status::CpuLimit,
             Verdict::Timeout => Status::Timeout,
@@ -55,7 +58,7 @@ impl Verdict {
     pub fn exit_code(self) -> i32 {
         match self {
             Verdict::Cancelled => 130,
-            Verdict::MemoryLimit => 137,
+            Verdict::MemoryLimit | Verdict::TasksLimit => 137,
             Verdict::DiskLimit => 153,
             Verdict::CpuLimit => 152,
             Verdict::Timeout => 124,
@@ -81,6 +84,8 @@ pub enum Status {
     Cancelled,
     /// See [`Verdict::MemoryLimit`].
     MemoryLimit,
+    /// See [`Verdict::TasksLimit`].
+    TasksLimit,
     /// See [`Verdict::DiskLimit`].
     DiskLimit,
     /// See [`Verdict::CpuLimit`].
@@ -105,6 +110,7 @@ impl Status {
         match self {
             Status::Cancelled => "cancelled",
             Status::MemoryLimit => "memory_limit",
+            Status::TasksLimit => "tasks_limit",
             Status::DiskLimit => "disk_limit",
             Status::CpuLimit => "cpu_limit",
             Status::Timeout => "timeout",

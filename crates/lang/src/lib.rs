@@ -44,6 +44,3 @@ pub use language::Language;
 pub use option::OptionSpec;
 pub use plan::{Plan, PlanError, Step};
 pub use toolchain::{MissingToolchain, Program, Toolchain};
-
-/// Where the sources of a job lie in a cell, and where its steps run. Writable, and the job's own.
-pub const WORK_DIRECTORY: &str = "/job";

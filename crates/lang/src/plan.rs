@@ -2,9 +2,9 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use firebox_cell::Layout;
 use firebox_job::{Job, OptionValue, SourcePath, Sources, StepKind};
 
-use crate::WORK_DIRECTORY;
 use crate::excerpt::excerpt;
 use crate::language::{Language, StepSpec};
 use crate::nearest::{did_you_mean, nearest};
@@ -90,8 +90,9 @@ fn offer(nearest: &[String], known: &[String]) -> String {
 }
 
 impl Language {
-    /// Plans a job with the programs of a toolchain of this language.
-    pub fn plan(&self, job: &Job, toolchain: &Toolchain) -> Result<Plan, PlanError> {
+    /// Plans a job with the programs of a toolchain of this language, in a cell of this layout. Whether there is a plan
+    /// does not depend on the layout.
+    pub fn plan(&self, job: &Job, toolchain: &Toolchain, layout: &Layout) -> Result<Plan, PlanError> {
         // Exhaustive: whether a new field bears on the plan must be decided here.
         let Job { trace_id: _, language: _, sources, args, env, options, limits: _, isolation: _, require: _ } = job;
         if let Some(option) = options.keys().find(|name| !self.options.iter().any(|own| own.name == **name)) {
@@ -102,7 +103,7 @@ impl Language {
             let (language, program) = (self.name.clone(), missing.name.clone());
             return Err(PlanError::OtherToolchain { language, program });
         }
-        let mut values = Values::without_job(self, toolchain);
+        let mut values = Values::without_job(self, toolchain, layout);
         for option in &self.options {
             let chosen = self.chosen(option, options.get(&option.name))?;
             values.options.push((option, chosen));
@@ -114,7 +115,7 @@ impl Language {
         for spec in &self.steps {
             refuse_taken_names(spec, sources)?;
             let mut argv = values.argv(&spec.argv);
-            let mut environment = toolchain.environment.clone();
+            let mut environment = toolchain.environment_in(layout);
             if spec.kind == StepKind::Run {
                 argv.extend(args.iter().map(|arg| arg.clone().into_bytes()));
                 environment.extend(env.clone());
@@ -185,6 +186,7 @@ fn file_argument(path: &SourcePath) -> String {
 pub(crate) struct Values<'a> {
     language: &'a Language,
     toolchain: &'a Toolchain,
+    layout: &'a Layout,
     options: Vec<(&'a OptionSpec, usize)>,
     entry: Option<String>,
     sources: Vec<String>,
@@ -192,8 +194,8 @@ pub(crate) struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// Programs alone. The check of the file saw to it that nothing else is asked for.
-    pub(crate) fn without_job(language: &'a Language, toolchain: &'a Toolchain) -> Values<'a> {
-        Values { language, toolchain, options: Vec::new(), entry: None, sources: Vec::new() }
+    pub(crate) fn without_job(language: &'a Language, toolchain: &'a Toolchain, layout: &'a Layout) -> Values<'a> {
+        Values { language, toolchain, layout, options: Vec::new(), entry: None, sources: Vec::new() }
     }
 
     /// Fills a whole argv.
@@ -223,13 +225,14 @@ impl<'a> Values<'a> {
         for piece in &pattern.pieces {
             match piece {
                 Piece::Text(text) => argument.extend_from_slice(text.as_bytes()),
-                Piece::Work => argument.extend_from_slice(WORK_DIRECTORY.as_bytes()),
+                Piece::Work => argument.extend_from_slice(self.layout.work().as_os_str().as_bytes()),
                 Piece::Entry => argument.extend(self.entry.iter().flat_map(|entry| entry.as_bytes())),
                 Piece::Sources => {}
                 Piece::Option(name) => argument.extend(self.option_text(name).into_bytes()),
                 Piece::Program(name) => {
                     let program = self.toolchain.programs.iter().find(|program| program.name == *name);
-                    argument.extend(program.iter().flat_map(|program| program.inside.as_os_str().as_bytes()));
+                    let place = program.map(|program| self.layout.place(&self.toolchain.view, &program.inside));
+                    argument.extend(place.iter().flat_map(|place| place.as_os_str().as_bytes()));
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use firebox_cell::{Link, Mount, View};
+use firebox_cell::{Layout, Link, Mount, View};
 
 use crate::base;
 use crate::find::{self, Found, PassedOver, Place};
@@ -128,6 +128,30 @@ impl Language {
             passed_over: passed_over.into(),
             install: spec.install.as_ref().unwrap_or(&self.install).clone(),
         })
+    }
+}
+
+impl Toolchain {
+    /// The environment of every step, in a cell of this layout.
+    pub(crate) fn environment_in(&self, layout: &Layout) -> BTreeMap<String, String> {
+        let mut environment = self.environment.clone();
+        if let Layout::OnHost { temporary, .. } = layout {
+            for value in environment.values_mut() {
+                *value = self.moved(value, layout);
+            }
+            // What programs take for granted at `/tmp` has another place here, and this is how they are told.
+            for name in ["HOME", "TMPDIR"] {
+                environment.insert(name.to_owned(), temporary.to_string_lossy().into_owned());
+            }
+        }
+        environment
+    }
+
+    /// A list of paths, each where it is in a cell of this layout.
+    fn moved(&self, list: &str, layout: &Layout) -> String {
+        let moved =
+            list.split(':').map(|path| layout.place(&self.view, Path::new(path)).to_string_lossy().into_owned());
+        moved.collect::<Vec<_>>().join(":")
     }
 }
 

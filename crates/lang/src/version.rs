@@ -1,5 +1,6 @@
 //! Which version a toolchain is, in its own words.
 
+use firebox_cell::Layout;
 use firebox_job::StepKind;
 
 use crate::language::Language;
@@ -9,13 +10,13 @@ use crate::toolchain::Toolchain;
 impl Language {
     /// The step that makes the toolchain say its version, to be run in a cell like any other: what stands on a
     /// search path is not ours, and is not run outside of one.
-    pub fn version_probe(&self, toolchain: &Toolchain) -> Step {
-        let values = Values::without_job(self, toolchain);
+    pub fn version_probe(&self, toolchain: &Toolchain, layout: &Layout) -> Step {
+        let values = Values::without_job(self, toolchain, layout);
         Step {
             name: "version".to_owned(),
             kind: StepKind::Build,
             argv: values.argv(&self.version),
-            env: toolchain.environment.clone().into_iter().collect(),
+            env: toolchain.environment_in(layout).into_iter().collect(),
             crash_codes: Vec::new(),
         }
     }

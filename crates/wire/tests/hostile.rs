@@ -1,7 +1,7 @@
 //! What comes out of a cell is hostile: whatever is not exactly a frame of this version is refused.
 
 use firebox_wire::warden::{
-    CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Measured, Message, Stage, StepLimits,
+    CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Measured, Message, Past, Stage, StepLimits,
 };
 use firebox_wire::{
     DecodeError, End, FrameBuffer, HEADER_BYTES, Header, MAX_PAYLOAD, Order, Refusal, Report, StepOrder, StepStdin,
@@ -165,7 +165,7 @@ fn the_warden_understands_only_whole_messages_of_the_right_kind() {
 
 #[test]
 fn an_answer_of_the_wardens_with_an_odd_flag_or_stage_is_refused() {
-    let measured = Measured { cpu_ns: 1, memory_now: Some(3), memory_peak: None, oom_kills: 2, disk_full: true };
+    let measured = Measured { cpu_ns: 1, past: Some(Past::Tasks), memory_peak: None, oom_kills: 2, disk_full: true };
     let held = Held { memory: true, tasks: false, cpu: true, disk: false };
     let failure = Failure { stage: Stage::Proc, errno: 1 };
     for reply in

@@ -2,8 +2,11 @@
 
 use rustix::fd::BorrowedFd;
 
-/// The stream to the host, by agreement with whoever starts agents. What follows it are doors.
+/// The stream to the host, by agreement with whoever starts agents. What follows it in a jail are doors.
 pub(crate) const STREAM: u32 = 3;
+
+/// In a fence, the work directory.
+pub(crate) const WORK: u32 = 4;
 
 /// One of those descriptors.
 pub(crate) fn inherited(number: u32) -> BorrowedFd<'static> {

@@ -8,7 +8,7 @@ mod process;
 mod signals;
 mod start;
 
-pub(crate) use inherited::{STREAM, inherited};
+pub(crate) use inherited::{STREAM, WORK, inherited};
 pub(crate) use memory::pages;
 pub(crate) use process::{Fork, execute, exit, fork};
-pub(crate) use signals::{SignalFd, reset_signals, unblock_signals};
+pub(crate) use signals::{Came, SignalFd, reset_signals, unblock_signals};

@@ -7,6 +7,7 @@ use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use syscalls::{Sysno, syscall};
 
+const SIGTERM: u32 = 15;
 const SIGCHLD: u32 = 17;
 const HIGHEST_SIGNAL: i32 = 64;
 const SIG_BLOCK: usize = 0;
@@ -66,13 +67,25 @@ fn set_mask(how: usize, set: SignalSet) -> Result<(), Errno> {
     .map(|_| ())
 }
 
-/// Readable when a child has ended.
+/// Readable when a child has ended, or when the agent is to end.
 pub(crate) struct SignalFd(OwnedFd);
 
+/// What has come since it was last asked.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Came {
+    /// A child has ended.
+    pub(crate) child: bool,
+    /// The agent is to end: in a fence, whoever made it is gone.
+    pub(crate) end: bool,
+}
+
+/// The kernel's `struct signalfd_siginfo`, which begins with the signal's number.
+const INFORMATION_BYTES: usize = 128;
+
 impl SignalFd {
-    /// Blocks SIGCHLD and makes a descriptor for it.
-    pub(crate) fn for_children() -> Result<SignalFd, Errno> {
-        let set = set_of(SIGCHLD);
+    /// Blocks the two signals and makes a descriptor for them.
+    pub(crate) fn new() -> Result<SignalFd, Errno> {
+        let set = set_of(SIGCHLD) | set_of(SIGTERM);
         set_mask(SIG_BLOCK, set)?;
         // SAFETY: -1 asks for a new descriptor, `set` outlives the call, and its size is the kernel's.
         let fd = checked(unsafe {
@@ -82,10 +95,19 @@ impl SignalFd {
         Ok(SignalFd(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
     }
 
-    /// Takes what has come, so that the descriptor is quiet again. One read is enough: SIGCHLD does not queue.
-    pub(crate) fn clear(&self) {
-        let mut information = [0u8; 128];
-        let _ = rustix::io::read(&self.0, &mut information);
+    /// Takes what has come, so that the descriptor is quiet again. Neither signal queues, so there are two at most.
+    pub(crate) fn take(&self) -> Came {
+        let mut came = Came::default();
+        let mut information = [0u8; 2 * INFORMATION_BYTES];
+        let read = rustix::io::read(&self.0, &mut information).unwrap_or(0);
+        for one in information[..read].chunks_exact(INFORMATION_BYTES) {
+            match one.first_chunk().map(|number| u32::from_ne_bytes(*number)) {
+                Some(SIGCHLD) => came.child = true,
+                Some(SIGTERM) => came.end = true,
+                _ => {}
+            }
+        }
+        came
     }
 }
 

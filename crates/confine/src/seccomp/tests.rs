@@ -9,6 +9,7 @@ use policy::{Architecture, Condition, Policy, Values, Word};
 mod policy;
 
 const JOB: &str = include_str!("../../seccomp/job.toml");
+const FENCE: &str = include_str!("../../seccomp/fence.toml");
 const I386: u32 = 0x4000_0003;
 const EPERM: Verdict = Verdict::Errno(1);
 const EINVAL: Verdict = Verdict::Errno(22);
@@ -73,10 +74,14 @@ fn run(filter: Filter, call: &Call) -> Verdict {
 }
 
 fn check(call: &str, arguments: &[u64], expected: Verdict) {
+    check_in(Filter::JOB, call, arguments, expected);
+}
+
+fn check_in(filter: Filter, call: &str, arguments: &[u64], expected: Verdict) {
     let number = here().number(call).unwrap_or_else(|| panic!("no call {call}"));
     let mut all = [0; 6];
     all[..arguments.len()].copy_from_slice(arguments);
-    let got = run(Filter::JOB, &Call { architecture: here().audit(), number, arguments: all });
+    let got = run(filter, &Call { architecture: here().audit(), number, arguments: all });
     assert_eq!(got, expected, "{call} {arguments:#x?}");
 }
 
@@ -223,13 +228,41 @@ fn x32_and_unknown_numbers_are_absent() {
 /// The compiled program against a plain reading of the policy, over every number and the arguments that matter to it.
 #[test]
 fn the_filter_says_what_the_policy_says() {
-    let answers = Policy::parse(JOB).unwrap().answers(here());
-    for number in 0..1024 {
-        for arguments in telling_arguments(&answers, number) {
-            let got = run(Filter::JOB, &Call { architecture: here().audit(), number, arguments });
-            assert_eq!(got, read(&answers, number, &arguments), "{number} {arguments:#x?}");
+    let job = Policy::parse(JOB).unwrap().answers(here());
+    let mut fence = job.clone();
+    fence.extend(Policy::parse(FENCE).unwrap().answers(here()));
+    for (filter, answers) in [(Filter::JOB, job), (Filter::FENCE, fence)] {
+        for number in 0..1024 {
+            for arguments in telling_arguments(&answers, number) {
+                let got = run(filter, &Call { architecture: here().audit(), number, arguments });
+                assert_eq!(got, read(&answers, number, &arguments), "{number} {arguments:#x?}");
+            }
         }
     }
+}
+
+#[test]
+fn a_fence_closes_what_landlock_does_not_look_at() {
+    let refused = |call, arguments: &[u64]| check_in(Filter::FENCE, call, arguments, EPERM);
+    let allowed = |call, arguments: &[u64]| check_in(Filter::FENCE, call, arguments, Verdict::Allow);
+    for call in
+        ["socket", "connect", "bind", "chmod", "lchown", "setsid", "shmget", "inotify_add_watch", "memfd_create"]
+    {
+        refused(call, &[1, 1]);
+    }
+    const DATAGRAM: u64 = 2;
+    refused("socketpair", &[1, DATAGRAM]);
+    allowed("socketpair", &[1, 1]);
+    refused("fchmod", &[3, 0o600]);
+    allowed("fchmod", &[3, 0o755]);
+    let name = 0x7fff_0000_0000;
+    refused("utimensat", &[3, name]);
+    allowed("utimensat", &[3, 0]);
+    refused("setpriority", &[0, 4711]);
+    allowed("setpriority", &[0, 0]);
+    // Everything else is as in a jail.
+    refused("mount", &[]);
+    allowed("openat", &[]);
 }
 
 fn read(answers: &BTreeMap<u32, policy::Answer>, number: u32, arguments: &[u64; 6]) -> Verdict {

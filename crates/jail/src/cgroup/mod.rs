@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-pub(crate) use detect::{DetectError, Place};
+pub(crate) use detect::Place;
 
 /// The groups of one firebox instance.
 pub(crate) enum Groups {

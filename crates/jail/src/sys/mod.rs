@@ -1,8 +1,6 @@
 //! The system calls that `rustix` does not wrap, each under a safe function that answers the kernel's conditions.
 #![expect(unsafe_code, reason = "namespaces, mount attributes and range locks have no safe wrapper elsewhere")]
 
-mod descriptors;
-mod exec;
 mod lock;
 mod mount;
 mod network;
@@ -10,14 +8,11 @@ mod process;
 
 use rustix::io::Errno;
 
-pub(crate) use descriptors::{out_of_the_way, place_descriptors};
-pub(crate) use exec::execute_descriptor;
 pub(crate) use lock::{Range, try_lock_range};
 pub(crate) use mount::{Attributes, set_mount_attributes};
 pub(crate) use network::bring_up_loopback;
 pub(crate) use process::{
-    Cloned, Forked, clone_into_namespaces, enter_cgroup_namespace, enter_mount_namespace, enter_user_namespace, exit,
-    fork,
+    Cloned, clone_into_namespaces, enter_cgroup_namespace, enter_mount_namespace, enter_user_namespace,
 };
 
 /// A result as `rustix` has it.

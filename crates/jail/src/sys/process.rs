@@ -1,4 +1,4 @@
-//! Processes and namespaces.
+//! Namespaces, and processes in them.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -7,23 +7,6 @@ use rustix::process::Pid;
 use syscalls::{Sysno, syscall};
 
 use super::checked;
-
-/// Which of the two processes this is after a fork.
-pub(crate) enum Forked {
-    Child,
-    /// The old process, with the new one's id.
-    Parent(Pid),
-}
-
-/// Copies this process. To be called before there is any other thread.
-pub(crate) fn fork() -> Result<Forked, Errno> {
-    // SAFETY: without a stack or flags this is a plain fork: the child goes on with a copy of all memory. Nothing in
-    // it can be inconsistent, as the callers see to it that this is the process's only thread.
-    match checked(unsafe { syscall!(Sysno::fork) })? {
-        0 => Ok(Forked::Child),
-        pid => Pid::from_raw(pid as i32).map(Forked::Parent).ok_or(Errno::IO),
-    }
-}
 
 /// Which of the two processes this is after a clone.
 pub(crate) enum Cloned {
@@ -107,12 +90,4 @@ pub(crate) fn enter_cgroup_namespace() -> Result<(), Errno> {
 /// Enters a new user namespace, in which nobody is mapped yet.
 pub(crate) fn enter_user_namespace() -> Result<(), Errno> {
     unshare(CLONE_NEWUSER)
-}
-
-/// Ends this process without running anything of the parent's that was copied into it.
-pub(crate) fn exit(code: i32) -> ! {
-    loop {
-        // SAFETY: the call takes a plain number and does not return.
-        let _ = unsafe { syscall!(Sysno::exit_group, code) };
-    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use crate::support::Fixture;
+use firebox_cell::Layout;
 use firebox_job::{
     Ask, ByteSize, Isolation, Job, Limits, OptionValue, Policy, Require, SourceFile, SourcePath, Sources, StepKind,
     TraceId,
@@ -40,7 +41,7 @@ fn job(files: &[&str]) -> Job {
 fn plan(language: &str, job: &Job) -> Result<Plan, PlanError> {
     let catalogue = Catalogue::builtin();
     let language = catalogue.find(language).unwrap();
-    language.plan(job, &toolchain(language))
+    language.plan(job, &toolchain(language), &Layout::Viewed)
 }
 
 /// The steps as lines: name and argv.
@@ -142,7 +143,7 @@ fn rust_has_the_documented_environment() {
     // The system's own compiler, so that nothing goes before the documented path.
     let fixture = fixture.host(|host| host.path.extend(["/usr/bin".into(), "/usr/local/bin".into()]));
     let toolchain = rust.find_toolchain(fixture.as_host()).unwrap();
-    let plan = rust.plan(&job(&["main.rs"]), &toolchain).unwrap();
+    let plan = rust.plan(&job(&["main.rs"]), &toolchain, &Layout::Viewed).unwrap();
     let documented = [
         ("CARGO_HOME", "/opt/cargo"),
         ("HOME", "/tmp"),
@@ -153,6 +154,25 @@ fn rust_has_the_documented_environment() {
         let env: Vec<_> = step.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(env, documented);
     }
+}
+
+#[test]
+fn in_a_cell_on_the_hosts_root_everything_is_named_where_the_host_has_it() {
+    let catalogue = Catalogue::builtin();
+    let python = catalogue.find("python").unwrap();
+    let fixture = Fixture::new().program("python/bin/python3").search("python/bin");
+    let toolchain = python.find_toolchain(fixture.as_host()).unwrap();
+    let layout = Layout::OnHost { work: "/w/job".into(), temporary: "/w/tmp".into() };
+
+    let plan = python.plan(&job(&["main.py"]), &toolchain, &layout).unwrap();
+
+    let step = &plan.steps[0];
+    let program = fixture.path("python/bin/python3");
+    assert_eq!(step.argv[0], program.as_os_str().as_encoded_bytes());
+    let variable = |name| step.env.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
+    assert_eq!((variable("HOME"), variable("TMPDIR")), ("/w/tmp", "/w/tmp"));
+    assert_eq!(variable("LD_LIBRARY_PATH"), fixture.path("python/lib").to_str().unwrap());
+    assert!(variable("PATH").starts_with(fixture.path("python/bin:").to_str().unwrap()), "{}", variable("PATH"));
 }
 
 #[test]
@@ -183,6 +203,6 @@ fn a_file_in_the_way_of_the_program_is_refused() {
 fn a_toolchain_of_another_language_is_refused() {
     let catalogue = Catalogue::builtin();
     let bash = toolchain(catalogue.find("bash").unwrap());
-    let error = catalogue.find("rust").unwrap().plan(&job(&["main.rs"]), &bash).unwrap_err();
+    let error = catalogue.find("rust").unwrap().plan(&job(&["main.rs"]), &bash, &Layout::Viewed).unwrap_err();
     assert!(matches!(error, PlanError::OtherToolchain { .. }), "{error}");
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use firebox_cell::Layout;
 use firebox_lang::{Catalogue, Host, Toolchain};
 
 /// What a path of the cell is on the host, through mounts and links, as far as links of the view go.
@@ -38,7 +39,7 @@ fn every_toolchain_found_here_is_visible_in_its_view_and_says_its_version() {
         }
 
         // Outside of a cell, so by the path on the host and with this process's environment.
-        let probe = language.version_probe(&toolchain);
+        let probe = language.version_probe(&toolchain, &Layout::Viewed);
         let arguments = probe.argv[1..].iter().map(|argument| OsStr::from_bytes(argument));
         let output = Command::new(&toolchain.programs[0].outside).args(arguments).output().unwrap();
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();

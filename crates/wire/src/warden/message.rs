@@ -1,6 +1,6 @@
 //! The messages as bytes: a kind, then what belongs to it, then zeros.
 
-use super::{CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Measured, Stage, StepLimits};
+use super::{CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Measured, Past, Stage, StepLimits};
 use crate::DecodeError;
 use crate::decode::Cursor;
 
@@ -40,7 +40,7 @@ impl Message for Make {
 impl Message for Made {
     fn encode(&self) -> [u8; MESSAGE_BYTES] {
         match self {
-            Made::Cell => Writer::new(MADE).done(),
+            Made::Cell { number } => Writer::new(MADE).u32(*number).done(),
             Made::Failed(failure) => Writer::new(MAKE_FAILED).failure(failure).done(),
         }
     }
@@ -48,7 +48,7 @@ impl Message for Made {
     fn decode(bytes: &[u8]) -> Result<Made, DecodeError> {
         let (kind, mut cursor) = open(bytes)?;
         match kind {
-            MADE => Ok(Made::Cell),
+            MADE => Ok(Made::Cell { number: cursor.u32()? }),
             MAKE_FAILED => Ok(Made::Failed(failure(&mut cursor)?)),
             other => Err(DecodeError::UnknownKind(other)),
         }
@@ -90,15 +90,13 @@ impl Message for CellReply {
             CellReply::Limited(Held { memory, tasks, cpu, disk }) => {
                 Writer::new(LIMITED).flag(*memory).flag(*tasks).flag(*cpu).flag(*disk).done()
             }
-            CellReply::Measured(Measured { cpu_ns, memory_now, memory_peak, oom_kills, disk_full }) => {
-                Writer::new(MEASURED)
-                    .u64(*cpu_ns)
-                    .maybe(*memory_now)
-                    .maybe(*memory_peak)
-                    .u64(*oom_kills)
-                    .flag(*disk_full)
-                    .done()
-            }
+            CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full }) => Writer::new(MEASURED)
+                .u64(*cpu_ns)
+                .past(*past)
+                .maybe(*memory_peak)
+                .u64(*oom_kills)
+                .flag(*disk_full)
+                .done(),
             CellReply::Removed => Writer::new(REMOVED).done(),
             CellReply::Failed(failure) => Writer::new(CELL_FAILED).failure(failure).done(),
         }
@@ -114,9 +112,9 @@ impl Message for CellReply {
                 disk: flag(&mut cursor)?,
             })),
             MEASURED => {
-                let (cpu_ns, memory_now, memory_peak) = (cursor.u64()?, maybe(&mut cursor)?, maybe(&mut cursor)?);
+                let (cpu_ns, past, memory_peak) = (cursor.u64()?, past(&mut cursor)?, maybe(&mut cursor)?);
                 let (oom_kills, disk_full) = (cursor.u64()?, flag(&mut cursor)?);
-                Ok(CellReply::Measured(Measured { cpu_ns, memory_now, memory_peak, oom_kills, disk_full }))
+                Ok(CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full }))
             }
             REMOVED => Ok(CellReply::Removed),
             CELL_FAILED => Ok(CellReply::Failed(failure(&mut cursor)?)),
@@ -145,6 +143,16 @@ fn flag(cursor: &mut Cursor<'_>) -> Result<bool, DecodeError> {
 fn maybe(cursor: &mut Cursor<'_>) -> Result<Option<u64>, DecodeError> {
     let (known, value) = (flag(cursor)?, cursor.u64()?);
     Ok(known.then_some(value))
+}
+
+fn past(cursor: &mut Cursor<'_>) -> Result<Option<Past>, DecodeError> {
+    match cursor.u8()? {
+        0 => Ok(None),
+        1 => Ok(Some(Past::Memory)),
+        2 => Ok(Some(Past::Tasks)),
+        3 => Ok(Some(Past::Disk)),
+        other => Err(DecodeError::Value(other)),
+    }
 }
 
 fn failure(cursor: &mut Cursor<'_>) -> Result<Failure, DecodeError> {
@@ -186,6 +194,15 @@ impl Writer {
 
     fn maybe(self, value: Option<u64>) -> Writer {
         self.flag(value.is_some()).u64(value.unwrap_or(0))
+    }
+
+    fn past(self, past: Option<Past>) -> Writer {
+        self.put([match past {
+            None => 0,
+            Some(Past::Memory) => 1,
+            Some(Past::Tasks) => 2,
+            Some(Past::Disk) => 3,
+        }])
     }
 
     fn failure(self, failure: &Failure) -> Writer {

@@ -27,7 +27,10 @@ pub struct Make {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
     /// Here it is; two descriptors come along.
-    Cell,
+    Cell {
+        /// Which it is, of all that this warden has made.
+        number: u32,
+    },
     /// It could not be made.
     Failed(Failure),
 }
@@ -100,12 +103,23 @@ pub struct Held {
 pub struct Measured {
     /// CPU time of all its tasks, in nanoseconds.
     pub cpu_ns: u64,
-    /// The memory it holds now, in bytes, where that is only watched.
-    pub memory_now: Option<u64>,
+    /// A limit that is only watched and that it is past now: the engine is to end it.
+    pub past: Option<Past>,
     /// The most memory it held, in bytes; none where the host cannot tell.
     pub memory_peak: Option<u64>,
     /// How often the kernel killed one of its tasks for memory.
     pub oom_kills: u64,
     /// Whether its files have no byte or no inode left.
     pub disk_full: bool,
+}
+
+/// A limit that a step has gone past, where nothing held it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// Memory.
+    Memory,
+    /// Tasks.
+    Tasks,
+    /// Disk.
+    Disk,
 }

@@ -4,8 +4,9 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use firebox_cell::View;
+use firebox_warden::at;
 use firebox_wire::warden::{Failure, Stage};
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{CWD, Mode, mkdirat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
@@ -13,40 +14,27 @@ use rustix::mount::{
 };
 
 use crate::birth::HOST_PROC;
-use crate::failure::at;
 use crate::rights::Rights;
 use crate::sys;
 use crate::view::{OpenView, make_places};
 
 /// Where in the warden's root a cell's files are attached for a moment.
-pub(super) const WORKBENCH: &str = "/bench";
+pub(crate) const WORKBENCH: &str = "/bench";
 
 /// Takes on the rights it needs, opens what cells are to see, leaves the host's file system, and puts the views together
 /// in its own.
-pub(super) fn move_in(rights: &Rights, views: &[View]) -> Result<(), Failure> {
-    settle().map_err(at(Stage::Root))?;
+pub(crate) fn move_in(rights: &Rights, views: &[View]) -> Result<(), Failure> {
     rights.enter().map_err(at(Stage::UserNamespace))?;
     sys::enter_mount_namespace().map_err(at(Stage::Root))?;
     let open = |view| OpenView::open(view, rights.devices());
     let views: Vec<OpenView> = views.iter().map(open).collect::<Result<_, _>>().map_err(at(Stage::Mount))?;
-    let keep = if rights.watched_proc().is_some() { Keep::Proc } else { Keep::Nothing };
-    leave_host(keep).map_err(at(Stage::Root))?;
+    leave_host(rights.kept()).map_err(at(Stage::Root))?;
     assemble(views).map_err(at(Stage::Mount))
 }
 
-/// Right after the fork. A session without a terminal, and no stream of the user's.
-fn settle() -> Result<(), Errno> {
-    // Ctrl-C is for the engine; the warden ends when its engine is gone and every cell removed.
-    rustix::process::setsid()?;
-    rustix::process::umask(Mode::empty());
-    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)
-}
-
 /// What of the host's file system stays in sight.
-enum Keep {
+#[derive(Clone, Copy)]
+pub(crate) enum Keep {
     Proc,
     Nothing,
 }
@@ -99,6 +87,6 @@ fn assemble(views: Vec<OpenView>) -> Result<(), Errno> {
     Ok(())
 }
 
-pub(super) fn view_place(number: usize) -> PathBuf {
+pub(crate) fn view_place(number: usize) -> PathBuf {
     PathBuf::from(format!("/{number}"))
 }

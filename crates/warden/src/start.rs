@@ -1,25 +1,23 @@
 //! From one process with rights to two: the warden that keeps them, and the engine that gives them up.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
 use std::path::PathBuf;
 
-use firebox_cell::{Mount, View};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use firebox_job::CellKind;
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::thread::{Gid, Uid};
 
-use super::serve::Service;
-use crate::client::Jail;
-use crate::rights::{EngineUser, Rights};
+use crate::client::{Cells, Ground};
+use crate::housing::Housing;
+use crate::serve::Service;
 use crate::sys::{self, Forked};
 use crate::tether::Tether;
 
 /// A warden that has been started, and a caller that still has its rights. Dropping it ends the warden.
 #[derive(Debug)]
 pub struct Warden {
-    tether: Tether,
+    cells: Cells,
     engine: EngineUser,
 }
 
@@ -40,12 +38,9 @@ pub enum StartError {
     /// As many firebox processes as there can be run already.
     #[error("too many firebox processes run on this host, or all their user ids are taken; end some of them")]
     TooMany,
-    /// Control groups cannot be used.
-    #[error("cannot use control groups")]
-    Groups {
-        /// The reason.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// This kind of cell is not to be had on this host.
+    #[error("{0}")]
+    Unfit(String),
     /// A part of what a cell is to see cannot be opened.
     #[error("cannot show {} to a cell", .path.display())]
     View {
@@ -64,42 +59,58 @@ pub enum StartError {
     },
 }
 
-fn kernel(doing: &'static str) -> impl Fn(rustix::io::Errno) -> StartError {
-    move |errno| StartError::Kernel { doing, source: errno.into() }
+impl StartError {
+    /// For `map_err`: what the kernel refused.
+    pub fn kernel(doing: &'static str) -> impl Fn(Errno) -> StartError {
+        move |errno| StartError::Kernel { doing, source: errno.into() }
+    }
+}
+
+/// Who the engine becomes when it gives its rights up.
+#[derive(Debug, Clone, Copy)]
+pub enum EngineUser {
+    /// A uid that nobody else has.
+    Leased(u32),
+    /// Who it was: there is nobody else to become.
+    Same,
 }
 
 impl Warden {
-    /// Starts a warden that can make cells with these views. The caller keeps its rights until it drops them.
+    /// Starts a warden over this housing. The caller keeps its rights until it drops them.
     ///
     /// To be called before there is any thread and before anything hostile is near: from here on the warden listens
     /// to nobody but through its messages.
-    pub fn start(views: &[View], agent: &'static [u8]) -> Result<Warden, StartError> {
+    pub fn start(
+        housing: impl Housing,
+        kind: CellKind,
+        ground: Ground,
+        engine: EngineUser,
+    ) -> Result<Warden, StartError> {
         if !alone() {
             return Err(StartError::Threads);
         }
-        let (rights, engine) = Rights::claim()?;
-        for Mount { outside, .. } in views.iter().flat_map(|view| &view.mounts) {
-            let there = std::fs::metadata(outside);
-            there.map_err(|source| StartError::View { path: outside.clone(), source })?;
-        }
-        let agent = sealed(agent)?;
-        let flags = SocketFlags::CLOEXEC;
-        let (ours, wardens) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
-            .map_err(kernel("make a socket for the warden"))?;
-        let process = match sys::fork().map_err(kernel("start the warden"))? {
+        let (ours, wardens) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(StartError::kernel("make a socket for the warden"))?;
+        let process = match sys::fork().map_err(StartError::kernel("start the warden"))? {
             Forked::Child => {
                 drop(ours);
-                Service { socket: wardens, rights, agent }.run(views)
+                Service { socket: wardens, housing }.run()
             }
             Forked::Parent(pid) => pid,
         };
-        Ok(Warden { tether: Tether::new(ours, process), engine })
+        // What the housing holds is the warden's now, and only closed here.
+        Ok(Warden { cells: Cells::new(Tether::new(ours, process), kind, ground), engine })
+    }
+
+    /// What its cells can be had from before privileges are dropped: to find out whether there are any to be had.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
     }
 
     /// Gives up every right of this process, for good. What was opened before stays open.
-    pub fn drop_privileges(self) -> Result<Jail, StartError> {
-        let Warden { tether, engine } = self;
-        let refused = kernel("give up the rights that firebox was started with");
+    pub fn drop_privileges(self) -> Result<Cells, StartError> {
+        let Warden { cells, engine } = self;
+        let refused = StartError::kernel("give up the rights that firebox was started with");
         if let EngineUser::Leased(id) = engine {
             let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
             rustix::thread::set_thread_groups(&[]).map_err(&refused)?;
@@ -111,22 +122,11 @@ impl Warden {
             // What a client sent and a job answered is in this process's memory.
             .and_then(|()| firebox_confine::forbid_dumps());
         confined.map_err(|error| refused(error.errno()))?;
-        Ok(Jail::new(tether))
+        Ok(cells)
     }
 }
 
 /// Whether this process has one thread only.
 fn alone() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
-}
-
-/// The agent as a program without a name that nobody can change, not even through a running copy of itself.
-fn sealed(agent: &[u8]) -> Result<OwnedFd, StartError> {
-    let refused = kernel("keep the agent in memory");
-    let memory = memfd_create("agent", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(&refused)?;
-    let mut file = File::from(memory);
-    file.write_all(agent).map_err(|source| StartError::Kernel { doing: "keep the agent in memory", source })?;
-    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    fcntl_add_seals(file.as_fd(), seals).map_err(&refused)?;
-    Ok(file.into())
 }

@@ -18,7 +18,8 @@ const TICK: Duration = Duration::from_millis(10);
 const MOST_BYTES: usize = 16 * 1024;
 
 /// What is known of a cell's processes.
-pub(super) struct Watching {
+#[derive(Debug)]
+pub struct Watching {
     proc: OwnedFd,
     /// What earlier steps had used of the agent's count of its children.
     before: Duration,
@@ -26,10 +27,16 @@ pub(super) struct Watching {
 }
 
 /// What was seen.
-pub(super) struct Seen {
-    pub(super) cpu: Duration,
-    pub(super) memory: u64,
-    pub(super) memory_peak: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// CPU time since the step began.
+    pub cpu: Duration,
+    /// Bytes that all processes but the agent have by themselves.
+    pub memory: u64,
+    /// The most that has been seen of it.
+    pub memory_peak: u64,
+    /// Processes and threads, but the agent.
+    pub tasks: u64,
 }
 
 /// One process, as far as it matters.
@@ -38,15 +45,17 @@ struct Process {
     own: Duration,
     children: Duration,
     memory: u64,
+    threads: u64,
 }
 
 impl Watching {
-    pub(super) fn new(proc: &OwnedFd) -> Result<Watching, Errno> {
+    /// In this `/proc`.
+    pub fn new(proc: &OwnedFd) -> Result<Watching, Errno> {
         Ok(Watching { proc: proc.try_clone().map_err(|_| Errno::MFILE)?, before: Duration::ZERO, memory_peak: 0 })
     }
 
     /// Begins a step.
-    pub(super) fn begin(&mut self, agent: Pid) -> Result<(), Errno> {
+    pub fn begin(&mut self, agent: Pid) -> Result<(), Errno> {
         self.memory_peak = 0;
         self.before = self.process(agent)?.children;
         Ok(())
@@ -54,18 +63,19 @@ impl Watching {
 
     /// Looks at every process that descends from the agent. One that ends meanwhile is passed over: its time is its
     /// parent's as soon as that has waited for it.
-    pub(super) fn look(&mut self, agent: Pid) -> Result<Seen, Errno> {
+    pub fn look(&mut self, agent: Pid) -> Result<Seen, Errno> {
         let mut cpu = Duration::ZERO;
-        let mut memory = 0;
+        let (mut memory, mut tasks) = (0, 0);
         for (pid, process) in self.tree(agent) {
             if pid != agent.as_raw_nonzero().get() {
                 cpu += process.own;
                 memory += process.memory;
+                tasks += process.threads;
             }
             cpu += process.children;
         }
         self.memory_peak = self.memory_peak.max(memory);
-        Ok(Seen { cpu: cpu.saturating_sub(self.before), memory, memory_peak: self.memory_peak })
+        Ok(Seen { cpu: cpu.saturating_sub(self.before), memory, memory_peak: self.memory_peak, tasks })
     }
 
     fn tree(&self, agent: Pid) -> BTreeMap<i32, Process> {
@@ -76,16 +86,35 @@ impl Watching {
                 continue;
             };
             if found.insert(pid, process).is_none() {
-                to_look_at.extend(self.children(pid).unwrap_or_default());
+                to_look_at.extend(self.children_of(pid).unwrap_or_default());
             }
         }
         found
     }
 
+    /// The children of a process.
+    pub fn children(&self, parent: Pid) -> Result<Vec<Pid>, Errno> {
+        Ok(self.children_of(parent.as_raw_nonzero().get())?.into_iter().filter_map(Pid::from_raw).collect())
+    }
+
+    /// How many processes and threads a user has on the whole host.
+    pub fn tasks_of_user(&self, uid: u32) -> Result<u64, Errno> {
+        let mut tasks = 0;
+        for entry in Dir::read_from(open_directory(&self.proc, ".")?)? {
+            let entry = entry?;
+            let Some(pid) = entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            // One that has ended meanwhile is none.
+            let Ok(status) = read(self.proc.as_fd(), &format!("{pid}/status")) else { continue };
+            if number(&status, "Uid:") == Some(uid.into()) {
+                tasks += number(&status, "Threads:").unwrap_or(1);
+            }
+        }
+        Ok(tasks)
+    }
+
     /// The children of all threads of a process.
-    fn children(&self, pid: i32) -> Result<Vec<i32>, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let tasks = openat(&self.proc, format!("{pid}/task"), flags, Mode::empty())?;
+    fn children_of(&self, pid: i32) -> Result<Vec<i32>, Errno> {
+        let tasks = open_directory(&self.proc, &format!("{pid}/task"))?;
         let mut children = Vec::new();
         for task in Dir::read_from(&tasks)? {
             let task = task?;
@@ -104,8 +133,12 @@ impl Watching {
         let stat = read(self.proc.as_fd(), &format!("{pid}/stat"))?;
         let status = read(self.proc.as_fd(), &format!("{pid}/status"))?;
         let (own, children) = times(&stat).ok_or(Errno::BADMSG)?;
-        Ok(Process { own, children, memory: resident(&status) })
+        Ok(Process { own, children, memory: resident(&status), threads: number(&status, "Threads:").unwrap_or(1) })
     }
+}
+
+fn open_directory(proc: &OwnedFd, path: &str) -> Result<OwnedFd, Errno> {
+    openat(proc, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// A process's own CPU time and that of the children it has waited for.
@@ -120,12 +153,14 @@ fn times(stat: &str) -> Option<(Duration, Duration)> {
 
 /// Memory that a process has by itself: not the pages of the files that it maps, which are the host's cache.
 fn resident(status: &str) -> u64 {
-    let of = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
-    };
     // A process that is ending has no memory any more, and no such lines.
-    1024 * (of("RssAnon:").unwrap_or(0) + of("RssShmem:").unwrap_or(0))
+    1024 * (number(status, "RssAnon:").unwrap_or(0) + number(status, "RssShmem:").unwrap_or(0))
+}
+
+/// The number in a line of a process's status.
+fn number(status: &str, key: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn read(directory: BorrowedFd<'_>, path: &str) -> Result<String, Errno> {

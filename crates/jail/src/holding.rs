@@ -2,15 +2,15 @@
 
 use std::num::NonZeroU32;
 
-use firebox_wire::warden::{Held, Measured, StepLimits};
+use firebox_warden::Watching;
+use firebox_wire::warden::{Held, Measured, Past, StepLimits};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::watching::Watching;
 use crate::cgroup::{Group, Limits};
 use crate::doors::Doors;
-use crate::rights::Rights;
+use crate::rights::{self, Rights};
 
 /// What an agent may hold: its own few pages, and the job's files until the first step takes them over.
 const AGENT_MEMORY: u64 = 128 << 20;
@@ -21,24 +21,24 @@ const AGENT_TASKS: u32 = 8;
 const STEPS_AHEAD: usize = 2;
 
 /// How a cell is held to its limits.
-pub(super) enum Holding {
+pub(crate) enum Holding {
     /// The kernel refuses what goes past them.
     Grouped {
-        number: u64,
+        number: u32,
         agent: Group,
         /// Those of steps that have begun, and after them those that were made for later.
         steps: Vec<Group>,
         begun: usize,
     },
-    /// We look when asked, and the engine ends the step.
-    Watched(Watching),
+    /// We look when asked, and the engine ends the step that is past its memory.
+    Watched { watching: Watching, memory: u64 },
 }
 
 impl Holding {
     /// For a cell that is about to be made.
-    pub(super) fn new(rights: &Rights, number: u64) -> Result<Holding, Errno> {
-        match (rights.groups(), rights.watched_proc()) {
-            (Some(groups), _) => {
+    pub(crate) fn new(rights: &Rights, number: u32) -> Result<Holding, Errno> {
+        match rights.holding() {
+            rights::Holding::Groups(groups) => {
                 let limits = Limits { memory: AGENT_MEMORY, tasks: AGENT_TASKS, cpus: None };
                 let agent = groups.group(&format!("c{number}.agent"), &limits)?;
                 let names: Vec<String> = (1..=STEPS_AHEAD).map(|step| format!("c{number}.{step}")).collect();
@@ -50,36 +50,35 @@ impl Holding {
                     }
                 }
             }
-            (None, Some(proc)) => Ok(Holding::Watched(Watching::new(proc)?)),
-            (None, None) => Err(Errno::NODEV),
+            rights::Holding::Watched(proc) => Ok(Holding::Watched { watching: Watching::new(proc)?, memory: 0 }),
         }
     }
 
     /// What to clone the agent into, where the kernel can do that.
-    pub(super) fn clone_target(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn clone_target(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Holding::Grouped { agent, .. } => agent.clone_target(),
-            Holding::Watched(_) => None,
+            Holding::Watched { .. } => None,
         }
     }
 
     /// The ways into the agent's group and into those of the steps, for a process that moves itself.
-    pub(super) fn doors(&self) -> Result<Doors, Errno> {
+    pub(crate) fn doors(&self) -> Result<Doors, Errno> {
         match self {
             Holding::Grouped { agent, steps, .. } => {
                 Ok(Doors { agent: agent.doors()?, steps: steps.iter().map(Group::doors).collect::<Result<_, _>>()? })
             }
-            Holding::Watched(_) => Ok(Doors::default()),
+            Holding::Watched { .. } => Ok(Doors::default()),
         }
     }
 
     /// Begins a step: every process but the agent is held to these limits, and measuring starts from zero.
-    pub(super) fn begin(&mut self, agent: Pid, limits: &StepLimits, rights: &Rights) -> Result<Held, Errno> {
+    pub(crate) fn begin(&mut self, agent: Pid, limits: &StepLimits, rights: &Rights) -> Result<Held, Errno> {
         match self {
             Holding::Grouped { number, agent: agents, steps, begun } => {
                 let limits = group_limits(limits);
                 if steps.len() == *begun {
-                    let groups = rights.groups().ok_or(Errno::NODEV)?;
+                    let rights::Holding::Groups(groups) = rights.holding() else { return Err(Errno::NODEV) };
                     steps.push(groups.group(&format!("c{number}.{}", *begun + 1), &limits)?);
                 } else {
                     steps[*begun].limit(&limits)?;
@@ -91,8 +90,9 @@ impl Holding {
                 members.into_iter().filter(|pid| *pid != agent).try_for_each(|pid| step.admit(pid))?;
                 Ok(Held { memory: true, tasks: true, cpu: true, disk: true })
             }
-            Holding::Watched(watching) => {
+            Holding::Watched { watching, memory } => {
                 watching.begin(agent)?;
+                *memory = limits.memory;
                 // The agent sets the rlimit for tasks, and the kernel holds it for the whole user namespace.
                 Ok(Held { memory: false, tasks: true, cpu: false, disk: true })
             }
@@ -100,28 +100,28 @@ impl Holding {
     }
 
     /// What the step has consumed.
-    pub(super) fn measure(&mut self, agent: Pid, disk_full: bool) -> Result<Measured, Errno> {
+    pub(crate) fn measure(&mut self, agent: Pid, disk_full: bool) -> Result<Measured, Errno> {
         match self {
             Holding::Grouped { steps, begun, .. } => {
                 let step = begun.checked_sub(1).and_then(|last| steps.get(last)).ok_or(Errno::SRCH)?;
                 let used = step.used()?;
                 let cpu_ns = u64::try_from(used.cpu.as_nanos()).unwrap_or(u64::MAX);
                 let (memory_peak, oom_kills) = (used.memory_peak, used.oom_kills);
-                Ok(Measured { cpu_ns, memory_now: None, memory_peak, oom_kills, disk_full })
+                Ok(Measured { cpu_ns, past: None, memory_peak, oom_kills, disk_full })
             }
-            Holding::Watched(watching) => {
+            Holding::Watched { watching, memory } => {
                 let seen = watching.look(agent)?;
                 let cpu_ns = u64::try_from(seen.cpu.as_nanos()).unwrap_or(u64::MAX);
-                let (memory_now, memory_peak) = (Some(seen.memory), Some(seen.memory_peak));
-                Ok(Measured { cpu_ns, memory_now, memory_peak, oom_kills: 0, disk_full })
+                let past = (*memory < seen.memory).then_some(Past::Memory);
+                Ok(Measured { cpu_ns, past, memory_peak: Some(seen.memory_peak), oom_kills: 0, disk_full })
             }
         }
     }
 
     /// Removes what was made for it. Nobody may be left in the cell.
-    pub(super) fn remove(&self) -> Result<(), Errno> {
+    pub(crate) fn remove(&self) -> Result<(), Errno> {
         match self {
-            Holding::Watched(_) => Ok(()),
+            Holding::Watched { .. } => Ok(()),
             Holding::Grouped { agent, steps, .. } => {
                 let removed = steps.iter().map(Group::remove);
                 // Each of them, whatever became of the others.

@@ -1,51 +1,48 @@
 //! The warden's own life: it moves into its quarters, then answers messages until its engine is gone.
 //!
-//! Runs with all the rights there are. What it still knows of the host are descriptors: the control groups it made, the
-//! shared files with their locks, the agent. It opens no path of the host, and parses nothing but `wire::warden`.
+//! Runs with all the rights there are. It parses nothing but `wire::warden`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use firebox_cell::View;
 use firebox_wire::warden::{Failure, Made, Make, Message, Stage};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::living::{Living, Makings, State};
-use super::quarters::{self, WORKBENCH, view_place};
 use crate::channel::{Patience, receive, send};
 use crate::failure::at;
-use crate::rights::Rights;
+use crate::housing::Housing;
+use crate::living::{EnginesEnds, Living, State};
 use crate::sys;
 
 /// What the warden was given at its start.
-pub(super) struct Service {
-    pub(super) socket: OwnedFd,
-    pub(super) rights: Rights,
-    pub(super) agent: OwnedFd,
+pub(crate) struct Service<H> {
+    pub(crate) socket: OwnedFd,
+    pub(crate) housing: H,
 }
 
-impl Service {
+impl<H: Housing> Service<H> {
     /// The whole life of a warden.
-    pub(super) fn run(mut self, views: &[View]) -> ! {
-        let greeting = match quarters::move_in(&self.rights, views) {
-            Ok(()) => Made::Cell,
+    pub(crate) fn run(mut self) -> ! {
+        let settled = settle().map_err(at(Stage::Root)).and_then(|()| self.housing.move_in());
+        let greeting = match settled {
+            Ok(()) => Made::Cell { number: 0 },
             Err(failure) => Made::Failed(failure),
         };
         // When the engine is gone already, the loop finds out.
         let _ = send(self.socket.as_fd(), &greeting, &[], Patience::Never);
-        if greeting == Made::Cell {
-            self.serve(views.len());
+        if settled.is_ok() {
+            self.serve();
         }
-        self.rights.release();
+        self.housing.release();
         sys::exit(0)
     }
 
-    fn serve(&mut self, views: usize) {
-        let mut cells: Vec<Living> = Vec::new();
+    fn serve(&mut self) {
+        let mut cells: Vec<Living<H>> = Vec::new();
         let mut engine = true;
-        let mut born: u64 = 0;
+        let mut born: u32 = 0;
         while engine || !cells.is_empty() {
             let ready = wait(engine.then_some(self.socket.as_fd()), &cells);
             let Ok(ready) = ready else {
@@ -53,12 +50,12 @@ impl Service {
                 return;
             };
             let now = Instant::now();
-            cells.iter_mut().for_each(|cell| cell.end_overdue(now));
+            cells.iter_mut().for_each(|cell| cell.end_overdue(now, &mut self.housing));
             if ready.engine {
                 match receive(self.socket.as_fd(), Patience::Never) {
                     Ok(Some(message)) => {
-                        born += 1;
-                        match self.make(&message.bytes, views, born) {
+                        born = born.wrapping_add(1);
+                        match self.make(&message.bytes, born) {
                             Ok(cell) => cells.push(cell),
                             Err(failure) => {
                                 let _ = send(self.socket.as_fd(), &Made::Failed(failure), &[], Patience::Never);
@@ -68,49 +65,44 @@ impl Service {
                     Err(Errno::AGAIN) => {}
                     Ok(None) | Err(_) => {
                         engine = false;
-                        cells.iter_mut().for_each(Living::end);
+                        cells.iter_mut().for_each(|cell| cell.end(&mut self.housing));
                     }
                 }
             }
             // From the back, so that removing one does not move those still to be looked at.
             for place in ready.cells.into_iter().rev() {
-                if let State::Gone = cells[place].attend(&self.rights) {
-                    let uid = cells.swap_remove(place).bury();
-                    self.rights.give_back(uid);
+                if let State::Gone = cells[place].attend(&mut self.housing) {
+                    cells.swap_remove(place).bury(&mut self.housing);
                 }
             }
         }
     }
 
     /// Makes one cell and hands its two ends to the engine.
-    fn make(&mut self, message: &[u8], views: usize, number: u64) -> Result<Living, Failure> {
+    fn make(&mut self, message: &[u8], number: u32) -> Result<Living<H>, Failure> {
         let Make { view } = Make::decode(message).map_err(|_| at(Stage::Message)(Errno::BADMSG))?;
-        if views <= usize::from(view) {
+        let view = usize::from(view);
+        if self.housing.views() <= view {
             return Err(at(Stage::View)(Errno::NOENT));
         }
-        let uid = self.rights.lease().map_err(|error| at(Stage::LeaseUid)(error.errno()))?;
-        let makings = Makings {
-            view: &view_place(usize::from(view)),
-            workbench: Path::new(WORKBENCH),
-            uid,
-            number,
-            agent: self.agent.as_fd(),
-        };
-        match Living::make(&makings, &self.rights) {
-            Ok((mut cell, stream, socket)) => {
-                let ends = [stream.as_fd(), socket.as_fd()];
-                let handed = send(self.socket.as_fd(), &Made::Cell, &ends, Patience::Never);
-                if handed.is_err() {
-                    cell.end();
-                }
-                Ok(cell)
-            }
-            Err(failure) => {
-                self.rights.give_back(uid);
-                Err(failure)
-            }
+        let (mut cell, EnginesEnds { stream, socket }) = Living::make(&mut self.housing, view, number)?;
+        let ends = [stream.as_fd(), socket.as_fd()];
+        if send(self.socket.as_fd(), &Made::Cell { number }, &ends, Patience::Never).is_err() {
+            cell.end(&mut self.housing);
         }
+        Ok(cell)
     }
+}
+
+/// Right after the fork. A session without a terminal, and no stream of the user's.
+fn settle() -> Result<(), Errno> {
+    // Ctrl-C is for the engine; the warden ends when its engine is gone and every cell removed.
+    rustix::process::setsid()?;
+    rustix::process::umask(Mode::empty());
+    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)
 }
 
 /// What has happened.
@@ -120,7 +112,7 @@ struct Ready {
     cells: Vec<usize>,
 }
 
-fn wait(engine: Option<BorrowedFd<'_>>, cells: &[Living]) -> Result<Ready, Errno> {
+fn wait<H: Housing>(engine: Option<BorrowedFd<'_>>, cells: &[Living<H>]) -> Result<Ready, Errno> {
     let mut fds: Vec<PollFd<'_>> = cells.iter().map(Living::poll_fd).collect();
     fds.extend(engine.map(|engine| PollFd::from_borrowed_fd(engine, PollFlags::IN)));
     let next = cells.iter().filter_map(Living::until).min();

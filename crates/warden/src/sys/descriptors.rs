@@ -11,7 +11,7 @@ use super::checked;
 const OUT_OF_THE_WAY: i32 = 32;
 
 /// A copy of a descriptor whose number is out of the way of [`place_descriptors`].
-pub(crate) fn out_of_the_way(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+pub fn out_of_the_way(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     rustix::io::fcntl_dupfd_cloexec(fd, OUT_OF_THE_WAY)
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn out_of_the_way(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 ///
 /// To be called right before a program is started: whatever was at those numbers is closed, whoever owned it. What is
 /// still needed is to be out of the way.
-pub(crate) fn place_descriptors(fds: &[BorrowedFd<'_>], first: i32) -> Result<(), Errno> {
+pub fn place_descriptors(fds: &[BorrowedFd<'_>], first: i32) -> Result<(), Errno> {
     // All of them first: one may stand where another is to go.
     let copies: Vec<OwnedFd> = fds.iter().map(|fd| out_of_the_way(*fd)).collect::<Result<_, _>>()?;
     let mut number = first;

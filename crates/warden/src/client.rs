@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use firebox_cell::{AgentStream, Cell, CellError, CellHost, Measured, StepLimits};
+use firebox_cell::{AgentStream, Cell, CellError, CellHost, CellMaker, Layout, Measured, Past, StepLimits};
 use firebox_job::{ByteSize, CellKind, Enforcement, Protection};
 use firebox_wire::warden::{CellReply, CellRequest, Failure, Held, Made, Make, Message};
 use rustix::io::Errno;
@@ -13,10 +14,38 @@ use rustix::io::Errno;
 use crate::channel::{self, Patience, Received};
 use crate::tether::Tether;
 
-/// Makes jails, by way of the warden. Dropping it lets the warden go and waits until nothing is left.
+/// Makes cells, by way of a warden. Dropping it lets the warden go and waits until nothing is left.
 #[derive(Debug)]
-pub struct Jail {
+pub struct Cells {
     warden: Mutex<Greeting>,
+    kind: CellKind,
+    ground: Ground,
+}
+
+/// Where a warden's cells have their files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ground {
+    /// In a root of their own.
+    Own,
+    /// In directories below this one of the host's, each named after its cell's number.
+    Host(PathBuf),
+}
+
+impl Ground {
+    /// The work directory of a cell on the host's ground, below the cell's own.
+    pub const WORK: &str = "job";
+    /// The same for temporary files.
+    pub const TEMPORARY: &str = "tmp";
+
+    fn layout(&self, number: u32) -> Layout {
+        match self {
+            Ground::Own => Layout::Viewed,
+            Ground::Host(base) => {
+                let cell = base.join(number.to_string());
+                Layout::OnHost { work: cell.join(Ground::WORK), temporary: cell.join(Ground::TEMPORARY) }
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -26,30 +55,36 @@ struct Greeting {
     heard: bool,
 }
 
-impl Jail {
-    pub(crate) fn new(tether: Tether) -> Jail {
-        Jail { warden: Mutex::new(Greeting { tether, heard: false }) }
+impl Cells {
+    pub(crate) fn new(tether: Tether, kind: CellKind, ground: Ground) -> Cells {
+        Cells { warden: Mutex::new(Greeting { tether, heard: false }), kind, ground }
+    }
+}
+
+impl CellMaker for Cells {
+    fn kind(&self) -> CellKind {
+        self.kind
     }
 
-    /// Makes a cell with one of the views that the warden was started with.
-    pub fn make(&self, view: u16) -> Result<Cell, CellError> {
+    fn make(&self, view: u16) -> Result<Cell, CellError> {
         let mut warden = self.warden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         warden.wait_for()?;
         tell(warden.tether.socket(), &Make { view })?;
         let (made, fds) = hear::<Made>(warden.tether.socket())?;
-        if let Made::Failed(failure) = made {
-            return Err(refused(failure));
-        }
+        let number = match made {
+            Made::Cell { number } => number,
+            Made::Failed(failure) => return Err(refused(failure)),
+        };
         let mut fds = fds.into_iter();
         let (Some(stream), Some(socket), None) = (fds.next(), fds.next(), fds.next()) else {
             return Err(unexpected("make a cell", "without its two descriptors"));
         };
         let agent = AgentStream::new(stream)?;
-        Ok(Cell { agent, host: Box::new(JailHost { socket }) })
+        let host = Box::new(WardensCell { socket, kind: self.kind });
+        Ok(Cell { agent, host, layout: self.ground.layout(number) })
     }
 
-    /// Lets the warden go, and waits until it has removed everything.
-    pub fn close(self) -> Result<(), CellError> {
+    fn close(self: Box<Self>) -> Result<(), CellError> {
         let greeting = self.warden.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         greeting.tether.release().map_err(gone)
     }
@@ -59,7 +94,7 @@ impl Greeting {
     fn wait_for(&mut self) -> Result<(), CellError> {
         if !self.heard {
             match hear::<Made>(self.tether.socket())?.0 {
-                Made::Cell => self.heard = true,
+                Made::Cell { .. } => self.heard = true,
                 Made::Failed(failure) => return Err(refused(failure)),
             }
         }
@@ -67,12 +102,13 @@ impl Greeting {
     }
 }
 
-/// The host's side of a jail: a socket of its own to the warden. Closing it removes the jail.
-struct JailHost {
+/// The host's side of a cell: a socket of its own to the warden. Closing it removes the cell.
+struct WardensCell {
     socket: OwnedFd,
+    kind: CellKind,
 }
 
-impl JailHost {
+impl WardensCell {
     fn ask(&self, request: &CellRequest) -> Result<CellReply, CellError> {
         tell(self.socket.as_fd(), request)?;
         match hear::<CellReply>(self.socket.as_fd())?.0 {
@@ -82,9 +118,9 @@ impl JailHost {
     }
 }
 
-impl CellHost for JailHost {
+impl CellHost for WardensCell {
     fn kind(&self) -> CellKind {
-        CellKind::Jail
+        self.kind
     }
 
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {
@@ -111,9 +147,9 @@ impl CellHost for JailHost {
     fn measure(&mut self) -> Result<Measured, CellError> {
         match self.ask(&CellRequest::Measure)? {
             CellReply::Measured(measured) => {
-                let firebox_wire::warden::Measured { cpu_ns, memory_now, memory_peak, oom_kills, disk_full } = measured;
-                let (memory_now, memory_peak) = (memory_now.map(ByteSize::bytes), memory_peak.map(ByteSize::bytes));
-                Ok(Measured { cpu: Duration::from_nanos(cpu_ns), memory_now, memory_peak, oom_kills, disk_full })
+                let firebox_wire::warden::Measured { cpu_ns, past, memory_peak, oom_kills, disk_full } = measured;
+                let (past, memory_peak) = (past.map(limit_gone_past), memory_peak.map(ByteSize::bytes));
+                Ok(Measured { cpu: Duration::from_nanos(cpu_ns), past, memory_peak, oom_kills, disk_full })
             }
             other => Err(unexpected("measure a step", &format!("{other:?}"))),
         }
@@ -129,6 +165,14 @@ impl CellHost for JailHost {
 
 fn protection(held: bool) -> Protection {
     if held { Protection::Enforced } else { Protection::Watched }
+}
+
+fn limit_gone_past(past: firebox_wire::warden::Past) -> Past {
+    match past {
+        firebox_wire::warden::Past::Memory => Past::Memory,
+        firebox_wire::warden::Past::Tasks => Past::Tasks,
+        firebox_wire::warden::Past::Disk => Past::Disk,
+    }
 }
 
 fn refused(failure: Failure) -> CellError {
