@@ -201,6 +201,12 @@ fn many_small_files_that_do_not_fit_are_a_disk_limit() {
 }
 
 #[test]
+fn a_file_with_holes_that_grows_past_its_limit_is_a_signal_and_no_disk_limit() {
+    let call = job("bash", "echo before; exec truncate -s 1G large").args(["--disk", "8M"]);
+    check(call, ("signaled", "run", 153, Some(25)), "before\n");
+}
+
+#[test]
 fn a_program_that_copes_with_a_full_disk_is_ok() {
     let code = "try:\n  open('/tmp/large', 'wb').write(b'x' * (32 << 20))\nexcept OSError as e: print(e.strerror)";
     check(job("python", code).args(["--disk", "8M"]), ("ok", "run", 0, None), "No space left on device\n");

@@ -28,10 +28,10 @@ pub(crate) struct Ended<'a> {
     pub(crate) crash_codes: &'a [u8],
 }
 
-/// SIGXFSZ: a file grew past its limit.
-const FILE_TOO_LARGE: u8 = 25;
-
 /// The verdict: the first that applies, in the order of [`Verdict`].
+///
+/// A verdict about a limit comes from what the host measured or from what the engine did itself, never from `end`: the
+/// agent's word alone makes no more than a program's own code or signal.
 pub(crate) fn verdict(ended: &Ended<'_>) -> Verdict {
     let Ended { kind, killed, end, measured, crash_codes } = *ended;
     let failed = end != Some(End::Exited(0));
@@ -45,7 +45,7 @@ pub(crate) fn verdict(ended: &Ended<'_>) -> Verdict {
         return Verdict::TasksLimit;
     }
     let filled = failed && killed.is_none() && measured.disk_full;
-    if end == Some(End::Signaled(FILE_TOO_LARGE)) || filled || killed == Some(Killed::Past(Past::Disk)) {
+    if filled || killed == Some(Killed::Past(Past::Disk)) {
         return Verdict::DiskLimit;
     }
     match killed {
@@ -109,7 +109,7 @@ mod tests {
             (Ended { end: None, measured: OOM, ..RUN }, Verdict::MemoryLimit),
             (Ended { end: exited(1), measured: FULL, ..RUN }, Verdict::DiskLimit),
             (Ended { end: by(7), measured: FULL, ..RUN }, Verdict::DiskLimit),
-            (Ended { end: by(25), ..RUN }, Verdict::DiskLimit),
+            (Ended { end: by(25), measured: FULL, ..RUN }, Verdict::DiskLimit),
             (Ended { end: exited(0), measured: FULL, ..RUN }, Verdict::Ok),
             (Ended { end: by(9), killed: killed(Killed::Timeout), measured: FULL, ..RUN }, Verdict::Timeout),
             (Ended { end: exited(1), ..BUILD }, Verdict::CompileError(1)),
@@ -119,6 +119,18 @@ mod tests {
             (Ended { end: exited(1), measured: FULL, ..BUILD }, Verdict::DiskLimit),
         ] {
             assert_eq!(verdict(&ended), expected, "{ended:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_measure_of_the_hosts_no_word_of_the_agents_is_a_limit() {
+        for signal in 1..=64 {
+            let end = Some(End::Signaled(signal));
+            assert_eq!(verdict(&Ended { end, ..RUN }), Verdict::Signaled(Signal(signal)));
+            assert_eq!(verdict(&Ended { end, ..BUILD }), Verdict::CompilerCrash(128 + i32::from(signal)));
+        }
+        for code in 1..=u8::MAX {
+            assert_eq!(verdict(&Ended { end: Some(End::Exited(code)), ..RUN }), Verdict::RuntimeError(code.into()));
         }
     }
 }

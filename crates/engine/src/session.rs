@@ -163,8 +163,8 @@ fn step_order<'b>(
     let fits = step.argv.iter().all(|argument| arguments.push(argument))
         && step.env.iter().all(|(name, value)| variables.push(format!("{name}={value}").as_bytes()));
     fits.then(|| {
-        // Only a file with holes can grow past what the disk holds; a dense one meets the end of the disk first, which
-        // a program can cope with.
+        // Only a file with holes can grow past what the disk holds, and SIGXFSZ is then the program's own signal; a dense
+        // one meets the end of the disk first, which a program can cope with and the host can measure.
         let file_bytes = limits.disk.as_u64().saturating_mul(2);
         let (argv, env) = (arguments.finish(), variables.finish());
         // The agent counts too.

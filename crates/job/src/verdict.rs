@@ -18,7 +18,7 @@ pub enum Verdict {
     MemoryLimit,
     /// More tasks than allowed, where nothing refused them: elsewhere `fork` fails, and the program goes on.
     TasksLimit,
-    /// The step failed and its disk was full, or a file grew past the limit.
+    /// The step failed and its disk was full, by the host's count.
     DiskLimit,
     /// More CPU time than allowed.
     CpuLimit,
