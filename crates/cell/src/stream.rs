@@ -5,17 +5,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::Instant;
 
 use firebox_wire::{DecodeError, FrameBuffer, MAX_PAYLOAD, Order, Report};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags};
 
 type Storage = Box<[u8]>;
-
-/// How long an agent may take in nothing at all. Storing a file takes it a millisecond; only a hostile one is deaf.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connected stream that speaks agent frames.
 #[derive(Debug)]
@@ -50,18 +47,18 @@ impl AgentStream {
     pub fn new(socket: OwnedFd) -> Result<AgentStream, StreamError> {
         let storage = || vec![0; FrameBuffer::<Storage>::BYTES].into_boxed_slice();
         let incoming = FrameBuffer::new(storage()).ok_or(StreamError::TooLong)?;
-        set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE)).map_err(io::Error::from)?;
         Ok(AgentStream { socket, incoming, outgoing: storage() })
     }
 
-    /// Sends one order, whole. Waits while the agent is busy with the one before, but not for ever.
-    pub fn send(&mut self, order: &Order<'_>) -> Result<(), StreamError> {
+    /// Sends one order, whole. While the agent is busy with the one before this waits, but no longer than until then,
+    /// however little of it the agent takes in at a time.
+    pub fn send(&mut self, order: &Order<'_>, until: Instant) -> Result<(), StreamError> {
         let mut frame = order.encode(&mut self.outgoing).ok_or(StreamError::TooLong)?;
         while !frame.is_empty() {
-            match rustix::net::send(&self.socket, frame, SendFlags::NOSIGNAL) {
+            match rustix::net::send(&self.socket, frame, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Ok(sent) => frame = &frame[sent..],
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Err(StreamError::Deaf),
+                Err(Errno::AGAIN) => wait_for_room(&self.socket, until)?,
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(StreamError::Closed),
                 Err(errno) => return Err(StreamError::Io(errno.into())),
             }
@@ -91,6 +88,17 @@ impl AgentStream {
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(errno) => Err(StreamError::Io(errno.into())),
         }
+    }
+}
+
+fn wait_for_room(socket: &OwnedFd, until: Instant) -> Result<(), StreamError> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(StreamError::Deaf);
+    }
+    match poll(&mut [PollFd::new(socket, PollFlags::OUT)], Timespec::try_from(left).ok().as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(StreamError::Io(errno.into())),
     }
 }
 

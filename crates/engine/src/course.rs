@@ -43,6 +43,7 @@ impl Course<'_> {
         stdin: Stdin,
         listeners: &mut Listeners<'_>,
     ) -> Result<Outcome, RunError> {
+        session.end_by(self.admitted + self.limits.timeout);
         session.store(self.files)?;
         let mut stdin = Some(stdin);
         let mut progress = Progress { reports: Vec::new(), enforcement: WATCHED, verdict: Verdict::Ok };

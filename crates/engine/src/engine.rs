@@ -12,6 +12,7 @@ use firebox_lang::{Language, Step, Toolchain};
 
 use crate::course::Course;
 use crate::edge::Listeners;
+use crate::patience::Patience;
 use crate::session::Session;
 use crate::{Cancel, RunError, Sink, Stdin};
 
@@ -49,7 +50,7 @@ struct Admission {
 impl PreparedCell {
     /// Takes a new cell into use, once its agent stands.
     pub fn new(language: usize, cell: Cell) -> Result<PreparedCell, RunError> {
-        Ok(PreparedCell { language, session: Session::begin(cell)? })
+        Ok(PreparedCell { language, session: Session::begin(cell, Patience::DEFAULT)? })
     }
 }
 

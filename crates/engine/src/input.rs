@@ -68,7 +68,6 @@ impl Input {
 
     /// Passes the next chunk on, if the last has been taken and there is one.
     pub(crate) fn pass_on(&mut self, session: &mut Session) -> Result<(), RunError> {
-        const DOING: &str = "pass on standard input";
         if self.under_way {
             return Ok(());
         }
@@ -89,10 +88,10 @@ impl Input {
             },
         };
         if chunk.is_empty() {
-            session.order(DOING, &Order::StdinEnd)?;
+            session.pass_on(&Order::StdinEnd)?;
             self.source = Source::Ended;
         } else {
-            session.order(DOING, &Order::Stdin(chunk))?;
+            session.pass_on(&Order::Stdin(chunk))?;
             self.under_way = true;
         }
         Ok(())

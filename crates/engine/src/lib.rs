@@ -12,6 +12,7 @@ mod edge;
 mod engine;
 mod error;
 mod input;
+mod patience;
 mod reader;
 mod session;
 mod watch;

@@ -14,9 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::RunError;
-
-/// How long an agent may take for what takes it a millisecond.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::patience::Patience;
 
 /// How a file's content is cut into frames.
 const CONTENT_BYTES: usize = 64 * 1024;
@@ -24,6 +22,9 @@ const CONTENT_BYTES: usize = 64 * 1024;
 /// A cell in use.
 pub(crate) struct Session {
     pub(crate) cell: Cell,
+    pub(crate) patience: Patience,
+    /// When the agent must have given its last answer, once that is known.
+    latest: Option<Instant>,
 }
 
 /// A step whose process stands and waits.
@@ -33,9 +34,9 @@ pub(crate) struct Prepared {
 
 impl Session {
     /// Takes a cell into use, once its agent has said that it stands.
-    pub(crate) fn begin(cell: Cell) -> Result<Session, RunError> {
-        let mut session = Session { cell };
-        match session.answer("start")? {
+    pub(crate) fn begin(cell: Cell, patience: Patience) -> Result<Session, RunError> {
+        let mut session = Session { cell, patience, latest: None };
+        match session.answer("start", session.deadline())? {
             Answer::Ready(VERSION) => Ok(session),
             other => Err(other.out_of_turn("start")),
         }
@@ -46,16 +47,23 @@ impl Session {
         &self.cell.layout
     }
 
+    /// Says when the job in it must have ended. An agent that takes its time for each of many answers does not get more
+    /// than that and our patience once.
+    pub(crate) fn end_by(&mut self, until: Instant) {
+        self.latest = Some(until + self.patience.answer);
+    }
+
     /// Puts the job's files into the work directory.
     pub(crate) fn store(&mut self, files: &[SourceFile]) -> Result<(), RunError> {
         const DOING: &str = "store a file";
         for SourceFile { path, content } in files {
-            self.order(DOING, &Order::File(path.as_str().as_bytes()))?;
+            let until = self.deadline();
+            self.send(DOING, &Order::File(path.as_str().as_bytes()), until)?;
             for chunk in content.chunks(CONTENT_BYTES) {
-                self.order(DOING, &Order::Content(chunk))?;
+                self.send(DOING, &Order::Content(chunk), until)?;
             }
-            self.order(DOING, &Order::FileEnd)?;
-            match self.answer(DOING)? {
+            self.send(DOING, &Order::FileEnd, until)?;
+            match self.answer(DOING, until)? {
                 Answer::Stored => {}
                 Answer::Refused(Refusal::Store, errno) => {
                     let source = std::io::Error::from_raw_os_error(errno);
@@ -74,20 +82,40 @@ impl Session {
         let mut env = vec![0; MAX_PAYLOAD];
         let order = step_order(step, limits, stdin, &mut argv, &mut env)
             .ok_or_else(|| RunError::ArgumentsTooLarge { step: step.name.clone() })?;
-        match self.cell.agent.send(&order) {
+        let until = self.deadline();
+        match self.cell.agent.send(&order, until) {
             Err(StreamError::TooLong) => return Err(RunError::ArgumentsTooLarge { step: step.name.clone() }),
             sent => sent.map_err(|source| RunError::Agent { doing: DOING, source })?,
         }
-        match self.answer(DOING)? {
+        match self.answer(DOING, until)? {
             Answer::Prepared => {}
             other => return Err(other.out_of_turn(DOING)),
         }
         Ok(Prepared { enforcement: self.cell.host.limit(limits)? })
     }
 
-    /// Sends one order.
-    pub(crate) fn order(&mut self, doing: &'static str, order: &Order<'_>) -> Result<(), RunError> {
-        self.cell.agent.send(order).map_err(|source| RunError::Agent { doing, source })
+    /// Lets the process that waits go.
+    pub(crate) fn go(&mut self) -> Result<(), RunError> {
+        self.send("start a step", &Order::Go, self.deadline())
+    }
+
+    /// Passes something on to a step that runs. There is room for it, since the agent has said that it took what was
+    /// passed on before: only a hostile one keeps us waiting here, and not for long.
+    pub(crate) fn pass_on(&mut self, order: &Order<'_>) -> Result<(), RunError> {
+        let until = Instant::now() + self.patience.grace;
+        match self.cell.agent.send(order, until) {
+            // What it said before it ended is heard next.
+            Ok(()) | Err(StreamError::Closed) => Ok(()),
+            Err(source) => Err(RunError::Agent { doing: "pass on standard input", source }),
+        }
+    }
+
+    /// Tells the agent to end the step now. Where it does not hear that, the end of the cell does it.
+    pub(crate) fn kill(&mut self, until: Instant) -> Result<(), RunError> {
+        match self.cell.agent.send(&Order::Kill, until) {
+            Ok(()) | Err(StreamError::Closed | StreamError::Deaf) => Ok(()),
+            Err(source) => Err(RunError::Agent { doing: "end a step", source }),
+        }
     }
 
     /// Removes the cell, and returns when nothing of it is left.
@@ -97,9 +125,18 @@ impl Session {
         Ok(CellHost::remove(host)?)
     }
 
+    fn send(&mut self, doing: &'static str, order: &Order<'_>, until: Instant) -> Result<(), RunError> {
+        self.cell.agent.send(order, until).map_err(|source| RunError::Agent { doing, source })
+    }
+
+    /// When the answer to an order given now must be there.
+    fn deadline(&self) -> Instant {
+        let answer = Instant::now() + self.patience.answer;
+        self.latest.map_or(answer, |latest| latest.min(answer))
+    }
+
     /// Waits for the one answer to an order given while no step runs.
-    fn answer(&mut self, doing: &'static str) -> Result<Answer, RunError> {
-        let until = Instant::now() + PATIENCE;
+    fn answer(&mut self, doing: &'static str, until: Instant) -> Result<Answer, RunError> {
         loop {
             if let Some(report) = self.cell.agent.receive().map_err(|source| RunError::Agent { doing, source })? {
                 return Ok(Answer::from(&report));

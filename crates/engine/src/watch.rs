@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use firebox_cell::{Measured, StreamError};
 use firebox_job::{ByteSize, Captured, Enforcement, Protection, StepKind};
-use firebox_wire::{End, Order, Refusal, Report};
+use firebox_wire::{End, Refusal, Report};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::capture::Capture;
@@ -15,8 +15,6 @@ use crate::input::Input;
 use crate::session::{Session, wait};
 use crate::{Cancel, RunError, Sink, Stream};
 
-/// How long a killed step may take to be gone and to hand over what was in its pipes.
-const GRACE: Duration = Duration::from_secs(2);
 /// While output floods in, other things are looked at this often.
 const GLANCE: Duration = Duration::from_millis(5);
 /// CPU time is measured no more often than this.
@@ -105,7 +103,7 @@ impl Watch {
     ) -> Result<Watched, RunError> {
         let Listeners { sink, cancel } = listeners;
         let started = self.started;
-        session.order("start a step", &Order::Go)?;
+        session.go()?;
         let mut step = UnderWay {
             stdout: Capture::new(self.output),
             stderr: Capture::new(self.output),
@@ -222,13 +220,10 @@ impl UnderWay<'_> {
     /// The first reason is the one that counts.
     fn kill(&mut self, session: &mut Session, why: Killed) -> Result<(), RunError> {
         if self.killed.is_none() {
+            let give_up = Instant::now() + session.patience.grace;
             self.killed = Some(why);
-            self.give_up = Some(Instant::now() + GRACE);
-            match session.cell.agent.send(&Order::Kill) {
-                // It ended meanwhile, or with it the whole cell: either is heard next.
-                Ok(()) | Err(StreamError::Closed) => {}
-                Err(source) => return Err(RunError::Agent { doing: "end a step", source }),
-            }
+            self.give_up = Some(give_up);
+            session.kill(give_up)?;
         }
         Ok(())
     }
