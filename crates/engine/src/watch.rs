@@ -138,7 +138,7 @@ impl Watch {
                 continue;
             }
             let patience = if flooded { Duration::ZERO } else { step.next_deadline().saturating_duration_since(now) };
-            let cancelled = look(session, &input, cancel, patience)?;
+            let cancelled = look(session, &input, step.killed.is_none().then_some(*cancel), patience)?;
             glanced = Instant::now();
             if cancelled {
                 step.kill(session, Killed::Cancelled)?;
@@ -177,13 +177,15 @@ impl Watch {
 }
 
 /// Waits for something to happen. Whether the job was cancelled; the rest is found out by asking.
-fn look(session: &Session, input: &Input, cancel: &Cancel, most: Duration) -> Result<bool, RunError> {
+///
+/// A step that was killed already is not cancelled again: what has been said once stays readable, and would not let us wait.
+fn look(session: &Session, input: &Input, cancel: Option<&Cancel>, most: Duration) -> Result<bool, RunError> {
     let of = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
     let agent = session.cell.agent.as_fd();
     // Without anything to wait for, once more for the agent.
-    let mut fds = [of(agent), of(cancel.as_fd()), of(input.waits_for().unwrap_or(agent))];
+    let mut fds = [of(agent), of(input.waits_for().unwrap_or(agent)), of(cancel.map_or(agent, Cancel::as_fd))];
     wait(&mut fds, Some(most))?;
-    Ok(!fds[1].revents().is_empty())
+    Ok(cancel.is_some() && !fds[2].revents().is_empty())
 }
 
 impl UnderWay<'_> {
