@@ -58,12 +58,18 @@ impl Input {
         }
     }
 
-    /// The program has taken what was under way.
-    pub(crate) fn taken(&mut self) {
+    /// The program has taken what was under way. Nothing more is read for an agent that says so without having been given
+    /// anything: it could say so for ever.
+    pub(crate) fn taken(&mut self) -> Result<(), RunError> {
+        if !self.under_way {
+            let answer = "that it took input which it was not given".to_owned();
+            return Err(RunError::OutOfTurn { doing: "run a step", answer });
+        }
         self.under_way = false;
         if let Source::Read(reader) = &self.source {
             reader.want();
         }
+        Ok(())
     }
 
     /// Passes the next chunk on, if the last has been taken and there is one.

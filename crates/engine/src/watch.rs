@@ -125,7 +125,7 @@ impl Watch {
             let flooded = heard.is_some();
             match heard {
                 None | Some(Heard::Nothing) => {}
-                Some(Heard::InputTaken) => input.taken(),
+                Some(Heard::InputTaken) => input.taken()?,
                 Some(Heard::SinkClosed) => step.kill(session, Killed::Cancelled)?,
                 Some(Heard::Ended(end)) => break Some(end),
             }
