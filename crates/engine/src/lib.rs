@@ -11,6 +11,8 @@ mod decide;
 mod edge;
 mod engine;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod input;
 mod patience;
 mod reader;

@@ -1,0 +1,102 @@
+//! A host that answers what a test tells it to, and counts what it is asked.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use firebox_cell::{CellError, CellHost, Measured, StepLimits};
+use firebox_job::{CellKind, Enforcement, Protection};
+
+/// What a host has been asked.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    limits: AtomicU32,
+    removals: AtomicU32,
+    drops: AtomicU32,
+}
+
+/// How often a host was asked for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) limits: u32,
+    pub(super) removals: u32,
+    pub(super) drops: u32,
+}
+
+/// What a host answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answers {
+    pub(super) measured: Measured,
+    /// The first step that it measures this in; the ones before it have used nothing.
+    pub(super) since_step: u32,
+    pub(super) memory: Protection,
+    /// Which request it refuses.
+    pub(super) refuses: Option<Request>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    Limit,
+    Measure,
+    Remove,
+}
+
+/// See the module.
+pub(super) struct FakeHost {
+    pub(super) answers: Answers,
+    pub(super) asked: Arc<Asked>,
+}
+
+const NOTHING: Measured =
+    Measured { cpu: Duration::ZERO, memory_now: None, memory_peak: None, oom_kills: 0, disk_full: false };
+
+impl Answers {
+    /// Nothing was used.
+    pub(super) const INNOCENT: Answers =
+        Answers { measured: NOTHING, since_step: 1, memory: Protection::Enforced, refuses: None };
+}
+
+impl Asked {
+    pub(super) fn counts(&self) -> Counts {
+        let of = |count: &AtomicU32| count.load(Ordering::SeqCst);
+        Counts { limits: of(&self.limits), removals: of(&self.removals), drops: of(&self.drops) }
+    }
+}
+
+impl FakeHost {
+    fn answer<T>(&self, request: Request, answer: T) -> Result<T, CellError> {
+        match self.answers.refuses == Some(request) {
+            true => Err(CellError::Refused { doing: "do anything", source: io::ErrorKind::Other.into() }),
+            false => Ok(answer),
+        }
+    }
+}
+
+impl CellHost for FakeHost {
+    fn kind(&self) -> CellKind {
+        CellKind::Jail
+    }
+
+    fn limit(&mut self, _: &StepLimits) -> Result<Enforcement, CellError> {
+        self.asked.limits.fetch_add(1, Ordering::SeqCst);
+        let held = Protection::Enforced;
+        self.answer(Request::Limit, Enforcement { memory: self.answers.memory, tasks: held, cpu: held, disk: held })
+    }
+
+    fn measure(&mut self) -> Result<Measured, CellError> {
+        let is_innocent = self.asked.counts().limits < self.answers.since_step;
+        self.answer(Request::Measure, if is_innocent { NOTHING } else { self.answers.measured })
+    }
+
+    fn remove(self: Box<Self>) -> Result<(), CellError> {
+        self.asked.removals.fetch_add(1, Ordering::SeqCst);
+        self.answer(Request::Remove, ())
+    }
+}
+
+impl Drop for FakeHost {
+    fn drop(&mut self) {
+        self.asked.drops.fetch_add(1, Ordering::SeqCst);
+    }
+}

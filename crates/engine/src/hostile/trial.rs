@@ -1,0 +1,278 @@
+//! One course against one double, and what must be true of every one of them.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::io;
+use std::num::NonZeroU32;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use firebox_cell::{AgentStream, Cell};
+use firebox_job::{
+    Building, ByteSize, Captured, Limits, Outcome, Require, SourceFile, SourcePath, StepKind, TraceId, Verdict,
+};
+use firebox_lang::Step;
+
+use super::double::Double;
+use super::host::{Answers, Asked, Counts, FakeHost};
+use super::play::Move;
+use crate::course::Course;
+use crate::edge::Listeners;
+use crate::patience::Patience;
+use crate::session::Session;
+use crate::{Cancel, RunError, Sink, Stdin, Stream};
+
+const PATIENCE: Patience = Patience { answer: Duration::from_millis(40), grace: Duration::from_millis(30) };
+const TIMEOUT: Duration = Duration::from_millis(80);
+const STEP_TIME: Duration = Duration::from_millis(60);
+const CPU: Duration = Duration::from_millis(20);
+pub(super) const OUTPUT: u64 = 4096;
+pub(super) const MEMORY: ByteSize = ByteSize::mib(64);
+pub(super) const TOO_MUCH_MEMORY: ByteSize = ByteSize::mib(65);
+
+/// All waiting there can be: for the agent to stand, for the job to end and for one answer more, for an order that is
+/// not taken in, and for a killed step.
+const MOST: Duration =
+    TIMEOUT.saturating_add(PATIENCE.answer.saturating_mul(2)).saturating_add(PATIENCE.grace.saturating_mul(2));
+/// A busy machine is no hang.
+const SLACK: Duration = Duration::from_secs(3);
+
+/// One course against one double.
+#[derive(Debug, Clone)]
+pub(super) struct Trial {
+    pub(super) name: String,
+    pub(super) moves: Vec<Move>,
+    pub(super) answers: Answers,
+    pub(super) files: usize,
+    pub(super) file_bytes: usize,
+}
+
+/// What came of it.
+pub(super) struct Tried {
+    /// None after a panic.
+    pub(super) result: Option<Result<Outcome, RunError>>,
+    pub(super) took: Duration,
+    pub(super) counts: Counts,
+    /// How much of each stream was passed on.
+    passed_on: Passed,
+}
+
+impl Trial {
+    /// A job of one small file, on a host that measures nothing.
+    pub(super) fn new(name: impl Into<String>, moves: Vec<Move>) -> Trial {
+        Trial { name: name.into(), moves, answers: Answers::INNOCENT, files: 1, file_bytes: 16 }
+    }
+
+    pub(super) fn take(&self) -> Tried {
+        self.take_with(Stdin::Bytes(b"a question".to_vec()))
+    }
+
+    pub(super) fn take_with(&self, stdin: Stdin) -> Tried {
+        let (ours, stream) = UnixStream::pair().expect("a pair of sockets");
+        let (course, over) = channel();
+        let double = Double { stream, over };
+        let moves = self.moves.clone();
+        let double = thread::spawn(move || double.play(&moves));
+        let asked = Arc::new(Asked::default());
+        let host = FakeHost { answers: self.answers, asked: Arc::clone(&asked) };
+        let cell = Cell { agent: AgentStream::new(ours.into()).expect("a stream"), host: Box::new(host) };
+        let mut passed_on = Passed::default();
+
+        let began = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| self.course(began, cell, stdin, &mut passed_on))).ok();
+        let took = began.elapsed();
+
+        drop(course);
+        double.join().expect("the double does not panic");
+        Tried { result, took, counts: asked.counts(), passed_on }
+    }
+
+    fn course(&self, admitted: Instant, cell: Cell, stdin: Stdin, sink: &mut dyn Sink) -> Result<Outcome, RunError> {
+        let (cancel, _canceller) = Cancel::new().map_err(RunError::Wait)?;
+        let file = |number| SourceFile {
+            path: SourcePath::new(format!("file-{number}")).expect("a path"),
+            content: vec![b'x'; self.file_bytes],
+        };
+        let files: Vec<SourceFile> = (0..self.files).map(file).collect();
+        let step = |kind, name: &str| Step {
+            name: name.to_owned(),
+            kind,
+            argv: vec![b"/bin/true".to_vec()],
+            env: vec![("PATH".to_owned(), "/bin".to_owned())],
+            crash_codes: vec![101],
+        };
+        let course = Course {
+            trace_id: &TraceId::from_random([0; 16]),
+            files: &files,
+            steps: &[step(StepKind::Build, "compile"), step(StepKind::Run, "run")],
+            limits: &LIMITS,
+            building: &BUILDING,
+            require: Require::Required,
+            admitted,
+        };
+        course.take(Session::begin(cell, PATIENCE)?, stdin, &mut Listeners { sink, cancel: &cancel })
+    }
+}
+
+impl Tried {
+    /// What is not as it should be, whatever the agent did.
+    fn broken(&self, answers: &Answers) -> Vec<String> {
+        let mut broken = Vec::new();
+        let mut claim = |holds: bool, what: String| {
+            if !holds {
+                broken.push(what);
+            }
+        };
+        let Counts { limits, removals, drops } = self.counts;
+        claim(self.took < MOST + SLACK, format!("took {:?}", self.took));
+        claim(drops == 1 && removals <= 1, format!("removed {removals} times, dropped {drops} times"));
+        claim(limits <= 2, format!("limited {limits} times for two steps"));
+        claim(self.passed_on.most() <= OUTPUT, format!("passed {:?} on", self.passed_on));
+        match &self.result {
+            None => claim(false, "panicked".to_owned()),
+            Some(Err(error)) => claim(names_what_happened(error, answers), "ended for another reason".to_owned()),
+            Some(Ok(outcome)) => {
+                claim(removals == 1, "ended with an outcome and did not remove the cell".to_owned());
+                let of_steps = outcome.steps.iter().flat_map(|step| [&step.stdout, &step.stderr]);
+                let kept = of_steps.chain([&outcome.stdout, &outcome.stderr]).map(Captured::bytes).map(<[u8]>::len);
+                claim(kept.max() <= Some(OUTPUT as usize), "kept more output than the limit".to_owned());
+                let verdict = outcome.verdict;
+                claim(self.is_founded(verdict, answers), format!("is {verdict:?} after {:?}", self.took));
+            }
+        }
+        broken
+    }
+
+    /// Whether a verdict about a limit rests on the host's measures or on the clock.
+    fn is_founded(&self, verdict: Verdict, answers: &Answers) -> bool {
+        let measured = answers.measured;
+        match verdict {
+            Verdict::MemoryLimit => measured.oom_kills > 0 || measured.memory_now.is_some_and(|held| MEMORY < held),
+            Verdict::DiskLimit => measured.disk_full,
+            Verdict::CpuLimit => CPU <= measured.cpu,
+            Verdict::Timeout => STEP_TIME <= self.took,
+            Verdict::Cancelled => false,
+            Verdict::Signaled(_) | Verdict::CompilerCrash(_) | Verdict::CompileError(_) => true,
+            Verdict::RuntimeError(_) | Verdict::Ok => true,
+        }
+    }
+
+    /// In words.
+    pub(super) fn said(&self) -> String {
+        match &self.result {
+            None => "a panic".to_owned(),
+            Some(Err(error)) => format!("an error: {}", said_in_full(error)),
+            Some(Ok(outcome)) => format!("{:?} in step {}", outcome.verdict, outcome.step),
+        }
+    }
+}
+
+/// Whether an error is about what the agent did, or about the host if that refused something.
+fn names_what_happened(error: &RunError, answers: &Answers) -> bool {
+    match error {
+        RunError::Agent { .. } | RunError::OutOfTurn { .. } | RunError::Silent { .. } => true,
+        RunError::Refused { .. } | RunError::Store { .. } | RunError::Exec { .. } => !said_in_full(error).is_empty(),
+        RunError::Cell(_) => answers.refuses.is_some(),
+        _ => false,
+    }
+}
+
+/// An error with all its reasons. An agent chooses the numbers in some of them.
+fn said_in_full(error: &RunError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(reason) = next {
+        text.push_str(&format!(": {reason}"));
+        next = reason.source();
+    }
+    text
+}
+
+/// Takes all of them, so many at once, and fails with all that is broken.
+pub(super) fn try_all(trials: &[Trial], at_once: usize) {
+    let next = AtomicUsize::new(0);
+    let under_way = Mutex::new(BTreeSet::new());
+    let (report, reports) = channel();
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            let (report, next, under_way) = (report.clone(), &next, &under_way);
+            scope.spawn(move || {
+                while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    under_way.lock().expect("no panic").insert(&trial.name);
+                    let tried = trial.take();
+                    under_way.lock().expect("no panic").remove(&trial.name);
+                    let broken = tried.broken(&trial.answers);
+                    let _ =
+                        report
+                            .send((!broken.is_empty()).then(|| {
+                                format!("{}: {}; it came to {}", trial.name, broken.join(", "), tried.said())
+                            }));
+                }
+            });
+        }
+        let mut broken = Vec::new();
+        for _ in trials {
+            match reports.recv_timeout(MOST + 2 * SLACK) {
+                Ok(report) => broken.extend(report),
+                // Whoever hangs would hang this test as well: there is no way to stop a thread.
+                Err(_) => {
+                    let hung = under_way.lock().map(|names| format!("{names:?}")).unwrap_or_default();
+                    abort(&format!("these do not end: {hung}"));
+                }
+            }
+        }
+        let (count, few) = (broken.len(), broken.iter().take(20).cloned().collect::<Vec<_>>().join("\n"));
+        assert!(broken.is_empty(), "{count} of {} are not as they should be, such as\n{few}", trials.len());
+    });
+}
+
+#[expect(clippy::print_stderr, reason = "the last word before this process ends")]
+fn abort(why: &str) -> ! {
+    eprintln!("{why}");
+    std::process::abort()
+}
+
+/// Counts what is passed on of each stream of each step.
+#[derive(Debug, Default)]
+struct Passed([u64; 4]);
+
+impl Passed {
+    fn most(&self) -> u64 {
+        self.0.into_iter().max().unwrap_or_default()
+    }
+}
+
+impl Sink for Passed {
+    fn output(&mut self, step: StepKind, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let place = match (step, stream) {
+            (StepKind::Build, Stream::Stdout) => 0,
+            (StepKind::Build, Stream::Stderr) => 1,
+            (StepKind::Run, Stream::Stdout) => 2,
+            (StepKind::Run, Stream::Stderr) => 3,
+        };
+        self.0[place] += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+const LIMITS: Limits = Limits {
+    timeout: TIMEOUT,
+    compile: STEP_TIME,
+    run: STEP_TIME,
+    cpu: CPU,
+    memory: MEMORY,
+    tasks: NonZeroU32::MIN,
+    disk: ByteSize::mib(1),
+    inodes: 100,
+    output: ByteSize::bytes(OUTPUT),
+    vcpus: NonZeroU32::MIN,
+    input: ByteSize::mib(1),
+};
+
+const BUILDING: Building =
+    Building { memory: MEMORY, tasks: NonZeroU32::MIN, vcpus: NonZeroU32::MIN, disk: ByteSize::mib(1), inodes: 100 };
