@@ -3,11 +3,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use firebox_cell::Past;
 use firebox_job::Protection;
 
 use super::frames;
 use super::play::{self, Move};
-use super::trial::{MEMORY, TOO_MUCH_MEMORY, Trial, try_all};
+use super::trial::{Trial, try_all};
 
 const TRIALS: u64 = 600;
 const AT_ONCE: usize = 32;
@@ -78,8 +79,8 @@ fn trial(seed: u64, said: &[Vec<u8>]) -> Trial {
     measured.disk_full = chance.one_in(16);
     measured.cpu = Duration::from_millis(if chance.one_in(16) { 100 } else { 0 });
     if chance.one_in(4) {
-        measured.memory_now = Some(if chance.one_in(8) { TOO_MUCH_MEMORY } else { MEMORY });
-        trial.answers.memory = Protection::Watched;
+        measured.past = chance.one_in(8).then(|| [Past::Memory, Past::Tasks, Past::Disk][chance.below(3)]);
+        trial.answers.held = Protection::Watched;
     }
     trial.files = chance.below(4);
     trial.file_bytes = chance.below(200_000);

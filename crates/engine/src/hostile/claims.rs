@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use firebox_cell::{Measured, StreamError};
+use firebox_cell::{Measured, Past, StreamError};
 use firebox_job::{Protection, Verdict};
 use firebox_wire::{End, Report, VERSION};
 
 use super::frames::{self, Said, frame};
 use super::host::{Answers, Request};
 use super::play::{self, Move, Told};
-use super::trial::{OUTPUT, TOO_MUCH_MEMORY, Trial, Tried, try_all};
+use super::trial::{OUTPUT, Trial, Tried, try_all};
 use crate::{RunError, Stdin};
 
 /// Most trials wait for most of their time.
@@ -191,8 +191,8 @@ fn what_the_host_measured_is_the_verdict_whatever_the_agent_says() {
     let killed = with(Measured { oom_kills: 1, ..none.measured });
     let full = with(Measured { disk_full: true, ..none.measured });
     let busy = with(Measured { cpu: Duration::from_secs(1), ..none.measured });
-    let large = Measured { memory_now: Some(TOO_MUCH_MEMORY), ..none.measured };
-    let large = Answers { memory: Protection::Watched, ..with(large) };
+    let past = |limit| Answers { held: Protection::Watched, ..with(Measured { past: Some(limit), ..none.measured }) };
+    let (large, many, filling) = (past(Past::Memory), past(Past::Tasks), past(Past::Disk));
     let ends = |end| vec![Move::Say(frame(&Report::Ended(end)))];
     for (answers, moves, expected) in [
         (killed, ends(End::Exited(0)), Some(Verdict::MemoryLimit)),
@@ -202,6 +202,8 @@ fn what_the_host_measured_is_the_verdict_whatever_the_agent_says() {
         (full, ends(End::Signaled(25)), Some(Verdict::DiskLimit)),
         (busy, vec![Move::Silence], Some(Verdict::CpuLimit)),
         (large, vec![Move::Silence], Some(Verdict::MemoryLimit)),
+        (many, vec![Move::Silence], Some(Verdict::TasksLimit)),
+        (filling, vec![Move::Silence], Some(Verdict::DiskLimit)),
         (none, vec![Move::Silence], Some(Verdict::Timeout)),
         (none, vec![Move::Deafness], Some(Verdict::Timeout)),
         (none, vec![Move::Close], None),

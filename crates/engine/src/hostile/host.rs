@@ -30,7 +30,7 @@ pub(super) struct Answers {
     pub(super) measured: Measured,
     /// The first step that it measures this in; the ones before it have used nothing.
     pub(super) since_step: u32,
-    pub(super) memory: Protection,
+    pub(super) held: Protection,
     /// Which request it refuses.
     pub(super) refuses: Option<Request>,
 }
@@ -49,12 +49,12 @@ pub(super) struct FakeHost {
 }
 
 const NOTHING: Measured =
-    Measured { cpu: Duration::ZERO, memory_now: None, memory_peak: None, oom_kills: 0, disk_full: false };
+    Measured { cpu: Duration::ZERO, past: None, memory_peak: None, oom_kills: 0, disk_full: false };
 
 impl Answers {
     /// Nothing was used.
     pub(super) const INNOCENT: Answers =
-        Answers { measured: NOTHING, since_step: 1, memory: Protection::Enforced, refuses: None };
+        Answers { measured: NOTHING, since_step: 1, held: Protection::Enforced, refuses: None };
 }
 
 impl Asked {
@@ -80,8 +80,8 @@ impl CellHost for FakeHost {
 
     fn limit(&mut self, _: &StepLimits) -> Result<Enforcement, CellError> {
         self.asked.limits.fetch_add(1, Ordering::SeqCst);
-        let held = Protection::Enforced;
-        self.answer(Request::Limit, Enforcement { memory: self.answers.memory, tasks: held, cpu: held, disk: held })
+        let held = self.answers.held;
+        self.answer(Request::Limit, Enforcement { memory: held, tasks: held, cpu: held, disk: held })
     }
 
     fn measure(&mut self) -> Result<Measured, CellError> {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firebox_cell::{AgentStream, Cell};
+use firebox_cell::{AgentStream, Cell, Layout, Past};
 use firebox_job::{
     Building, ByteSize, Captured, Limits, Outcome, Require, SourceFile, SourcePath, StepKind, TraceId, Verdict,
 };
@@ -32,8 +32,7 @@ const TIMEOUT: Duration = Duration::from_millis(80);
 const STEP_TIME: Duration = Duration::from_millis(60);
 const CPU: Duration = Duration::from_millis(20);
 pub(super) const OUTPUT: u64 = 4096;
-pub(super) const MEMORY: ByteSize = ByteSize::mib(64);
-pub(super) const TOO_MUCH_MEMORY: ByteSize = ByteSize::mib(65);
+const MEMORY: ByteSize = ByteSize::mib(64);
 
 /// All waiting there can be: for the agent to stand, for the job to end and for one answer more, for an order that is
 /// not taken in, and for a killed step.
@@ -80,7 +79,11 @@ impl Trial {
         let double = thread::spawn(move || double.play(&moves));
         let asked = Arc::new(Asked::default());
         let host = FakeHost { answers: self.answers, asked: Arc::clone(&asked) };
-        let cell = Cell { agent: AgentStream::new(ours.into()).expect("a stream"), host: Box::new(host) };
+        let cell = Cell {
+            agent: AgentStream::new(ours.into()).expect("a stream"),
+            host: Box::new(host),
+            layout: Layout::Viewed,
+        };
         let mut passed_on = Passed::default();
 
         let began = Instant::now();
@@ -152,8 +155,9 @@ impl Tried {
     fn is_founded(&self, verdict: Verdict, answers: &Answers) -> bool {
         let measured = answers.measured;
         match verdict {
-            Verdict::MemoryLimit => measured.oom_kills > 0 || measured.memory_now.is_some_and(|held| MEMORY < held),
-            Verdict::DiskLimit => measured.disk_full,
+            Verdict::MemoryLimit => measured.oom_kills > 0 || measured.past == Some(Past::Memory),
+            Verdict::TasksLimit => measured.past == Some(Past::Tasks),
+            Verdict::DiskLimit => measured.disk_full || measured.past == Some(Past::Disk),
             Verdict::CpuLimit => CPU <= measured.cpu,
             Verdict::Timeout => STEP_TIME <= self.took,
             Verdict::Cancelled => false,

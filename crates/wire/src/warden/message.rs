@@ -31,7 +31,7 @@ impl Message for Make {
     fn decode(bytes: &[u8]) -> Result<Make, DecodeError> {
         let (kind, mut cursor) = open(bytes)?;
         match kind {
-            MAKE => Ok(Make { view: cursor.u16()? }),
+            MAKE => closed(Make { view: cursor.u16()? }, cursor),
             other => Err(DecodeError::UnknownKind(other)),
         }
     }
@@ -47,11 +47,12 @@ impl Message for Made {
 
     fn decode(bytes: &[u8]) -> Result<Made, DecodeError> {
         let (kind, mut cursor) = open(bytes)?;
-        match kind {
-            MADE => Ok(Made::Cell { number: cursor.u32()? }),
-            MAKE_FAILED => Ok(Made::Failed(failure(&mut cursor)?)),
-            other => Err(DecodeError::UnknownKind(other)),
-        }
+        let message = match kind {
+            MADE => Made::Cell { number: cursor.u32()? },
+            MAKE_FAILED => Made::Failed(failure(&mut cursor)?),
+            other => return Err(DecodeError::UnknownKind(other)),
+        };
+        closed(message, cursor)
     }
 }
 
@@ -68,19 +69,20 @@ impl Message for CellRequest {
 
     fn decode(bytes: &[u8]) -> Result<CellRequest, DecodeError> {
         let (kind, mut cursor) = open(bytes)?;
-        match kind {
-            LIMIT => Ok(CellRequest::Limit(StepLimits {
+        let message = match kind {
+            LIMIT => CellRequest::Limit(StepLimits {
                 memory: cursor.u64()?,
                 tasks: cursor.u32()?,
                 vcpus: cursor.u32()?,
                 disk: cursor.u64()?,
                 inodes: cursor.u32()?,
                 wall_ms: cursor.u64()?,
-            })),
-            MEASURE => Ok(CellRequest::Measure),
-            REMOVE => Ok(CellRequest::Remove),
-            other => Err(DecodeError::UnknownKind(other)),
-        }
+            }),
+            MEASURE => CellRequest::Measure,
+            REMOVE => CellRequest::Remove,
+            other => return Err(DecodeError::UnknownKind(other)),
+        };
+        closed(message, cursor)
     }
 }
 
@@ -104,22 +106,23 @@ impl Message for CellReply {
 
     fn decode(bytes: &[u8]) -> Result<CellReply, DecodeError> {
         let (kind, mut cursor) = open(bytes)?;
-        match kind {
-            LIMITED => Ok(CellReply::Limited(Held {
+        let message = match kind {
+            LIMITED => CellReply::Limited(Held {
                 memory: flag(&mut cursor)?,
                 tasks: flag(&mut cursor)?,
                 cpu: flag(&mut cursor)?,
                 disk: flag(&mut cursor)?,
-            })),
+            }),
             MEASURED => {
                 let (cpu_ns, past, memory_peak) = (cursor.u64()?, past(&mut cursor)?, maybe(&mut cursor)?);
                 let (oom_kills, disk_full) = (cursor.u64()?, flag(&mut cursor)?);
-                Ok(CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full }))
+                CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full })
             }
-            REMOVED => Ok(CellReply::Removed),
-            CELL_FAILED => Ok(CellReply::Failed(failure(&mut cursor)?)),
-            other => Err(DecodeError::UnknownKind(other)),
-        }
+            REMOVED => CellReply::Removed,
+            CELL_FAILED => CellReply::Failed(failure(&mut cursor)?),
+            other => return Err(DecodeError::UnknownKind(other)),
+        };
+        closed(message, cursor)
     }
 }
 
@@ -132,6 +135,11 @@ fn open(bytes: &[u8]) -> Result<(u8, Cursor<'_>), DecodeError> {
     Ok((kind, cursor))
 }
 
+/// Nothing may follow: see [`Writer`].
+fn closed<M>(message: M, cursor: Cursor<'_>) -> Result<M, DecodeError> {
+    if cursor.0.iter().all(|byte| *byte == 0) { Ok(message) } else { Err(DecodeError::Reserved) }
+}
+
 fn flag(cursor: &mut Cursor<'_>) -> Result<bool, DecodeError> {
     match cursor.u8()? {
         0 => Ok(false),
@@ -141,8 +149,11 @@ fn flag(cursor: &mut Cursor<'_>) -> Result<bool, DecodeError> {
 }
 
 fn maybe(cursor: &mut Cursor<'_>) -> Result<Option<u64>, DecodeError> {
-    let (known, value) = (flag(cursor)?, cursor.u64()?);
-    Ok(known.then_some(value))
+    match (flag(cursor)?, cursor.u64()?) {
+        (true, value) => Ok(Some(value)),
+        (false, 0) => Ok(None),
+        (false, _) => Err(DecodeError::Reserved),
+    }
 }
 
 fn past(cursor: &mut Cursor<'_>) -> Result<Option<Past>, DecodeError> {
