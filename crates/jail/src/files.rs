@@ -17,6 +17,9 @@ use rustix::mount::{
 const ROOM_FOR_SOURCES: u64 = 96 << 20;
 const INODES_FOR_SOURCES: u64 = 40_000;
 
+/// The largest size that the kernel's own arithmetic is sure to bear.
+const MOST_BYTES: u64 = i64::MAX as u64;
+
 /// The directories of the file system, and where a cell sees them.
 pub(crate) const PLACES: [(&std::ffi::CStr, &str); 3] = [(c"job", "job"), (c"tmp", "tmp"), (c"shm", "dev/shm")];
 
@@ -50,9 +53,11 @@ impl Files {
         let block = now.f_bsize as u64;
         let used_bytes = (now.f_blocks - now.f_bfree) * block;
         let used_inodes = now.f_files - now.f_ffree;
+        // To the kernel, a size of zero is no limit at all, and so is one that is zero once it is rounded up.
+        let size = used_bytes.checked_add(bytes).filter(|size| *size <= MOST_BYTES).ok_or(Errno::OVERFLOW)?.max(block);
         let context = fspick(&self.0, c"", FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH)?;
         let context = context.as_fd();
-        fsconfig_set_string(context, "size", used_bytes.checked_add(bytes).ok_or(Errno::OVERFLOW)?.to_string())?;
+        fsconfig_set_string(context, "size", size.to_string())?;
         fsconfig_set_string(context, "nr_inodes", used_inodes.checked_add(inodes).ok_or(Errno::OVERFLOW)?.to_string())?;
         fsconfig_reconfigure(context)
     }
@@ -67,5 +72,29 @@ impl Files {
 impl AsFd for Files {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_lets_a_cell_have_files_without_a_limit() {
+        let files = match Files::create(0) {
+            Ok(files) => files,
+            Err(_) => return skip("files without a limit", "a file system of its own needs root"),
+        };
+        for bytes in [0, 1, 4096, MOST_BYTES - 1, MOST_BYTES + 1, u64::MAX - 4095, u64::MAX] {
+            // Refused or not: there is a limit.
+            let _ = files.leave_room(bytes, 0);
+            let now = fstatfs(&files).unwrap();
+            assert!(now.f_blocks > 0 && now.f_files > 0, "{bytes} bytes are no limit");
+        }
+    }
+
+    #[expect(clippy::print_stdout, reason = "a test that cannot be made here says so")]
+    fn skip(what: &str, why: &str) {
+        println!("skipped: {what}: {why}");
     }
 }
