@@ -95,6 +95,7 @@ impl Jails {
     fn make_as(&self, uid: u32, view: usize, number: u32, ends: Ends) -> Result<Newborn<House>, Failure> {
         let files = Files::create(uid).map_err(at(Stage::Files))?;
         let confession = Confession::new().map_err(at(Stage::Clone))?;
+        // Last of what can fail by itself: descriptors close when they are let go, control groups have to be removed.
         let holding = Holding::new(&self.rights, number).map_err(at(Stage::Cgroup))?;
         let cloned = holding.doors().map_err(at(Stage::Cgroup)).and_then(|doors| {
             let cloned = sys::clone_into_namespaces(holding.clone_target()).map_err(at(Stage::Clone))?;

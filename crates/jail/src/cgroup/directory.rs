@@ -19,10 +19,14 @@ impl Directory {
         openat(rustix::fs::CWD, path, DIRECTORY, Mode::empty()).map(Directory)
     }
 
-    /// Makes one below this, and opens it.
+    /// Makes one below this, and opens it. One that cannot be opened is not left behind.
     pub(crate) fn make(&self, name: &str) -> Result<Directory, Errno> {
         mkdirat(&self.0, name, Mode::from_raw_mode(0o755))?;
-        openat(&self.0, name, DIRECTORY, Mode::empty()).map(Directory)
+        let opened = openat(&self.0, name, DIRECTORY, Mode::empty()).map(Directory);
+        if opened.is_err() {
+            let _ = self.remove(name);
+        }
+        opened
     }
 
     /// Removes one below this.

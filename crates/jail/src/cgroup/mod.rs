@@ -73,7 +73,19 @@ impl Groups {
     pub(crate) fn groups_for_later(&self, names: &[String], limits: &Limits) -> Result<Vec<Group>, Errno> {
         match self {
             Groups::V1(hierarchies) => {
-                names.iter().map(|name| hierarchies.group_for_later(name, limits).map(Group::V1)).collect()
+                let mut made = Vec::new();
+                for name in names {
+                    match hierarchies.group_for_later(name, limits) {
+                        Ok(group) => made.push(Group::V1(group)),
+                        Err(errno) => {
+                            for group in &made {
+                                let _ = group.remove();
+                            }
+                            return Err(errno);
+                        }
+                    }
+                }
+                Ok(made)
             }
             Groups::V2(_) => Ok(Vec::new()),
         }
