@@ -5,10 +5,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use firebox_wire::warden::{MESSAGE_BYTES, Message};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 
 /// The most descriptors that come along with a message: the two ends of a new cell.
@@ -18,6 +19,8 @@ const MOST_FDS: usize = 2;
 pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
     pub(crate) fds: Vec<OwnedFd>,
+    /// More descriptors came than belong to any message, or than this process can hold. What did not fit was closed.
+    pub(crate) too_many_fds: bool,
 }
 
 /// Whether to wait when nothing can be done at once.
@@ -48,6 +51,11 @@ pub(crate) fn send(
     rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(&bytes)], &mut ancillary, flags)).map(|_| ())
 }
 
+/// Takes one message and closes whatever came along; none when the other end is closed.
+pub(crate) fn receive_bytes(socket: BorrowedFd<'_>, patience: Patience) -> Result<Option<Vec<u8>>, Errno> {
+    Ok(receive(socket, patience)?.map(|received| received.bytes))
+}
+
 /// Takes one message; none when the other end is closed.
 pub(crate) fn receive(socket: BorrowedFd<'_>, patience: Patience) -> Result<Option<Received>, Errno> {
     // One byte more than a message may have, so that a longer one is seen to be longer.
@@ -58,9 +66,11 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, patience: Patience) -> Result<Opti
         Patience::Waits => RecvFlags::CMSG_CLOEXEC,
         Patience::Never => RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
     };
-    let length = rustix::io::retry_on_intr(|| {
-        recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags).map(|received| received.bytes)
-    })?;
+    let received = rustix::io::retry_on_intr(|| {
+        recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, flags)
+            .map(|received| (received.bytes, received.flags))
+    });
+    let (length, flags) = received?;
     let mut fds = Vec::new();
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = message {
@@ -68,5 +78,16 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, patience: Patience) -> Result<Opti
         }
     }
     bytes.truncate(length);
-    Ok((length != 0).then_some(Received { bytes, fds }))
+    if length == 0 && is_closed(socket)? {
+        return Ok(None);
+    }
+    let too_many_fds = flags.contains(ReturnFlags::CTRUNC) || MOST_FDS < fds.len();
+    Ok(Some(Received { bytes, fds, too_many_fds }))
+}
+
+/// Whether the other end is closed: to the kernel, a message without a byte reads the same.
+fn is_closed(socket: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let mut asked = [PollFd::from_borrowed_fd(socket, PollFlags::RDHUP)];
+    rustix::io::retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))?;
+    Ok(!asked[0].revents().is_empty())
 }

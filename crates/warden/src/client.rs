@@ -111,9 +111,10 @@ struct WardensCell {
 impl WardensCell {
     fn ask(&self, request: &CellRequest) -> Result<CellReply, CellError> {
         tell(self.socket.as_fd(), request)?;
-        match hear::<CellReply>(self.socket.as_fd())?.0 {
-            CellReply::Failed(failure) => Err(refused(failure)),
-            reply => Ok(reply),
+        match hear::<CellReply>(self.socket.as_fd())? {
+            (CellReply::Failed(failure), _) => Err(refused(failure)),
+            (reply, fds) if fds.is_empty() => Ok(reply),
+            _ => Err(unexpected("answer", "with descriptors that belong to nothing")),
         }
     }
 }
@@ -196,6 +197,10 @@ fn tell(socket: BorrowedFd<'_>, message: &impl Message) -> Result<(), CellError>
 fn hear<M: Message>(socket: BorrowedFd<'_>) -> Result<(M, Vec<OwnedFd>), CellError> {
     match channel::receive(socket, Patience::Waits).map_err(gone)? {
         None => Err(gone(Errno::PIPE)),
-        Some(Received { bytes, fds }) => Ok((M::decode(&bytes)?, fds)),
+        Some(Received { too_many_fds: true, .. }) => Err(unexpected("answer", "with too many descriptors")),
+        Some(Received { bytes, fds, too_many_fds: false }) => Ok((M::decode(&bytes)?, fds)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use crate::channel::{Patience, receive, send};
+use crate::channel::{Patience, receive_bytes, send};
 use crate::ends::Ends;
 use crate::failure::at;
 use crate::housing::{Housing, Newborn};
@@ -83,7 +83,7 @@ impl<H: Housing> Living<H> {
             Life::Ending { .. } => return State::Gone,
             Life::Alive => {}
         }
-        let message = match receive(self.socket.as_fd(), Patience::Never) {
+        let message = match receive_bytes(self.socket.as_fd(), Patience::Never) {
             Ok(Some(message)) => message,
             Err(Errno::AGAIN) => return State::There,
             Ok(None) | Err(_) => {
@@ -91,7 +91,7 @@ impl<H: Housing> Living<H> {
                 return State::There;
             }
         };
-        let reply = match CellRequest::decode(&message.bytes) {
+        let reply = match CellRequest::decode(&message) {
             Ok(CellRequest::Limit(limits)) => self.limit(&limits, housing).map(CellReply::Limited),
             Ok(CellRequest::Measure) => housing.measure(&mut self.house).map(CellReply::Measured),
             Ok(CellRequest::Remove) => {

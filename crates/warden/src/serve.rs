@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use crate::channel::{Patience, receive, send};
+use crate::channel::{Patience, receive_bytes, send};
 use crate::failure::at;
 use crate::housing::Housing;
 use crate::living::{EnginesEnds, Living, State};
@@ -52,10 +52,10 @@ impl<H: Housing> Service<H> {
             let now = Instant::now();
             cells.iter_mut().for_each(|cell| cell.end_overdue(now, &mut self.housing));
             if ready.engine {
-                match receive(self.socket.as_fd(), Patience::Never) {
+                match receive_bytes(self.socket.as_fd(), Patience::Never) {
                     Ok(Some(message)) => {
                         born = born.wrapping_add(1);
-                        match self.make(&message.bytes, born) {
+                        match self.make(&message, born) {
                             Ok(cell) => cells.push(cell),
                             Err(failure) => {
                                 let _ = send(self.socket.as_fd(), &Made::Failed(failure), &[], Patience::Never);
