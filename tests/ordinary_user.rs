@@ -8,49 +8,13 @@ mod kit;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
 
-use kit::{Firebox, Guard, HostInventory, Outcome, Running, firebox, job, tool};
-
-/// Nobody in particular, with no right to anything.
-const USER: u32 = 65534;
-
-/// The binary where that user can get at it, and the words that start it as that user.
-struct Ordinary {
-    directory: tempfile::TempDir,
-}
-
-impl Ordinary {
-    fn new() -> Ordinary {
-        let directory = kit::temp_dir();
-        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("chmod");
-        fs::copy(env!("CARGO_BIN_EXE_firebox"), directory.path().join("program")).expect("copy");
-        Ordinary { directory }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Only what the system itself brings: toolchains in somebody's home are nobody's to read.
-    fn words(&self, command: &str) -> String {
-        let user = format!("--reuid {USER} --regid {USER} --clear-groups --reset-env");
-        format!("exec {} {user} env PATH=/usr/bin:/bin HOME=/ {command}", tool("setpriv").display())
-    }
-
-    fn call(&self, firebox: Firebox) -> Firebox {
-        firebox.through(["sh", "-c", &self.words(&format!("{} \"$@\"", self.path("program").display()))])
-    }
-
-    fn run(&self, language: &str, code: &str, limits: &[&str]) -> Outcome {
-        self.call(job(language, code).args(limits)).outcome()
-    }
-}
+use kit::{Guard, HostInventory, NOBODY, Ordinary, Running, firebox, job};
 
 #[test]
 fn an_ordinary_user_runs_programs_in_a_jail_and_is_told_what_is_only_watched() {
     let host = HostInventory::take();
-    let user = Ordinary::new();
+    let user = Ordinary::new(NOBODY);
     for (language, code) in [
         ("bash", "echo hello"),
         ("c", "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }"),
@@ -71,7 +35,7 @@ fn an_ordinary_user_runs_programs_in_a_jail_and_is_told_what_is_only_watched() {
 #[test]
 fn who_insists_on_enforcement_is_refused() {
     let host = HostInventory::take();
-    let user = Ordinary::new();
+    let user = Ordinary::new(NOBODY);
     let call = user.call(firebox().args(["run", "--lang", "bash", "--code", "echo hi", "--require", "enforced"])).run();
     assert_eq!((call.code(), call.stdout().as_str()), (125, ""), "{call}");
     assert!(call.stderr().contains("watch"), "{call}");
@@ -81,7 +45,7 @@ fn who_insists_on_enforcement_is_refused() {
 #[test]
 fn every_limit_ends_a_program_of_an_ordinary_user_too() {
     let host = HostInventory::take();
-    let user = Ordinary::new();
+    let user = Ordinary::new(NOBODY);
     let fill = "#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n#include <stdio.h>\n\
         int main(void) { puts(\"before\"); fflush(stdout);\n\
         for (int i = 0; i < 2000; i++) { memset(malloc(1 << 20), 1, 1 << 20); usleep(1000); } }";
@@ -105,7 +69,7 @@ fn tasks_are_refused_at_the_limit() {
     let code = "#include <stdio.h>\n#include <unistd.h>\nint main(void) { int made = 0;\n\
         for (; made < 100; made++) { int pid = fork(); if (pid < 0) break; if (!pid) { pause(); return 0; } }\n\
         printf(\"%d and myself\\n\", made); return 0; }";
-    let outcome = Ordinary::new().run("c", code, &["--tasks", "8"]);
+    let outcome = Ordinary::new(NOBODY).run("c", code, &["--tasks", "8"]);
     assert_eq!((outcome.verdict(), outcome.stdout()), (("ok", "run", 0, None), "7 and myself\n"), "{outcome}");
     host.assert_nothing_left();
 }
@@ -113,11 +77,11 @@ fn tasks_are_refused_at_the_limit() {
 #[test]
 fn the_users_own_files_and_processes_are_out_of_reach() {
     let host = HostInventory::take();
-    let user = Ordinary::new();
+    let user = Ordinary::new(NOBODY);
     let secret = user.path("secret");
     fs::write(&secret, "the secret").expect("write");
     fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("chmod");
-    chown(&secret, Some(USER), Some(USER)).expect("chown");
+    chown(&secret, Some(NOBODY), Some(NOBODY)).expect("chown");
     let reading = format!("cat {} 2>&1; echo mounts: $(wc -c < /proc/self/mountinfo)", secret.display());
 
     // Outside, that user can read the file, and signal a process that it has.
@@ -145,7 +109,7 @@ fn the_users_own_files_and_processes_are_out_of_reach() {
 #[test]
 fn what_an_ordinary_users_job_started_is_gone_with_it() {
     let host = HostInventory::take();
-    let user = Ordinary::new();
+    let user = Ordinary::new(NOBODY);
     let code = "(setsid sh -c 'trap \"\" TERM HUP INT; kill -STOP $$; sleep 1000' &) ; sleep 1000 & echo done";
     let outcome = user.run("bash", code, &[]);
     assert_eq!((outcome.verdict(), outcome.stdout()), (("ok", "run", 0, None), "done\n"), "{outcome}");

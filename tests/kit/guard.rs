@@ -134,6 +134,22 @@ impl Guard {
         }
     }
 
+    /// Waits until no process is in it; past `until`, says who is.
+    pub(crate) fn wait_until_empty(&self, until: Instant) -> Result<(), Vec<String>> {
+        loop {
+            let Some(pid) = self.processes().into_iter().find_map(|pid| Pid::from_raw(pid as i32)) else {
+                return Ok(());
+            };
+            if until <= Instant::now() {
+                return Err(self.contents());
+            }
+            let Ok(watched) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            let _ = poll(&mut [PollFd::new(&watched, PollFlags::IN)], Some(&timeout));
+        }
+    }
+
     fn processes(&self) -> BTreeSet<u32> {
         self.groups.iter().flat_map(|group| subtree(group)).flat_map(|group| pids_in(&group)).collect()
     }

@@ -8,9 +8,12 @@
 #![allow(clippy::print_stdout, reason = "a test that cannot be made here says so")]
 
 mod attack;
+mod dice;
+mod family;
 mod firebox;
 mod guard;
 mod inventory;
+mod ordinary;
 mod processes;
 mod running;
 mod secret;
@@ -20,9 +23,12 @@ mod things;
 use std::path::{Path, PathBuf};
 
 pub(crate) use attack::{Attack, Control, attacks, bare, start_inside, start_outside, words};
-pub(crate) use firebox::{Firebox, Outcome, firebox, job, repository};
+pub(crate) use dice::Dice;
+pub(crate) use family::{Member, Role, family};
+pub(crate) use firebox::{Firebox, Outcome, Started, firebox, job, repository};
 pub(crate) use guard::{Allowance, Guard};
 pub(crate) use inventory::HostInventory;
+pub(crate) use ordinary::{NOBODY, Ordinary};
 pub(crate) use processes::{Process, Processes, UIDS};
 pub(crate) use running::{Finished, Running};
 pub(crate) use secret::Secret;

@@ -77,6 +77,14 @@ impl Running {
         assert!(found, "{text:?} did not come out on stdout\n{}", self.described("is running"));
     }
 
+    /// Whether it has ended by that time; waits until then to find out.
+    pub(crate) fn ends_by(&self, until: Instant) -> bool {
+        let watched = pidfd_open(self.pid(), PidfdFlags::empty()).expect("an unreaped child has a pidfd");
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        poll(&mut [PollFd::new(&watched, PollFlags::IN)], Some(&timeout)).expect("poll on a pidfd") != 0
+    }
+
     /// Waits for its end and collects everything; fails past the deadline, or when a process that it left behind
     /// keeps its output open.
     pub(crate) fn wait(self) -> Finished {
@@ -85,11 +93,7 @@ impl Running {
 
     /// The same for a test that looks at what is left before the guard takes it away.
     pub(crate) fn wait_keeping_guard(mut self) -> (Finished, Guard) {
-        let watched = pidfd_open(self.pid(), PidfdFlags::empty()).expect("an unreaped child has a pidfd");
-        let left = self.deadline().saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        let ended = poll(&mut [PollFd::new(&watched, PollFlags::IN)], Some(&timeout)).expect("poll on a pidfd");
-        if ended == 0 {
+        if !self.ends_by(self.deadline()) {
             let known = self.described("did not end in time and is killed");
             self.guard.kill();
             let _ = self.child.kill();

@@ -1,0 +1,45 @@
+//! Firebox started by an ordinary user, from a place where such a user finds the binary.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use super::firebox::{Firebox, Outcome, job};
+
+/// Nobody in particular, with no right to anything.
+pub(crate) const NOBODY: u32 = 65534;
+
+/// A user of that uid, with a directory that holds a copy of the binary.
+pub(crate) struct Ordinary {
+    pub(crate) uid: u32,
+    directory: tempfile::TempDir,
+}
+
+impl Ordinary {
+    pub(crate) fn new(uid: u32) -> Ordinary {
+        let directory = super::temp_dir();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("chmod");
+        fs::copy(env!("CARGO_BIN_EXE_firebox"), directory.path().join("program")).expect("copy");
+        Ordinary { uid, directory }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A shell's words that become `command` as this user. Only what the system itself brings is on the path:
+    /// toolchains in somebody's home are nobody's to read.
+    pub(crate) fn words(&self, command: &str) -> String {
+        let user = format!("--reuid {0} --regid {0} --clear-groups --reset-env", self.uid);
+        format!("exec {} {user} env PATH=/usr/bin:/bin HOME=/ {command}", super::tool("setpriv").display())
+    }
+
+    /// A call of Firebox as this user. It keeps its process id on the way.
+    pub(crate) fn call(&self, firebox: Firebox) -> Firebox {
+        firebox.through(["sh", "-c", &self.words(&format!("{} \"$@\"", self.path("program").display()))])
+    }
+
+    pub(crate) fn run(&self, language: &str, code: &str, limits: &[&str]) -> Outcome {
+        self.call(job(language, code).args(limits)).outcome()
+    }
+}
