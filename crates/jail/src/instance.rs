@@ -51,13 +51,14 @@ impl Instance {
             if !lock(&file, slot)? {
                 continue;
             }
-            for left in read_record(&file, slot)? {
-                cgroup::sweep(&left);
+            let swept = cgroup::sweep(&read_record(&file, slot)?);
+            if swept.is_ok() {
+                write_record(&file, slot, &[])?;
             }
-            write_record(&file, slot, &[])?;
             match claimed {
-                None => claimed = Some(slot),
-                Some(_) => unlock(&file, slot),
+                None if swept.is_ok() => claimed = Some(slot),
+                // What will not go stays written down for the next start, so the slot is not ours to write to.
+                _ => unlock(&file, slot),
             }
         }
         for slot in used..SLOTS {
@@ -169,5 +170,25 @@ mod tests {
         assert!(next.name().starts_with("firebox-0-"));
         assert!(!groups.path().join("firebox-0").exists());
         assert!(groups.path().join("firebox-1").exists());
+    }
+
+    #[test]
+    fn what_could_not_be_removed_is_tried_again_by_the_next_start() {
+        let shared = tempfile::NamedTempFile::new().unwrap();
+        let group = tempfile::tempdir().unwrap();
+        // A file in it keeps a directory as a process keeps a control group.
+        let obstacle = group.path().join("file");
+        std::fs::write(&obstacle, "").unwrap();
+        let dead = Instance::claim(open(shared.path())).unwrap();
+        dead.record(&[group.path().to_owned()]).unwrap();
+        drop(dead);
+
+        let next = Instance::claim(open(shared.path())).unwrap();
+        assert!(next.name().starts_with("firebox-1-"), "{}", next.name());
+        std::fs::remove_file(&obstacle).unwrap();
+        let after_next = Instance::claim(open(shared.path())).unwrap();
+
+        assert!(after_next.name().starts_with("firebox-0-"), "{}", after_next.name());
+        assert!(!group.path().exists());
     }
 }

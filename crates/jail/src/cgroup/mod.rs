@@ -19,7 +19,7 @@ mod v2;
 use std::io;
 use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -158,10 +158,20 @@ impl Group {
     }
 }
 
-/// Removes a group of an instance that is dead, with everything in it. What cannot be removed is left for the next.
-pub(crate) fn sweep(instance: &Path) {
-    let Ok(entries) = std::fs::read_dir(instance) else {
-        return;
+/// Removes the groups of an instance that is dead, with everything in them. An error means that some are still there:
+/// whoever knows where they are must not forget it.
+pub(crate) fn sweep(instance: &[PathBuf]) -> Result<(), Errno> {
+    // Together: a host on which something does not die is not to hold up every start for each of them.
+    let until = Instant::now() + REMOVAL;
+    let swept = instance.iter().map(|directory| sweep_directory(directory, until));
+    // Each of them, whatever became of the others.
+    swept.fold(Ok(()), Result::and)
+}
+
+fn sweep_directory(instance: &Path, until: Instant) -> Result<(), Errno> {
+    let entries = match std::fs::read_dir(instance).map_err(raw) {
+        Err(Errno::NOENT) => return Ok(()),
+        entries => entries?,
     };
     for entry in entries.flatten() {
         let path = entry.path();
@@ -170,10 +180,11 @@ pub(crate) fn sweep(instance: &Path) {
                 // Its warden is dead, so it is dying anyway; a stopped one may need to be told.
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
-            let _ = patiently(|| std::fs::remove_dir(&path).map_err(raw));
+            // One that stays makes itself felt below.
+            let _ = patiently_until(until, || std::fs::remove_dir(&path).map_err(raw));
         }
     }
-    let _ = patiently(|| std::fs::remove_dir(instance).map_err(raw));
+    patiently_until(until, || std::fs::remove_dir(instance).map_err(raw))
 }
 
 fn members_of(group: &Path) -> Vec<Pid> {
@@ -187,8 +198,11 @@ fn raw(error: io::Error) -> Errno {
 
 /// Tries again while the kernel is still taking leave of a process that has ended. It has no event for that which
 /// both versions know, so this asks, ever less often.
-fn patiently(mut remove: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
-    let until = Instant::now() + REMOVAL;
+fn patiently(remove: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
+    patiently_until(Instant::now() + REMOVAL, remove)
+}
+
+fn patiently_until(until: Instant, mut remove: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
     let mut pause = Duration::from_micros(50);
     loop {
         match remove() {
