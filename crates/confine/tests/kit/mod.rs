@@ -2,11 +2,17 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of the kit")]
 
+pub(crate) mod programs;
+pub(crate) mod trace;
+
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+
+use self::trace::{Call, TRACING};
 
 /// A confined process's world: everything readable, one directory writable.
 pub(crate) struct Cell {
@@ -36,9 +42,24 @@ impl Cell {
         self.run(&[&["unconfined", verb], arguments].concat())
     }
 
+    /// Runs a command under confinement, and tells every system call of it and of all that it starts.
+    pub(crate) fn traced(&self, command: &[&str]) -> (Output, Vec<Call>) {
+        let traces = tempfile::tempdir().expect("a directory for traces");
+        let mut strace: Vec<OsString> = TRACING.iter().map(OsString::from).collect();
+        // A file for each process and thread, so that no two share a line.
+        strace.extend(["-ff".into(), "-o".into(), traces.path().join("of").into_os_string()]);
+        let output = self.run_through(&strace, &[&["exec"], command].concat());
+        (output, trace::read(traces.path()))
+    }
+
     fn run(&self, words: &[&str]) -> Output {
+        self.run_through(&[], words)
+    }
+
+    fn run_through(&self, wrapper: &[OsString], words: &[&str]) -> Output {
         Command::new("timeout")
             .args(["--signal=KILL", "120"])
+            .args(wrapper)
             .arg(example())
             .arg(self.work.path())
             .args(words)
