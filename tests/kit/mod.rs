@@ -54,12 +54,13 @@ fn find(name: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-/// Whether this host has a language that a developer may well do without. Where it has not, the test goes on without
-/// that language and counts as skipped.
+/// Whether this host has a language or a tool that a developer may well do without. Where it has not, the test goes on
+/// without it and counts as skipped.
 pub(crate) fn is_installed(language: &str) -> bool {
     let programs: &[&str] = match language {
         "cpp" | "c++" => &["g++", "clang++", "c++"],
         "javascript" | "js" | "node" => &["node", "nodejs"],
+        "strace" => &["strace"],
         _ => return true,
     };
     let found = programs.iter().any(|program| find(program).is_some());

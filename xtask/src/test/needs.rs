@@ -35,7 +35,7 @@ static NEEDS: [Need; 8] = [
     // Half of the attacks are written in it.
     Need { program: "python3", packages: &["python3"], weight: Weight::Required },
     Need { program: "node", packages: &["nodejs"], weight: Weight::Only("the tests of JavaScript") },
-    Need { program: "strace", packages: &["strace"], weight: Weight::Only("what the filter denies real tools") },
+    Need { program: "strace", packages: &["strace"], weight: Weight::Only("tests of single system calls") },
     Need { program: "bwrap", packages: &["bubblewrap"], weight: Weight::Only("the comparison with it in the bench") },
 ];
 
