@@ -187,7 +187,7 @@ fn signals_to_everyone_reach_nobody_outside_and_not_the_agent() {
     // Outside, in a PID namespace of its own: the shell is the parent, and a background process the bystander.
     let guard = Guard::new(Allowance::CONTROL);
     let mut command = guard.command(tool("unshare"));
-    let script = "echo 3000 > /proc/sys/kernel/ns_last_pid; sleep 1000 & sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; kill -0 $! || echo killed; true";
+    let script = "echo 3000 > /proc/sys/kernel/ns_last_pid; sleep 1000 & sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; wait $! && echo it slept on || echo killed; true";
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script, "sh"]);
     command.arg(tool("python3")).arg(attacks("signals.py"));
     let outside = Running::start(guard, command, None).wait();
