@@ -10,6 +10,7 @@ mod bench;
 mod check;
 mod choice;
 mod companion;
+mod doctor;
 mod draft;
 mod duration;
 mod ending;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Run(args) => run::run(*args).map(Ending::take),
         Command::Languages(args) => languages::languages(args),
+        Command::Doctor(args) => doctor::doctor(args),
         Command::Bench(args) => bench::bench(args),
     };
     done.unwrap_or_else(|failure| told(&failure))

@@ -4,6 +4,7 @@
 //! The texts are public documentation.
 
 mod bench;
+mod doctor;
 mod language;
 mod limits;
 mod pair;
@@ -15,6 +16,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 pub(crate) use bench::{BenchArgs, BenchSubject};
+pub(crate) use doctor::{DoctorArgs, KindArg};
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};
 pub(crate) use pair::{OptionArg, Variable, option_value};
@@ -44,6 +46,7 @@ impl Args {
 pub(crate) enum Command {
     Run(Box<RunArgs>),
     Languages(LanguagesArgs),
+    Doctor(DoctorArgs),
     #[command(hide = true)]
     Bench(BenchArgs),
 }

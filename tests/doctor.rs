@@ -1,0 +1,79 @@
+//! `firebox doctor`: what it says of this host is what jobs meet on it.
+
+mod kit;
+
+use kit::{Finished, HostInventory, NOBODY, Ordinary, firebox};
+use serde_json::Value;
+
+fn diagnosis(call: &Finished) -> Value {
+    serde_json::from_slice(&call.stdout).unwrap_or_else(|error| panic!("no JSON on stdout ({error})\n{call}"))
+}
+
+/// How a safeguard stands in a kind of cell.
+fn state<'d>(diagnosis: &'d Value, kind: &str, safeguard: &str) -> &'d str {
+    let of = |list: &'d Value, key: &str, wanted: &str| {
+        list.as_array().into_iter().flatten().find(|entry| entry[key] == wanted).unwrap_or(&Value::Null)
+    };
+    let state = &of(&of(&diagnosis["kinds"], "kind", kind)["safeguards"], "name", safeguard)["state"];
+    state.as_str().unwrap_or_else(|| panic!("nothing is said of {safeguard} in a {kind}: {diagnosis}"))
+}
+
+fn check(diagnosis: &Value, kind: &str, expected: &str, safeguards: &[&str]) {
+    for safeguard in safeguards {
+        assert_eq!(state(diagnosis, kind, safeguard), expected, "{safeguard} in a {kind}: {diagnosis}");
+    }
+}
+
+/// What a jail holds, whoever asks for it.
+const HELD: [&str; 9] =
+    ["files", "names", "inodes", "processes", "network", "ipc", "host_name", "system_calls", "privileges"];
+
+#[test]
+fn root_is_told_that_a_jail_enforces_everything() {
+    if !kit::is_root("root_is_told_that_a_jail_enforces_everything") {
+        return;
+    }
+    let host = HostInventory::take();
+    let call = firebox().args(["doctor", "--json"]).run();
+    let diagnosis = diagnosis(&call);
+    assert_eq!((call.code(), &diagnosis["default"]), (0, &Value::from("jail")), "{call}");
+    check(&diagnosis, "jail", "enforced", &HELD);
+    check(&diagnosis, "jail", "enforced", &["own_user", "memory", "tasks", "cpu", "disk"]);
+    host.assert_nothing_left();
+}
+
+#[test]
+fn an_ordinary_user_is_told_what_is_only_watched_and_what_to_change() {
+    let host = HostInventory::take();
+    let call = Ordinary::new(NOBODY).call(firebox().args(["doctor", "--json"])).run();
+    let diagnosis = diagnosis(&call);
+    assert_eq!((call.code(), &diagnosis["default"]), (0, &Value::from("jail")), "{call}");
+    check(&diagnosis, "jail", "enforced", &HELD);
+    check(&diagnosis, "jail", "enforced", &["tasks", "disk"]);
+    check(&diagnosis, "jail", "watched", &["memory", "cpu"]);
+    check(&diagnosis, "jail", "missing", &["own_user"]);
+    host.assert_nothing_left();
+}
+
+#[test]
+fn what_a_fence_does_and_does_not_is_told_apart() {
+    let host = HostInventory::take();
+    let call = Ordinary::new(NOBODY).call(firebox().args(["doctor", "--json"])).run();
+    let diagnosis = diagnosis(&call);
+    let held = ["files", "processes", "network", "ipc", "system_calls", "privileges", "landlock"];
+    check(&diagnosis, "fence", "enforced", &held);
+    check(&diagnosis, "fence", "watched", &["memory", "tasks", "cpu", "disk"]);
+    check(&diagnosis, "fence", "missing", &["names", "inodes", "host_name", "own_user"]);
+    host.assert_nothing_left();
+}
+
+#[test]
+fn the_table_has_a_line_for_each_safeguard_and_says_where_jobs_run() {
+    let host = HostInventory::take();
+    let call = firebox().arg("doctor").run();
+    let said = call.stdout();
+    assert!(said.lines().next().is_some_and(|head| head.split_whitespace().eq(["microvm", "jail", "fence"])), "{call}");
+    assert!(said.contains("memory is bounded") && said.contains("\nJobs run in a "), "{call}");
+    assert!(said.contains("microvm: not to be had here") && said.contains("to change that: "), "{call}");
+    host.assert_nothing_left();
+}
