@@ -36,7 +36,13 @@ impl Ordinary {
 
     /// A call of Firebox as this user. It keeps its process id on the way.
     pub(crate) fn call(&self, firebox: Firebox) -> Firebox {
-        firebox.through(["sh", "-c", &self.words(&format!("{} \"$@\"", self.path("program").display()))])
+        self.call_after("", firebox)
+    }
+
+    /// The same by a shell that first, with our rights, does something else.
+    pub(crate) fn call_after(&self, first: &str, firebox: Firebox) -> Firebox {
+        let words = self.words(&format!("{} \"$@\"", self.path("program").display()));
+        firebox.through(["sh", "-c", &format!("{first}{words}")])
     }
 
     pub(crate) fn run(&self, language: &str, code: &str, limits: &[&str]) -> Outcome {

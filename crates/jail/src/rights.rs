@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | namespaces of a cell belong to | the host | a user namespace that the warden entered |
 //! | a cell's uid on the host | leased, nobody else's | the user's own |
-//! | memory, tasks and CPU | control groups, where there are any | watched; tasks by an rlimit of the cell's user namespace |
+//! | memory, tasks and CPU | control groups, where there are any | those that were handed to the user, else watched; tasks by an rlimit of the cell's user namespace |
 //! | device nodes | made | the host's, shown |
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::birth::Supplementary;
-use crate::cgroup::{Groups, Place};
+use crate::cgroup::{Delegated, Groups, Place};
 use crate::instance::{ClaimError, Instance};
 use crate::lease::{LeaseError, Uids};
 use crate::quarters::Keep;
@@ -49,6 +49,8 @@ pub(crate) struct User {
     uid: u32,
     gid: u32,
     holding: Holding,
+    /// What tells others that the groups are somebody's, if there are any.
+    _alive: Option<File>,
 }
 
 /// What cells are held to their limits by.
@@ -67,7 +69,11 @@ impl Rights {
     pub(crate) fn claim() -> Result<(Rights, EngineUser), StartError> {
         if !has_roots_rights() {
             let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-            return Ok((Rights::User(User { uid, gid, holding: watched()? }), EngineUser::Same));
+            let (holding, alive) = match Delegated::claim() {
+                Ok(Delegated { groups, alive }) => (Holding::Groups(groups), Some(alive)),
+                Err(_) => (watched()?, None),
+            };
+            return Ok((Rights::User(User { uid, gid, holding, _alive: alive }), EngineUser::Same));
         }
         let mut uids = Uids::new(shared_file("uids")?);
         let instance = Instance::claim(shared_file("instances")?).map_err(|error| match error {
@@ -143,10 +149,16 @@ impl Rights {
 
     /// Gives back what was claimed. What cannot be removed is left for the next start, which finds it in the record.
     pub(crate) fn release(self) {
-        if let Rights::Root(Root { instance, holding: Holding::Groups(groups), uids: _ }) = self
-            && groups.remove().is_ok()
-        {
-            let _ = instance.clear();
+        match self {
+            Rights::Root(Root { instance, holding: Holding::Groups(groups), uids: _ }) => {
+                if groups.remove().is_ok() {
+                    let _ = instance.clear();
+                }
+            }
+            Rights::User(User { holding: Holding::Groups(groups), .. }) => {
+                let _ = groups.remove();
+            }
+            Rights::Root(_) | Rights::User(_) => {}
         }
     }
 }

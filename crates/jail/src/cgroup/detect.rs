@@ -3,6 +3,7 @@
 //! Reads `/proc/self/mountinfo` and `/proc/self/cgroup`. In version 1 our groups are made below the one that firebox was
 //! started in, so that whatever an operator or a service manager allows firebox holds for its cells together. In
 //! version 2 they are made at the top of what firebox sees, since the group that it is in cannot hand controllers down.
+//! To an ordinary user the group that firebox was started in may have been handed: see `delegated`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,16 +36,39 @@ pub(crate) enum DetectError {
 }
 
 impl Place {
-    /// Finds the place on this host.
+    /// Finds the place on a host that is ours.
     pub(crate) fn detect() -> Result<Place, DetectError> {
+        Place::found(|_, mount| mount.at)
+    }
+
+    /// Finds the place that was handed to an ordinary user, if one was: the group that firebox was started in.
+    pub(crate) fn handed_down() -> Result<Place, DetectError> {
+        Place::found(|membership, mount| {
+            let own = membership.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+            join_below(&mount.at, &mount.root, own)
+        })
+    }
+
+    /// `unified` says where in version 2 it would be.
+    fn found(unified: impl Fn(&str, CgroupMount<'_>) -> PathBuf) -> Result<Place, DetectError> {
         let read =
             |path: &'static str| std::fs::read_to_string(path).map_err(|source| DetectError::Read { path, source });
         let mounts = read("/proc/self/mountinfo")?;
         let membership = read("/proc/self/cgroup")?;
         let unified = v2_mount(&mounts).and_then(|mount| {
-            std::fs::read_to_string(mount.join("cgroup.controllers")).ok().map(|controllers| (mount, controllers))
+            let place = unified(&membership, mount);
+            let controllers = std::fs::read_to_string(place.join("cgroup.controllers")).ok()?;
+            Some((place, controllers))
         });
         place(&mounts, &membership, unified)
+    }
+
+    /// The directory that stands for all of them.
+    pub(crate) fn first(&self) -> &Path {
+        match self {
+            Place::V1(places) => places.first().map_or(Path::new("/"), |(place, _)| place),
+            Place::V2(place) => place,
+        }
     }
 
     /// The directories that an instance of this name will have: to be written down before they are made, so that
@@ -112,8 +136,8 @@ fn cgroup_mounts(mounts: &str) -> impl Iterator<Item = CgroupMount<'_>> {
     })
 }
 
-fn v2_mount(mounts: &str) -> Option<PathBuf> {
-    cgroup_mounts(mounts).find(|mount| mount.kind == "cgroup2").map(|mount| mount.at)
+fn v2_mount(mounts: &str) -> Option<CgroupMount<'_>> {
+    cgroup_mounts(mounts).find(|mount| mount.kind == "cgroup2")
 }
 
 fn v1_mount(mounts: &str, controller: Controller) -> Option<CgroupMount<'_>> {
@@ -181,7 +205,7 @@ mod tests {
     #[test]
     fn version_2_is_used_where_it_has_the_controllers() {
         let mounts = "25 20 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        let unified = Some((v2_mount(mounts).unwrap(), "cpuset cpu io memory hugetlb pids rdma\n".to_owned()));
+        let unified = Some((v2_mount(mounts).unwrap().at, "cpuset cpu io memory hugetlb pids rdma\n".to_owned()));
 
         assert_eq!(place(mounts, "0::/\n", unified).unwrap(), Place::V2(PathBuf::from("/sys/fs/cgroup")));
     }

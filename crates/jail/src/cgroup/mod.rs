@@ -11,6 +11,7 @@
 //!
 //! Limits come before the first member: a process already inside could have gone past them.
 
+mod delegated;
 mod detect;
 mod directory;
 mod v1;
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+pub(crate) use delegated::Delegated;
+use detect::DetectError;
 pub(crate) use detect::Place;
 
 /// The groups of one firebox instance.

@@ -67,7 +67,7 @@ impl Tree {
 }
 
 /// Enables our controllers for the children of a directory. One that is enabled already is enabled again for nothing.
-fn hand_down(directory: &Directory) -> Result<(), Errno> {
+pub(super) fn hand_down(directory: &Directory) -> Result<(), Errno> {
     let wanted = CONTROLLERS.map(|controller| format!("+{controller}")).join(" ");
     directory.write("cgroup.subtree_control", wanted)
 }
