@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use kit::Expectation::{Elsewhere, HeldBy, Open};
 use kit::{
-    Allowance, Attack, Control, Guard, HostInventory, Running, Secret, attacks, firebox, job, start_inside,
-    start_outside, tool,
+    Allowance, Attack, Control, Guard, OrdinaryUser, Running, Secret, Setting, leaving_nothing, skip, start_outside,
+    tool,
 };
 
 fn host_name() -> String {
@@ -26,6 +27,8 @@ fn files_of_the_host_and_words_of_the_host_in_proc_are_out_of_reach() {
     args.extend([host_name().into(), repository.into_os_string(), secret.directory.path().into()]);
     args.extend(toolchains);
     Attack {
+        name: "files of the host, and its words in /proc",
+        layer: "root of its own",
         source: "host_files.py",
         args,
         // Not in the caller's own /proc: there it would look at everybody's processes.
@@ -39,6 +42,31 @@ fn files_of_the_host_and_words_of_the_host_in_proc_are_out_of_reach() {
             "a word of the host in /proc",
             "the host's name",
         ],
+        fence: HeldBy("Landlock"),
+        ..Attack::PLAIN
+    }
+    .check();
+}
+
+#[test]
+fn the_callers_own_files_are_out_of_reach() {
+    // A job of an ordinary user has that user's uid on the host: the uid is not what keeps it away.
+    let secret = Secret::new();
+    secret.give_to(&OrdinaryUser::find());
+    Attack {
+        name: "files that the caller owns",
+        layer: "root of its own",
+        source: "own_files.py",
+        args: vec![secret.path().into()],
+        control: Control::OrdinaryUser,
+        succeeds_outside: &[
+            "read it",
+            "write to it",
+            "make a file beside it",
+            "link to it",
+            "remove what is beside it",
+        ],
+        fence: HeldBy("Landlock"),
         ..Attack::PLAIN
     }
     .check();
@@ -46,16 +74,25 @@ fn files_of_the_host_and_words_of_the_host_in_proc_are_out_of_reach() {
 
 #[test]
 fn host_paths_are_in_no_mount_of_a_compiled_language_either() {
-    let host = HostInventory::take();
     let secret = Secret::new();
     let code = "fn main() { print!(\"{}\", std::fs::read_to_string(\"/proc/self/mountinfo\").unwrap_or_default()) }";
-    let outcome = job("rust", code).outcome();
     let home = std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
-    for word in [home.as_str(), env!("CARGO_MANIFEST_DIR"), ".rustup", secret.directory.path().to_str().expect("text")]
-    {
-        assert!(!outcome.stdout().contains(word), "mountinfo says {word}\n{outcome}");
+    Attack {
+        name: "paths of the host in the list of mounts",
+        layer: "detached root",
+        fence: Elsewhere("it has the host's mounts, and says so"),
+        ..Attack::PLAIN
     }
-    host.assert_nothing_left();
+    .check_by(|setting| {
+        if !setting.has("rust") {
+            return skip(&format!("Rust in the {setting}"), "that user can read no toolchain");
+        }
+        let outcome = setting.job("rust", code).outcome();
+        let told = secret.directory.path().to_str().expect("text");
+        for word in [home.as_str(), env!("CARGO_MANIFEST_DIR"), ".rustup", "firebox-test", told] {
+            assert!(!outcome.stdout().contains(word), "mountinfo says {word}\n{outcome}");
+        }
+    });
 }
 
 #[test]
@@ -66,6 +103,8 @@ fn processes_of_the_host_are_out_of_sight() {
     command.args(["-c", "sleep 1000; true", &word]).env("SECRET", &word);
     let bystander = Running::start(guard, command, None);
     Attack {
+        name: "processes of the host",
+        layer: "PID namespace",
         source: "host_processes.py",
         args: vec![bystander.pid().to_string().into(), word.into()],
         succeeds_outside: &[
@@ -75,25 +114,11 @@ fn processes_of_the_host_are_out_of_sight() {
             "its scheduling",
             "more than five processes",
         ],
+        fence: HeldBy("Landlock"),
         ..Attack::PLAIN
     }
     .check();
     bystander.end();
-}
-
-#[test]
-fn only_the_three_streams_are_open() {
-    let host = HostInventory::take();
-    let python = [tool("python3").into_os_string(), attacks("descriptors.py").into_os_string()];
-    let leak = ["-c", "exec 7</etc/passwd 8</ 9>/dev/null; exec \"$@\"", "sh"].map(OsString::from);
-    let outside = Command::new(tool("sh")).args(&leak).args(python).output().expect("python");
-    let outside = String::from_utf8_lossy(&outside.stdout).into_owned();
-    assert!(outside.contains("ESCAPED: an inherited descriptor"), "not even outside: {outside}");
-
-    let through = [tool("sh").into_os_string()].into_iter().chain(leak);
-    let inside = firebox().through(through).arg("run").arg(attacks("descriptors.py")).arg("--json").outcome();
-    assert_eq!(inside.stdout(), "blocked: an inherited descriptor: none is open\n", "{inside}");
-    host.assert_nothing_left();
 }
 
 /// Runs a program of the host over and over, which also reads itself, for as long as `watching` takes.
@@ -114,23 +139,32 @@ where
 
 #[test]
 fn what_the_host_runs_and_reads_cannot_be_watched() {
-    let host = HostInventory::take();
     let watched =
         ["/usr/bin", "/usr/bin/od", "/usr/lib", "/lib/x86_64-linux-gnu", "/lib64", "/etc", "/etc/ld.so.cache"];
     // It is over as soon as it has seen enough, so that these times are only for who sees nothing.
     let args = |seconds: &str| [seconds].into_iter().chain(watched).map(OsString::from).collect::<Vec<_>>();
 
-    let outside = start_outside("watches.py", &args("20"));
-    outside.wait_for_stdout("watching\n");
-    let outside = while_the_host_runs_programs(|| outside.wait());
+    let outside = leaving_nothing(|| {
+        let outside = start_outside("watches.py", &args("20"), Control::Bare);
+        outside.wait_for_stdout("watching\n");
+        while_the_host_runs_programs(|| outside.wait())
+    });
     for way in ["inotify", "dnotify"] {
         assert!(outside.stdout().contains(&format!("ESCAPED: {way}")), "not even outside\n{outside}");
     }
 
-    let inside = start_inside("watches.py", &args("2"), &[]);
-    inside.wait_for_stdout("watching\n");
-    let inside = while_the_host_runs_programs(|| inside.wait());
-    assert!(inside.code() == 0 && inside.stdout().contains("\nwatched "), "it did not watch to the end\n{inside}");
-    assert!(!inside.stdout().contains("ESCAPED"), "it saw what the host does\n{inside}");
-    host.assert_nothing_left();
+    Attack {
+        name: "watching what the host runs",
+        layer: "layer over the host's directories",
+        fence: Open(&["inotify", "dnotify"]),
+        ..Attack::PLAIN
+    }
+    .check_by(|setting| {
+        let inside = setting.run().attack("watches.py").program_args(args("2")).start();
+        inside.wait_for_stdout("watching\n");
+        let inside = while_the_host_runs_programs(|| inside.wait());
+        assert!(inside.code() == 0 && inside.stdout().contains("\nwatched "), "it did not watch to the end\n{inside}");
+        let saw = inside.stdout().contains("ESCAPED");
+        assert_eq!(saw, setting == Setting::Fence, "what it saw of the host\n{inside}");
+    });
 }

@@ -23,8 +23,20 @@ def many_files(directory):
     for i in range(FILES):
         os.close(os.open(f"{directory}/{i}", os.O_CREAT | os.O_WRONLY))
 
+def long_names(directory):
+    for i in range(FILES):
+        os.close(os.open(f"{directory}/{i:0255}", os.O_CREAT | os.O_WRONLY))
+
+def many_directories(directory):
+    for i in range(FILES):
+        os.mkdir(f"{directory}/{i}")
+
+def many_links(directory):
+    for i in range(FILES):
+        os.symlink("x" * 200, f"{directory}/{i}")
+
 for place in sys.argv[1:]:
-    for act in (one_file, allocated, many_files):
+    for act in (one_file, allocated, many_files, long_names, many_directories, many_links):
         name = tempfile.mkdtemp(dir=place)
         attempt(f"{act.__name__} in {place}", lambda: act(name))
         shutil.rmtree(name)

@@ -1,19 +1,23 @@
-"""Looks for files on file systems of the host. Arguments: the numbers of its devices."""
-import os, sys
+"""Looks for files on file systems of the host, and for devices that are the host's own. Arguments: the numbers of the
+host's devices."""
+import os, stat, sys
 
 theirs = {int(number) for number in sys.argv[1:]}
 looked = 0
 
-def look(path):
+def look(path, devices=False):
     global looked
     try:
-        device = os.lstat(path).st_dev
+        found = os.lstat(path)
     except OSError:
         return False
+    if devices != stat.S_ISCHR(found.st_mode):
+        return False
     looked += 1
-    if device in theirs:
-        print(f"ESCAPED: a file of the host's file systems\nit is {path} on {device}", flush=True)
-    return device in theirs
+    if found.st_dev in theirs:
+        what = "a device of the host's" if devices else "a file of the host's file systems"
+        print(f"ESCAPED: {what}\nit is {path} on {found.st_dev}", flush=True)
+    return found.st_dev in theirs
 
 def anywhere(top):
     for directory, below, files in os.walk(top):
@@ -25,3 +29,5 @@ def anywhere(top):
 tops = sorted(f"/{name}" for name in os.listdir("/") if name not in ("proc", "sys"))
 if not look("/") and not any(anywhere(top) for top in tops):
     print(f"blocked: a file of the host's file systems: none of {looked} is one")
+if not any(look(f"/dev/{name}", devices=True) for name in sorted(os.listdir("/dev"))):
+    print("blocked: a device of the host's: none is one")

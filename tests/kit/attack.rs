@@ -1,128 +1,164 @@
-//! Attack programs: one source, run outside and inside.
+//! Attacks as data: one program, run outside and in every kind of cell, and what is expected of each.
 //!
-//! An attack prints a line for each thing it tries, `ESCAPED: what` or `blocked: what: why`. Outside, under a guard and
-//! as the caller, each named thing must succeed: that shows that the attack is one. Inside, each must be blocked.
+//! An attack prints a line for each thing it tries, `ESCAPED: what` or `blocked: what: why`. Outside, under a guard,
+//! each named thing must succeed: that shows that the attack is one. In a cell, each must be blocked; or, where that
+//! kind of cell documents that it does not stop it, succeed, so that nobody takes one kind for another.
+//!
+//! ```text
+//! Attack { name, layer, source, .. } --check--> outside, once --> root jail --> user jail --> fence
+//! ```
+//!
+//! Each setting that went as expected prints a line for the table of `cargo xtask attack`:
+//! `attack: <name> | <layer> | <setting> | held`.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use super::firebox::{Started, firebox, repository};
-use super::guard::{Allowance, Guard};
-use super::inventory::HostInventory;
-use super::running::{Finished, Running};
-use super::tool;
+use super::inventory::{HostInventory, leaving_nothing};
+use super::outside::{Control, bare};
+use super::setting::Setting;
+use super::skip;
+use Expectation::{Elsewhere, Held, HeldBy, Open};
 
-/// An attack and what it is expected to do outside.
+/// See the module.
+#[derive(Debug, Clone)]
 pub(crate) struct Attack<'a> {
+    /// What the table calls it.
+    pub(crate) name: &'a str,
+    /// What stops it, in a word or two.
+    pub(crate) layer: &'a str,
     /// A file of `tests/attacks`.
     pub(crate) source: &'a str,
-    /// Arguments of the program, the same on both sides.
+    /// Arguments of the program, the same on all sides.
     pub(crate) args: Vec<OsString>,
-    /// Flags of `firebox run` for the run inside.
+    /// Flags of `firebox run`.
     pub(crate) limits: &'a [&'a str],
     pub(crate) control: Control,
     /// What succeeds outside. Anything else that the program tries need only be blocked inside.
     pub(crate) succeeds_outside: &'a [&'a str],
+    pub(crate) root_jail: Expectation<'a>,
+    pub(crate) user_jail: Expectation<'a>,
+    pub(crate) fence: Expectation<'a>,
 }
 
-/// How an attack runs outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Control {
-    /// As the caller, like any program.
-    Bare,
-    /// Where what it does to every process, to process 1 or to the mounts cannot reach the machine. Firebox then runs
-    /// in namespaces of the test's own as well.
-    OwnNamespaces,
+/// What is expected of an attack in one kind of cell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expectation<'a> {
+    /// Everything is blocked.
+    Held,
+    /// The same, but by another layer.
+    HeldBy(&'a str),
+    /// These succeed, as documented; everything else is blocked.
+    Open(&'a [&'a str]),
+    /// It makes no sense here, and why.
+    Elsewhere(&'a str),
 }
 
-impl Attack<'_> {
-    /// Without arguments, limits or precautions.
-    pub(crate) const PLAIN: Attack<'static> =
-        Attack { source: "", args: Vec::new(), limits: &[], control: Control::Bare, succeeds_outside: &[] };
+impl<'a> Attack<'a> {
+    /// Without arguments, limits or precautions, and held everywhere.
+    pub(crate) const PLAIN: Attack<'static> = Attack {
+        name: "",
+        layer: "",
+        source: "",
+        args: Vec::new(),
+        limits: &[],
+        control: Control::Bare,
+        succeeds_outside: &[],
+        root_jail: Held,
+        user_jail: Held,
+        fence: Held,
+    };
 
-    /// Runs it on both sides.
+    /// Runs it on all sides.
     pub(crate) fn check(self) {
-        let host = HostInventory::take();
-        let Attack { source, args, limits, control, succeeds_outside } = self;
+        self.check_outside();
+        self.check_by(|setting| self.check_inside(setting));
+    }
 
-        let outside = bare(&attacks(source), &args, control).stdout();
-        for what in succeeds_outside {
+    /// The same for an attack whose success only the test can see: `inside` fails where things do not go as expected.
+    /// The control is the test's too.
+    pub(crate) fn check_by(&self, mut inside: impl FnMut(Setting)) {
+        for setting in Setting::ALL {
+            let host = HostInventory::take();
+            if let Some(why) = setting.missing() {
+                skip(&setting.to_string(), why);
+            } else if let Elsewhere(why) = self.expectation(setting) {
+                println!("attack: {} | {} | {setting} | no such thing: {why}", self.name, self.layer);
+            } else {
+                let line = Line { attack: self, setting };
+                inside(setting);
+                host.assert_nothing_left();
+                drop(line);
+            }
+            host.assert_nothing_left();
+        }
+    }
+
+    /// What is documented to succeed here.
+    pub(crate) fn open_in(&self, setting: Setting) -> &'a [&'a str] {
+        match self.expectation(setting) {
+            Open(things) => things,
+            Held | HeldBy(_) | Elsewhere(_) => &[],
+        }
+    }
+
+    fn expectation(&self, setting: Setting) -> Expectation<'a> {
+        match setting {
+            Setting::RootJail => self.root_jail,
+            Setting::UserJail => self.user_jail,
+            Setting::Fence => self.fence,
+        }
+    }
+
+    fn check_outside(&self) {
+        let outside = leaving_nothing(|| bare(self.source, &self.args, self.control));
+        for what in self.succeeds_outside {
             let line = format!("ESCAPED: {what}");
-            assert!(outside.lines().any(|l| l == line), "{source} does not even succeed outside: {line}\n{outside}");
+            let escaped = outside.stdout().lines().any(|l| l == line);
+            assert!(escaped, "{} does not even succeed outside: {line}\n{outside}", self.source);
         }
+    }
 
-        let inside = firebox().arg("run").arg(attacks(source)).args(limits.iter().copied()).arg("--json");
-        // A jail that fails must not let through to the machine what the control was kept from.
-        let inside = if control == Control::OwnNamespaces { inside.contained() } else { inside };
-        let inside = inside.program_args(args).outcome();
-        let escaped: Vec<&str> = inside.stdout().lines().filter(|line| line.starts_with("ESCAPED")).collect();
-        assert!(escaped.is_empty(), "{source} succeeds in the jail: {escaped:#?}\n{inside}");
-        for what in succeeds_outside {
+    fn check_inside(&self, setting: Setting) {
+        let Attack { source, limits, args, control, .. } = self;
+        let inside = setting.attack(source).args(limits.iter().copied()).program_args(args.iter().cloned());
+        // A cell that fails must not let through to the machine what the control was kept from.
+        let inside = if *control == Control::OwnNamespaces { inside.contained() } else { inside };
+        let inside = inside.outcome();
+        let open = self.open_in(setting);
+        let said = inside.stdout();
+        let escaped: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("ESCAPED: ")).collect();
+        let through: Vec<&&str> = escaped.iter().filter(|what| !open.contains(what)).collect();
+        assert!(through.is_empty(), "{source} succeeds in the {setting}: {through:#?}\n{inside}");
+        for what in open {
+            assert!(escaped.contains(what), "{what:?} is documented as open in the {setting}, and is not\n{inside}");
+        }
+        for what in self.succeeds_outside.iter().filter(|what| !open.contains(what)) {
             let line = format!("blocked: {what}:");
-            let tried = inside.stdout().lines().any(|l| l.starts_with(&line));
-            assert!(tried, "{source} never came to try {what:?} in the jail\n{inside}");
+            let tried = said.lines().any(|l| l.starts_with(&line));
+            assert!(tried, "{source} never came to try {what:?} in the {setting}\n{inside}");
         }
+    }
+}
 
-        host.assert_nothing_left();
+/// The line for the table: what it says depends on whether the test has failed when it is dropped.
+struct Line<'a> {
+    attack: &'a Attack<'a>,
+    setting: Setting,
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        let Line { attack, setting } = self;
+        let (layer, how) = match attack.expectation(*setting) {
+            _ if std::thread::panicking() => (attack.layer, "FAILED"),
+            HeldBy(layer) => (layer, "held"),
+            Open(_) => (attack.layer, "open, as documented"),
+            Held | Elsewhere(_) => (attack.layer, "held"),
+        };
+        println!("attack: {} | {layer} | {setting} | {how}", attack.name);
     }
 }
 
 pub(crate) fn words<const N: usize>(words: [&str; N]) -> Vec<OsString> {
     words.map(OsString::from).to_vec()
-}
-
-/// A file of `tests/attacks`.
-pub(crate) fn attacks(source: &str) -> PathBuf {
-    let path = repository("tests/attacks").join(source);
-    path.canonicalize().unwrap_or_else(|error| panic!("no attack {}: {error}", path.display()))
-}
-
-/// Compiles and runs a program without any jail, under a guard.
-pub(crate) fn bare(source: &Path, args: &[OsString], control: Control) -> Finished {
-    let directory = super::temp_dir();
-    let program = directory.path().join("program");
-    let mut words: Vec<OsString> = match source.extension().and_then(|extension| extension.to_str()) {
-        Some("c") => {
-            build(Command::new(tool("cc")).args(["-O1", "-pthread", "-o"]).arg(&program).arg(source));
-            vec![program.into()]
-        }
-        Some("rs") => {
-            build(Command::new(tool("rustc")).args(["--edition", "2024", "-o"]).arg(&program).arg(source));
-            vec![program.into()]
-        }
-        Some("py") => vec![tool("python3").into(), source.into()],
-        Some("sh") => vec![tool("bash").into(), source.into()],
-        other => panic!("the tests run no {other:?} outside"),
-    };
-    words.extend(args.iter().cloned());
-    if control == Control::OwnNamespaces {
-        // The shell is process 1 there, and stays the attack's parent.
-        let own = ["--pid", "--fork", "--mount-proc", "--kill-child", "--ipc", "--uts", "--net", "/bin/sh", "-c"];
-        let shell = own.iter().map(OsString::from).chain(["\"$@\"; exit $?".into(), "sh".into()]);
-        words = [OsString::from(tool("unshare"))].into_iter().chain(shell).chain(words).collect();
-    }
-    let guard = Guard::new(Allowance::CONTROL);
-    let mut command = guard.command(&words[0]);
-    command.args(&words[1..]).current_dir(directory.path()).env("LC_ALL", "C");
-    Running::start(guard, command, None).wait()
-}
-
-/// Starts a Python attack without any jail, under a guard: for one that holds something while the test looks at the host.
-pub(crate) fn start_outside(source: &str, args: &[OsString]) -> Running {
-    let guard = Guard::new(Allowance::CONTROL);
-    let mut command = guard.command(tool("python3"));
-    command.arg(attacks(source)).args(args);
-    Running::start(guard, command, None)
-}
-
-/// Starts the same attack in the jail. What it prints arrives as it comes.
-pub(crate) fn start_inside(source: &str, args: &[OsString], limits: &[&str]) -> Started {
-    let inside = firebox().arg("run").arg(attacks(source)).args(limits.iter().copied());
-    inside.program_args(args.iter().cloned()).start()
-}
-
-fn build(command: &mut Command) {
-    let built = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-    assert!(built.status.success(), "{command:?} fails: {}", String::from_utf8_lossy(&built.stderr));
 }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::guard::{Allowance, Guard};
+use super::outside::attacks;
 use super::running::{Finished, Running};
+use super::user::{OrdinaryUser, show_to_everybody};
 
 /// One call of the binary, in an empty directory of its own.
 pub(crate) struct Firebox {
@@ -18,6 +20,7 @@ pub(crate) struct Firebox {
     wrapper: Vec<OsString>,
     directory: tempfile::TempDir,
     allowance: Allowance,
+    user: Option<OrdinaryUser>,
 }
 
 /// `firebox` without any arguments yet.
@@ -30,6 +33,7 @@ pub(crate) fn firebox() -> Firebox {
         wrapper: Vec::new(),
         directory: super::temp_dir(),
         allowance: Allowance::PRODUCT,
+        user: None,
     }
 }
 
@@ -73,6 +77,18 @@ impl Firebox {
         self
     }
 
+    /// A file of `tests/attacks`, copied to where whoever calls can read it.
+    pub(crate) fn attack(self, source: &str) -> Firebox {
+        let content = std::fs::read(attacks(source)).unwrap_or_else(|error| panic!("cannot read {source}: {error}"));
+        self.file(source, content).arg(source)
+    }
+
+    /// Started by the ordinary user of these tests.
+    pub(crate) fn as_ordinary_user(mut self) -> Firebox {
+        self.user = Some(OrdinaryUser::find());
+        self
+    }
+
     /// A command that starts the binary instead of us, such as `setpriv`.
     pub(crate) fn through<A: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Firebox {
         self.wrapper = wrapper.into_iter().map(Into::into).collect();
@@ -103,8 +119,10 @@ impl Firebox {
     /// Starts it; the caller waits. The directory goes with the returned value.
     pub(crate) fn start(self) -> Started {
         let guard = Guard::new(self.allowance);
-        let binary = OsString::from(env!("CARGO_BIN_EXE_firebox"));
-        let mut words = self.wrapper.into_iter().chain([binary]);
+        let binary = Binary::of(self.user.as_ref());
+        let user = self.user.map(|user| user.words(&self.env)).unwrap_or_default();
+        show_to_everybody(self.directory.path());
+        let mut words = self.wrapper.into_iter().chain(user).chain([binary.path.into_os_string()]);
         let mut command = guard.command(words.next().expect("the binary at least"));
         command.args(words).args(self.args);
         if !self.program_args.is_empty() {
@@ -112,7 +130,11 @@ impl Firebox {
         }
         // What the test runner happens to have set must not decide what is tested.
         command.current_dir(self.directory.path()).env_remove("RUST_BACKTRACE").envs(self.env);
-        Started { running: Running::start(guard, command, self.stdin), _directory: self.directory }
+        Started {
+            running: Running::start(guard, command, self.stdin),
+            _directory: self.directory,
+            _binary: binary.directory,
+        }
     }
 
     /// Runs it to its end, which must leave no process and no control group in the guard.
@@ -130,6 +152,29 @@ impl Firebox {
 pub(crate) struct Started {
     running: Running,
     _directory: tempfile::TempDir,
+    _binary: Option<tempfile::TempDir>,
+}
+
+/// The binary where whoever calls can get at it: a directory for builds is often its owner's alone.
+struct Binary {
+    path: PathBuf,
+    directory: Option<tempfile::TempDir>,
+}
+
+impl Binary {
+    fn of(user: Option<&OrdinaryUser>) -> Binary {
+        let built = Path::new(env!("CARGO_BIN_EXE_firebox"));
+        if user.is_none() {
+            return Binary { path: built.to_owned(), directory: None };
+        }
+        let directory = super::temp_dir();
+        show_to_everybody(directory.path());
+        let path = directory.path().join("firebox");
+        // A second name costs nothing, and is not to be had on another file system.
+        let placed = std::fs::hard_link(built, &path).or_else(|_| std::fs::copy(built, &path).map(drop));
+        placed.unwrap_or_else(|error| panic!("cannot place {}: {error}", path.display()));
+        Binary { path, directory: Some(directory) }
+    }
 }
 
 impl std::ops::Deref for Started {

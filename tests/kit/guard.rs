@@ -150,7 +150,7 @@ impl Guard {
         }
     }
 
-    fn processes(&self) -> BTreeSet<u32> {
+    pub(crate) fn processes(&self) -> BTreeSet<u32> {
         self.groups.iter().flat_map(|group| subtree(group)).flat_map(|group| pids_in(&group)).collect()
     }
 }

@@ -9,6 +9,14 @@ use std::time::{Duration, Instant};
 use super::serial::Serial;
 use super::things::things_of_firebox;
 
+/// Takes this host's turn for something that must leave nothing behind, such as the control of an attack.
+pub(crate) fn leaving_nothing<T>(act: impl FnOnce() -> T) -> T {
+    let host = HostInventory::take();
+    let done = act();
+    host.assert_nothing_left();
+    done
+}
+
 /// What was there before a test. Holds the tests' turn on this host, so that only one test runs at a time.
 pub(crate) struct HostInventory {
     before: BTreeSet<String>,

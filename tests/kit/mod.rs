@@ -14,24 +14,30 @@ mod firebox;
 mod guard;
 mod inventory;
 mod ordinary;
+mod outside;
 mod processes;
 mod running;
 mod secret;
 mod serial;
+mod setting;
 mod things;
+mod user;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use attack::{Attack, Control, attacks, bare, start_inside, start_outside, words};
+pub(crate) use attack::{Attack, Expectation, words};
 pub(crate) use dice::Dice;
 pub(crate) use family::{Member, Role, family};
 pub(crate) use firebox::{Firebox, Outcome, Started, firebox, job, repository};
 pub(crate) use guard::{Allowance, Guard};
-pub(crate) use inventory::HostInventory;
+pub(crate) use inventory::{HostInventory, leaving_nothing};
 pub(crate) use ordinary::{NOBODY, Ordinary};
+pub(crate) use outside::{Control, attacks, bare, bare_file, compiler, start_outside};
 pub(crate) use processes::{Process, Processes, UIDS};
 pub(crate) use running::{Finished, Running};
 pub(crate) use secret::Secret;
+pub(crate) use setting::Setting;
+pub(crate) use user::{OrdinaryUser, show_to_everybody};
 
 /// A fresh directory for one test, removed with everything in it. Its name says nothing of Firebox, so that the
 /// inventory does not take it for a leak.

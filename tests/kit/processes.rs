@@ -8,6 +8,11 @@ use std::path::Path;
 /// The user ids that Firebox, started as root, leases to cells.
 pub(crate) const UIDS: RangeInclusive<u32> = 1_900_000_000..=1_900_065_535;
 
+/// Whether a user id is one of a cell's, or of the account that was made for these tests.
+pub(crate) fn is_ours(uid: u32) -> bool {
+    UIDS.contains(&uid) || super::user::account() == Some(uid)
+}
+
 /// A process.
 pub(crate) struct Process {
     pub(crate) pid: u32,
@@ -70,7 +75,7 @@ impl Process {
         let name = field("Name:").to_owned();
         let ids = [numbers("Uid:"), numbers("Gid:")].concat();
         let executable = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-        let marked = ids.iter().any(|id| UIDS.contains(id))
+        let marked = ids.iter().any(|id| is_ours(*id))
             || matches!(name.as_str(), "firebox" | "firebox-agent" | "firebox-warden" | "agent" | "warden")
             || executable == Path::new(env!("CARGO_BIN_EXE_firebox"))
             || executable.to_string_lossy().contains("memfd:firebox")

@@ -23,6 +23,7 @@ pub(crate) struct Running {
     stdout: Stream,
     stderr: Stream,
     started: Instant,
+    directory: Option<tempfile::TempDir>,
 }
 
 /// How a guarded process ended.
@@ -50,11 +51,22 @@ impl Running {
         }
         let stdout = Stream::collect(child.stdout.take().expect("stdout is piped"));
         let stderr = Stream::collect(child.stderr.take().expect("stderr is piped"));
-        Running { shown, child, guard, stdout, stderr, started: Instant::now() }
+        Running { shown, child, guard, stdout, stderr, started: Instant::now(), directory: None }
+    }
+
+    /// A directory that it needs for as long as it runs.
+    pub(crate) fn keeping(mut self, directory: tempfile::TempDir) -> Running {
+        self.directory = Some(directory);
+        self
     }
 
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// The processes in its guard.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.guard.processes().into_iter().collect()
     }
 
     /// What is in its guard now: it, what it started, and the groups that it made.
@@ -83,6 +95,18 @@ impl Running {
         let left = until.saturating_duration_since(Instant::now());
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
         poll(&mut [PollFd::new(&watched, PollFlags::IN)], Some(&timeout)).expect("poll on a pidfd") != 0
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_running(&self) -> bool {
+        let watched = pidfd_open(self.pid(), PidfdFlags::empty()).expect("an unreaped child has a pidfd");
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&watched, PollFlags::IN)], Some(&at_once)).expect("poll on a pidfd") == 0
+    }
+
+    /// What has come out on standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.stdout.bytes()).into_owned()
     }
 
     /// Waits for its end and collects everything; fails past the deadline, or when a process that it left behind

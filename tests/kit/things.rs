@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::processes::{Processes, UIDS};
+use super::processes::{Processes, is_ours};
 
 /// Documented to stay: they hold locks, not data.
 const LOCK_FILES: [&str; 2] = ["/run/firebox/uids", "/run/firebox/instances"];
@@ -87,7 +87,7 @@ fn add_files(directory: &Path, depth: u32, things: &mut BTreeSet<String>) {
         let path = entry.path();
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
         let named = entry.file_name().to_string_lossy().contains("firebox") || directory == Path::new("/run/firebox");
-        let leased = UIDS.contains(&metadata.uid()) || UIDS.contains(&metadata.gid());
+        let leased = is_ours(metadata.uid()) || is_ours(metadata.gid());
         let documented = LOCK_FILES.iter().any(|file| path.starts_with(file));
         // Build directories are full of files that are named after us, so below the top only owners count.
         if leased || (named && depth == 3 && !documented) {
@@ -110,7 +110,7 @@ fn add_sockets(things: &mut BTreeSet<String>) {
         let table = fs::read_to_string(format!("/proc/net/{protocol}")).unwrap_or_default();
         for line in table.lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            if fields.get(7).and_then(|uid| uid.parse().ok()).is_some_and(|uid| UIDS.contains(&uid)) {
+            if fields.get(7).and_then(|uid| uid.parse().ok()).is_some_and(is_ours) {
                 things.insert(format!("{protocol} socket {}, uid {}", fields[1], fields[7]));
             }
         }
@@ -124,7 +124,7 @@ fn add_system_v_ipc(things: &mut BTreeSet<String>) {
         let header = lines.next().unwrap_or_default();
         for row in lines {
             let owner = header.iter().zip(&row).find(|(name, _)| **name == "uid").map_or("", |(_, owner)| *owner);
-            if owner.parse().is_ok_and(|uid| UIDS.contains(&uid)) {
+            if owner.parse().is_ok_and(is_ours) {
                 things.insert(format!("System V {kind} {}, uid {owner}", row.get(1).unwrap_or(&"?")));
             }
         }

@@ -1,0 +1,215 @@
+//! Attacks with processes and threads: making too many, stopping them, leaving them behind. Each succeeds outside, under
+//! a guard of its own.
+
+mod kit;
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use kit::Expectation::HeldBy;
+use kit::{
+    Allowance, Attack, Control, Finished, Guard, Setting, attacks, bare, leaving_nothing, skip, start_outside, tool,
+};
+
+/// What takes the place of control groups where an ordinary user starts the jail.
+const PER_USER: &str = "a limit of the cell's own user";
+
+#[test]
+fn processes_and_threads_are_refused_at_the_task_limit() {
+    Attack {
+        name: "two hundred processes, two hundred threads",
+        layer: "control group: tasks",
+        source: "tasks.py",
+        limits: &["--tasks", "16"],
+        succeeds_outside: &["200 processes", "200 threads"],
+        user_jail: HeldBy(PER_USER),
+        fence: HeldBy("watching"),
+        ..Attack::PLAIN
+    }
+    .check();
+}
+
+/// The tasks that a bomb may have.
+const GRANTED: usize = 32;
+
+#[test]
+fn a_fork_bomb_ends_with_its_job() {
+    let guard = Guard::new(Allowance::CONTROL);
+    let bounded = guard.bounds_tasks();
+    if bounded {
+        leaving_nothing(|| check_that_the_bomb_grows_outside(guard, 3 * GRANTED));
+    } else {
+        skip("a fork bomb outside, and its count inside", "no control group can be made that bounds its tasks");
+    }
+    Attack {
+        name: "fork bomb",
+        layer: "control group: tasks",
+        user_jail: HeldBy(PER_USER),
+        fence: HeldBy("watching"),
+        ..Attack::PLAIN
+    }
+    .check_by(|setting| check_bomb(setting, bounded));
+}
+
+fn check_bomb(setting: Setting, bounded: bool) {
+    let limits = ["--run-time", "3s", "--tasks", &GRANTED.to_string()];
+    // The first process ends at once and leaves the bomb behind, unless a fork of its own is already refused.
+    let left = setting.attack("bomb.sh").args(limits).outcome();
+    assert!([("ok", "run", 0, None), ("timeout", "run", 124, None)].contains(&left.verdict()), "{left}");
+    assert_eq!(left.stdout(), "before the bomb\n", "{left}");
+
+    // One that stays gives the bomb all of its time.
+    let bomb = std::fs::read_to_string(attacks("bomb.sh")).expect("the attack is a text") + "exec sleep 30\n";
+    let inside = setting.job("bash", &bomb).args(limits).start();
+    let processes = || inside.contents().iter().filter(|line| line.ends_with("bash main.sh ")).count();
+    let most = bounded.then(|| most_at_once(processes));
+    let inside = inside.outcome();
+    if let Some(most) = most {
+        assert!(GRANTED / 2 < most, "the bomb did not go off in the {setting}: {most} processes\n{inside}");
+        assert!(most <= GRANTED, "the bomb came to {most} processes\n{inside}");
+    }
+    assert_eq!(inside.verdict(), ("timeout", "run", 124, None), "{inside}");
+    assert_eq!(inside.stdout(), "before the bomb\n", "{inside}");
+    assert!(inside.call.wall < Duration::from_secs(20), "the bomb held us up\n{inside}");
+}
+
+/// Lets the bomb go off where only the guard bounds it, until there are more than `enough` processes.
+fn check_that_the_bomb_grows_outside(guard: Guard, enough: usize) {
+    let mut bomb = guard.command(tool("bash"));
+    let mut bomb = bomb.arg(attacks("bomb.sh")).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("bash");
+    let until = Instant::now() + Duration::from_secs(10);
+    let mut grown = 0;
+    while grown <= enough && Instant::now() < until {
+        grown = guard.contents().len();
+        std::thread::yield_now();
+    }
+    guard.kill();
+    bomb.wait().expect("a child can be waited for");
+    assert!(enough < grown, "not even outside: {grown} processes");
+    assert!(guard.contents().is_empty(), "left of the control: {:#?}", guard.contents());
+}
+
+/// Counts again and again, from when there is something to count until there is nothing any more.
+fn most_at_once(count: impl Fn() -> usize) -> usize {
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut most = 0;
+    loop {
+        let now = count();
+        if now == 0 && 0 < most {
+            return most;
+        }
+        assert!(Instant::now() < until, "after 30 s there are {now}, and were {most}");
+        most = most.max(now);
+        std::thread::yield_now();
+    }
+}
+
+/// The tricks of `outlive.c`, as they can be read off a process.
+const TRICKS: [&str; 15] = [
+    "double-fork",
+    "own-session",
+    "own-group",
+    "vfork",
+    "vfork-held",
+    "clone-parent",
+    "subreaper",
+    "stopped",
+    "deaf",
+    "children-ignored",
+    "chain",
+    "closed",
+    "holds-output",
+    // Its command line goes with its first thread, and the quick one is rarely met.
+    "",
+    "",
+];
+
+#[test]
+fn nothing_outlives_its_job_by_any_trick() {
+    let outside = leaving_nothing(|| bare("outlive.c", &[], Control::Bare));
+    for trick in TRICKS {
+        let found = outside.left.iter().any(|process| process.contains(&format!(": {trick} trick")));
+        assert!(trick.is_empty() || found, "{trick} leaves nothing even outside: {:#?}\n{outside}", outside.left);
+    }
+    Attack {
+        name: "descendants that outlive the program, by fifteen tricks",
+        layer: "PID namespace",
+        fence: HeldBy("subreaper"),
+        ..Attack::PLAIN
+    }
+    .check_by(|setting| {
+        let inside = setting.attack("outlive.c").outcome();
+        assert_eq!((inside.verdict(), inside.stdout()), (("ok", "run", 0, None), "made\n"), "{inside}");
+        assert!(inside.call.wall < Duration::from_secs(9), "it was waited for\n{inside}");
+    });
+}
+
+#[test]
+fn a_job_that_stops_itself_and_everybody_ends_in_time() {
+    leaving_nothing(|| {
+        let outside = start_outside("stops.c", &[], Control::OwnNamespaces);
+        outside.wait_for_stdout("before the signals");
+        // The program and its three children; the shell is process 1 there and cannot be stopped.
+        let until = Instant::now() + Duration::from_secs(10);
+        while stopped(&outside.pids()) < 4 {
+            assert!(Instant::now() < until, "not even outside: {:#?}", outside.contents());
+            std::thread::yield_now();
+        }
+        outside.end();
+    });
+    Attack {
+        name: "SIGSTOP to its parent, to everyone, and to itself",
+        layer: "PID namespace, clock of the engine",
+        fence: HeldBy("Landlock, clock of the engine"),
+        ..Attack::PLAIN
+    }
+    .check_by(|setting| {
+        let inside = setting.attack("stops.c").args(["--run-time", "1s"]).contained().outcome();
+        assert_eq!(inside.verdict(), ("timeout", "run", 124, None), "{inside}");
+        assert_eq!(inside.stdout(), "before the signals\n", "{inside}");
+        assert!(inside.call.wall < Duration::from_secs(9), "it was waited for\n{inside}");
+    });
+}
+
+fn stopped(pids: &[u32]) -> usize {
+    let state = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    pids.iter().filter(|pid| state(pid).rsplit(')').next().is_some_and(|rest| rest.starts_with(" T"))).count()
+}
+
+#[test]
+fn signals_to_everyone_reach_nobody_outside_and_not_the_agent() {
+    let killed = leaving_nothing(signalled_outside);
+    let said = killed.stdout();
+    assert!(said.contains("killed") && !said.contains("the parent lives"), "not even outside\n{killed}");
+
+    Attack {
+        name: "SIGKILL and SIGSTOP to the host, the agent and everyone",
+        layer: "PID namespace",
+        fence: HeldBy("Landlock"),
+        ..Attack::PLAIN
+    }
+    .check_by(|setting| {
+        // The bystander is outside of the cell, and in a PID namespace of the test's own, should the cell fail.
+        let script = format!("{BYSTANDER} \"$@\" -- $!; code=$?; grep State: /proc/$!/status >&2; exit $code");
+        let inside = setting.attack("signals.py").contained_with(&script).outcome();
+        assert_eq!(inside.verdict(), ("ok", "run", 0, None), "{inside}");
+        assert!(inside.stdout().ends_with("after the signals\n"), "{inside}");
+        let said = inside.call.stderr();
+        assert!(said.contains("State:\tS (sleeping)\n"), "the bystander does not just sleep\n{inside}");
+    });
+}
+
+/// Somebody of the same user, whose number is a high one, so that it is nobody's in a jail.
+const BYSTANDER: &str = "echo 3000 > /proc/sys/kernel/ns_last_pid; sleep 1000 &";
+
+/// In a PID namespace of its own: the shell is the parent, and a background process the bystander.
+fn signalled_outside() -> Finished {
+    let guard = Guard::new(Allowance::CONTROL);
+    let mut command = guard.command(tool("unshare"));
+    let script = format!(
+        "{BYSTANDER} sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; kill -0 $! || echo killed; true"
+    );
+    command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", &script, "sh"]);
+    command.arg(tool("python3")).arg(attacks("signals.py"));
+    kit::Running::start(guard, command, None).wait()
+}

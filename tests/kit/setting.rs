@@ -1,0 +1,79 @@
+//! The settings that every attack runs in: which kind of cell, and who asks for it.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::firebox::{Firebox, firebox};
+
+/// See the module. Strongest first, as in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// A jail that root asks for: control groups, a leased uid, namespaces of the host.
+    RootJail,
+    /// A jail that an ordinary user asks for: what the kernel grants to everybody.
+    UserJail,
+    /// A fence, asked for by an ordinary user: no namespaces.
+    Fence,
+}
+
+impl Setting {
+    pub(crate) const ALL: [Setting; 3] = [Setting::RootJail, Setting::UserJail, Setting::Fence];
+
+    /// `firebox run` in this setting.
+    pub(crate) fn run(self) -> Firebox {
+        match self {
+            Setting::RootJail => firebox().args(["run", "--isolation", "jail"]),
+            Setting::UserJail => firebox().as_ordinary_user().args(["run", "--isolation", "jail"]),
+            Setting::Fence => firebox().as_ordinary_user().args(["run", "--isolation", "fence"]),
+        }
+    }
+
+    /// The same, with code and `--json`.
+    pub(crate) fn job(self, language: &str, code: &str) -> Firebox {
+        self.run().args(["--json", "--lang", language, "--code", code])
+    }
+
+    /// The same, with a file of `tests/attacks` and `--json`.
+    pub(crate) fn attack(self, source: &str) -> Firebox {
+        self.run().arg("--json").attack(source)
+    }
+
+    /// Why this setting cannot be had here. Found out by trying it, once.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        static FOUND: [OnceLock<Option<String>>; 3] = [const { OnceLock::new() }; 3];
+        let find = || match self {
+            Setting::RootJail if !rustix::process::geteuid().is_root() => Some("only root can do that".to_owned()),
+            // That it works as root is what the tests are about.
+            Setting::RootJail => None,
+            Setting::UserJail | Setting::Fence => {
+                let call = self.run().args(["--lang", "bash", "--code", "true"]).run();
+                let said = call.stderr().lines().next().unwrap_or("it does not work, and says nothing").to_owned();
+                (call.code() != 0).then_some(said)
+            }
+        };
+        FOUND[self as usize].get_or_init(find).as_deref()
+    }
+
+    /// Whether this setting has a language that a developer may well do without, or that this user may not read.
+    pub(crate) fn has(self, language: &str) -> bool {
+        static LISTS: [OnceLock<serde_json::Value>; 3] = [const { OnceLock::new() }; 3];
+        let list = || {
+            let listing = if self == Setting::RootJail { firebox() } else { firebox().as_ordinary_user() };
+            let listing = listing.args(["languages", "--json"]).run();
+            serde_json::from_slice(&listing.stdout).unwrap_or_else(|error| panic!("no list ({error})\n{listing}"))
+        };
+        let languages = LISTS[self as usize].get_or_init(list).as_array().into_iter().flatten();
+        languages.into_iter().any(|listed| listed["name"] == language && listed["missing"].is_null())
+    }
+}
+
+/// As the column of the table is called.
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Setting::RootJail => "root jail",
+            Setting::UserJail => "user jail",
+            Setting::Fence => "fence",
+        })
+    }
+}

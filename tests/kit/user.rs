@@ -1,0 +1,68 @@
+//! The ordinary user that tests run as when they are not to be root.
+//!
+//! `cargo xtask test` makes an account for that and copies of the toolchains that it can read, and hands both over in
+//! two variables. Without them it is nobody in particular, with the programs that the system itself brings.
+
+use std::ffi::OsString;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::{skip, tool};
+
+/// Nobody in particular, with no right to anything.
+const NOBODY: u32 = 65_534;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct OrdinaryUser {
+    pub(crate) uid: u32,
+    /// Where that user finds programs.
+    pub(crate) path: OsString,
+}
+
+impl OrdinaryUser {
+    pub(crate) fn find() -> OrdinaryUser {
+        if !rustix::process::geteuid().is_root() {
+            let uid = rustix::process::geteuid().as_raw();
+            return OrdinaryUser { uid, path: std::env::var_os("PATH").unwrap_or_default() };
+        }
+        let path = std::env::var_os("FIREBOX_TEST_PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+        OrdinaryUser { uid: account().unwrap_or(NOBODY), path }
+    }
+
+    /// Says once per test what is less without an account.
+    pub(crate) fn skip_without_an_account() {
+        if rustix::process::geteuid().is_root() && account().is_none() {
+            skip("toolchains of a user's own", "there is no account for tests; `cargo xtask test` makes one");
+        }
+    }
+
+    /// The words that start a command as this user: none where the tests are that user already.
+    pub(crate) fn words(&self, env: &[(String, OsString)]) -> Vec<OsString> {
+        if !rustix::process::geteuid().is_root() {
+            return Vec::new();
+        }
+        let mut words = vec![tool("setpriv").into_os_string()];
+        let uid = self.uid.to_string();
+        words.extend(["--reuid", &uid, "--regid", &uid, "--clear-groups", "env", "-i", "HOME=/"].map(OsString::from));
+        let path = ("PATH".to_owned(), self.path.clone());
+        for (name, value) in [&path].into_iter().chain(env) {
+            let mut word = OsString::from(format!("{name}="));
+            word.push(value);
+            words.push(word);
+        }
+        words
+    }
+}
+
+/// The account made for these tests. Whatever has its uid can only be a test's.
+pub(crate) fn account() -> Option<u32> {
+    std::env::var("FIREBOX_TEST_UID").ok()?.parse().ok()
+}
+
+/// Lets everybody read a directory of ours.
+pub(crate) fn show_to_everybody(directory: &Path) {
+    let shown = std::fs::set_permissions(directory, Permissions::from_mode(0o755));
+    shown.unwrap_or_else(|error| panic!("cannot change {}: {error}", directory.display()));
+}
