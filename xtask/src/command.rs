@@ -8,6 +8,7 @@ pub(crate) const HELP: &str = "\
 Usage: cargo xtask <command>
 
   test                          format, lints, house rules, every test, and the README's first command
+  attack                        every attack on a cell as a table: what stopped it, as root, as a user, in a fence
   rules                         the house rules alone: edges between crates, where `unsafe` stands, names, lengths
   bench [--quick] [--json FILE] measure Firebox side by side with the same commands started bare
   help                          this text";
@@ -16,6 +17,7 @@ Usage: cargo xtask <command>
 pub(crate) enum Command {
     Help,
     Test,
+    Attack,
     Rules,
     Bench(BenchOptions),
 }
@@ -43,6 +45,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
     let command = match words.next().as_deref() {
         None | Some("help" | "--help" | "-h") => Command::Help,
         Some("test") => Command::Test,
+        Some("attack") => Command::Attack,
         Some("rules") => Command::Rules,
         Some("bench") => return Ok(Command::Bench(bench_options(words)?)),
         Some(other) => bail!("there is no `cargo xtask {other}`; `cargo xtask help` lists what there is"),
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_with_the_word() {
-        for line in ["tset", "test fast", "bench --slow", "bench --json"] {
+        for line in ["tset", "test fast", "attack me", "bench --slow", "bench --json"] {
             let error = parsed(line).unwrap_err().to_string();
             assert!(error.contains(line.split(' ').next_back().unwrap()), "{line}: {error}");
         }

@@ -32,6 +32,7 @@ fn run() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Test => test::run(&repository),
+        Command::Attack => test::attack(&repository),
         Command::Rules => rules::run(&repository),
         Command::Bench(options) => bench::run(&repository, &options),
     }

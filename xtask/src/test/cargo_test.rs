@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::harness_output::{HarnessOutput, Show};
+use super::harness_output::{HarnessOutput, Show, Told};
 use super::step::{Ended, Finding};
 
 /// How many tests of one harness run at a time.
@@ -61,7 +61,7 @@ fn watch(mut command: Command, show: impl Fn(&str)) -> Result<Finding> {
         }
     };
     let status = child.wait()?;
-    let (tally, skipped) = output.finish();
+    let Told { tally, skipped, attacks } = output.finish();
     let ended = if left_behind {
         Ended::Failed("cargo has ended, but something a test started still holds its output: find it and end it".into())
     } else if status.success() {
@@ -71,7 +71,7 @@ fn watch(mut command: Command, show: impl Fn(&str)) -> Result<Finding> {
     } else {
         Ended::Failed(format!("cargo test ended with {status}; the reason is above"))
     };
-    Ok(Finding { ended, tally, skipped })
+    Ok(Finding { ended, tally, skipped, attacks })
 }
 
 /// The lines as they come. The thread ends with the pipe; when something holds the pipe open, with our process.

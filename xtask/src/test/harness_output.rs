@@ -1,4 +1,5 @@
-//! What `cargo test -- --show-output` prints, read line by line: how many tests ended how, and what was skipped.
+//! What `cargo test -- --show-output` prints, read line by line: how many tests ended how, what was skipped,
+//! and which attacks were tried.
 //!
 //! A test that finds its host unable to run it prints `skipped: <test>: <why>` and returns. The harness calls that
 //! passed and keeps the line to itself, unless asked to show the output of passed tests too; so it is asked, and
@@ -17,6 +18,7 @@
 //! What a test tells may look like any of these lines (the tests of this very program do that), so a result counts
 //! only where the harness itself speaks.
 
+use super::attack_table::AttackLine;
 use super::step::{Skipped, Tally};
 
 #[derive(Debug, Default)]
@@ -30,6 +32,15 @@ pub(super) struct HarnessOutput {
     skipped_here: Vec<String>,
     skipped_themselves: usize,
     skipped: Vec<Skipped>,
+    attacks: Vec<AttackLine>,
+}
+
+/// All the harnesses that were read, with the tests that skipped themselves counted as skipped.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) tally: Tally,
+    pub(super) skipped: Vec<Skipped>,
+    pub(super) attacks: Vec<AttackLine>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -85,6 +96,8 @@ impl HarnessOutput {
             self.skipped.push(ignored);
         } else if let Some(skipped) = skipped_line(line) {
             self.read_skip(skipped);
+        } else if let Some(attack) = AttackLine::parse(line) {
+            self.attacks.push(attack);
         }
     }
 
@@ -103,11 +116,11 @@ impl HarnessOutput {
         }
     }
 
-    /// All the harnesses that were read, with the tests that skipped themselves counted as skipped.
-    pub(super) fn finish(self) -> (Tally, Vec<Skipped>) {
+    pub(super) fn finish(self) -> Told {
         let Tally { passed, failed, skipped } = self.counted;
         let skipped = skipped + self.skipped_themselves;
-        (Tally { passed: passed.saturating_sub(self.skipped_themselves), failed, skipped }, self.skipped)
+        let tally = Tally { passed: passed.saturating_sub(self.skipped_themselves), failed, skipped };
+        Told { tally, skipped: self.skipped, attacks: self.attacks }
     }
 }
 
@@ -150,7 +163,7 @@ mod tests {
         let mut output = HarnessOutput::default();
         let shown: Vec<&str> = text.lines().filter(|line| output.read(line) == Show::Yes).collect();
         let shown = shown.join("\n");
-        let (tally, skipped) = output.finish();
+        let Told { tally, skipped, .. } = output.finish();
         (tally, skipped, shown)
     }
 
@@ -221,6 +234,16 @@ test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         let told = "chatter of a\nrunning 9 tests\ntest result: ok. 9 passed; 0 failed; 0 ignored; 0 measured";
         let (tally, _, _) = read(&PASSED_WITH_SKIP.replace("chatter of a", told));
         assert_eq!(tally, Tally { passed: 1, failed: 0, skipped: 2 });
+    }
+
+    #[test]
+    fn attacks_are_read_from_what_tests_tell() {
+        let told = "attack: fork bomb | tasks | root jail | held";
+        let mut output = HarnessOutput::default();
+        PASSED_WITH_SKIP.replace("chatter of a", told).lines().for_each(|line| {
+            output.read(line);
+        });
+        assert_eq!(output.finish().attacks, [AttackLine::parse(told).unwrap()]);
     }
 
     #[test]

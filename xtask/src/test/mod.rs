@@ -1,17 +1,20 @@
-//! `cargo xtask test`: what the README tells a newcomer to run, and what CI runs.
+//! `cargo xtask test`: what the README tells a newcomer to run, and what CI runs. And `cargo xtask attack`: the part of it
+//! that attacks.
 //!
 //! ```text
-//! run -> needs -> format, lints, rules -> tests (unit, end-to-end, doc) -> the README's first command -> summary
+//! run -> needs -> format, lints, rules -> ordinary user -> tests (unit, end-to-end, doc) -> the README's first command -> summary
 //! ```
 //!
 //! `run` is that order. A step is a [`Step`]: it runs to its end whatever the step before it said, so that one call
 //! shows everything that is wrong; only missing needs stop the rest.
 
+mod attack_table;
 mod cargo_test;
 mod first_command;
 mod harness_output;
 mod needs;
+mod ordinary_user;
 mod run;
 mod step;
 
-pub(crate) use run::run;
+pub(crate) use run::{attack, run};

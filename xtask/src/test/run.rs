@@ -1,4 +1,4 @@
-//! The steps of `cargo xtask test`, in order, and their summary.
+//! The steps of `cargo xtask test` and `cargo xtask attack`, in order, and their summary.
 
 use std::process::{Command, ExitCode};
 
@@ -7,20 +7,44 @@ use anyhow::{Result, bail};
 use super::cargo_test::{Threads, cargo_test};
 use super::first_command::first_command;
 use super::needs;
-use super::step::{Ended, Finding, Report, Step};
+use super::ordinary_user::OrdinaryUser;
+use super::step::{Ended, Finding, Report, Skipped, Step};
 use crate::repository::{Metadata, Repository};
 use crate::rules;
 
 /// The package whose integration tests are the end-to-end tests.
 const PRODUCT: &str = "firebox";
+/// What the names of its tests that attack begin with.
+const ATTACKS: &str = "attacks_on_";
 /// The package that has no `std`.
 const AGENT: &str = "firebox-agent";
 
+/// Everything.
 pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
+    reported(|report| steps(repository, report))
+}
+
+/// The attacks alone.
+pub(crate) fn attack(repository: &Repository) -> Result<ExitCode> {
+    reported(|report| {
+        let user = ordinary_user(repository, report);
+        let targets = end_to_end_targets(&repository.metadata()?, |name| name.starts_with(ATTACKS))?;
+        report.run(Step { name: "attacks", what: "every attack, in every kind of cell, one at a time" }, || {
+            end_to_end(repository, &targets, user.as_ref())
+        });
+        Ok(())
+    })
+}
+
+fn reported(steps: impl FnOnce(&mut Report) -> Result<()>) -> Result<ExitCode> {
     let mut report = Report::default();
     report.run(Step { name: "needs", what: "the programs that building and testing take" }, needs::check);
     if !report.has_failed() {
-        steps(repository, &mut report)?;
+        steps(&mut report)?;
+    }
+    let attacks = report.attacks();
+    if !attacks.is_empty() {
+        println!("\n== attacks\n{attacks}");
     }
     println!("\n{report}");
     Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -53,10 +77,9 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         product.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(unit_targets(&metadata));
         Ok(examples.and(cargo_test(crates, Threads::Many)?).and(cargo_test(product, Threads::Many)?))
     });
+    let user = ordinary_user(repository, report);
     report.run(Step { name: "end-to-end", what: "the whole product from outside, one test at a time" }, || {
-        let mut tests = repository.cargo();
-        tests.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(end_to_end_targets(&metadata)?);
-        cargo_test(tests, Threads::One)
+        end_to_end(repository, &end_to_end_targets(&metadata, |_name| true)?, user.as_ref())
     });
     report.run(Step { name: "doc", what: "the examples in the documentation" }, || {
         let mut tests = repository.cargo();
@@ -65,6 +88,27 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     });
     report.run(Step { name: "readme", what: "the README's first command" }, || first_command(repository));
     Ok(())
+}
+
+/// Without one the tests still run, with less.
+fn ordinary_user(repository: &Repository, report: &mut Report) -> Option<OrdinaryUser> {
+    let mut user = None;
+    report.run(Step { name: "user", what: "an ordinary user for the tests, and toolchains it can read" }, || {
+        user = OrdinaryUser::make(repository)?;
+        let why = "only root on Debian or a relative of it makes an account".to_owned();
+        let skipped = user.is_none().then(|| Skipped { what: "a user of the tests' own".to_owned(), why });
+        Ok(Finding { skipped: skipped.into_iter().collect(), ..Finding::from(Ended::Passed) })
+    });
+    user
+}
+
+fn end_to_end(repository: &Repository, targets: &[String], user: Option<&OrdinaryUser>) -> Result<Finding> {
+    let mut tests = repository.cargo();
+    tests.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(targets);
+    if let Some(user) = user {
+        user.hand_over(&mut tests);
+    }
+    cargo_test(tests, Threads::One)
 }
 
 /// A command that says itself, on our own streams, what is wrong.
@@ -97,10 +141,11 @@ fn unit_targets(metadata: &Metadata) -> Vec<String> {
     words
 }
 
-/// The words that select the product's integration tests. None at all is a mistake: cargo would take it as "every
+/// The words that select those integration tests of the product that are wanted. None at all is a mistake: cargo would take it as "every
 /// target" and find something else to pass.
-fn end_to_end_targets(metadata: &Metadata) -> Result<Vec<String>> {
+fn end_to_end_targets(metadata: &Metadata, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let tests = product_targets(metadata).filter(|target| target.kind.iter().any(|kind| kind == "test"));
+    let tests = tests.filter(|target| wanted(&target.name));
     let words: Vec<String> = tests.flat_map(|target| ["--test".to_owned(), target.name.clone()]).collect();
     if words.is_empty() {
         bail!("the package `{PRODUCT}` has no integration tests; they are the end-to-end tests");

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::attack_table::{AttackLine, AttackTable};
+
 pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) what: &'static str,
@@ -41,23 +43,25 @@ pub(super) struct Finding {
     pub(super) ended: Ended,
     pub(super) tally: Tally,
     pub(super) skipped: Vec<Skipped>,
+    pub(super) attacks: Vec<AttackLine>,
 }
 
 impl From<Ended> for Finding {
     fn from(ended: Ended) -> Finding {
-        Finding { ended, tally: Tally::default(), skipped: Vec::new() }
+        Finding { ended, tally: Tally::default(), skipped: Vec::new(), attacks: Vec::new() }
     }
 }
 
 impl Finding {
     /// Two halves of one step; the first failure is the one that is told.
     pub(super) fn and(mut self, other: Finding) -> Finding {
-        let Finding { ended, tally, skipped } = other;
+        let Finding { ended, tally, skipped, attacks } = other;
         if self.ended == Ended::Passed {
             self.ended = ended;
         }
         self.tally += tally;
         self.skipped.extend(skipped);
+        self.attacks.extend(attacks);
         self
     }
 }
@@ -99,6 +103,11 @@ impl Report {
 
     pub(super) fn has_failed(&self) -> bool {
         self.done.iter().any(|done| done.finding.ended != Ended::Passed)
+    }
+
+    /// Every attack that a test told of.
+    pub(super) fn attacks(&self) -> AttackTable {
+        AttackTable::of(self.done.iter().flat_map(|done| &done.finding.attacks))
     }
 
     /// Tests as cargo counted them. A step that failed without a failed test (format, lints, a test program that
@@ -160,7 +169,7 @@ mod tests {
         for failed in [0, 2] {
             let ended = if failed == 0 { Ended::Passed } else { Ended::Failed("see above".to_owned()) };
             let tally = Tally { passed: 3, failed, skipped: 1 };
-            report.run(step("a"), || Ok(Finding { ended, tally, skipped: Vec::new() }));
+            report.run(step("a"), || Ok(Finding { tally, ..Finding::from(ended) }));
         }
         assert_eq!(last_line(&report), "6 passed, 2 failed, 2 skipped");
         assert!(report.has_failed());

@@ -1,0 +1,126 @@
+//! The attacks of the end-to-end tests as a table: what was tried, what stopped it, and how it went in each setting.
+//!
+//! A test prints a line for each setting that it tried an attack in, `attack: <name> | <layer> | <setting> | <how>`.
+
+use std::fmt;
+
+/// The settings in the order of the columns, as the tests call them.
+const SETTINGS: [&str; 3] = ["root jail", "user jail", "fence"];
+const UNTRIED: &str = "not tried";
+
+/// One line of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AttackLine {
+    pub(super) name: String,
+    pub(super) layer: String,
+    pub(super) setting: String,
+    pub(super) how: String,
+}
+
+impl AttackLine {
+    pub(super) fn parse(line: &str) -> Option<AttackLine> {
+        let mut fields = line.strip_prefix("attack: ")?.splitn(4, " | ").map(str::to_owned);
+        let (name, layer, setting, how) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        SETTINGS.contains(&setting.as_str()).then_some(AttackLine { name, layer, setting, how })
+    }
+}
+
+/// All attacks that were tried, in the order of the tests.
+#[derive(Debug)]
+pub(super) struct AttackTable {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    name: String,
+    /// More than one where not every setting has the same.
+    layers: Vec<String>,
+    settings: [Option<String>; 3],
+}
+
+impl AttackTable {
+    pub(super) fn of<'a>(lines: impl IntoIterator<Item = &'a AttackLine>) -> AttackTable {
+        let mut rows: Vec<Row> = Vec::new();
+        for AttackLine { name, layer, setting, how } in lines {
+            let at = rows.iter().position(|row| row.name == *name).unwrap_or_else(|| {
+                rows.push(Row { name: name.clone(), layers: Vec::new(), settings: [None, None, None] });
+                rows.len() - 1
+            });
+            let row = &mut rows[at];
+            if !row.layers.contains(layer) {
+                row.layers.push(layer.clone());
+            }
+            if let Some(column) = SETTINGS.iter().position(|known| known == setting) {
+                row.settings[column] = Some(how.clone());
+            }
+        }
+        AttackTable { rows }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl fmt::Display for AttackTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines =
+            vec![["attack", "layer that stopped it", SETTINGS[0], SETTINGS[1], SETTINGS[2]].map(str::to_owned)];
+        for Row { name, layers, settings } in &self.rows {
+            let [root, user, fence] = settings.each_ref().map(|how| short(how.as_deref()).to_owned());
+            lines.push([name.clone(), layers.join("; else "), root, user, fence]);
+        }
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+        let widths: [usize; 5] = std::array::from_fn(width);
+        for (index, line) in lines.iter().enumerate() {
+            let cells: Vec<String> = line.iter().zip(widths).map(|(text, width)| format!("{text:width$}")).collect();
+            writeln!(f, "| {} |", cells.join(" | "))?;
+            if index == 0 {
+                let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
+                writeln!(f, "|-{}-|", rule.join("-|-"))?;
+            }
+        }
+        write!(f, "{} attacks", self.rows.len())
+    }
+}
+
+/// What fits into a column: reasons stand in the tests.
+fn short(how: Option<&str>) -> &str {
+    how.map_or(UNTRIED, |how| how.split(':').next().unwrap_or(how))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_one_attack_become_one_row() {
+        let lines: Vec<AttackLine> = [
+            "attack: fork bomb | control group: tasks | root jail | held",
+            "attack: fork bomb | a limit of the user | user jail | held",
+            "attack: locks | overlay | fence | open, as documented",
+            "attack: locks | overlay | root jail | no such thing: because",
+        ]
+        .into_iter()
+        .filter_map(AttackLine::parse)
+        .collect();
+        let table = AttackTable::of(&lines).to_string();
+        let cells = |row: usize| -> Vec<String> {
+            table.lines().nth(row).unwrap().split('|').map(|cell| cell.trim().to_owned()).collect()
+        };
+        assert_eq!(
+            cells(2)[1..6],
+            ["fork bomb", "control group: tasks; else a limit of the user", "held", "held", UNTRIED]
+        );
+        assert_eq!(cells(3)[1..6], ["locks", "overlay", "no such thing", UNTRIED, "open, as documented"]);
+        assert!(table.ends_with("2 attacks"), "{table}");
+    }
+
+    #[test]
+    fn what_only_looks_alike_is_no_line() {
+        for line in ["attack: a | b | held", "attack: a | b | moon | held", "an attack: a | b | fence | held"] {
+            assert_eq!(AttackLine::parse(line), None, "{line}");
+        }
+    }
+}
