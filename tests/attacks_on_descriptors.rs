@@ -13,10 +13,10 @@ use kit::{Attack, attacks, leaving_nothing, tool};
 fn no_more_files_can_be_open_than_tasks_may_open() {
     Attack {
         name: "open files by the thousand",
-        layer: "rlimit: open files, control group: tasks",
+        layer: "rlimits, control group: tasks",
         source: "open_files.c",
         succeeds_outside: &["more than 1024 files of one process", "more than 64 x 1024 files at once"],
-        user_jail: HeldBy("rlimit: open files, a limit of the cell's own user"),
+        user_jail: HeldBy("rlimits"),
         ..Attack::PLAIN
     }
     .check();

@@ -35,7 +35,7 @@ fn no_listener_of_the_host_can_be_reached_and_no_odd_socket_made() {
     });
 
     Attack {
-        name: "listeners of the host; raw, packet, netlink, vsock and other sockets",
+        name: "listeners of the host, and sockets of odd families",
         layer: "network namespace, seccomp",
         source: "network.py",
         args: words([&ports[0], &ports[1], &name, path.to_str().expect("a path of ours is text")]),

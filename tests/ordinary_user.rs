@@ -9,7 +9,7 @@ mod kit;
 use kit::{HostInventory, OrdinaryUser, Outcome, Setting, firebox, is_installed, job};
 
 fn run(language: &str, code: &str, limits: &[&str]) -> Outcome {
-    job(language, code).as_ordinary_user().args(limits.iter().copied()).outcome()
+    job(language, code).by_ordinary_user().args(limits.iter().copied()).outcome()
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn an_ordinary_user_runs_programs_in_a_jail_and_is_told_what_is_only_watched() {
 fn who_insists_on_enforcement_is_refused() {
     let host = HostInventory::take();
     let call = firebox()
-        .as_ordinary_user()
+        .by_ordinary_user()
         .args(["run", "--lang", "bash", "--code", "echo hi", "--require", "enforced"])
         .run();
     assert_eq!((call.code(), call.stdout().as_str()), (125, ""), "{call}");

@@ -10,24 +10,47 @@ libc = ctypes.CDLL(None, use_errno=True)
 SHARED, DIRECTORY = "/usr/bin/env", "/usr/bin"
 POSIX_LOCK = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
 
-def hold():
+held = []
+
+def listening():
     name = socket.socket(socket.AF_UNIX)
+    held.append(name)
     name.bind(f"\0channel-{mark}")
     name.listen()
-    port = socket.create_server(("127.0.0.1", PORT))
+
+def made(path):
+    open(path, "w").close()
+
+def fifo():
+    os.mkfifo(f"/tmp/fifo-{mark}")
+    held.append(os.open(f"/tmp/fifo-{mark}", os.O_RDWR))
+
+def locked(path):
+    held.append(open(path))
+    fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+def locked_as_posix_has_it(path):
+    held.append(open(path))
+    fcntl.lockf(held[-1], fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+def hold():
+    for act in (
+        listening,
+        lambda: held.append(socket.create_server(("127.0.0.1", PORT))),
+        lambda: held.append(libc.mq_open(f"/channel-{mark}".encode(), os.O_CREAT | os.O_RDWR, 0o666, None)),
+        lambda: made(f"/dev/shm/channel-{mark}"),
+        lambda: made(f"/tmp/channel-{mark}"),
+        fifo,
+        lambda: locked(SHARED),
+        lambda: locked("/dev/full"),
+        lambda: locked_as_posix_has_it("/usr/bin/od"),
+    ):
+        try:
+            act()
+        except OSError as error:
+            print("refused:", error, flush=True)
     memory = libc.shmget(number, 4096, 0o1666)
     semaphore = libc.semget(number, 1, 0o1666)
-    queue = libc.mq_open(f"/channel-{mark}".encode(), os.O_CREAT | os.O_RDWR, 0o666, None)
-    for path in (f"/dev/shm/channel-{mark}", f"/tmp/channel-{mark}"):
-        open(path, "w").close()
-    os.mkfifo(f"/tmp/fifo-{mark}")
-    fifo = os.open(f"/tmp/fifo-{mark}", os.O_RDWR)
-    flock = open(SHARED)
-    fcntl.flock(flock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    device = open("/dev/full")
-    fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    posix = open("/usr/bin/od")
-    fcntl.lockf(posix, fcntl.LOCK_SH | fcntl.LOCK_NB)
     print(f"holding as {os.getpid()}", flush=True)
     def end(*_):
         raise SystemExit
@@ -41,8 +64,8 @@ def hold():
         libc.semctl(semaphore, 0, 0)
         libc.mq_unlink(f"/channel-{mark}".encode())
         for path in (f"/dev/shm/channel-{mark}", f"/tmp/channel-{mark}", f"/tmp/fifo-{mark}"):
-            os.unlink(path)
-        del name, port, queue, fifo
+            if os.path.exists(path):
+                os.unlink(path)
 
 def attempt(what, act):
     try:

@@ -51,8 +51,12 @@ def udp():
         return fill(lambda blob: sender.sendto(blob, made.getsockname()))
     return receiver
 
-more = {"tcp": tcp, "udp": udp}[sys.argv[1]]()
 sent = 0
+try:
+    more = {"tcp": tcp, "udp": udp}[sys.argv[1]]()
+except OSError as error:
+    print("refused:", error, flush=True)
+    until = 0
 while sent < BYTES and len(held) < SOCKETS and time.monotonic() < until:
     try:
         sent += more()

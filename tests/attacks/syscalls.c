@@ -41,6 +41,8 @@ static const struct { const char *name; long number; long args[5]; } calls[] = {
     {"mount_setattr", 442, {-1, 0, 0, 0, 0}},
     {"fsconfig", 431, {-1, 0, 0, 0, 0}},
     {"iopl", SYS_iopl, {0}},
+    {"splice", SYS_splice, {-1, 0, -1, 0, 0}},
+    {"tee", SYS_tee, {-1, -1, 0, 0}},
     {"pidfd_getfd", 438, {-1, 0, 0}},
     {"process_madvise", 440, {-1, 0, 0, 0, 0}},
     {"memfd_secret", 447, {-1}},

@@ -16,7 +16,6 @@ use std::ffi::OsString;
 use super::inventory::{HostInventory, leaving_nothing};
 use super::outside::{Control, bare};
 use super::setting::Setting;
-use super::skip;
 use Expectation::{Elsewhere, Held, HeldBy, Open};
 
 /// See the module.
@@ -79,8 +78,8 @@ impl<'a> Attack<'a> {
     pub(crate) fn check_by(&self, mut inside: impl FnMut(Setting)) {
         for setting in Setting::ALL {
             let host = HostInventory::take();
-            if let Some(why) = setting.missing() {
-                skip(&setting.to_string(), why);
+            if setting.missing().is_some() {
+                // It has been said.
             } else if let Elsewhere(why) = self.expectation(setting) {
                 println!("attack: {} | {} | {setting} | no such thing: {why}", self.name, self.layer);
             } else {

@@ -84,7 +84,7 @@ impl Firebox {
     }
 
     /// Started by the ordinary user of these tests.
-    pub(crate) fn as_ordinary_user(mut self) -> Firebox {
+    pub(crate) fn by_ordinary_user(mut self) -> Firebox {
         self.user = Some(OrdinaryUser::find());
         self
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::firebox::{Firebox, firebox};
+use super::skip;
 
 /// See the module. Strongest first, as in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +24,8 @@ impl Setting {
     pub(crate) fn run(self) -> Firebox {
         match self {
             Setting::RootJail => firebox().args(["run", "--isolation", "jail"]),
-            Setting::UserJail => firebox().as_ordinary_user().args(["run", "--isolation", "jail"]),
-            Setting::Fence => firebox().as_ordinary_user().args(["run", "--isolation", "fence"]),
+            Setting::UserJail => firebox().by_ordinary_user().args(["run", "--isolation", "jail"]),
+            Setting::Fence => firebox().by_ordinary_user().args(["run", "--isolation", "fence"]),
         }
     }
 
@@ -38,7 +39,7 @@ impl Setting {
         self.run().arg("--json").attack(source)
     }
 
-    /// Why this setting cannot be had here. Found out by trying it, once.
+    /// Why this setting cannot be had here. Found out by trying it, and said, once for all tests of a binary.
     pub(crate) fn missing(self) -> Option<&'static str> {
         static FOUND: [OnceLock<Option<String>>; 3] = [const { OnceLock::new() }; 3];
         let find = || match self {
@@ -51,14 +52,21 @@ impl Setting {
                 (call.code() != 0).then_some(said)
             }
         };
-        FOUND[self as usize].get_or_init(find).as_deref()
+        let found = FOUND[self as usize].get_or_init(|| {
+            let why = find();
+            if let Some(why) = &why {
+                skip(&self.to_string(), why);
+            }
+            why
+        });
+        found.as_deref()
     }
 
     /// Whether this setting has a language that a developer may well do without, or that this user may not read.
     pub(crate) fn has(self, language: &str) -> bool {
         static LISTS: [OnceLock<serde_json::Value>; 3] = [const { OnceLock::new() }; 3];
         let list = || {
-            let listing = if self == Setting::RootJail { firebox() } else { firebox().as_ordinary_user() };
+            let listing = if self == Setting::RootJail { firebox() } else { firebox().by_ordinary_user() };
             let listing = listing.args(["languages", "--json"]).run();
             serde_json::from_slice(&listing.stdout).unwrap_or_else(|error| panic!("no list ({error})\n{listing}"))
         };
