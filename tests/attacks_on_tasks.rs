@@ -207,7 +207,7 @@ fn signalled_outside() -> Finished {
     let guard = Guard::new(Allowance::CONTROL);
     let mut command = guard.command(tool("unshare"));
     let script = format!(
-        "{BYSTANDER} sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; kill -0 $! || echo killed; true"
+        "{BYSTANDER} sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; wait $!; test $? = 137 && echo killed; true"
     );
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", &script, "sh"]);
     command.arg(tool("python3")).arg(attacks("signals.py"));
