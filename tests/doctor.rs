@@ -74,6 +74,7 @@ fn the_table_has_a_line_for_each_safeguard_and_says_where_jobs_run() {
     let said = call.stdout();
     assert!(said.lines().next().is_some_and(|head| head.split_whitespace().eq(["microvm", "jail", "fence"])), "{call}");
     assert!(said.contains("memory is bounded") && said.contains("\nJobs run in a "), "{call}");
+    assert!(said.contains("\nControl groups on this host: version "), "{call}");
     assert!(said.contains("microvm: not to be had here") && said.contains("to change that: "), "{call}");
     host.assert_nothing_left();
 }

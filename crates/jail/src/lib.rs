@@ -25,3 +25,8 @@ mod sys;
 mod view;
 
 pub use housing::start;
+
+/// Which version of control groups this host has, or what it lacks for them.
+pub fn control_groups() -> Result<&'static str, String> {
+    cgroup::version()
+}

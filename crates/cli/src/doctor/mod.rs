@@ -29,6 +29,8 @@ const KINDS: [KindArg; 3] = [KindArg::Microvm, KindArg::Jail, KindArg::Fence];
 struct Diagnosis<'a> {
     /// The kind of cell that a job gets when nobody asks for one; null when there is none.
     default: Option<&'a str>,
+    /// Which control groups there are; null when there are none that would do.
+    control_groups: Option<&'a str>,
     kinds: &'a [Examined; 3],
 }
 
@@ -47,10 +49,13 @@ pub(crate) fn doctor(args: DoctorArgs) -> Result<ExitCode, Failure> {
     let kinds = [microvm?.finish()?, jail?.finish()?, fence?.finish()?];
     // A microVM is taken only for what there is a snapshot of.
     let default = kinds[1..].iter().find(|kind| kind.available).map(|kind| kind.kind.as_str());
+    let groups = firebox_jail::control_groups();
     if json {
-        outlet::say_json(&Diagnosis { default, kinds: &kinds })?;
+        let control_groups = groups.as_ref().copied().ok();
+        outlet::say_json(&Diagnosis { default, control_groups, kinds: &kinds })?;
     } else {
-        outlet::say(&report::report(&kinds, default))?;
+        let groups = groups.map_or_else(|lacking| format!("none: {lacking}"), str::to_owned);
+        outlet::say(&report::report(&kinds, default, &groups))?;
     }
     Ok(if default == Some(CellKind::Jail.name()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,7 +8,7 @@ use super::finding::{Examined, Finding, State};
 use crate::table::table;
 
 /// The table, and below it what is not enforced, why, and what to change.
-pub(super) fn report(examined: &[Examined; 3], default: Option<&str>) -> String {
+pub(super) fn report(examined: &[Examined; 3], default: Option<&str>, groups: &str) -> String {
     let head = ["".to_owned(), examined[0].kind.clone(), examined[1].kind.clone(), examined[2].kind.clone()];
     let rows = Safeguard::ALL.map(|safeguard| {
         let [a, b, c] = examined.each_ref().map(|kind| kind.state(safeguard).name().to_owned());
@@ -18,9 +18,10 @@ pub(super) fn report(examined: &[Examined; 3], default: Option<&str>) -> String 
     for kind in examined {
         text.push_str(&remarks(kind));
     }
+    _ = writeln!(text, "\nControl groups on this host: {groups}.");
     match default {
-        Some(kind) => _ = writeln!(text, "\nJobs run in a {kind} on this host."),
-        None => text.push_str("\nNo job can run on this host.\n"),
+        Some(kind) => _ = writeln!(text, "Jobs run in a {kind} on this host."),
+        None => text.push_str("No job can run on this host.\n"),
     }
     text
 }
@@ -67,7 +68,7 @@ mod tests {
     fn a_kind_that_is_not_to_be_had_says_why_and_what_to_change() {
         let missing = |kind: CellKind| Examined::missing(kind, "of the weather".to_owned(), "wait");
         let kinds = [missing(CellKind::MicroVm), missing(CellKind::Jail), missing(CellKind::Fence)];
-        let text = report(&kinds, None);
+        let text = report(&kinds, None, "none");
         assert!(text.contains("jail: not to be had here: of the weather\n  to change that: wait\n"), "{text}");
         assert!(text.ends_with("No job can run on this host.\n"), "{text}");
     }

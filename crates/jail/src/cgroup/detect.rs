@@ -93,6 +93,17 @@ impl Place {
     }
 }
 
+/// Which control groups this host has, in words.
+pub(crate) fn version() -> Result<&'static str, String> {
+    let unified = std::fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| v2_mount(&mounts).is_some());
+    match Place::detect() {
+        Ok(Place::V2(_)) => Ok("version 2"),
+        Ok(Place::V1(_)) if unified => Ok("version 1, with version 2 beside it (hybrid)"),
+        Ok(Place::V1(_)) => Ok("version 1"),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// The decision alone: version 2 where it has what we need, else version 1.
 fn place(mounts: &str, membership: &str, unified: Option<(PathBuf, String)>) -> Result<Place, DetectError> {
     if let Some((mount, controllers)) = unified {

@@ -28,7 +28,7 @@ use rustix::process::Pid;
 
 pub(crate) use delegated::Delegated;
 use detect::DetectError;
-pub(crate) use detect::Place;
+pub(crate) use detect::{Place, version};
 
 /// The groups of one firebox instance.
 pub(crate) enum Groups {
