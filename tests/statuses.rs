@@ -237,7 +237,7 @@ fn check_cancelled(language: &str, code: &str, send: impl FnOnce(&kit::Running))
     let host = HostInventory::take();
     // Not `--json`, which says nothing until the end: output that streams shows that the job runs.
     let call = firebox().args(["run", "--lang", language, "--code", code]).start();
-    call.wait_for_stdout("before");
+    call.wait_for_stdout("before\n");
     send(&call);
     let call = call.wait();
     assert_eq!(call.code(), 130, "{call}");

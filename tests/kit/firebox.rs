@@ -33,7 +33,7 @@ pub(crate) fn firebox() -> Firebox {
         wrapper: Vec::new(),
         directory: super::temp_dir(),
         allowance: Allowance::PRODUCT,
-        user: None,
+        user: OrdinaryUser::where_nobody_is_named(),
     }
 }
 

@@ -31,6 +31,12 @@ impl OrdinaryUser {
         OrdinaryUser { uid: account().unwrap_or(NOBODY), path }
     }
 
+    /// Who calls Firebox where a test does not say. The end-to-end tests run twice: as whoever runs them, and, told so, as
+    /// this user.
+    pub(crate) fn where_nobody_is_named() -> Option<OrdinaryUser> {
+        std::env::var_os("FIREBOX_TEST_AS_USER").map(|_| OrdinaryUser::find())
+    }
+
     /// Says once per test what is less without an account.
     pub(crate) fn skip_without_an_account() {
         if rustix::process::geteuid().is_root() && account().is_none() {
@@ -45,7 +51,9 @@ impl OrdinaryUser {
         }
         let mut words = vec![tool("setpriv").into_os_string()];
         let uid = self.uid.to_string();
-        words.extend(["--reuid", &uid, "--regid", &uid, "--clear-groups", "env", "-i", "HOME=/"].map(OsString::from));
+        words.extend(["--reuid", &uid, "--regid", &uid, "--clear-groups"].map(OsString::from));
+        // By its whole path: what a test sets as the path is for Firebox.
+        words.extend([tool("env").into_os_string(), "-i".into(), "HOME=/".into()]);
         let path = ("PATH".to_owned(), self.path.clone());
         for (name, value) in [&path].into_iter().chain(env) {
             let mut word = OsString::from(format!("{name}="));

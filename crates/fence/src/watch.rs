@@ -87,7 +87,7 @@ impl StepWatch {
         Ok(Measured {
             cpu_ns: u64::try_from(self.cpu.as_nanos()).unwrap_or(u64::MAX),
             past,
-            memory_peak: Some(memory_peak),
+            memory_peak,
             oom_kills: 0,
             disk_full: disk,
         })

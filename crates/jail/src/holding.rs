@@ -113,7 +113,7 @@ impl Holding {
                 let seen = watching.look(agent)?;
                 let cpu_ns = u64::try_from(seen.cpu.as_nanos()).unwrap_or(u64::MAX);
                 let past = (*memory < seen.memory).then_some(Past::Memory);
-                Ok(Measured { cpu_ns, past, memory_peak: Some(seen.memory_peak), oom_kills: 0, disk_full })
+                Ok(Measured { cpu_ns, past, memory_peak: seen.memory_peak, oom_kills: 0, disk_full })
             }
         }
     }

@@ -33,8 +33,8 @@ pub struct Seen {
     pub cpu: Duration,
     /// Bytes that all processes but the agent have by themselves.
     pub memory: u64,
-    /// The most that has been seen of it.
-    pub memory_peak: u64,
+    /// The most that has been seen of it; none when nothing has.
+    pub memory_peak: Option<u64>,
     /// Processes and threads, but the agent.
     pub tasks: u64,
 }
@@ -75,7 +75,8 @@ impl Watching {
             cpu += process.children;
         }
         self.memory_peak = self.memory_peak.max(memory);
-        Ok(Seen { cpu: cpu.saturating_sub(self.before), memory, memory_peak: self.memory_peak, tasks })
+        let memory_peak = (self.memory_peak != 0).then_some(self.memory_peak);
+        Ok(Seen { cpu: cpu.saturating_sub(self.before), memory, memory_peak, tasks })
     }
 
     fn tree(&self, agent: Pid) -> BTreeMap<i32, Process> {

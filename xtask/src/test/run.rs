@@ -16,6 +16,9 @@ use crate::rules;
 const PRODUCT: &str = "firebox";
 /// What the names of its tests that attack begin with.
 const ATTACKS: &str = "attacks_on_";
+/// Those that hold for whoever starts Firebox; the others name their user themselves.
+const FOR_ANYBODY: [&str; 8] =
+    ["mission", "statuses", "output", "running", "languages", "bad_input", "leftovers", "time"];
 /// The package that has no `std`.
 const AGENT: &str = "firebox-agent";
 
@@ -81,6 +84,14 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     report.run(Step { name: "end-to-end", what: "the whole product from outside, one test at a time" }, || {
         end_to_end(repository, &end_to_end_targets(&metadata, |_name| true)?, user.as_ref())
     });
+    if let Some(user) = &user {
+        report.run(Step { name: "as a user", what: "what holds for root, once more as an ordinary user" }, || {
+            let targets = end_to_end_targets(&metadata, |name| FOR_ANYBODY.contains(&name))?;
+            let mut tests = end_to_end_tests(repository, &targets, Some(user));
+            tests.env("FIREBOX_TEST_AS_USER", "yes");
+            cargo_test(tests, Threads::One)
+        });
+    }
     report.run(Step { name: "doc", what: "the examples in the documentation" }, || {
         let mut tests = repository.cargo();
         tests.args(["test", "--workspace", "--no-fail-fast", "--doc"]);
@@ -103,12 +114,16 @@ fn ordinary_user(repository: &Repository, report: &mut Report) -> Option<Ordinar
 }
 
 fn end_to_end(repository: &Repository, targets: &[String], user: Option<&OrdinaryUser>) -> Result<Finding> {
+    cargo_test(end_to_end_tests(repository, targets, user), Threads::One)
+}
+
+fn end_to_end_tests(repository: &Repository, targets: &[String], user: Option<&OrdinaryUser>) -> Command {
     let mut tests = repository.cargo();
     tests.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(targets);
     if let Some(user) = user {
         user.hand_over(&mut tests);
     }
-    cargo_test(tests, Threads::One)
+    tests
 }
 
 /// A command that says itself, on our own streams, what is wrong.
@@ -141,8 +156,8 @@ fn unit_targets(metadata: &Metadata) -> Vec<String> {
     words
 }
 
-/// The words that select those integration tests of the product that are wanted. None at all is a mistake: cargo would take it as "every
-/// target" and find something else to pass.
+/// The words that select those integration tests of the product that are wanted. None at all is a mistake: cargo would
+/// take it as "every target" and find something else to pass.
 fn end_to_end_targets(metadata: &Metadata, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let tests = product_targets(metadata).filter(|target| target.kind.iter().any(|kind| kind == "test"));
     let tests = tests.filter(|target| wanted(&target.name));
