@@ -134,7 +134,25 @@ impl Watching {
         let stat = read(self.proc.as_fd(), &format!("{pid}/stat"))?;
         let status = read(self.proc.as_fd(), &format!("{pid}/status"))?;
         let (own, children) = times(&stat).ok_or(Errno::BADMSG)?;
-        Ok(Process { own, children, memory: resident(&status), threads: number(&status, "Threads:").unwrap_or(1) })
+        let threads = number(&status, "Threads:").unwrap_or(1);
+        let memory = match resident(&status) {
+            // The first thread may have ended before the others, and its memory is told with each of theirs.
+            None if 1 < threads => self.resident_by_threads(pid.get()).unwrap_or(0),
+            memory => memory.unwrap_or(0),
+        };
+        Ok(Process { own, children, memory, threads })
+    }
+
+    fn resident_by_threads(&self, pid: i32) -> Result<u64, Errno> {
+        let tasks = open_directory(&self.proc, &format!("{pid}/task"))?;
+        for task in Dir::read_from(&tasks)? {
+            let task = task?;
+            let Ok(name) = task.file_name().to_str() else { continue };
+            if let Some(memory) = read(tasks.as_fd(), &format!("{name}/status")).ok().as_deref().and_then(resident) {
+                return Ok(memory);
+            }
+        }
+        Ok(0)
     }
 }
 
@@ -152,10 +170,12 @@ fn times(stat: &str) -> Option<(Duration, Duration)> {
     Some((TICK * (user + system), TICK * (waited_user + waited_system)))
 }
 
-/// Memory that a process has by itself: not the pages of the files that it maps, which are the host's cache.
-fn resident(status: &str) -> u64 {
-    // A process that is ending has no memory any more, and no such lines.
-    1024 * (number(status, "RssAnon:").unwrap_or(0) + number(status, "RssShmem:").unwrap_or(0))
+/// Memory that a process has by itself, on disk as well: not the pages of the files that it maps, which are the host's
+/// cache. A thread that has ended has no memory any more, and no such lines.
+fn resident(status: &str) -> Option<u64> {
+    let anonymous = number(status, "RssAnon:")?;
+    let others = ["RssShmem:", "VmSwap:"].map(|key| number(status, key).unwrap_or(0));
+    Some(1024 * (anonymous + others.iter().sum::<u64>()))
 }
 
 /// The number in a line of a process's status.
@@ -194,8 +214,9 @@ mod tests {
 
     #[test]
     fn memory_is_what_a_process_has_by_itself() {
-        let status = "VmRSS:\t    5000 kB\nRssAnon:\t    1000 kB\nRssFile:\t    3900 kB\nRssShmem:\t     100 kB\n";
-        assert_eq!(resident(status), 1100 * 1024);
-        assert_eq!(resident("State:\tZ (zombie)\n"), 0);
+        let status = "VmRSS:\t    5000 kB\nRssAnon:\t    1000 kB\nRssFile:\t    3900 kB\nRssShmem:\t     100 kB\n\
+            VmSwap:\t      20 kB\n";
+        assert_eq!(resident(status), Some(1120 * 1024));
+        assert_eq!(resident("State:\tZ (zombie)\nThreads:\t2\n"), None);
     }
 }
