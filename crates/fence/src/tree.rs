@@ -1,7 +1,8 @@
 //! Walking a tree of files that a job has made: to count what it takes, and to remove it.
 //!
-//! Whatever its depth, one descriptor is open at a time: the way down is by name, the way up by `..`, and that is the
-//! directory it was before or the walk ends. Links are never followed.
+//! Whatever its depth, one descriptor is open at a time: the way down is by name, the way up by `..`. Where that is not the
+//! directory which it was on the way down, somebody has moved one meanwhile: the walk goes on from the last directory that
+//! is still where it was. Links are never followed.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -98,15 +99,35 @@ fn walk(
         }
         let done = levels.pop().and_then(|level| level.name);
         let (Some(name), Some(above)) = (done, levels.last()) else { return Ok(()) };
-        here = open_in(here.as_fd(), c"..")?;
-        if identity(&here)? != above.identity {
-            return Ok(());
-        }
+        here = match open_in(here.as_fd(), c"..") {
+            Ok(up) if identity(&up)? == above.identity => up,
+            Ok(_) | Err(_) => {
+                here = find_again(top, &mut levels)?;
+                continue;
+            }
+        };
         if let Go::Stop = meet(here.as_fd(), &name, Step::Out)? {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Goes down from the top again, as far as the directories are still those that they were, and forgets the others. What is
+/// in those is passed over, unless it is met where it has gone to.
+fn find_again(top: BorrowedFd<'_>, levels: &mut Vec<Level>) -> Result<OwnedFd, Errno> {
+    let mut here = open_in(top, c".")?;
+    let mut found = 1;
+    for level in levels.iter().skip(1) {
+        let Some(below) = level.name.as_ref().and_then(|name| open_in(here.as_fd(), name).ok()) else { break };
+        if identity(&below)? != level.identity {
+            break;
+        }
+        here = below;
+        found += 1;
+    }
+    levels.truncate(found);
+    Ok(here)
 }
 
 /// Meets all in a directory that is no directory itself, and lists the others; none when the walk is to stop.
@@ -195,6 +216,32 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         (0..100).for_each(|n| fs::write(top.path().join(n.to_string()), "").unwrap());
         assert_eq!(count(File::open(top.path()).unwrap().as_fd(), 10).unwrap().inodes, 11);
+    }
+
+    #[test]
+    fn a_directory_that_is_moved_meanwhile_hides_none_of_the_others() {
+        let top = tempfile::tempdir().unwrap();
+        let all = top.path().join("all");
+        for name in ["a", "b", "c"] {
+            fs::create_dir_all(all.join(name).join("below")).unwrap();
+            fs::write(all.join(name).join("below/file"), "").unwrap();
+        }
+        let mut met = 0;
+        walk(File::open(top.path()).unwrap().as_fd(), |_, name, step| {
+            if step == Step::Leaf && name == c"file" {
+                met += 1;
+                // The directory that the walk is in is among them.
+                for name in ["a", "b", "c"].into_iter().filter(|_| met == 1) {
+                    let elsewhere = top.path().join(format!("moved-{name}"));
+                    fs::rename(all.join(name).join("below"), &elsewhere).unwrap();
+                    fs::create_dir(all.join(name).join("below")).unwrap();
+                    fs::write(all.join(name).join("below/file"), "").unwrap();
+                }
+            }
+            Ok(Go::On)
+        })
+        .unwrap();
+        assert_eq!(met, 3);
     }
 
     #[test]
