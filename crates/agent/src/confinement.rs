@@ -73,7 +73,8 @@ fn enter_fence() -> Result<Left, Errno> {
     let work = rustix::io::fcntl_dupfd_cloexec(sys::inherited(sys::WORK), 0)?;
     let domain = || Domain::of_processes().map_err(ConfineError::errno)?.ok_or(Errno::NOTSUP);
     let (own, apart) = (domain()?, domain()?);
-    firebox_confine::forbid_new_privileges().and_then(|()| own.enter()).map_err(ConfineError::errno)?;
+    let entered = firebox_confine::forbid_new_privileges().and_then(|()| own.enter());
+    entered.and_then(|()| firebox_confine::parent_is_out_of_reach()).map_err(ConfineError::errno)?;
     let confinement = Confinement { rlimits: RLIMITS, files: Files::AsItIs, filter: Filter::FENCE };
     confinement.enter().map_err(ConfineError::errno)?;
     Ok(Left { work, apart: Some(apart) })

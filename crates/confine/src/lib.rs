@@ -40,6 +40,8 @@ pub use confinement::{Confined, Confinement, Files};
 pub use descriptors::forget_descriptors_from;
 pub use error::{ConfineError, Failure, Layer};
 pub use landlock::{Access, Domain, Landlock, Rights, Rule, Scopes, Unavailable};
-pub use process::{die_with_parent, forbid_dumps, forbid_new_privileges, hear_of_parents_death};
+pub use process::{
+    die_with_parent, forbid_dumps, forbid_new_privileges, hear_of_parents_death, parent_is_out_of_reach,
+};
 pub use rlimits::{CoreDumps, Rlimits};
 pub use seccomp::Filter;

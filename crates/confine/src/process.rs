@@ -1,5 +1,6 @@
 //! The switches of a process that are one `prctl` each.
 
+use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, Signal};
 
 use crate::error::{ConfineError, Failure, Layer};
@@ -38,6 +39,18 @@ pub fn die_with_parent(parent: Option<Pid>) -> Result<(), ConfineError> {
 /// The same for a process that has something left to do then: it gets SIGTERM.
 pub fn hear_of_parents_death(parent: Option<Pid>) -> Result<(), ConfineError> {
     watch_parent(Signal::TERM, parent)
+}
+
+/// Makes sure that no signal of this process reaches its parent, who is of the same user: that it is in a domain of its
+/// own which holds. For whoever is about to kill all that it can reach.
+pub fn parent_is_out_of_reach() -> Result<(), ConfineError> {
+    let refused = ConfineError::refused(Layer::Landlock);
+    let parent = rustix::process::getppid().ok_or_else(|| refused(Errno::SRCH))?;
+    match rustix::process::test_kill_process(parent) {
+        Err(Errno::PERM) => Ok(()),
+        Err(errno) => Err(refused(errno)),
+        Ok(()) => Err(ConfineError::new(Layer::Landlock, Failure::NotKept)),
+    }
 }
 
 fn watch_parent(signal: Signal, parent: Option<Pid>) -> Result<(), ConfineError> {

@@ -62,9 +62,10 @@ fn settle() -> Result<(), Failure> {
         firebox_confine::forbid_dumps()?;
         // The start has made sure that the kernel knows of this; it is what kills are safe by.
         match Domain::of_processes()? {
-            Some(domain) => domain.enter(),
+            Some(domain) => domain.enter()?,
             None => exit(125),
         }
+        firebox_confine::parent_is_out_of_reach()
     };
     enter().map_err(|error| at(Stage::Capabilities)(error.errno()))
 }
