@@ -13,13 +13,13 @@ use core::ffi::CStr;
 use firebox_confine::ConfineError;
 use firebox_wire::{MOST_STRINGS, StepOrder, StepStdin, Strings};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, fchmod, openat};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::confinement::Left;
 use crate::doors::StepDoors;
+use crate::store;
 use crate::sys::{self, Fork};
 
 /// A pointer to each string of a list, and null.
@@ -113,7 +113,7 @@ fn unblocking(fd: OwnedFd) -> Result<OwnedFd, Errno> {
 
 /// The child's life up to exec. Whatever fails is said on the exec pipe.
 fn become_program(order: &StepOrder<'_>, doors: StepDoors, left: &Left, ends: ChildEnds) -> ! {
-    let errno = match prepare(doors, left, &ends) {
+    let errno = match prepare(order, doors, left, &ends) {
         Ok(Go::Yes) => start(order, left),
         Ok(Go::Never) => sys::exit(0),
         Err(errno) => errno,
@@ -128,8 +128,12 @@ enum Go {
     Never,
 }
 
-fn prepare(doors: StepDoors, left: &Left, ends: &ChildEnds) -> Result<Go, Errno> {
+fn prepare(order: &StepOrder<'_>, doors: StepDoors, left: &Left, ends: &ChildEnds) -> Result<Go, Errno> {
     doors.enter()?;
+    if left.apart.is_some() {
+        // Before the host counts what there was before this step.
+        make_executable(left, program(order)?)?;
+    }
     rustix::io::write(&ends.exec, &[STANDS])?;
     stand_apart(left)?;
     rustix::stdio::dup2_stdin(&ends.stdin)?;
@@ -165,13 +169,14 @@ fn start(order: &StepOrder<'_>, left: &Left) -> Errno {
     let (Some(arguments), Some(variables)) = (pointers(*argv, &mut arguments), pointers(*env, &mut variables)) else {
         return Errno::TOOBIG;
     };
-    let Some(program) = argv.iter().next().and_then(|path| CStr::from_bytes_with_nul(path).ok()) else {
-        return Errno::INVAL;
+    let program = match program(order) {
+        Ok(program) => program,
+        Err(errno) => return errno,
     };
     let ready = limit(Resource::Fsize, *file_bytes).and_then(|()| match left.apart {
         None => limit(Resource::Nproc, (*tasks).into()),
         // The kernel counts all that the user runs on the host: the host knows how many that are, and has set it.
-        Some(_) => make_executable(left, program),
+        Some(_) => Ok(()),
     });
     if let Err(errno) = ready.and_then(|()| rustix::process::fchdir(left.work())) {
         return errno;
@@ -179,18 +184,17 @@ fn start(order: &StepOrder<'_>, left: &Left) -> Errno {
     sys::execute(program, arguments, variables)
 }
 
-/// Gives a build's result the right to be executed, which a linker in a fence cannot: it would do it by name. Whatever
-/// else a step starts has it already.
+fn program<'o>(order: &StepOrder<'o>) -> Result<&'o CStr, Errno> {
+    order.argv.iter().next().and_then(|path| CStr::from_bytes_with_nul(path).ok()).ok_or(Errno::INVAL)
+}
+
+/// Gives a build's result the right to be executed, which a linker in a fence cannot. Whatever else a step starts has it
+/// already.
 fn make_executable(left: &Left, program: &CStr) -> Result<(), Errno> {
     let name = program.to_bytes_with_nul();
     let name = name.iter().rposition(|byte| *byte == b'/').map_or(name, |slash| &name[slash + 1..]);
     let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::INVAL)?;
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match openat(left.work(), name, flags, Mode::empty()) {
-        Ok(made) => fchmod(&made, Mode::from_raw_mode(0o755)),
-        // A tool of the host's, or nothing: exec says what.
-        Err(_) => Ok(()),
-    }
+    store::make_executable(left.work(), name)
 }
 
 /// Sets a limit of the kernel's for good. Where less was inherited, less it stays.

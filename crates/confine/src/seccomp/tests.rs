@@ -258,11 +258,18 @@ fn a_fence_closes_what_landlock_does_not_look_at() {
     const DATAGRAM: u64 = 2;
     refused("socketpair", &[1, DATAGRAM]);
     allowed("socketpair", &[1, 1]);
-    refused("fchmod", &[3, 0o600]);
-    allowed("fchmod", &[3, 0o755]);
-    let name = 0x7fff_0000_0000;
-    refused("utimensat", &[3, name]);
-    allowed("utimensat", &[3, 0]);
+    refused("fchmod", &[3, 0o755]);
+    let pointer = 0x7fff_0000_0000;
+    refused("utimensat", &[3, pointer, 0]);
+    refused("utimensat", &[3, 0, pointer]);
+    allowed("utimensat", &[3, 0, 0]);
+    // F_SETOWN, F_SETOWN_EX, F_SETLEASE, F_NOTIFY; F_SETFL, F_DUPFD_CLOEXEC.
+    for command in [8, 15, 1024, 1026, 0xffff_ffff_0000_0008] {
+        refused("fcntl", &[3, command]);
+    }
+    for command in [4, 1030] {
+        allowed("fcntl", &[3, command]);
+    }
     refused("setpriority", &[0, 4711]);
     allowed("setpriority", &[0, 0]);
     // Everything else is as in a jail.
