@@ -7,7 +7,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, chmod, fstat, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, chmod, fchmod, fstat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 /// What a tree takes.
@@ -164,16 +164,21 @@ fn kind(here: &OwnedFd, name: &CStr, told: FileType) -> FileType {
     }
 }
 
-/// Opens a directory to be listed. One that its owner may not list is opened to its owner first.
+/// Opens a directory to be listed and gone through. One that its owner may not do that to is opened to its owner first.
 fn open_in(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(directory, name, flags, Mode::empty()) {
+    let opened = match openat(directory, name, flags, Mode::empty()) {
         Err(Errno::ACCESS) => {
             open_to_owner(directory, name)?;
             openat(directory, name, flags, Mode::empty())
         }
         opened => opened,
+    }?;
+    if !Mode::from_raw_mode(fstat(&opened)?.st_mode).contains(Mode::RWXU) {
+        // One that could be listed, and nothing in it reached.
+        fchmod(&opened, Mode::RWXU)?;
     }
+    Ok(opened)
 }
 
 /// Lets the owner of a directory list it, enter it and change what is in it.
@@ -181,7 +186,7 @@ fn open_to_owner(above: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
     // A descriptor that stands for the directory itself: between looking and doing, its name may come to mean a link.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = openat(above, name, flags, Mode::empty())?;
-    chmod(format!("/proc/self/fd/{}", directory.as_raw_fd()), Mode::from_raw_mode(0o700))
+    chmod(format!("/proc/self/fd/{}", directory.as_raw_fd()), Mode::RWXU)
 }
 
 fn identity(directory: &OwnedFd) -> Result<(u64, u64), Errno> {
@@ -252,11 +257,14 @@ mod tests {
             rustix::fs::mkdirat(&here, "d", Mode::from_raw_mode(0o755)).unwrap();
             here = openat(&here, "d", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
         }
-        fs::create_dir(top.path().join("closed")).unwrap();
-        fs::write(top.path().join("closed/file"), "").unwrap();
-        fs::set_permissions(top.path().join("closed"), Permissions::from_mode(0o0)).unwrap();
+        for mode in [0o0, 0o300, 0o400, 0o500] {
+            let closed = top.path().join(format!("closed-{mode:o}"));
+            fs::create_dir(&closed).unwrap();
+            fs::write(closed.join("file"), "").unwrap();
+            fs::set_permissions(closed, Permissions::from_mode(mode)).unwrap();
+        }
 
-        assert_eq!(count_all(top.path()).inodes, 5002);
+        assert_eq!(count_all(top.path()).inodes, 5008);
         remove_contents(File::open(top.path()).unwrap().as_fd()).unwrap();
 
         assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
