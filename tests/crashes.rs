@@ -14,7 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kit::{
-    Allowance, Dice, Finished, Firebox, Guard, HostInventory, NOBODY, Ordinary, Role, Running, family, firebox, job,
+    Allowance, Dice, Finished, Firebox, Guard, HostInventory, Lineage, NOBODY, Ordinary, Role, Running, family,
+    firebox, job,
 };
 
 /// Who starts jobs and kills, and who starts jobs and sees to it that they end well.
@@ -36,7 +37,8 @@ const FORKING: Kind = (
 );
 const SLEEPING: Kind = ("bash", "sleep 0.2; echo slept");
 const FLOODING: Kind = ("bash", "head -c 3000000 /dev/zero | tr '\\0' x");
-const WRITING: Kind = ("bash", "for i in 1 2 3 4; do head -c 4M /dev/zero > /tmp/$i; done; cat /tmp/* | wc -c");
+const WRITING: Kind =
+    ("bash", "cd \"${TMPDIR:-/tmp}\"; for i in 1 2 3 4; do head -c 4M /dev/zero > $i; done; cat ? | wc -c");
 const IN_C: Kind = ("c", "#include <stdio.h>\nint main(void) { puts(\"hello\"); }");
 const IN_RUST: Kind = ("rust", "fn main() { println!(\"hello\"); }");
 
@@ -49,6 +51,7 @@ struct Proper {
 /// What the threads of a test share.
 struct Scene<'a> {
     kinds: &'a [Kind],
+    lineage: Lineage,
     call: &'a (dyn Fn(Firebox) -> Firebox + Sync),
     seed: u64,
     over: AtomicBool,
@@ -60,7 +63,7 @@ struct Scene<'a> {
 
 #[test]
 fn any_process_killed_at_any_moment_leaves_nothing_and_disturbs_nobody() {
-    check(&[FORKING, SLEEPING, FLOODING, WRITING, IN_C, IN_RUST], 600, &|call| call);
+    check(&[FORKING, SLEEPING, FLOODING, WRITING, IN_C, IN_RUST], Lineage::Jail, 600, &|call| call);
 }
 
 #[test]
@@ -69,13 +72,23 @@ fn an_ordinary_users_processes_leave_nothing_either() {
         return;
     }
     let user = Ordinary::new(NOBODY);
-    check(&[FORKING, SLEEPING, FLOODING, WRITING, IN_C], 200, &|call| user.call(call));
+    check(&[FORKING, SLEEPING, FLOODING, WRITING, IN_C], Lineage::Jail, 200, &|call| user.call(call));
 }
 
-fn check(kinds: &[Kind], rounds: usize, call: &(dyn Fn(Firebox) -> Firebox + Sync)) {
+#[test]
+fn in_a_fence_they_leave_nothing_either() {
+    if !kit::is_root("in_a_fence_they_leave_nothing_either") {
+        return;
+    }
+    let user = Ordinary::new(NOBODY);
+    let fenced = |call: Firebox| user.call(call.args(["--isolation", "fence"]));
+    check(&[FORKING, SLEEPING, FLOODING, WRITING, IN_C], Lineage::Fence, 400, &fenced);
+}
+
+fn check(kinds: &[Kind], lineage: Lineage, rounds: usize, call: &(dyn Fn(Firebox) -> Firebox + Sync)) {
     let host = HostInventory::take();
     let (seed, over) = (Dice::seed(), AtomicBool::new(false));
-    let scene = Scene { kinds, call, seed, over, kept: Mutex::default(), hit: Mutex::default() };
+    let scene = Scene { kinds, lineage, call, seed, over, kept: Mutex::default(), hit: Mutex::default() };
     let busy = [spinner(), spinner()];
 
     thread::scope(|threads| {
@@ -94,8 +107,8 @@ fn check(kinds: &[Kind], rounds: usize, call: &(dyn Fn(Firebox) -> Firebox + Syn
 
     let hit = scene.hit.into_inner().expect("nobody panicked");
     println!("of {rounds} calls, killed in time to be noticed: {hit:?}; TEST_SEED={seed} draws the same again");
-    for role in [Role::Engine, Role::Warden, Role::Agent, Role::Step] {
-        assert!(hit.contains_key(&role), "no {role:?} was hit, which is too much of chance: {hit:?}");
+    for role in lineage.roles() {
+        assert!(hit.contains_key(role), "no {role:?} was hit, which is too much of chance: {hit:?}");
     }
     // The one start that may still find something to sweep up.
     let next = call(job("bash", "echo hello")).outcome();
@@ -151,7 +164,7 @@ impl Scene<'_> {
     fn kill_one(&self, dice: &mut Dice, kind: Kind, proper: &Proper) {
         let moment = dice.up_to(proper.wall.mul_f64(1.3));
         let call = self.start(kind);
-        let victim = if call.ends_by(Instant::now() + moment) { None } else { draw(dice, call.pid()) };
+        let victim = if call.ends_by(Instant::now() + moment) { None } else { draw(dice, call.pid(), self.lineage) };
         let since = Instant::now();
         let (call, guard) = call.wait_keeping_guard();
         let told = format!("{victim:?} was killed after {moment:?}, seed {}\n{call}", self.seed);
@@ -167,7 +180,7 @@ impl Scene<'_> {
             _ if undisturbed => {}
             None => panic!("nobody touched it\n{told}"),
             Some(Role::Engine) => assert_eq!(call.code(), KILLED, "{told}"),
-            Some(Role::Warden | Role::Agent) => assert_eq!(call.code(), FAULT, "{told}"),
+            Some(Role::Warden | Role::Keeper | Role::Agent) => assert_eq!(call.code(), FAULT, "{told}"),
             // A verdict about the program, unless it was not the program yet but the agent's copy of itself.
             Some(Role::Step) if call.stderr().contains("could not make a process") => {}
             Some(Role::Step) => assert_ne!(call.code(), FAULT, "{told}"),
@@ -186,8 +199,8 @@ fn is_proper(call: &Finished, proper: &Proper) -> bool {
 }
 
 /// Kills one of the processes that there are at this moment; the warden as likely as the many of a step together.
-fn draw(dice: &mut Dice, engine: rustix::process::Pid) -> Option<Role> {
-    let family = family(engine);
+fn draw(dice: &mut Dice, engine: rustix::process::Pid, lineage: Lineage) -> Option<Role> {
+    let family = family(engine, lineage);
     let mut roles: Vec<Role> = family.iter().map(|member| member.role).collect();
     roles.dedup();
     let role = *dice.one_of(&roles);

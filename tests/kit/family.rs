@@ -1,7 +1,8 @@
 //! The processes of one call of Firebox, by their roles, as they descend from each other.
 //!
 //! ```text
-//! engine -- warden -- agent -- the processes of a step
+//! engine -- warden -- agent -- the processes of a step              in a jail
+//! engine -- warden -- keeper -- agent -- the processes of a step    in a fence
 //! ```
 //!
 //! Whoever is asked to kill one of them cannot hit a stranger: a process is held by a descriptor first, and is looked at
@@ -16,9 +17,37 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 pub(crate) enum Role {
     Engine,
     Warden,
+    /// In a fence only.
+    Keeper,
     /// Also while it is still becoming one.
     Agent,
     Step,
+}
+
+/// Which roles there are, from the engine down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lineage {
+    Jail,
+    Fence,
+}
+
+impl Lineage {
+    /// Every role that there is.
+    pub(crate) fn roles(self) -> &'static [Role] {
+        match self {
+            Lineage::Jail => &[Role::Engine, Role::Warden, Role::Agent, Role::Step],
+            Lineage::Fence => &[Role::Engine, Role::Warden, Role::Keeper, Role::Agent, Role::Step],
+        }
+    }
+
+    fn child_of(self, role: Role) -> Role {
+        match (role, self) {
+            (Role::Engine, _) => Role::Warden,
+            (Role::Warden, Lineage::Fence) => Role::Keeper,
+            (Role::Warden, Lineage::Jail) | (Role::Keeper, _) => Role::Agent,
+            (Role::Agent | Role::Step, _) => Role::Step,
+        }
+    }
 }
 
 /// One process of a call.
@@ -30,16 +59,12 @@ pub(crate) struct Member {
 }
 
 /// All that descend from an engine which the caller has not waited for yet, and that engine.
-pub(crate) fn family(engine: Pid) -> Vec<Member> {
+pub(crate) fn family(engine: Pid, lineage: Lineage) -> Vec<Member> {
     let engine = engine.as_raw_nonzero().get().unsigned_abs();
     let mut found = vec![Member { role: Role::Engine, pid: engine, engine }];
     let mut next = 0;
     while let Some(Member { role, pid, .. }) = found.get(next).copied() {
-        let role = match role {
-            Role::Engine => Role::Warden,
-            Role::Warden => Role::Agent,
-            Role::Agent | Role::Step => Role::Step,
-        };
+        let role = lineage.child_of(role);
         found.extend(children(pid).into_iter().map(|pid| Member { role, pid, engine }));
         next += 1;
     }

@@ -10,6 +10,7 @@
 mod attack;
 mod dice;
 mod family;
+mod fenced;
 mod firebox;
 mod guard;
 mod inventory;
@@ -27,7 +28,8 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use attack::{Attack, Expectation, words};
 pub(crate) use dice::Dice;
-pub(crate) use family::{Member, Role, family};
+pub(crate) use family::{Lineage, Member, Role, family};
+pub(crate) use fenced::{Around, Fenced, assert_none_left, without_namespaces};
 pub(crate) use firebox::{Firebox, Outcome, Started, firebox, job, repository};
 pub(crate) use guard::{Allowance, Guard};
 pub(crate) use inventory::{HostInventory, leaving_nothing};
