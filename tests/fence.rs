@@ -156,3 +156,12 @@ fn output_beyond_its_limit_is_cut_and_the_program_runs_on() {
     assert!(2_900_000 < dropped, "{dropped}");
     host.assert_nothing_left();
 }
+
+#[test]
+fn a_program_that_does_not_read_its_input_is_no_fault_of_ours() {
+    let Some(host) = contained("a_program_that_does_not_read_its_input") else { return };
+    let firebox = job("bash", "exec 0<&-; sleep 0.5; echo hello").stdin(vec![b'x'; 1 << 20]);
+    let outcome = Fenced::by_a_user().outcome_with(&Around::default(), firebox);
+    assert_eq!((outcome.verdict(), outcome.stdout()), (("ok", "run", 0, None), "hello\n"), "{outcome}");
+    host.assert_nothing_left();
+}

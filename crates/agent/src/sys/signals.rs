@@ -7,6 +7,7 @@ use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use syscalls::{Sysno, syscall};
 
+const SIGPIPE: u32 = 13;
 const SIGTERM: u32 = 15;
 const SIGCHLD: u32 = 17;
 const HIGHEST_SIGNAL: i32 = 64;
@@ -83,10 +84,11 @@ pub(crate) struct Came {
 const INFORMATION_BYTES: usize = 128;
 
 impl SignalFd {
-    /// Blocks the two signals and makes a descriptor for them.
+    /// Blocks the two signals and makes a descriptor for them. Blocks the one for a pipe that nobody reads, too, which
+    /// the kernel keeps from process 1 but not from the agent of a fence: the write says so itself.
     pub(crate) fn new() -> Result<SignalFd, Errno> {
         let set = set_of(SIGCHLD) | set_of(SIGTERM);
-        set_mask(SIG_BLOCK, set)?;
+        set_mask(SIG_BLOCK, set | set_of(SIGPIPE))?;
         // SAFETY: -1 asks for a new descriptor, `set` outlives the call, and its size is the kernel's.
         let fd = checked(unsafe {
             syscall!(Sysno::signalfd4, -1isize, ptr::from_ref(&set), size_of::<SignalSet>(), SFD_NONBLOCK | SFD_CLOEXEC)
