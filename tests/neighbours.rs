@@ -8,8 +8,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use kit::{
-    Control, HostInventory, Member, NOBODY, Ordinary, Process, Role, Started, UIDS, attacks, bare, family, firebox,
-    words,
+    Control, HostInventory, Lineage, Member, NOBODY, Ordinary, Process, Role, Started, UIDS, attacks, bare, family,
+    firebox, words,
 };
 use rustix::process::Signal;
 
@@ -66,7 +66,7 @@ fn cells_of_firebox_processes_that_live_at_once_share_no_id_group_namespace_or_f
     }
     for (number, (caller, call)) in calls.iter().enumerate() {
         call.wait_for_stdout("made");
-        let family = family(call.pid());
+        let family = family(call.pid(), Lineage::Jail);
         look_at_ids(&mut owners, number, *caller, &family);
         for member in family.iter().filter(|member| matches!(member.role, Role::Agent | Role::Step)) {
             look_at_places(&mut owners, number, member.pid);
