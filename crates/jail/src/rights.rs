@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::birth::Supplementary;
-use crate::cgroup::{Delegated, Groups, Place};
+use crate::cgroup::{Delegated, Groups, Place, Site};
 use crate::instance::{ClaimError, Instance};
 use crate::lease::{LeaseError, Uids};
 use crate::quarters::Keep;
@@ -49,8 +49,8 @@ pub(crate) struct User {
     uid: u32,
     gid: u32,
     holding: Holding,
-    /// What tells others that the groups are somebody's, if there are any.
-    _alive: Option<File>,
+    /// Where the groups are, if there are any.
+    site: Option<Site>,
 }
 
 /// What cells are held to their limits by.
@@ -69,11 +69,11 @@ impl Rights {
     pub(crate) fn claim() -> Result<(Rights, EngineUser), StartError> {
         if !has_roots_rights() {
             let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-            let (holding, alive) = match Delegated::claim() {
-                Ok(Delegated { groups, alive }) => (Holding::Groups(groups), Some(alive)),
+            let (holding, site) = match Delegated::claim() {
+                Ok(Delegated { groups, site }) => (Holding::Groups(groups), Some(site)),
                 Err(_) => (watched()?, None),
             };
-            return Ok((Rights::User(User { uid, gid, holding, _alive: alive }), EngineUser::Same));
+            return Ok((Rights::User(User { uid, gid, holding, site }), EngineUser::Same));
         }
         let mut uids = Uids::new(shared_file("uids")?);
         let instance = Instance::claim(shared_file("instances")?).map_err(|error| match error {
@@ -155,8 +155,9 @@ impl Rights {
                     let _ = instance.clear();
                 }
             }
-            Rights::User(User { holding: Holding::Groups(groups), .. }) => {
+            Rights::User(User { holding: Holding::Groups(groups), site, uid: _, gid: _ }) => {
                 let _ = groups.remove();
+                site.into_iter().for_each(Site::leave);
             }
             Rights::Root(_) | Rights::User(_) => {}
         }

@@ -27,11 +27,28 @@ const ASIDE: &str = "firebox-caller";
 /// How long to wait for others who come and go.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The groups of an instance, and the sign that it lives.
+/// The groups of an instance, and where they are.
 pub(crate) struct Delegated {
     pub(crate) groups: Groups,
+    pub(crate) site: Site,
+}
+
+/// The group that was handed over, as long as an instance has its own in it.
+pub(crate) struct Site {
     /// Locked for as long as any copy of this is open.
-    pub(crate) alive: File,
+    _alive: File,
+    /// Where controllers were handed down, which version 2 asks for.
+    handed_down: Option<Directory>,
+}
+
+impl Site {
+    /// Leaves it as it was, so that whoever it belongs to can put processes into it again. While others have groups in
+    /// it, the kernel refuses, and they do it.
+    pub(crate) fn leave(self) {
+        if let Some(own) = self.handed_down {
+            let _ = v2::take_back(&own);
+        }
+    }
 }
 
 impl Delegated {
@@ -41,16 +58,17 @@ impl Delegated {
         let first = place.first().to_owned();
         let cannot = |source| DetectError::Make { place: first.clone(), source };
         let _turn = take_turn(&first).map_err(cannot)?;
-        if let Place::V2(own) = &place {
-            step_aside(own).map_err(cannot)?;
-        }
+        let handed_down = match &place {
+            Place::V2(own) => Some(step_aside(own).map_err(cannot)?),
+            Place::V1(_) => None,
+        };
         sweep_the_dead(&place);
         let mut nonce = [0; 8];
         getrandom(&mut nonce, GetRandomFlags::empty()).map_err(|errno| cannot(errno.into()))?;
         let name = format!("{PREFIX}{:016x}", u64::from_ne_bytes(nonce));
         let groups = place.create(&name)?;
         match alive(&first.join(&name)) {
-            Ok(Some(alive)) => Ok(Delegated { groups, alive }),
+            Ok(Some(alive)) => Ok(Delegated { groups, site: Site { _alive: alive, handed_down } }),
             other => {
                 let _ = groups.remove();
                 Err(cannot(other.err().unwrap_or_else(|| io::ErrorKind::AlreadyExists.into())))
@@ -98,7 +116,7 @@ fn sweep_the_dead(place: &Place) {
 
 /// Leaves the group that is to have children, and hands the controllers down in it. Only where nobody else is in it:
 /// others are not ours to move.
-fn step_aside(own: &Path) -> io::Result<()> {
+fn step_aside(own: &Path) -> io::Result<Directory> {
     let members = fs::read_to_string(own.join("cgroup.procs"))?;
     if members.split_whitespace().eq([std::process::id().to_string()]) {
         let aside = own.join(ASIDE);
@@ -107,7 +125,9 @@ fn step_aside(own: &Path) -> io::Result<()> {
             _ => fs::write(aside.join("cgroup.procs"), "0")?,
         }
     }
-    Ok(v2::hand_down(&Directory::open(own)?)?)
+    let directory = Directory::open(own)?;
+    v2::hand_down(&directory)?;
+    Ok(directory)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-pub(crate) use delegated::Delegated;
+pub(crate) use delegated::{Delegated, Site};
 use detect::DetectError;
 pub(crate) use detect::{Place, version};
 

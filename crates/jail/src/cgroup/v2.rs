@@ -72,6 +72,12 @@ pub(super) fn hand_down(directory: &Directory) -> Result<(), Errno> {
     directory.write("cgroup.subtree_control", wanted)
 }
 
+/// Takes our controllers back from the children of a directory.
+pub(super) fn take_back(directory: &Directory) -> Result<(), Errno> {
+    let unwanted = CONTROLLERS.map(|controller| format!("-{controller}")).join(" ");
+    directory.write("cgroup.subtree_control", unwanted)
+}
+
 fn limit(directory: &Directory, limits: &Limits) -> Result<(), Errno> {
     directory.write("memory.max", limits.memory)?;
     // Absent on kernels without swap.
