@@ -6,6 +6,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::programs::{MOST_PLACES, Programs};
 use crate::surroundings::Surroundings;
 use crate::sys::{self, STREAM};
 
@@ -16,6 +17,9 @@ pub(crate) type Host = BorrowedFd<'static>;
 const OPEN_FILES: u64 = 1024;
 /// Locked memory of one process. Above what runtimes lock for their own use, far below any memory limit.
 const LOCKED_BYTES: u64 = 8 << 20;
+
+/// How many rules there are besides those for programs.
+const OWN: usize = 5;
 
 const RLIMITS: Rlimits = Rlimits {
     open_files: Some(OPEN_FILES),
@@ -50,19 +54,28 @@ pub(crate) fn enter(surroundings: Surroundings) -> Result<Left, Errno> {
 }
 
 /// Landlock says once more what the mounts say already: the root is to be read, and only three places and the
-/// devices are there to be written to.
+/// devices are there to be written to. What it alone says is that nothing is executed from `/dev` and `/proc`.
 fn enter_jail() -> Result<Left, Errno> {
     let root = open(c"/")?;
     let (work, temporary, shared, devices) =
         (open(WORK_DIRECTORY)?, open(c"/tmp")?, open(c"/dev/shm")?, open(c"/dev")?);
-    let rules = [
-        Rule::new(&root, Access::ReadExecute),
+    let programs = Programs::open(&root)?;
+    let own = [
+        Rule::new(&root, Access::Read),
         Rule::new(&work, Access::Full),
         Rule::new(&temporary, Access::Full),
-        Rule::new(&shared, Access::Full),
+        Rule::new(&shared, Access::Data),
         Rule::new(&devices, Access::ReadWrite),
     ];
-    let confinement = Confinement { rlimits: RLIMITS, files: Files::Only(&rules), filter: Filter::JOB };
+    // A rule holds for all that is beneath, and what one gives no other takes away: so each place with programs has its
+    // own.
+    let mut rules = [own[0]; OWN + MOST_PLACES];
+    rules[..OWN].copy_from_slice(&own);
+    for (rule, place) in rules[OWN..].iter_mut().zip(programs.places()) {
+        *rule = Rule::new(place, Access::ReadExecute);
+    }
+    let rules = &rules[..OWN + programs.places().count()];
+    let confinement = Confinement { rlimits: RLIMITS, files: Files::Only(rules), filter: Filter::JOB };
     confinement.enter().map_err(ConfineError::errno)?;
     Ok(Left { work, apart: None })
 }

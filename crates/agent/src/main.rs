@@ -13,6 +13,7 @@
 mod agent;
 mod confinement;
 mod doors;
+mod programs;
 mod running;
 mod step;
 mod store;

@@ -27,6 +27,8 @@ pub enum Access {
     ReadExecute,
     /// Read and write what is there and talk to devices; nothing is made, removed or executed. For `/dev`.
     ReadWrite,
+    /// Everything but making device nodes and executing. For what processes share and none is to run from.
+    Data,
     /// Everything but making device nodes. For a job's own directories.
     Full,
 }
@@ -150,9 +152,8 @@ impl Access {
             Access::Read => read,
             Access::ReadExecute => read.with(Rights::EXECUTE),
             Access::ReadWrite => read.with(write),
-            Access::Full => {
-                read.with(write).with(Rights::EXECUTE).with(Rights::MAKE_AND_REMOVE.without(Rights::MAKE_DEVICES))
-            }
+            Access::Data => read.with(write).with(Rights::MAKE_AND_REMOVE.without(Rights::MAKE_DEVICES)),
+            Access::Full => Access::Data.rights().with(Rights::EXECUTE),
         }
     }
 }
