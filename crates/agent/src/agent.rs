@@ -56,7 +56,7 @@ impl Agent {
         let (chunk, pending) = (memory()?, memory()?);
         let confined = surroundings
             .take_in_orphans()
-            .and_then(|()| SignalFd::new())
+            .and_then(|()| SignalFd::new(surroundings.heard()))
             .and_then(|signals| confinement::enter(surroundings).map(|left| (signals, left)));
         let (signals, left) = match confined {
             Ok(confined) => confined,

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, set_child_subreaper};
 
 use crate::doors::Doors;
+use crate::sys::Heard;
 
 /// Which kind of cell this agent is in.
 #[derive(Clone, Copy)]
@@ -32,6 +33,15 @@ impl Surroundings {
             Surroundings::Jail { .. } if rustix::process::getpid() == Pid::INIT => Ok(()),
             Surroundings::Jail { .. } => Err(Errno::PERM),
             Surroundings::Fence => set_child_subreaper(Some(rustix::process::getpid())),
+        }
+    }
+
+    /// What it listens for. Process 1 is never reached by a signal of its own namespace that it neither handles nor blocks;
+    /// one that it listened for any job could send.
+    pub(crate) fn heard(self) -> Heard {
+        match self {
+            Surroundings::Jail { .. } => Heard::Children,
+            Surroundings::Fence => Heard::ChildrenAndEnd,
         }
     }
 

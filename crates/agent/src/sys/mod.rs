@@ -11,4 +11,4 @@ mod start;
 pub(crate) use inherited::{STREAM, WORK, inherited};
 pub(crate) use memory::pages;
 pub(crate) use process::{Fork, execute, exit, fork};
-pub(crate) use signals::{Came, SignalFd, reset_signals, unblock_signals};
+pub(crate) use signals::{Came, Heard, SignalFd, reset_signals, unblock_signals};

@@ -80,14 +80,26 @@ pub(crate) struct Came {
     pub(crate) end: bool,
 }
 
+/// Which signals the agent listens for.
+#[derive(Clone, Copy)]
+pub(crate) enum Heard {
+    /// The end of a child.
+    Children,
+    /// And that the agent is to end.
+    ChildrenAndEnd,
+}
+
 /// The kernel's `struct signalfd_siginfo`, which begins with the signal's number.
 const INFORMATION_BYTES: usize = 128;
 
 impl SignalFd {
-    /// Blocks the two signals and makes a descriptor for them. Blocks the one for a pipe that nobody reads, too, which
-    /// the kernel keeps from process 1 but not from the agent of a fence: the write says so itself.
-    pub(crate) fn new() -> Result<SignalFd, Errno> {
-        let set = set_of(SIGCHLD) | set_of(SIGTERM);
+    /// Blocks these signals and makes a descriptor for them. Blocks the one for a pipe that nobody reads, too, which the
+    /// kernel keeps from process 1 but not from the agent of a fence: the write says so itself.
+    pub(crate) fn new(heard: Heard) -> Result<SignalFd, Errno> {
+        let set = match heard {
+            Heard::Children => set_of(SIGCHLD),
+            Heard::ChildrenAndEnd => set_of(SIGCHLD) | set_of(SIGTERM),
+        };
         set_mask(SIG_BLOCK, set | set_of(SIGPIPE))?;
         // SAFETY: -1 asks for a new descriptor, `set` outlives the call, and its size is the kernel's.
         let fd = checked(unsafe {
