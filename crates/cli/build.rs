@@ -68,6 +68,9 @@ fn build_agent(workspace: &Path, target: &Path, triple: &str) -> Result<PathBuf,
     }
     // The separator is cargo's own for this variable, which wins over every other source of flags.
     cargo.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
+    if env::var_os("CARGO_FEATURE_LEAVE_OUT").is_some() {
+        cargo.args(["--features", "leave-out"]);
+    }
     let output = cargo.output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use firebox_confine::{Layer, leave_out};
 use rustix::io::Errno;
 use rustix::process::{Pid, set_child_subreaper};
 
@@ -20,7 +21,7 @@ pub(crate) enum Surroundings {
 impl Surroundings {
     /// From the argument that the agent was started with: `fence`, or the number of doors per step.
     pub(crate) fn from_argument(argument: &CStr) -> Surroundings {
-        match argument.to_bytes() {
+        match leave_out::heed(argument.to_bytes()) {
             b"fence" => Surroundings::Fence,
             doors => Surroundings::Jail { doors: Doors::from_argument(doors) },
         }
@@ -31,6 +32,11 @@ impl Surroundings {
         match self {
             // To process 1 they all come; and to kill everyone is safe for process 1 alone.
             Surroundings::Jail { .. } if rustix::process::getpid() == Pid::INIT => Ok(()),
+            // Then the uid that nobody else has and Landlock's scope say whom a kill of everyone reaches; and a firebox that
+            // leaves this out does not start where everyone is the machine.
+            Surroundings::Jail { .. } if Layer::PidNamespace.is_left_out() => {
+                set_child_subreaper(Some(rustix::process::getpid()))
+            }
             Surroundings::Jail { .. } => Err(Errno::PERM),
             Surroundings::Fence => set_child_subreaper(Some(rustix::process::getpid())),
         }

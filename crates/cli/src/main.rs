@@ -20,6 +20,8 @@ mod host;
 mod inputs;
 mod isolation;
 mod languages;
+#[cfg(feature = "leave-out")]
+mod leave_out;
 mod listing;
 mod live;
 mod notice;
@@ -44,6 +46,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return told_by_the_parser(&error),
     };
+    #[cfg(feature = "leave-out")]
+    if let Err(failure) = leave_out::by_environment() {
+        return told(&failure);
+    }
     let done = match args.command {
         Command::Run(args) => run::run(*args).map(Ending::take),
         Command::Languages(args) => languages::languages(args),

@@ -5,6 +5,7 @@
 use crate::capabilities::{self, BoundingSet};
 use crate::error::ConfineError;
 use crate::landlock::{Landlock, Rule};
+use crate::layer::Layer;
 use crate::process;
 use crate::rlimits::{CoreDumps, Rlimits};
 use crate::seccomp::Filter;
@@ -52,6 +53,7 @@ impl Confinement<'_> {
         let bounding_set = capabilities::drop_capabilities()?;
         // Before seccomp, which closes the calls that it is made of.
         let landlock = match self.files {
+            Files::Only(_) if Layer::Landlock.is_left_out() => None,
             Files::Only(rules) => Some(Landlock::restrict(rules)?),
             Files::AsItIs => None,
         };

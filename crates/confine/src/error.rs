@@ -5,26 +5,7 @@ use core::fmt;
 
 use rustix::io::Errno;
 
-/// One kind of protection. Each can be named, so that a test may ask what holds when it alone is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layer {
-    /// Limits of the kernel on each process.
-    Rlimits,
-    /// No program gains a privilege by being executed.
-    NoNewPrivileges,
-    /// All capabilities, in every set.
-    Capabilities,
-    /// Which files may be reached, and which processes.
-    Landlock,
-    /// The process dies with the one that made it.
-    ParentDeath,
-    /// Nobody may look into the process.
-    Dumps,
-    /// Which descriptors it keeps.
-    Descriptors,
-    /// Which system calls it may make.
-    Seccomp,
-}
+use crate::layer::Layer;
 
 /// What went wrong with a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,21 +43,6 @@ impl ConfineError {
     /// For `map_err`: the kernel's refusal, put down to a layer.
     pub(crate) fn refused(layer: Layer) -> impl Fn(Errno) -> ConfineError {
         move |errno| ConfineError::new(layer, Failure::Refused(errno))
-    }
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Layer::Rlimits => "resource limits",
-            Layer::NoNewPrivileges => "no new privileges",
-            Layer::Capabilities => "dropped capabilities",
-            Layer::Landlock => "Landlock",
-            Layer::ParentDeath => "death with the parent",
-            Layer::Dumps => "no dumps",
-            Layer::Descriptors => "closed descriptors",
-            Layer::Seccomp => "seccomp",
-        })
     }
 }
 

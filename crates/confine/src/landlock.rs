@@ -8,7 +8,8 @@ use core::fmt;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
-use crate::error::{ConfineError, Layer};
+use crate::error::ConfineError;
+use crate::layer::Layer;
 use crate::sys::{self, PathBeneath, Ruleset};
 
 /// What may be done with everything beneath a directory, or with one file.

@@ -30,6 +30,8 @@ mod confinement;
 mod descriptors;
 mod error;
 mod landlock;
+mod layer;
+pub mod leave_out;
 mod process;
 mod rlimits;
 mod seccomp;
@@ -38,8 +40,9 @@ mod sys;
 pub use capabilities::{BoundingSet, drop_capabilities};
 pub use confinement::{Confined, Confinement, Files};
 pub use descriptors::forget_descriptors_from;
-pub use error::{ConfineError, Failure, Layer};
+pub use error::{ConfineError, Failure};
 pub use landlock::{Access, Domain, Landlock, Rights, Rule, Scopes, Unavailable};
+pub use layer::Layer;
 pub use process::{
     die_with_parent, forbid_dumps, forbid_new_privileges, hear_of_parents_death, parent_is_out_of_reach,
 };

@@ -3,10 +3,14 @@
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, Signal};
 
-use crate::error::{ConfineError, Failure, Layer};
+use crate::error::{ConfineError, Failure};
+use crate::layer::Layer;
 
 /// From here on no `execve` gives a privilege that the process lacks: set-user-ID bits and file capabilities are dead.
 pub fn forbid_new_privileges() -> Result<(), ConfineError> {
+    if Layer::NoNewPrivileges.is_left_out() {
+        return Ok(());
+    }
     let refused = ConfineError::refused(Layer::NoNewPrivileges);
     rustix::thread::set_no_new_privs(true).map_err(&refused)?;
     match rustix::thread::no_new_privs().map_err(&refused)? {
@@ -19,6 +23,9 @@ pub fn forbid_new_privileges() -> Result<(), ConfineError> {
 ///
 /// An `execve` opens it again, so this protects the caller and not the programs it starts.
 pub fn forbid_dumps() -> Result<(), ConfineError> {
+    if Layer::Dumps.is_left_out() {
+        return Ok(());
+    }
     let refused = ConfineError::refused(Layer::Dumps);
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(&refused)?;
     match rustix::process::dumpable_behavior().map_err(&refused)? {
@@ -54,6 +61,9 @@ pub fn parent_is_out_of_reach() -> Result<(), ConfineError> {
 }
 
 fn watch_parent(signal: Signal, parent: Option<Pid>) -> Result<(), ConfineError> {
+    if Layer::ParentDeath.is_left_out() {
+        return Ok(());
+    }
     rustix::process::set_parent_process_death_signal(Some(signal))
         .map_err(ConfineError::refused(Layer::ParentDeath))?;
     if rustix::process::getppid() == parent {

@@ -5,8 +5,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use firebox_confine::{Access, Domain, Rule};
-use firebox_warden::{at, confess, execute_descriptor, exit, out_of_the_way, place_descriptors};
+use firebox_confine::{Access, Domain, Layer, Rule};
+use firebox_warden::{at, confess, execute_agent, exit, out_of_the_way, place_descriptors};
 use firebox_wire::warden::{Failure, Stage};
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -36,7 +36,7 @@ impl Birth<'_> {
             Ok((told, agent)) => {
                 let failure = match self.steps() {
                     Err(failure) => failure,
-                    Ok(()) => at(Stage::Agent)(execute_descriptor(agent.as_fd(), c"agent", c"fence")),
+                    Ok(()) => at(Stage::Agent)(execute_agent(agent.as_fd(), "fence")),
                 };
                 (told, failure)
             }
@@ -63,6 +63,9 @@ impl Birth<'_> {
     /// From here on nothing can be opened but what the view shows, and its own.
     fn files(&self) -> Result<(), Failure> {
         rustix::process::umask(Mode::from_raw_mode(0o022));
+        if Layer::FilesDomain.is_left_out() {
+            return Ok(());
+        }
         let own = [&self.room.work, &self.room.temporary].map(|directory| Rule::new(directory, Access::Full));
         let rules: Vec<Rule<'_>> = self.sights.rules().chain(own).collect();
         let enter = || match Domain::of_files(&rules).map_err(|error| error.errno())? {

@@ -12,7 +12,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use firebox_confine::{ConfineError, Domain};
+use firebox_confine::{ConfineError, Domain, Layer};
 use firebox_warden::{Forked, at, confess, exit, fork};
 use firebox_wire::warden::{Failure, Stage};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -60,6 +60,9 @@ fn settle() -> Result<(), Failure> {
     let enter = || -> Result<(), ConfineError> {
         firebox_confine::forbid_new_privileges()?;
         firebox_confine::forbid_dumps()?;
+        if Layer::KeepersDomain.is_left_out() {
+            return Ok(());
+        }
         // The start has made sure that the kernel knows of this; it is what kills are safe by.
         match Domain::of_processes()? {
             Some(domain) => domain.enter()?,
@@ -85,6 +88,10 @@ fn wait_for_the_end(agent: Pid, lifeline: OwnedFd) -> Result<(), Errno> {
 
 /// Kills every other process of this domain and waits until the last is gone.
 fn kill_everyone() {
+    // Outside of a domain of its own, everybody is everybody.
+    if Layer::KeepersDomain.is_left_out() {
+        return;
+    }
     loop {
         let _ = kill_process_group(Pid::INIT, Signal::KILL);
         match wait(WaitOptions::empty()) {

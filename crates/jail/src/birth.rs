@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use firebox_confine::ConfineError;
-use firebox_warden::{at, confess, execute_descriptor, exit, out_of_the_way, place_descriptors};
+use firebox_confine::{ConfineError, Layer};
+use firebox_warden::{at, confess, execute_agent, exit, out_of_the_way, place_descriptors};
 use firebox_wire::warden::{Failure, Stage};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
-use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getppid, setrlimit};
 use rustix::thread::{Gid, Uid};
 
 use crate::doors::Doors;
@@ -91,21 +91,30 @@ impl Birth<'_> {
             let maps = self.proc()?;
             let root = self.root()?;
             self.join_group()?;
-            self.identity()?;
-            self.user_namespace(&maps)?;
+            if Layer::UserNamespace.is_left_out() {
+                // While it is root that does it: the leased uid has no rights but in a user namespace of its own.
+                self.enter_root(&root)?;
+                self.identity()?;
+            } else {
+                self.identity()?;
+                self.user_namespace(&maps)?;
+                self.enter_root(&root)?;
+            }
             drop(maps);
-            self.enter_root(&root)?;
             self.privileges()?;
             self.descriptors()
         });
         match done {
             Err(failure) => failure,
-            Ok(()) => at(Stage::Agent)(execute_descriptor(agent, c"agent", &self.agents_argument())),
+            Ok(()) => at(Stage::Agent)(execute_agent(agent, &self.agents_argument())),
         }
     }
 
     /// As root. A loopback of its own; no other interface is ever there.
     fn network(&self) -> Result<(), Failure> {
+        if Layer::NetworkNamespace.is_left_out() {
+            return Ok(());
+        }
         sys::bring_up_loopback().map_err(at(Stage::Network))
     }
 
@@ -121,6 +130,9 @@ impl Birth<'_> {
 
     /// As root. The host's name is not the job's business.
     fn host_name(&self) -> Result<(), Failure> {
+        if Layer::UtsNamespace.is_left_out() {
+            return Ok(());
+        }
         rustix::system::sethostname(HOST_NAME).map_err(at(Stage::Hostname))?;
         rustix::system::setdomainname(b"").map_err(at(Stage::Hostname))
     }
@@ -148,14 +160,16 @@ impl Birth<'_> {
         let mount = |attributes: MountAttrFlags| {
             let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
             // Nothing but processes: not what the kernel says of the host.
-            fsconfig_set_string(context.as_fd(), "subset", "pid")?;
+            if !Layer::ProcSubset.is_left_out() {
+                fsconfig_set_string(context.as_fd(), "subset", "pid")?;
+            }
             fsconfig_create(context.as_fd())?;
             fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
         };
-        let safe = MountAttrFlags::MOUNT_ATTR_NOSUID
+        let safe = sys::no_set_user_id()
             | MountAttrFlags::MOUNT_ATTR_NODEV
             | MountAttrFlags::MOUNT_ATTR_NOEXEC
-            | MountAttrFlags::MOUNT_ATTR_RDONLY;
+            | sys::read_only();
         let attach = || {
             let seen = mount(safe)?;
             move_mount(&seen, c"", CWD, self.view.join("proc"), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
@@ -176,13 +190,21 @@ impl Birth<'_> {
     /// everyone whose root is not that of the mount namespace.
     fn root(&self) -> Result<OwnedFd, Failure> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-        open_tree(CWD, self.view, flags).map_err(at(Stage::Root))
+        let opened = if Layer::DetachedRoot.is_left_out() {
+            openat(CWD, self.view, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        } else {
+            open_tree(CWD, self.view, flags)
+        };
+        opened.map_err(at(Stage::Root))
     }
 
     /// As root. Into the agent's control group, which then is the root of all that is seen of control groups.
     fn join_group(&self) -> Result<(), Failure> {
         for door in &self.doors.agent {
             rustix::io::write(door, b"0").map_err(at(Stage::Cgroup))?;
+        }
+        if Layer::CgroupNamespace.is_left_out() {
+            return Ok(());
         }
         sys::enter_cgroup_namespace().map_err(at(Stage::Cgroup))
     }
@@ -235,7 +257,8 @@ impl Birth<'_> {
             rustix::process::umask(Mode::from_raw_mode(0o022));
             // Last, since a change of identity takes it back: when the warden dies, so does the cell. The warden is
             // outside of this PID namespace, so there is no parent to be seen.
-            firebox_confine::die_with_parent(None)
+            let visible = if Layer::PidNamespace.is_left_out() { getppid() } else { None };
+            firebox_confine::die_with_parent(visible)
         };
         drop_all().map_err(|error: ConfineError| at(Stage::Capabilities)(error.errno()))
     }
@@ -249,8 +272,7 @@ impl Birth<'_> {
     }
 
     /// How the agent is told of the doors: how many there are to a step.
-    fn agents_argument(&self) -> std::ffi::CString {
-        let doors = self.doors.steps.first().map_or(0, Vec::len);
-        std::ffi::CString::new(doors.to_string()).unwrap_or_default()
+    fn agents_argument(&self) -> String {
+        self.doors.steps.first().map_or(0, Vec::len).to_string()
     }
 }

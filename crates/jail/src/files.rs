@@ -6,12 +6,15 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use firebox_confine::Layer;
 use rustix::fs::{AtFlags, Gid, Mode, Uid, chownat, fstatfs, mkdirat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, fsconfig_create, fsconfig_reconfigure, fsconfig_set_string,
     fsmount, fsopen, fspick,
 };
+
+use crate::sys;
 
 /// Until the first step is limited there is room for a job's own files, whatever an operator's ceiling for them.
 const ROOM_FOR_SOURCES: u64 = 96 << 20;
@@ -31,11 +34,10 @@ impl Files {
     pub(crate) fn create(owner: u32) -> Result<Files, Errno> {
         let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         let context = context.as_fd();
-        fsconfig_set_string(context, "size", ROOM_FOR_SOURCES.to_string())?;
-        fsconfig_set_string(context, "nr_inodes", INODES_FOR_SOURCES.to_string())?;
+        set_room(context, ROOM_FOR_SOURCES, INODES_FOR_SOURCES)?;
         fsconfig_set_string(context, "mode", "0755")?;
         fsconfig_create(context)?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let attributes = sys::no_set_user_id() | MountAttrFlags::MOUNT_ATTR_NODEV;
         let mount = fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
         for (name, _) in PLACES {
             // Sticky and open to all, as `/tmp` is everywhere; only the cell's own user can get there.
@@ -57,8 +59,7 @@ impl Files {
         let size = used_bytes.checked_add(bytes).filter(|size| *size <= MOST_BYTES).ok_or(Errno::OVERFLOW)?.max(block);
         let context = fspick(&self.0, c"", FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH)?;
         let context = context.as_fd();
-        fsconfig_set_string(context, "size", size.to_string())?;
-        fsconfig_set_string(context, "nr_inodes", used_inodes.checked_add(inodes).ok_or(Errno::OVERFLOW)?.to_string())?;
+        set_room(context, size, used_inodes.checked_add(inodes).ok_or(Errno::OVERFLOW)?)?;
         fsconfig_reconfigure(context)
     }
 
@@ -67,6 +68,13 @@ impl Files {
         let now = fstatfs(&self.0)?;
         Ok(now.f_bfree == 0 || now.f_ffree == 0)
     }
+}
+
+/// Without either of them the kernel grants a share of all memory.
+fn set_room(context: BorrowedFd<'_>, bytes: u64, inodes: u64) -> Result<(), Errno> {
+    let limits = [(Layer::DiskSize, "size", bytes), (Layer::Inodes, "nr_inodes", inodes)];
+    let held = limits.into_iter().filter(|(layer, _, _)| !layer.is_left_out());
+    held.into_iter().try_for_each(|(_, option, most)| fsconfig_set_string(context, option, most.to_string()))
 }
 
 impl AsFd for Files {

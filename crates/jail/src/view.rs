@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use firebox_cell::{Mount, View};
+use firebox_confine::Layer;
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mkdirat, mknodat, openat, stat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
@@ -17,7 +18,7 @@ use rustix::mount::{
 };
 
 use crate::files::PLACES;
-use crate::sys::{Attributes, set_mount_attributes};
+use crate::sys::{no_set_user_id, read_only, set_mount_attributes};
 
 /// A view whose parts are open but not yet put together.
 pub(crate) struct OpenView {
@@ -124,7 +125,7 @@ impl OpenView {
         for OpenMount { inside, part } in self.mounts {
             part.put_into(root, relative(&inside)?)?;
         }
-        set_mount_attributes(root, Attributes::READ_ONLY.and(Attributes::NO_SUID))
+        set_mount_attributes(root, read_only() | no_set_user_id())
     }
 }
 
@@ -138,8 +139,8 @@ impl Part {
         }
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
         let tree = open_tree(CWD, outside, flags)?;
-        let read_only = Attributes::READ_ONLY.and(Attributes::NO_SUID).and(Attributes::NO_DEVICES);
-        set_mount_attributes(tree.as_fd(), read_only)?;
+        let safe = read_only() | no_set_user_id() | MountAttrFlags::MOUNT_ATTR_NODEV;
+        set_mount_attributes(tree.as_fd(), safe)?;
         let path = std::fs::canonicalize(outside).map_err(|error| raw(&error))?;
         Ok(match is_directory {
             false => Part::Bound { tree, shape: Shape::File },
@@ -169,13 +170,15 @@ impl Part {
 /// runs, hold locks that the host meets, and have the host's disk flushed by `fsync`. A kernel that has no overlay for
 /// us, or no more depth for one, leaves the directory as it is.
 fn layered(tree: OwnedFd) -> Result<OwnedFd, Errno> {
+    if Layer::Overlay.is_left_out() {
+        return Ok(tree);
+    }
     move_mount(&tree, c"", CWD, LOWER, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     let overlay = || {
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(context.as_fd(), "lowerdir", format!("{LOWER}:{EMPTY}"))?;
         fsconfig_create(context.as_fd())?;
-        let safe =
-            MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let safe = read_only() | no_set_user_id() | MountAttrFlags::MOUNT_ATTR_NODEV;
         fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, safe)
     };
     let made = overlay();
@@ -212,7 +215,7 @@ impl Device {
             Devices::Shown => {
                 let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
                 let node = open_tree(CWD, Path::new("/dev").join(name), flags)?;
-                set_mount_attributes(node.as_fd(), Attributes::NO_SUID)?;
+                set_mount_attributes(node.as_fd(), no_set_user_id())?;
                 Ok(Device::Shown { name, node })
             }
         }
@@ -239,7 +242,7 @@ fn mount_root(at: &Path) -> Result<OwnedFd, Errno> {
     fsconfig_set_string(context.as_fd(), "mode", "0755")?;
     fsconfig_set_string(context.as_fd(), "size", "4m")?;
     fsconfig_create(context.as_fd())?;
-    let mount = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NOSUID)?;
+    let mount = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, no_set_user_id())?;
     move_mount(&mount, c"", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     Ok(mount)
 }

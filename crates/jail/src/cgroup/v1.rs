@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use firebox_confine::Layer;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -120,6 +121,14 @@ enum Swap {
 }
 
 fn limit(directory: &Directory, controller: Controller, limits: &Limits, swap: Swap) -> Result<(), Errno> {
+    let held_by = match controller {
+        Controller::Memory => Layer::MemoryGroup,
+        Controller::Pids => Layer::Tasks,
+        Controller::Cpu | Controller::CpuAccounting => Layer::CpuGroup,
+    };
+    if held_by.is_left_out() {
+        return Ok(());
+    }
     match controller {
         Controller::Memory => {
             directory.write("memory.limit_in_bytes", limits.memory)?;

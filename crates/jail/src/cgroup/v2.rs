@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use firebox_confine::Layer;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -79,16 +80,26 @@ pub(super) fn take_back(directory: &Directory) -> Result<(), Errno> {
 }
 
 fn limit(directory: &Directory, limits: &Limits) -> Result<(), Errno> {
-    directory.write("memory.max", limits.memory)?;
+    if !Layer::MemoryGroup.is_left_out() {
+        limit_memory(directory, limits.memory)?;
+    }
+    if !Layer::Tasks.is_left_out() {
+        directory.write("pids.max", limits.tasks)?;
+    }
+    match limits.cpus {
+        Some(cpus) if !Layer::CpuGroup.is_left_out() => {
+            directory.write("cpu.max", format!("{} {PERIOD_US}", PERIOD_US * u64::from(cpus.get())))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn limit_memory(directory: &Directory, memory: u64) -> Result<(), Errno> {
+    directory.write("memory.max", memory)?;
     // Absent on kernels without swap.
     match directory.write("memory.swap.max", 0) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => return Err(errno),
-    }
-    directory.write("pids.max", limits.tasks)?;
-    match limits.cpus {
-        None => Ok(()),
-        Some(cpus) => directory.write("cpu.max", format!("{} {PERIOD_US}", PERIOD_US * u64::from(cpus.get()))),
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use firebox_confine::Layer;
 use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
 use syscalls::{Sysno, syscall};
 
 use super::checked;
@@ -21,23 +23,23 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// What a mount does not let happen.
-#[derive(Clone, Copy)]
-pub(crate) struct Attributes(u64);
+/// Nothing on the mount can be changed.
+pub(crate) fn read_only() -> MountAttrFlags {
+    unless_left_out(Layer::ReadOnlyView, MountAttrFlags::MOUNT_ATTR_RDONLY)
+}
 
-impl Attributes {
-    pub(crate) const READ_ONLY: Attributes = Attributes(0x1);
-    pub(crate) const NO_SUID: Attributes = Attributes(0x2);
-    pub(crate) const NO_DEVICES: Attributes = Attributes(0x4);
+/// Set-user-id bits on the mount mean nothing.
+pub(crate) fn no_set_user_id() -> MountAttrFlags {
+    unless_left_out(Layer::NoSetUserId, MountAttrFlags::MOUNT_ATTR_NOSUID)
+}
 
-    pub(crate) const fn and(self, other: Attributes) -> Attributes {
-        Attributes(self.0 | other.0)
-    }
+fn unless_left_out(layer: Layer, attributes: MountAttrFlags) -> MountAttrFlags {
+    if layer.is_left_out() { MountAttrFlags::empty() } else { attributes }
 }
 
 /// Sets attributes on a mount and all mounts below it, and cuts them off from what is mounted elsewhere.
-pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, attributes: Attributes) -> Result<(), Errno> {
-    let attr = MountAttr { set: attributes.0, propagation: MS_PRIVATE, ..MountAttr::default() };
+pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<(), Errno> {
+    let attr = MountAttr { set: attributes.bits().into(), propagation: MS_PRIVATE, ..MountAttr::default() };
     // SAFETY: `attr` is a whole `struct mount_attr` of the size given and outlives the call; the path is empty and
     // ends with NUL, so the call is about the descriptor itself.
     checked(unsafe {

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use firebox_confine::Layer;
 use rustix::io::Errno;
 use rustix::process::Pid;
 use syscalls::{Sysno, syscall};
@@ -27,6 +28,15 @@ const CLONE_PIDFD: u64 = 0x0000_1000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const SIGCHLD: u64 = 17;
 
+/// Those that a cell is cloned into.
+const NAMESPACES: [(Layer, u64); 5] = [
+    (Layer::MountNamespace, CLONE_NEWNS),
+    (Layer::PidNamespace, CLONE_NEWPID),
+    (Layer::NetworkNamespace, CLONE_NEWNET),
+    (Layer::IpcNamespace, CLONE_NEWIPC),
+    (Layer::UtsNamespace, CLONE_NEWUTS),
+];
+
 /// The kernel's `struct clone_args`, as long as it was when `cgroup` came.
 #[repr(C)]
 #[derive(Default)]
@@ -49,7 +59,7 @@ struct CloneArgs {
 pub(crate) fn clone_into_namespaces(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
     let mut pidfd: i32 = -1;
     let mut args = CloneArgs {
-        flags: CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
+        flags: NAMESPACES.iter().filter(|(layer, _)| !layer.is_left_out()).fold(CLONE_PIDFD, |all, (_, one)| all | one),
         pidfd: (&raw mut pidfd) as u64,
         exit_signal: SIGCHLD,
         ..CloneArgs::default()

@@ -11,7 +11,7 @@ const AT_EMPTY_PATH: usize = 0x1000;
 
 /// Becomes the program in a descriptor, with this name, one argument and an empty environment. Returns only when that
 /// fails.
-pub fn execute_descriptor(program: BorrowedFd<'_>, name: &CStr, argument: &CStr) -> Errno {
+pub(crate) fn execute_descriptor(program: BorrowedFd<'_>, name: &CStr, argument: &CStr) -> Errno {
     let argv = [name.as_ptr(), argument.as_ptr(), ptr::null()];
     let env = [ptr::null::<c_char>()];
     // SAFETY: the kernel only reads; both lists end with null, all strings with NUL by their type, and all of them

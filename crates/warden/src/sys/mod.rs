@@ -8,7 +8,7 @@ mod process;
 use rustix::io::Errno;
 
 pub use descriptors::{out_of_the_way, place_descriptors};
-pub use exec::execute_descriptor;
+pub(crate) use exec::execute_descriptor;
 pub use process::{Forked, exit, fork};
 
 /// A result as `rustix` has it.
