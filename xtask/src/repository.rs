@@ -1,5 +1,6 @@
 //! The checkout this program works on: where it is, which files belong to it, and what cargo says about it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,6 +26,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) manifest_path: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
+    /// Each feature with what it switches on.
+    pub(crate) features: BTreeMap<String, Vec<String>>,
     pub(crate) targets: Vec<Target>,
 }
 
@@ -33,6 +36,8 @@ pub(crate) struct Dependency {
     pub(crate) name: String,
     /// `None` for a normal dependency, else `dev` or `build`.
     pub(crate) kind: Option<String>,
+    /// Those of its features that it is wanted with.
+    pub(crate) features: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,6 +46,9 @@ pub(crate) struct Target {
     pub(crate) kind: Vec<String>,
     /// Whether `cargo test` would test it.
     pub(crate) test: bool,
+    /// Without these it is not built.
+    #[serde(default, rename = "required-features")]
+    pub(crate) required_features: Vec<String>,
 }
 
 impl Repository {

@@ -185,12 +185,16 @@ mod tests {
 
     #[test]
     fn only_normal_dependencies_of_ours_are_edges() {
-        let dependency =
-            |name: &str, kind: Option<&str>| Dependency { name: name.to_owned(), kind: kind.map(str::to_owned) };
+        let dependency = |name: &str, kind: Option<&str>| Dependency {
+            name: name.to_owned(),
+            kind: kind.map(str::to_owned),
+            features: Vec::new(),
+        };
         let package = |name: &str, folder: &str, dependencies| Package {
             name: name.to_owned(),
             manifest_path: PathBuf::from(format!("/checkout/crates/{folder}/Cargo.toml")),
             dependencies,
+            features: BTreeMap::new(),
             targets: Vec::new(),
         };
         let packages = [

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::{edges, length, machine_paths, names, unsafe_words};
+use super::{edges, leave_out, length, machine_paths, names, unsafe_words};
 use crate::repository::Repository;
 
 /// One place where a rule is broken: where, what, and what to do.
@@ -51,6 +51,7 @@ pub(crate) fn check(repository: &Repository) -> Result<Vec<Broken>> {
     let files = repository.files()?;
     let architecture = repository.text(Path::new(edges::FILE)).ok().flatten().unwrap_or_default();
     let mut broken = edges::check(&architecture, &edges::real_edges(repository)?);
+    broken.extend(leave_out::check(&repository.metadata()?.packages, repository.root()));
     for file in &files {
         broken.extend(names::check(file));
         let Some(text) = repository.text(file)? else { continue };

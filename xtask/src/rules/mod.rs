@@ -6,9 +6,11 @@
 mod code;
 mod edges;
 mod house;
+mod leave_out;
 mod length;
 mod machine_paths;
 mod names;
 mod unsafe_words;
 
 pub(crate) use house::{Broken, check, run};
+pub(crate) use leave_out::FEATURE as LEAVE_OUT;

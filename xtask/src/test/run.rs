@@ -9,7 +9,7 @@ use super::first_command::first_command;
 use super::needs;
 use super::ordinary_user::OrdinaryUser;
 use super::step::{Ended, Finding, Report, Skipped, Step};
-use crate::repository::{Metadata, Repository};
+use crate::repository::{Metadata, Repository, Target};
 use crate::rules;
 
 /// The package whose integration tests are the end-to-end tests.
@@ -31,7 +31,7 @@ pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
 pub(crate) fn attack(repository: &Repository) -> Result<ExitCode> {
     reported(|report| {
         let user = ordinary_user(repository, report);
-        let targets = end_to_end_targets(&repository.metadata()?, |name| name.starts_with(ATTACKS))?;
+        let targets = end_to_end_targets(&repository.metadata()?, Build::Ordinary, |name| name.starts_with(ATTACKS))?;
         report.run(Step { name: "attacks", what: "every attack, in every kind of cell, one at a time" }, || {
             end_to_end(repository, &targets, user.as_ref())
         });
@@ -65,7 +65,9 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
             command(&mut clippy, "the lints above say what to change")
         };
         // The agent by itself: see its manifest.
-        Ok(lint(&["--workspace"])?.and(lint(&["--package", AGENT, "--features", "standalone"])?))
+        let agent = lint(&["--package", AGENT, "--features", "standalone"])?;
+        let leaving_out = lint(&["--package", PRODUCT, "--features", rules::LEAVE_OUT])?;
+        Ok(lint(&["--workspace"])?.and(agent).and(leaving_out))
     });
     report.run(Step { name: "rules", what: "cargo xtask rules" }, || house_rules(repository));
     report.run(Step { name: "unit", what: "unit and integration tests of every crate" }, || {
@@ -82,11 +84,17 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     });
     let user = ordinary_user(repository, report);
     report.run(Step { name: "end-to-end", what: "the whole product from outside, one test at a time" }, || {
-        end_to_end(repository, &end_to_end_targets(&metadata, |_name| true)?, user.as_ref())
+        end_to_end(repository, &end_to_end_targets(&metadata, Build::Ordinary, |_name| true)?, user.as_ref())
+    });
+    report.run(Step { name: "layers", what: "each layer of a cell left out by itself" }, || {
+        let targets = end_to_end_targets(&metadata, Build::LeavingOut, |_name| true)?;
+        let mut tests = end_to_end_tests(repository, &targets, user.as_ref());
+        tests.args(["--features", rules::LEAVE_OUT]);
+        cargo_test(tests, Threads::One)
     });
     if let Some(user) = &user {
         report.run(Step { name: "as a user", what: "what holds for root, once more as an ordinary user" }, || {
-            let targets = end_to_end_targets(&metadata, |name| FOR_ANYBODY.contains(&name))?;
+            let targets = end_to_end_targets(&metadata, Build::Ordinary, |name| FOR_ANYBODY.contains(&name))?;
             let mut tests = end_to_end_tests(repository, &targets, Some(user));
             tests.env("FIREBOX_TEST_AS_USER", "yes");
             cargo_test(tests, Threads::One)
@@ -156,19 +164,28 @@ fn unit_targets(metadata: &Metadata) -> Vec<String> {
     words
 }
 
-/// The words that select those integration tests of the product that are wanted. None at all is a mistake: cargo would
-/// take it as "every target" and find something else to pass.
-fn end_to_end_targets(metadata: &Metadata, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+/// Of which build of the product a test is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Build {
+    Ordinary,
+    /// The one that can be told to leave out a layer.
+    LeavingOut,
+}
+
+/// The words that select those integration tests of one build of the product that are wanted. None at all is a mistake:
+/// cargo would take it as "every target" and find something else to pass.
+fn end_to_end_targets(metadata: &Metadata, build: Build, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let tests = product_targets(metadata).filter(|target| target.kind.iter().any(|kind| kind == "test"));
-    let tests = tests.filter(|target| wanted(&target.name));
+    let leaves_out = |target: &&Target| target.required_features.iter().any(|feature| feature == rules::LEAVE_OUT);
+    let tests = tests.filter(|target| leaves_out(target) == (build == Build::LeavingOut) && wanted(&target.name));
     let words: Vec<String> = tests.flat_map(|target| ["--test".to_owned(), target.name.clone()]).collect();
     if words.is_empty() {
-        bail!("the package `{PRODUCT}` has no integration tests; they are the end-to-end tests");
+        bail!("the package `{PRODUCT}` has no integration tests ({build:?}); they are the end-to-end tests");
     }
     Ok(words)
 }
 
-fn product_targets(metadata: &Metadata) -> impl Iterator<Item = &crate::repository::Target> {
+fn product_targets(metadata: &Metadata) -> impl Iterator<Item = &Target> {
     let product = metadata.packages.iter().filter(|package| package.name == PRODUCT);
     product.flat_map(|package| &package.targets).filter(|target| target.test)
 }
