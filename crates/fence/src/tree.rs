@@ -17,14 +17,23 @@ pub(crate) struct Taken {
     pub(crate) inodes: u64,
 }
 
+impl Taken {
+    /// More than anybody is granted.
+    const TOO_MUCH: Taken = Taken { bytes: u64::MAX, inodes: u64::MAX };
+}
+
+/// How often a walk finds its way again. Nobody moves directories under it that often who does not mean to; and to find
+/// the way takes the longer, the deeper it was.
+const MOST_TIMES_LOST: u32 = 100;
+
 /// The kernel counts blocks of files in these, whatever they are on disk.
 const BLOCK: u64 = 512;
 
 /// Counts a tree, no further than to more than so many inodes. While its job runs the tree may change under the walk:
-/// then the count is of what was met.
+/// then the count is of what was met. Who keeps moving it, so that nobody can count it, is told to have too much.
 pub(crate) fn count(top: BorrowedFd<'_>, most_inodes: u64) -> Result<Taken, Errno> {
     let mut taken = Taken::default();
-    walk(top, |directory, name, step| {
+    let walked = walk(top, |directory, name, step| {
         if step == Step::Out {
             return Ok(Go::On);
         }
@@ -34,8 +43,11 @@ pub(crate) fn count(top: BorrowedFd<'_>, most_inodes: u64) -> Result<Taken, Errn
         // One file by two names is counted twice: it has a name more, and the walk no memory.
         taken.bytes += stat.st_blocks as u64 * BLOCK;
         Ok(if taken.inodes > most_inodes { Go::Stop } else { Go::On })
-    })?;
-    Ok(taken)
+    });
+    match walked {
+        Err(Errno::BUSY) => Ok(Taken::TOO_MUCH),
+        walked => walked.map(|()| taken),
+    }
 }
 
 /// Removes everything in a directory. Nobody may be left who makes more.
@@ -74,12 +86,13 @@ struct Level {
     directories: Vec<CString>,
 }
 
+/// Fails with EBUSY when it has lost its way too often.
 fn walk(
     top: BorrowedFd<'_>,
     mut meet: impl FnMut(BorrowedFd<'_>, &CStr, Step) -> Result<Go, Errno>,
 ) -> Result<(), Errno> {
     let mut here = open_in(top, c".")?;
-    let mut levels = Vec::new();
+    let (mut levels, mut lost) = (Vec::new(), 0);
     match enter(&here, None, &mut meet)? {
         Some(level) => levels.push(level),
         None => return Ok(()),
@@ -102,6 +115,10 @@ fn walk(
         here = match open_in(here.as_fd(), c"..") {
             Ok(up) if identity(&up)? == above.identity => up,
             Ok(_) | Err(_) => {
+                lost += 1;
+                if MOST_TIMES_LOST < lost {
+                    return Err(Errno::BUSY);
+                }
                 here = find_again(top, &mut levels)?;
                 continue;
             }
@@ -247,6 +264,25 @@ mod tests {
         })
         .unwrap();
         assert_eq!(met, 3);
+    }
+
+    #[test]
+    fn a_tree_that_never_stands_still_is_too_much() {
+        let top = tempfile::tempdir().unwrap();
+        for n in 0..=MOST_TIMES_LOST {
+            fs::create_dir_all(top.path().join(format!("{n}/below"))).unwrap();
+            fs::write(top.path().join(format!("{n}/below/file")), "").unwrap();
+        }
+        let mut moved = 0;
+        let walked = walk(File::open(top.path()).unwrap().as_fd(), |directory, _, step| {
+            if step == Step::Leaf {
+                moved += 1;
+                let here = fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).unwrap();
+                fs::rename(here, top.path().join(format!("moved-{moved}"))).unwrap();
+            }
+            Ok(Go::On)
+        });
+        assert_eq!(walked, Err(Errno::BUSY));
     }
 
     #[test]
