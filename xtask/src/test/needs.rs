@@ -26,7 +26,7 @@ enum Weight {
     Only(&'static str),
 }
 
-static NEEDS: [Need; 8] = [
+static NEEDS: [Need; 9] = [
     // The headers are only a recommendation of Debian's gcc, and no program links without them.
     Need { program: "cc", packages: &["gcc", "libc6-dev"], weight: Weight::Required },
     Need { program: "bash", packages: &["bash"], weight: Weight::Required },
@@ -36,6 +36,8 @@ static NEEDS: [Need; 8] = [
     Need { program: "python3", packages: &["python3"], weight: Weight::Required },
     Need { program: "node", packages: &["nodejs"], weight: Weight::Only("the tests of JavaScript") },
     Need { program: "strace", packages: &["strace"], weight: Weight::Only("tests of single system calls") },
+    // Its default runtime refuses hosts with both kinds of control groups.
+    Need { program: "podman", packages: &["podman", "runc"], weight: Weight::Only("the test in a container") },
     Need { program: "bwrap", packages: &["bubblewrap"], weight: Weight::Only("the comparison with it in the bench") },
 ];
 
