@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::firebox::{Firebox, Outcome, job};
+use super::user::OrdinaryUser;
 
 /// Nobody in particular, with no right to anything.
 pub(crate) const NOBODY: u32 = 65534;
@@ -27,11 +28,13 @@ impl Ordinary {
         self.directory.path().join(name)
     }
 
-    /// A shell's words that become `command` as this user. Only what the system itself brings is on the path:
-    /// toolchains in somebody's home are nobody's to read.
+    /// A shell's words that become `command` as this user. What is on the path everybody can read: what the system brings,
+    /// and the copies of toolchains that were made for these tests.
     pub(crate) fn words(&self, command: &str) -> String {
         let user = format!("--reuid {0} --regid {0} --clear-groups --reset-env", self.uid);
-        format!("exec {} {user} env PATH=/usr/bin:/bin HOME=/ {command}", super::tool("setpriv").display())
+        let path = OrdinaryUser::find().path;
+        let (setpriv, path) = (super::tool("setpriv"), path.to_string_lossy());
+        format!("exec {} {user} env PATH={path} HOME=/ {command}", setpriv.display())
     }
 
     /// A call of Firebox as this user. It keeps its process id on the way.

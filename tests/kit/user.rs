@@ -37,6 +37,11 @@ impl OrdinaryUser {
         std::env::var_os("FIREBOX_TEST_AS_USER").map(|_| OrdinaryUser::find())
     }
 
+    /// Whether that user finds a program.
+    pub(crate) fn has(program: &str) -> bool {
+        std::env::split_paths(&OrdinaryUser::find().path).any(|directory| directory.join(program).exists())
+    }
+
     /// Says once per test what is less without an account.
     pub(crate) fn skip_without_an_account() {
         if rustix::process::geteuid().is_root() && account().is_none() {
