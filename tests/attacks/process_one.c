@@ -1,4 +1,4 @@
-// Reads, traces and changes process 1: the agent inside, a shell that stands for it outside. Then a child of its own.
+// Reads, traces and changes its parent: the agent inside, a shell that stands for it outside. Then a child of its own.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -20,46 +20,56 @@ static void result(const char *what, int escaped) {
     fflush(stdout);
 }
 
-static void opened(const char *what, const char *path, int flags) {
-    int fd = open(path, flags);
+static pid_t agent;
+
+// A file of the agent's in /proc.
+static const char *its(const char *file) {
+    static char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", agent, file);
+    return path;
+}
+
+static void opened(const char *what, const char *file, int flags) {
+    int fd = open(its(file), flags);
     result(what, fd >= 0);
     if (fd >= 0) close(fd);
 }
 
 // Permission to read memory is checked on opening for some files of /proc, on reading for others.
-static void read_from(const char *what, const char *path) {
+static void read_from(const char *what, const char *file) {
     char byte;
-    int fd = open(path, O_RDONLY);
+    int fd = open(its(file), O_RDONLY);
     result(what, fd >= 0 && read(fd, &byte, 1) == 1);
 }
 
 int main(void) {
     char link[PATH_MAX];
-    opened("memory of process 1", "/proc/1/mem", O_RDWR);
-    read_from("maps of process 1", "/proc/1/maps");
-    read_from("environment of process 1", "/proc/1/environ");
-    read_from("auxiliary vector of process 1", "/proc/1/auxv");
-    result("a descriptor of process 1", readlink("/proc/1/fd/0", link, sizeof link) > 0);
-    result("the executable of process 1", readlink("/proc/1/exe", link, sizeof link) > 0);
-    opened("the executable of process 1 opened", "/proc/1/exe", O_RDONLY);
-    opened("the root of process 1", "/proc/1/root/", O_RDONLY | O_DIRECTORY);
+    agent = getppid();
+    opened("memory of the agent", "mem", O_RDWR);
+    read_from("maps of the agent", "maps");
+    read_from("environment of the agent", "environ");
+    read_from("auxiliary vector of the agent", "auxv");
+    result("a descriptor of the agent", readlink(its("fd/0"), link, sizeof link) > 0);
+    result("the executable of the agent", readlink(its("exe"), link, sizeof link) > 0);
+    opened("the executable of the agent opened", "exe", O_RDONLY);
+    opened("the root of the agent", "root/", O_RDONLY | O_DIRECTORY);
 
-    int one = (int)syscall(SYS_pidfd_open, 1, 0);
-    result("a copy of a descriptor of process 1", one >= 0 && syscall(SYS_pidfd_getfd, one, 0, 0) >= 0);
+    int held = (int)syscall(SYS_pidfd_open, agent, 0);
+    result("a copy of a descriptor of the agent", held >= 0 && syscall(SYS_pidfd_getfd, held, 0, 0) >= 0);
 
     uintptr_t there = (uintptr_t)main & ~4095ul;
     char here[16];
     struct iovec local = {here, sizeof here}, remote = {(void *)there, sizeof here};
     // An unmapped address answers EFAULT only to those who may look.
-    result("process_vm_readv of process 1", process_vm_readv(1, &local, 1, &remote, 1, 0) > 0 || errno == EFAULT);
-    result("process_vm_writev of process 1",
-           process_vm_writev(1, &local, 1, &(struct iovec){(void *)8, 8}, 1, 0) > 0 || errno == EFAULT);
-    result("kcmp with process 1", syscall(SYS_kcmp, 1, getpid(), 1 /* KCMP_VM */, 0, 0) >= 0);
+    result("process_vm_readv of the agent", process_vm_readv(agent, &local, 1, &remote, 1, 0) > 0 || errno == EFAULT);
+    result("process_vm_writev of the agent",
+           process_vm_writev(agent, &local, 1, &(struct iovec){(void *)8, 8}, 1, 0) > 0 || errno == EFAULT);
+    result("kcmp with the agent", syscall(SYS_kcmp, agent, getpid(), 1 /* KCMP_VM */, 0, 0) >= 0);
 
     struct rlimit limit;
-    result("limits of process 1", prlimit(1, RLIMIT_NOFILE, 0, &limit) == 0);
-    result("new limits of process 1", prlimit(1, RLIMIT_CORE, &(struct rlimit){0, 0}, 0) == 0);
-    result("ptrace of process 1", ptrace(PTRACE_SEIZE, 1, 0, 0) == 0);
+    result("limits of the agent", prlimit(agent, RLIMIT_NOFILE, 0, &limit) == 0);
+    result("new limits of the agent", prlimit(agent, RLIMIT_CORE, &(struct rlimit){0, 0}, 0) == 0);
+    result("ptrace of the agent", ptrace(PTRACE_SEIZE, agent, 0, 0) == 0);
 
     pid_t child = fork();
     if (child == 0) { pause(); _exit(0); }
