@@ -17,6 +17,7 @@ fn no_more_files_can_be_open_than_tasks_may_open() {
         source: "open_files.c",
         succeeds_outside: &["more than 1024 files of one process", "more than 64 x 1024 files at once"],
         user_jail: HeldBy("rlimits"),
+        fence: HeldBy("rlimits, watching"),
         ..Attack::PLAIN
     }
     .check();
@@ -30,6 +31,7 @@ fn no_kind_of_kernel_object_can_be_had_without_end() {
         source: "objects.c",
         limits: &["--memory", "64M", "--run-time", "20s"],
         succeeds_outside: &["8192 epoll instances", "8192 eventfds"],
+        fence: HeldBy("rlimits, seccomp"),
         ..Attack::PLAIN
     }
     .check();

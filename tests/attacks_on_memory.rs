@@ -25,42 +25,45 @@ struct Way {
     layer: &'static str,
     /// Where memory is watched.
     user_jail: Expectation<'static>,
+    /// Where the calls that hide memory are refused too, if a job can do without them.
+    fence: Expectation<'static>,
 }
 
 const MEMORY: &str = "control group: memory";
 const WATCHED: Expectation<'static> = HeldBy("watching");
 /// Nobody maps it, so that watching does not see it: SECURITY.md says so.
 const HIDDEN: Expectation<'static> = Open(&["256 MiB"]);
+const SECCOMP: &str = "seccomp";
 
 #[rustfmt::skip]
 const WAYS: [Way; 11] = [
-    Way { way: "heap", name: "memory: malloc", end: End::MemoryLimit, layer: MEMORY, user_jail: WATCHED },
-    Way { way: "children", name: "memory: a little in each of sixteen processes", end: End::MemoryLimit, layer: MEMORY, user_jail: WATCHED },
-    Way { way: "shared", name: "memory: shared mappings", end: End::MemoryLimit, layer: MEMORY, user_jail: WATCHED },
-    Way { way: "sysv", name: "memory: System V segments", end: End::MemoryLimit, layer: MEMORY, user_jail: WATCHED },
-    Way { way: "memfd", name: "memory: sixteen memfds", end: End::MemoryLimit, layer: MEMORY, user_jail: HIDDEN },
-    Way { way: "unix", name: "memory: buffers of Unix sockets", end: End::MemoryLimit, layer: MEMORY, user_jail: HIDDEN },
-    Way { way: "tables", name: "memory: page tables", end: End::MemoryLimit, layer: MEMORY, user_jail: HIDDEN },
-    Way { way: "semaphores", name: "memory: System V semaphores", end: End::MemoryLimit, layer: MEMORY, user_jail: HIDDEN },
-    Way { way: "pipes", name: "memory: pipes", end: End::Refused, layer: "limit of a user's pipes", user_jail: Held },
-    Way { way: "locked", name: "memory: mlock", end: End::Refused, layer: "rlimit: locked memory", user_jail: Held },
-    Way { way: "tmpfs", name: "memory: files in a tmpfs", end: End::Refused, layer: "sized tmpfs", user_jail: Held },
+    Way { way: "heap", name: "memory: malloc", end: End::MemoryLimit, layer: MEMORY, user_jail: WATCHED, fence: WATCHED },
+    Way { way: "children", name: "memory: a little in each of sixteen processes", end: End::MemoryLimit, layer: MEMORY, user_jail: WATCHED, fence: WATCHED },
+    Way { way: "shared", name: "memory: shared mappings", end: End::MemoryLimit, layer: MEMORY, user_jail: WATCHED, fence: WATCHED },
+    Way { way: "sysv", name: "memory: System V segments", end: End::MemoryLimit, layer: MEMORY, user_jail: WATCHED, fence: HeldBy(SECCOMP) },
+    Way { way: "memfd", name: "memory: sixteen memfds", end: End::MemoryLimit, layer: MEMORY, user_jail: HIDDEN, fence: HeldBy(SECCOMP) },
+    Way { way: "unix", name: "memory: buffers of Unix sockets", end: End::MemoryLimit, layer: MEMORY, user_jail: HIDDEN, fence: HIDDEN },
+    Way { way: "tables", name: "memory: page tables", end: End::MemoryLimit, layer: MEMORY, user_jail: HIDDEN, fence: HIDDEN },
+    Way { way: "semaphores", name: "memory: System V semaphores", end: End::MemoryLimit, layer: MEMORY, user_jail: HIDDEN, fence: HeldBy(SECCOMP) },
+    Way { way: "pipes", name: "memory: pipes", end: End::Refused, layer: "limit of a user's pipes", user_jail: Held, fence: Held },
+    Way { way: "locked", name: "memory: mlock", end: End::Refused, layer: "rlimit: locked memory", user_jail: Held, fence: Held },
+    Way { way: "tmpfs", name: "memory: files in a tmpfs", end: End::Refused, layer: "sized tmpfs", user_jail: Held, fence: HeldBy("Landlock") },
 ];
 
 #[test]
 fn memory_is_bounded_by_whatever_way_it_is_taken() {
-    for Way { way, name, end, layer, user_jail } in WAYS {
+    for Way { way, name, end, layer, user_jail, fence } in WAYS {
         let outside = leaving_nothing(|| bare("memory.c", &words([way]), Control::Bare));
         assert!(outside.stdout().contains("ESCAPED: 256 MiB"), "not even outside\n{outside}");
 
-        let attack = Attack { name, layer, user_jail, fence: user_jail, ..Attack::PLAIN };
+        let attack = Attack { name, layer, user_jail, fence, ..Attack::PLAIN };
         attack.check_by(|setting| {
             let inside = setting.attack("memory.c").args(["--memory", "64M", "--disk", "64M"]);
             let inside = inside.program_args([way]).outcome();
             assert!(inside.stdout().starts_with("before taking memory"), "{inside}");
             let open = !attack.open_in(setting).is_empty();
-            let expected =
-                if end == End::Refused || open { ("ok", "run", 0, None) } else { ("memory_limit", "run", 137, None) };
+            let refused = end == End::Refused || attack.layer_in(setting) == SECCOMP;
+            let expected = if refused || open { ("ok", "run", 0, None) } else { ("memory_limit", "run", 137, None) };
             assert_eq!(inside.verdict(), expected, "{inside}");
             assert_eq!(inside.stdout().contains("ESCAPED"), open, "{inside}");
         });
@@ -74,6 +77,7 @@ fn files_that_are_read_stay_in_the_cells_memory() {
         name: "memory: page cache of what is read and mapped",
         layer: MEMORY,
         user_jail: WATCHED,
+        fence: WATCHED,
         ..Attack::PLAIN
     }
     .check_by(|setting| {
@@ -82,6 +86,7 @@ fn files_that_are_read_stay_in_the_cells_memory() {
         let inside = inside.outcome();
         let held = [("ok", "run", 0, None), ("memory_limit", "run", 137, None)];
         assert!(held.contains(&inside.verdict()), "{inside}");
+        assert!(inside.stdout() != "read 0 bytes\n", "there was nothing to read\n{inside}");
         let peak = inside.json()["usage"]["memory_peak_bytes"].as_u64().unwrap_or_default();
         assert!(peak <= 48 << 20, "{peak} bytes at once\n{inside}");
     });

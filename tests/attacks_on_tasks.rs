@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 
 use kit::Expectation::HeldBy;
 use kit::{
-    Allowance, Attack, Control, Finished, Guard, Setting, attacks, bare, leaving_nothing, skip, start_outside, tool,
+    Allowance, Attack, Control, Finished, Guard, OrdinaryUser, Setting, attacks, bare, leaving_nothing, skip,
+    start_outside, tool,
 };
 
 /// What takes the place of control groups where an ordinary user starts the jail.
 const PER_USER: &str = "a limit of the cell's own user";
+/// And the fence: the user's other tasks count too, so that it is somewhat more or less.
+const OF_THE_USER: &str = "a limit of the user's tasks, watching";
 
 #[test]
 fn processes_and_threads_are_refused_at_the_task_limit() {
@@ -23,7 +26,7 @@ fn processes_and_threads_are_refused_at_the_task_limit() {
         limits: &["--tasks", "16"],
         succeeds_outside: &["200 processes", "200 threads"],
         user_jail: HeldBy(PER_USER),
-        fence: HeldBy("watching"),
+        fence: HeldBy(OF_THE_USER),
         ..Attack::PLAIN
     }
     .check();
@@ -45,7 +48,7 @@ fn a_fork_bomb_ends_with_its_job() {
         name: "fork bomb",
         layer: "control group: tasks",
         user_jail: HeldBy(PER_USER),
-        fence: HeldBy("watching"),
+        fence: HeldBy(OF_THE_USER),
         ..Attack::PLAIN
     }
     .check_by(|setting| check_bomb(setting, bounded));
@@ -134,7 +137,7 @@ fn nothing_outlives_its_job_by_any_trick() {
     Attack {
         name: "descendants that outlive the program, by fifteen tricks",
         layer: "PID namespace",
-        fence: HeldBy("subreaper"),
+        fence: HeldBy("Landlock, subreaper"),
         ..Attack::PLAIN
     }
     .check_by(|setting| {
@@ -190,7 +193,11 @@ fn signals_to_everyone_reach_nobody_outside_and_not_the_agent() {
     }
     .check_by(|setting| {
         // The bystander is outside of the cell, and in a PID namespace of the test's own, should the cell fail.
-        let script = format!("{BYSTANDER} \"$@\" -- $!; code=$?; grep State: /proc/$!/status >&2; exit $code");
+        let bystander = match setting {
+            Setting::RootJail => bystander(""),
+            Setting::UserJail | Setting::Fence => bystander(&as_ordinary_user()),
+        };
+        let script = format!("{bystander} \"$@\" -- $!; code=$?; grep State: /proc/$!/status >&2; exit $code");
         let inside = setting.attack("signals.py").contained_with(&script).outcome();
         assert_eq!(inside.verdict(), ("ok", "run", 0, None), "{inside}");
         assert!(inside.stdout().ends_with("after the signals\n"), "{inside}");
@@ -200,14 +207,23 @@ fn signals_to_everyone_reach_nobody_outside_and_not_the_agent() {
 }
 
 /// Somebody of the same user, whose number is a high one, so that it is nobody's in a jail.
-const BYSTANDER: &str = "echo 3000 > /proc/sys/kernel/ns_last_pid; sleep 1000 &";
+fn bystander(through: &str) -> String {
+    format!("echo 3000 > /proc/sys/kernel/ns_last_pid; {through} sleep 1000 &")
+}
+
+/// Words of a shell.
+fn as_ordinary_user() -> String {
+    let words = OrdinaryUser::find().words(&[]);
+    words.iter().map(|word| format!("'{}' ", word.to_string_lossy())).collect()
+}
 
 /// In a PID namespace of its own: the shell is the parent, and a background process the bystander.
 fn signalled_outside() -> Finished {
     let guard = Guard::new(Allowance::CONTROL);
     let mut command = guard.command(tool("unshare"));
+    let bystander = bystander("");
     let script = format!(
-        "{BYSTANDER} sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; wait $!; test $? = 137 && echo killed; true"
+        "{bystander} sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; wait $!; test $? = 137 && echo killed; true"
     );
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", &script, "sh"]);
     command.arg(tool("python3")).arg(attacks("signals.py"));

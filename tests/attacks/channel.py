@@ -1,5 +1,5 @@
-"""Two programs that look for each other. Arguments: `hold` or `meet`, a mark that both know, and for `meet` the number of
-the process that holds."""
+"""Two programs that look for each other. Arguments: `hold` or `meet`, a mark that both know, and for `meet` the number and
+the directory of the process that holds."""
 import ctypes, fcntl, os, select, signal, socket, struct, sys, time
 
 role, mark = sys.argv[1:3]
@@ -40,6 +40,7 @@ def hold():
         lambda: held.append(libc.mq_open(f"/channel-{mark}".encode(), os.O_CREAT | os.O_RDWR, 0o666, None)),
         lambda: made(f"/dev/shm/channel-{mark}"),
         lambda: made(f"/tmp/channel-{mark}"),
+        lambda: made(f"channel-{mark}"),
         fifo,
         lambda: locked(SHARED),
         lambda: locked("/dev/full"),
@@ -51,7 +52,7 @@ def hold():
             print("refused:", error, flush=True)
     memory = libc.shmget(number, 4096, 0o1666)
     semaphore = libc.semget(number, 1, 0o1666)
-    print(f"holding as {os.getpid()}", flush=True)
+    print(f"holding as {os.getpid()} in {os.getcwd()}", flush=True)
     def end(*_):
         raise SystemExit
     signal.signal(signal.SIGTERM, end)
@@ -97,10 +98,18 @@ def signalled():
     os.kill(pid, 0)
     return b"hold" in open(f"/proc/{pid}/cmdline", "rb").read()
 
+def seen():
+    # In a cell of its own another has the same number.
+    return int(sys.argv[3]) != os.getpid() and os.path.exists(f"/proc/{sys.argv[3]}")
+
 def watched():
     inotify = libc.inotify_init1(0)
-    libc.inotify_add_watch(inotify, DIRECTORY.encode(), 0x20)  # opened
+    if libc.inotify_add_watch(inotify, DIRECTORY.encode(), 0x20) < 0:  # opened
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return bool(select.select([inotify], [], [], 0.5)[0])
+
+def in_its_directory():
+    return f"{sys.argv[4]}/channel-{mark}"
 
 def in_fifo():
     os.close(os.open(f"/tmp/fifo-{mark}", os.O_WRONLY | os.O_NONBLOCK))
@@ -119,6 +128,9 @@ def meet():
     attempt("a process to signal", signalled)
     attempt("a watch on a shared directory", watched)
     attempt("a fifo in /tmp", in_fifo)
+    attempt("a name in its directory", lambda: os.path.exists(in_its_directory()))
+    attempt("a file in its directory", lambda: open(in_its_directory()) is not None)
+    attempt("a process to see", seen)
     attempt("a lock on a device", lambda: flocked("/dev/full"))
 
 {"hold": hold, "meet": meet}[role]()

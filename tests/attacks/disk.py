@@ -1,5 +1,6 @@
-"""Fills every place that can be written, with bytes and then with files. The argument is where to try."""
-import errno, os, shutil, sys, tempfile
+"""Fills a place with bytes and then with files. Arguments: the place, a variable such as $TMPDIR for the one that it names;
+and what to try, where it is not everything. What is tried by itself is held for a moment, for who only watches."""
+import errno, os, shutil, sys, tempfile, time
 
 BYTES, FILES = 100 << 20, 20_000
 
@@ -35,8 +36,16 @@ def many_links(directory):
     for i in range(FILES):
         os.symlink("x" * 200, f"{directory}/{i}")
 
-for place in sys.argv[1:]:
-    for act in (one_file, allocated, many_files, long_names, many_directories, many_links):
-        name = tempfile.mkdtemp(dir=place)
-        attempt(f"{act.__name__} in {place}", lambda: act(name))
-        shutil.rmtree(name)
+place, *chosen = sys.argv[1:]
+
+def filled(act):
+    directory = tempfile.mkdtemp(dir=os.path.expandvars(place))
+    try:
+        act(directory)
+        time.sleep(2 if chosen else 0)
+    finally:
+        shutil.rmtree(directory)
+
+for act in (one_file, allocated, many_files, long_names, many_directories, many_links):
+    if act.__name__ in chosen or not chosen:
+        attempt(f"{act.__name__} in {place}", lambda: filled(act))

@@ -10,7 +10,12 @@ def attempt(what, act):
         print(f"blocked: {what}: {error.strerror}", flush=True)
 
 def others():
-    return [other for other in os.listdir("/proc") if other.isdigit() and int(other) != os.getpid()]
+    try:
+        numbers = os.listdir("/proc")
+    except PermissionError:
+        # What is not listed may be guessed.
+        numbers = [str(number) for number in range(1, 100_000) if os.path.exists(f"/proc/{number}")]
+    return [other for other in numbers if other.isdigit() and int(other) != os.getpid()]
 
 def anywhere(file):
     # Where it can be seen under its own number there is no need to look at anybody else.
@@ -22,8 +27,10 @@ def anywhere(file):
             pass
     return False
 
+attempt("that it is there", lambda: os.path.exists(f"/proc/{pid}"))
+attempt("its program", lambda: os.readlink(f"/proc/{pid}/exe"))
 attempt("its arguments", lambda: anywhere("cmdline"))
 attempt("its environment", lambda: anywhere("environ"))
 attempt("a signal to it", lambda: os.kill(int(pid), 0) is None and anywhere("cmdline"))
-attempt("its scheduling", lambda: os.sched_getaffinity(int(pid)) and anywhere("cmdline"))
+attempt("its scheduling", lambda: os.sched_getaffinity(int(pid)) and os.path.exists(f"/proc/{pid}"))
 attempt("more than five processes", lambda: len(others()) > 5)

@@ -1,8 +1,10 @@
 """Reads and maps every file that it can find, up to 400 MB, and touches all of it."""
-import mmap, os
+import mmap, os, sys
 
 left, kept = 400 << 20, []
-for directory, _, files in os.walk("/usr"):
+# Not everywhere is all of /usr listed.
+trees = ["/usr"] if any(os.walk("/usr")) else ["/usr/bin", "/usr/lib", sys.prefix]
+for directory, files in ((directory, files) for tree in trees for directory, _, files in os.walk(tree)):
     for path in (f"{directory}/{name}" for name in files):
         try:
             with open(path, "rb") as file:

@@ -100,6 +100,14 @@ impl<'a> Attack<'a> {
         }
     }
 
+    /// What stops it here.
+    pub(crate) fn layer_in(&self, setting: Setting) -> &'a str {
+        match self.expectation(setting) {
+            HeldBy(layer) => layer,
+            Held | Open(_) | Elsewhere(_) => self.layer,
+        }
+    }
+
     fn expectation(&self, setting: Setting) -> Expectation<'a> {
         match setting {
             Setting::RootJail => self.root_jail,
@@ -148,13 +156,12 @@ struct Line<'a> {
 impl Drop for Line<'_> {
     fn drop(&mut self) {
         let Line { attack, setting } = self;
-        let (layer, how) = match attack.expectation(*setting) {
-            _ if std::thread::panicking() => (attack.layer, "FAILED"),
-            HeldBy(layer) => (layer, "held"),
-            Open(_) => (attack.layer, "open, as documented"),
-            Held | Elsewhere(_) => (attack.layer, "held"),
+        let how = match attack.expectation(*setting) {
+            _ if std::thread::panicking() => "FAILED",
+            Open(_) => "open, as documented",
+            Held | HeldBy(_) | Elsewhere(_) => "held",
         };
-        println!("attack: {} | {layer} | {setting} | {how}", attack.name);
+        println!("attack: {} | {} | {setting} | {how}", attack.name, attack.layer_in(*setting));
     }
 }
 
