@@ -107,7 +107,8 @@ const BOMBS: [Bomb; 23] = [
 fn granted(end: End) -> Duration {
     match end {
         End::Crash => Duration::from_secs(10),
-        End::Timeout | End::TimeoutOrMemory | End::Disk | End::Flood => Duration::from_millis(1500),
+        End::Timeout | End::TimeoutOrMemory => Duration::from_secs(1),
+        End::Disk | End::Flood => Duration::from_secs(2),
     }
 }
 
