@@ -12,7 +12,7 @@ use kit::Expectation::Open;
 use kit::{Attack, Control, OrdinaryUser, Setting, bare, leaving_nothing, temp_dir, tool};
 
 /// What `own_toolchain.c` tries.
-const WAYS: [&str; 12] = [
+const WAYS: [&str; 13] = [
     "open it to write",
     "cut it",
     "give it another name",
@@ -20,6 +20,7 @@ const WAYS: [&str; 12] = [
     "change its mode by name",
     "show it to everybody",
     "change its owner",
+    "change its times to the present",
     "change its times",
     "change its times by name",
     "give it an attribute",
@@ -78,8 +79,8 @@ fn a_toolchain_that_the_user_owns_stays_as_it_is() {
     let attack = Attack {
         name: "a toolchain that the user owns",
         layer: "read-only mounts, a layer over each",
-        // Setting the times of an open file is how `touch` makes one.
-        fence: Open(&["change its times"]),
+        // Setting the times of an open file to the present is how `touch` makes one.
+        fence: Open(&["change its times to the present"]),
         ..Attack::PLAIN
     };
     attack.check_by(|setting| {
@@ -96,6 +97,11 @@ fn a_toolchain_that_the_user_owns_stays_as_it_is() {
         }
         assert_eq!(open, attack.open_in(setting), "{inside}");
         let kept = toolchain.state() == before;
-        assert_eq!(kept, !open.contains(&"change its times"), "{:?}, not {before:?}\n{inside}", toolchain.state());
+        assert_eq!(
+            kept,
+            !open.contains(&"change its times to the present"),
+            "{:?}, not {before:?}\n{inside}",
+            toolchain.state()
+        );
     });
 }

@@ -41,7 +41,7 @@ if -1 in watched:
 
 print("watching", flush=True)
 while len(seen) < 2 and time.monotonic() < until:
-    if select.select([inotify], [], [], 0.02)[0]:
+    if select.select([inotify] if inotify >= 0 else [], [], [], 0.02)[0]:
         watch, mask, _, length = struct.unpack_from("iIII", events := os.read(inotify, 1 << 16))
         report("inotify", f"{mask:#x} in {watched.get(watch)}: {events[16:16 + length]}")
     if signal.sigtimedwait({signal.SIGRTMIN}, 0):
