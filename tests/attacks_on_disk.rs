@@ -2,7 +2,7 @@
 
 mod kit;
 
-use kit::Expectation::HeldBy;
+use kit::Expectation::{HeldBy, Open};
 use kit::{Attack, Control, Setting, bare, leaving_nothing, words};
 
 /// What `disk.py` tries in each place.
@@ -61,6 +61,22 @@ fn check_ended_in(setting: Setting, place: &str) {
         let ended = inside.verdict() == ("disk_limit", "run", 153, None);
         assert!(ended || refused && ["one_file", "allocated"].contains(&way), "{way} in {place}\n{inside}");
     }
+}
+
+#[test]
+fn files_without_a_name_are_bounded_where_a_file_system_counts_them() {
+    const FILLED: &str = "without_names in .";
+    Attack {
+        name: "filling the work directory with files that have no name",
+        layer: "sized tmpfs",
+        source: "disk.py",
+        args: words([".", "without_names"]),
+        limits: &["--disk", "64M", "--run-time", "60s"],
+        succeeds_outside: &[FILLED],
+        fence: Open(&[FILLED]),
+        ..Attack::PLAIN
+    }
+    .check();
 }
 
 #[test]

@@ -36,7 +36,16 @@ def many_links(directory):
     for i in range(FILES):
         os.symlink("x" * 200, f"{directory}/{i}")
 
+def without_names(directory):
+    open_still = [open(f"{directory}/{i}", "wb", buffering=0) for i in range(10)]
+    for i, file in enumerate(open_still):
+        os.unlink(f"{directory}/{i}")
+        for _ in range(BYTES // 10 >> 20):
+            file.write(b"x" * (1 << 20))
+    time.sleep(1)
+
 place, *chosen = sys.argv[1:]
+everything = (one_file, allocated, many_files, long_names, many_directories, many_links)
 
 def filled(act):
     directory = tempfile.mkdtemp(dir=os.path.expandvars(place))
@@ -46,6 +55,6 @@ def filled(act):
     finally:
         shutil.rmtree(directory)
 
-for act in (one_file, allocated, many_files, long_names, many_directories, many_links):
-    if act.__name__ in chosen or not chosen:
+for act in (*everything, without_names):
+    if act.__name__ in chosen or not chosen and act in everything:
         attempt(f"{act.__name__} in {place}", lambda: filled(act))
