@@ -9,11 +9,12 @@
 //! ```no_run
 //! use firebox_lang::{Catalogue, Host, Plan};
 //!
-//! # fn example(job: &firebox_job::Job) -> Result<Plan, Box<dyn std::error::Error>> {
+//! # use firebox_cell::Layout;
+//! # fn example(job: &firebox_job::Job, layout: &Layout) -> Result<Plan, Box<dyn std::error::Error>> {
 //! let catalogue = Catalogue::builtin();
 //! let language = catalogue.find(&job.language)?;
 //! let toolchain = language.find_toolchain(&Host::current())?;
-//! let plan = language.plan(job, &toolchain)?;
+//! let plan = language.plan(job, &toolchain, layout)?;
 //! # Ok(plan)
 //! # }
 //! ```
