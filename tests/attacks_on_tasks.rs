@@ -58,7 +58,13 @@ fn check_bomb(setting: Setting, bounded: bool) {
     let limits = ["--run-time", "3s", "--tasks", &GRANTED.to_string()];
     // The first process ends at once and leaves the bomb behind, unless a fork of its own is already refused.
     let left = setting.attack("bomb.sh").args(limits).outcome();
-    assert!([("ok", "run", 0, None), ("timeout", "run", 124, None)].contains(&left.verdict()), "{left}");
+    let mut ends = vec![("timeout", "run", 124, None)];
+    if let Setting::Fence = setting {
+        // The kernel counts all that the user runs, and others of the user's may end meanwhile: then there is room for more
+        // than was granted, until the next look.
+        ends.push(("tasks_limit", "run", 137, None));
+    }
+    assert!(left.verdict() == ("ok", "run", 0, None) || ends.contains(&left.verdict()), "{left}");
     assert_eq!(left.stdout(), "before the bomb\n", "{left}");
 
     // One that stays gives the bomb all of its time.
@@ -71,7 +77,7 @@ fn check_bomb(setting: Setting, bounded: bool) {
         assert!(GRANTED / 2 < most, "the bomb did not go off in the {setting}: {most} processes\n{inside}");
         assert!(most <= GRANTED, "the bomb came to {most} processes\n{inside}");
     }
-    assert_eq!(inside.verdict(), ("timeout", "run", 124, None), "{inside}");
+    assert!(ends.contains(&inside.verdict()), "{inside}");
     assert_eq!(inside.stdout(), "before the bomb\n", "{inside}");
     assert!(inside.call.wall < Duration::from_secs(20), "the bomb held us up\n{inside}");
 }
