@@ -128,9 +128,9 @@ fn namespace(pid: u32, kind: &str) -> String {
 /// What a device of the host gives away. An ordinary user can make none, so such a user's cells see the host's: two of
 /// them meet there, and each can watch whoever on the host uses it.
 fn is_shown_by_a_device(what: &str, one: Caller<'_>, other: Caller<'_>) -> bool {
-    match (what, one, other) {
-        ("a lock on a device", Caller::User(_), Caller::User(_)) => true,
-        ("watching a device", _, Caller::User(_)) => true,
+    match what {
+        "a lock on a device" => matches!((one, other), (Caller::User(_), Caller::User(_))),
+        "watching a device" => matches!(other, Caller::User(_)),
         _ => false,
     }
 }
