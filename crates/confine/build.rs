@@ -1,11 +1,12 @@
 //! Turns each policy in `seccomp/` into a static BPF program, so that a process installs its filter without parsing.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use crate::policy::{Architecture, Policy};
+use crate::policy::{Answer, Architecture, Policy, Refusal};
 
 #[path = "build/assemble.rs"]
 mod assemble;
@@ -23,15 +24,40 @@ fn main() -> Result<(), Box<dyn Error>> {
         Policy::parse(&policy).map_err(|error| format!("{path}: {error}"))
     };
     let job = read("seccomp/job.toml")?.answers(architecture);
-    let mut fence = job.clone();
-    fence.extend(read("seccomp/fence.toml")?.answers(architecture));
+    let fence = over(&job, &read("seccomp/fence.toml")?.answers(architecture));
+    let beyond = read("seccomp/agent.toml")?.answers(architecture);
+    // What a step takes off again is the same everywhere.
+    let taken_off = |of: &Answers| beyond.keys().map(|number| (*number, said(of, *number))).collect::<Answers>();
+    let step = taken_off(&job);
+    if step != taken_off(&fence) {
+        return Err("seccomp/fence.toml and seccomp/agent.toml speak of the same call".into());
+    }
 
-    let filters = [("JOB", job), ("FENCE", fence)].map(|(name, answers)| {
-        let program = assemble::assemble(&answers, architecture.audit());
+    let unknown = Answer::Refuse(Refusal::Enosys);
+    let filters = [
+        ("AGENT", over(&job, &beyond), &unknown),
+        ("FENCE_AGENT", over(&fence, &beyond), &unknown),
+        ("JOB", job, &unknown),
+        ("FENCE", fence, &unknown),
+        ("STEP", step, &Answer::Allow),
+    ]
+    .map(|(name, answers, otherwise)| {
+        let program = assemble::assemble(&answers, otherwise, architecture.audit());
         source(name, &program)
     });
     fs::write(Path::new(&env::var("OUT_DIR")?).join("filters.rs"), filters.concat())?;
     Ok(())
+}
+
+type Answers = BTreeMap<u32, Answer>;
+
+/// The answers of one policy, but for what another says.
+fn over(below: &Answers, above: &Answers) -> Answers {
+    below.iter().chain(above).map(|(number, answer)| (*number, answer.clone())).collect()
+}
+
+fn said(answers: &Answers, number: u32) -> Answer {
+    answers.get(&number).cloned().unwrap_or(Answer::Refuse(Refusal::Enosys))
 }
 
 /// The program as the Rust source of a static.

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::{Answer, Condition, Refusal, Values, Word};
+use crate::policy::{Answer, Condition, Values, Word};
 
 // `linux/bpf_common.h`, joined as we use them.
 const LOAD_WORD: u16 = 0x20;
@@ -42,26 +42,26 @@ pub(crate) struct Instruction {
     pub(crate) operand: u32,
 }
 
-/// Compiles the answers; a number without one is ENOSYS, a call of another architecture kills the process.
-pub(crate) fn assemble(answers: &BTreeMap<u32, Answer>, audit: u32) -> Vec<Instruction> {
+/// Compiles the answers, with another for every number without one; a call of another architecture kills the process.
+pub(crate) fn assemble(answers: &BTreeMap<u32, Answer>, otherwise: &Answer, audit: u32) -> Vec<Instruction> {
     let mut program = vec![
         plain(LOAD_WORD, ARCHITECTURE),
         branch(JUMP_IF_EQUAL, audit, 1, 0),
         plain(RETURN, KILL_PROCESS),
         plain(LOAD_WORD, NUMBER),
     ];
-    program.extend(search(&ranges(answers)));
+    program.extend(search(&ranges(answers, otherwise)));
     program
 }
 
 /// The numbers at which the answer changes, each with the code that gives the answer from there on.
 ///
 /// The last range has no end, so it holds x32's numbers (from 0x40000000) and every other one that is no call.
-fn ranges(answers: &BTreeMap<u32, Answer>) -> Vec<(u32, Vec<Instruction>)> {
+fn ranges(answers: &BTreeMap<u32, Answer>, otherwise: &Answer) -> Vec<(u32, Vec<Instruction>)> {
     let end = answers.keys().next_back().map_or(0, |last| last + 1);
     let mut ranges: Vec<(u32, Vec<Instruction>)> = Vec::new();
     for number in 0..=end {
-        let code = answer(answers.get(&number).unwrap_or(&Answer::Refuse(Refusal::Enosys)));
+        let code = answer(answers.get(&number).unwrap_or(otherwise));
         if ranges.last().is_none_or(|(_, before)| *before != code) {
             ranges.push((number, code));
         }

@@ -51,7 +51,7 @@ struct Conditional {
 }
 
 /// What one argument must look like.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(try_from = "WrittenCondition")]
 pub(crate) struct Condition {
     /// Which argument, counted from 0.
@@ -77,7 +77,7 @@ struct WrittenCondition {
 }
 
 /// Half of an argument of 64 bits.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Word {
     /// Bits 0 to 31.
@@ -88,7 +88,7 @@ pub(crate) enum Word {
 }
 
 /// The values that a condition names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Values {
     /// Any of these.
     Is(Vec<u32>),
@@ -97,7 +97,7 @@ pub(crate) enum Values {
 }
 
 /// The errors that a conditional call may be refused with.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Refusal {
     /// It is not permitted.
@@ -115,7 +115,7 @@ pub(crate) enum Refusal {
 }
 
 /// What the filter says to one call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     /// Let it through.
     Allow,

@@ -27,11 +27,20 @@ pub(crate) struct Instruction {
 }
 
 impl Filter {
-    /// What a job, the agent that starts it, and the compilers that work for it may ask of the kernel.
+    /// What a job and the compilers that work for it may ask of the kernel.
     pub const JOB: Filter = Filter(&JOB);
 
     /// The same in a fence, where no namespaces stand between a job and the host: less of what reaches it.
     pub const FENCE: Filter = Filter(&FENCE);
+
+    /// What an agent may ask: as a job, and what it needs to stop a tool ahead of its job and to look into it.
+    pub const AGENT: Filter = Filter(&AGENT);
+
+    /// The same in a fence.
+    pub const FENCE_AGENT: Filter = Filter(&FENCE_AGENT);
+
+    /// On top of an agent's: leaves what a job may ask. Small, since each step puts it on.
+    pub const STEP: Filter = Filter(&STEP);
 
     /// Puts the calling thread and all it starts under this filter, for good and on top of filters already there.
     ///

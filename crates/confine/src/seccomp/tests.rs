@@ -13,6 +13,7 @@ mod reading;
 
 const JOB: &str = include_str!("../../seccomp/job.toml");
 const FENCE: &str = include_str!("../../seccomp/fence.toml");
+const AGENT: &str = include_str!("../../seccomp/agent.toml");
 const I386: u32 = 0x4000_0003;
 const EPERM: Verdict = Verdict::Errno(1);
 const EINVAL: Verdict = Verdict::Errno(22);
@@ -275,6 +276,33 @@ fn a_fence_closes_what_landlock_does_not_look_at() {
     // Everything else is as in a jail.
     refused("mount", &[]);
     allowed("openat", &[]);
+}
+
+/// The kernel asks all filters and takes the strictest answer; of two refusals, that of the filter put on last.
+fn run_both(first: Filter, last: Filter, call: &Call) -> Verdict {
+    match (run(first, call), run(last, call)) {
+        (Verdict::Kill, _) | (_, Verdict::Kill) => Verdict::Kill,
+        (first, Verdict::Allow) => first,
+        (_, last) => last,
+    }
+}
+
+#[test]
+fn a_step_takes_off_all_that_an_agent_has_beyond_a_job() {
+    let job = Policy::parse(JOB).unwrap().answers(here());
+    let beyond = Policy::parse(AGENT).unwrap().answers(here());
+    let mut more = 0;
+    for (whole, agent) in [(Filter::JOB, Filter::AGENT), (Filter::FENCE, Filter::FENCE_AGENT)] {
+        for number in (0..1024).chain([0x4000_0000, u32::MAX]) {
+            let arguments = [&job, &beyond].into_iter().flat_map(|answers| telling_arguments(answers, number));
+            for arguments in arguments {
+                let call = Call { architecture: here().audit(), number, arguments };
+                assert_eq!(run_both(agent, Filter::STEP, &call), run(whole, &call), "{number} {arguments:#x?}");
+                more += usize::from(run(agent, &call) != run(whole, &call));
+            }
+        }
+    }
+    assert!(0 < more, "an agent has nothing beyond a job");
 }
 
 /// Every combination of the values that a call's conditions name for its arguments, and of some that they do not.
