@@ -14,8 +14,9 @@ use std::process::Command;
 /// What the agent's code is made of.
 const PARTS: [&str; 3] = ["agent", "wire", "confine"];
 
-/// No unwinding, since there is no unwinder; a fixed address, since nobody is there to relocate it.
-const FLAGS: [&str; 4] = ["-C", "panic=abort", "-C", "relocation-model=static"];
+/// No unwinding, since there is no unwinder. Code that does not care where it stands, since the agent's own build script
+/// has it linked at an address that does not fit into 32 bits.
+const FLAGS: [&str; 4] = ["-C", "panic=abort", "-C", "relocation-model=pic"];
 
 /// What the outer cargo and the user's shell say about the outer build, and must not say about this one.
 const OUTER: [&str; 8] = [

@@ -1,20 +1,25 @@
 //! The agent's life: one order after the other, and whatever a running step has to say in between.
 //!
 //! ```text
-//!            File            Step             Go
-//! Idle ------------> Storing     Idle --> Waiting --> Running
-//!   ^---- FileEnd ------'         ^---------------------'  the program ended
+//!      Step             Go
+//! Idle ----> Waiting ------> Running
+//!   ^           '--- Kill ------'|
+//!   '----------------------------'  the program ended
 //! ```
+//!
+//! Files are stored while nothing runs: one at a time, `File` to `FileEnd`.
 
 use firebox_wire::{MAX_PAYLOAD, Order, Refusal, Report, VERSION};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
+use crate::ahead::Stopped;
 use crate::confinement::{self, Left};
 use crate::doors::Doors;
-use crate::running::{POLLED, Running};
-use crate::step::Waiting;
+use crate::freeze::{NoImage, freeze};
+use crate::running::{self, POLLED, Running};
+use crate::step::{NoProcess, Waiting, WaitsFor};
 use crate::store::NewFile;
 use crate::stream::{Gone, Stream};
 use crate::surroundings::Surroundings;
@@ -32,17 +37,20 @@ pub(crate) struct Agent {
 /// What the agent works on.
 struct Hands {
     work: Work,
+    /// The file that is being stored.
+    storing: Option<NewFile>,
+    /// The image that has come along with an order, for the next process that is thawed.
+    image: Option<OwnedFd>,
     /// Standard input that the program has yet to read.
     pending: &'static mut [u8],
     left: Left,
     doors: Doors,
-    /// How many steps have been prepared.
+    /// How many steps have been let go.
     steps: u32,
 }
 
 enum Work {
     Idle,
-    Storing(NewFile),
     Waiting(Waiting),
     Running(Running),
 }
@@ -69,7 +77,15 @@ impl Agent {
         Ok(Agent {
             stream,
             signals,
-            hands: Hands { work: Work::Idle, pending, left, doors: surroundings.doors(), steps: 0 },
+            hands: Hands {
+                work: Work::Idle,
+                storing: None,
+                image: None,
+                pending,
+                left,
+                doors: surroundings.doors(),
+                steps: 0,
+            },
             chunk,
         })
     }
@@ -79,11 +95,15 @@ impl Agent {
         loop {
             let ready = self.wait()?;
             if ready.order {
-                self.stream.fill()?;
+                if let Some(image) = self.stream.fill()? {
+                    self.hands.image = Some(image);
+                }
                 // The order borrows the stream's buffer, so the answer is sent once the order is done with.
                 while let Some(order) = self.stream.next()? {
-                    if let Some(answer) = self.hands.obey(order) {
-                        self.stream.send(&answer)?;
+                    match self.hands.obey(order) {
+                        Answer::None => {}
+                        Answer::Report(report) => self.stream.send(&report)?,
+                        Answer::Image(stopped) => self.freeze(&stopped)?,
                     }
                 }
             }
@@ -95,7 +115,7 @@ impl Agent {
     fn wait(&self) -> Result<Ready, Gone> {
         let of_step = match &self.hands.work {
             Work::Running(running) => running.poll_fds(),
-            Work::Idle | Work::Storing(_) | Work::Waiting(_) => [const { None }; POLLED],
+            Work::Idle | Work::Waiting(_) => [const { None }; POLLED],
         };
         let placeholder = || PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::empty());
         let [a, b, c, d] = of_step.map(|fd| fd.unwrap_or_else(placeholder));
@@ -141,68 +161,113 @@ impl Agent {
     }
 }
 
+impl Agent {
+    /// Reports what a process has become that was started ahead.
+    fn freeze(&mut self, stopped: &Stopped) -> Result<(), Gone> {
+        let frozen = freeze(stopped, &mut self.stream, self.chunk);
+        running::kill_everyone();
+        match frozen {
+            Ok(()) => Ok(()),
+            Err(NoImage::Refused(errno)) => {
+                self.stream.send(&Report::Refused { what: Refusal::Ahead, errno: errno.raw_os_error() })
+            }
+            Err(NoImage::Gone(gone)) => Err(gone),
+        }
+    }
+}
+
 /// What has happened.
 struct Ready {
     order: bool,
     signal: bool,
 }
 
+/// What follows from an order at once.
+enum Answer {
+    None,
+    Report(Report<'static>),
+    /// The image of a process, which is then ended.
+    Image(Stopped),
+}
+
 impl Hands {
-    /// Does one thing. The answer, where there is one at once.
-    fn obey(&mut self, order: Order<'_>) -> Option<Report<'static>> {
+    /// Does one thing.
+    fn obey(&mut self, order: Order<'_>) -> Answer {
         let work = core::mem::replace(&mut self.work, Work::Idle);
         let (next, answer) = match (order, work) {
-            (Order::File(path), Work::Idle) => match NewFile::create(self.left.work(), path) {
-                Ok(file) => (Work::Storing(file), None),
-                Err(errno) => (Work::Idle, refused(Refusal::Store, errno)),
-            },
-            (Order::Content(bytes), Work::Storing(file)) => match file.append(bytes) {
-                Ok(()) => (Work::Storing(file), None),
-                Err(errno) => (Work::Idle, refused(Refusal::Store, errno)),
-            },
-            (Order::FileEnd, Work::Storing(_)) => (Work::Idle, Some(Report::Stored)),
-            (Order::Step(step), Work::Idle) => {
-                let doors = self.doors.of_step(self.steps);
+            (Order::File(_) | Order::Content(_) | Order::FileEnd, work @ (Work::Idle | Work::Waiting(_))) => {
+                (work, self.store(order))
+            }
+            (Order::Step(step), Work::Idle) if self.storing.is_none() => {
+                match Waiting::fork(&step, self.image.take(), self.doors.of_step(self.steps), &self.left) {
+                    Ok(waiting) => (Work::Waiting(waiting), Answer::Report(Report::Prepared)),
+                    Err(none) => {
+                        // What was made of it half way.
+                        running::kill_everyone();
+                        let (what, errno) = match none {
+                            NoProcess::Fork(errno) => (Refusal::Fork, errno),
+                            NoProcess::Ahead(errno) => (Refusal::Ahead, errno),
+                        };
+                        (Work::Idle, refused(what, errno))
+                    }
+                }
+            }
+            (Order::Freeze, Work::Waiting(Waiting { for_what: WaitsFor::Us(stopped), .. })) => {
+                (Work::Idle, Answer::Image(stopped))
+            }
+            (Order::Go(terms), Work::Waiting(waiting)) if self.storing.is_none() => {
                 self.steps = self.steps.saturating_add(1);
-                match Waiting::fork(&step, doors, &self.left) {
-                    Ok(waiting) => (Work::Waiting(waiting), Some(Report::Prepared)),
+                match Running::start(waiting, &terms, &self.left) {
+                    Ok(running) => (Work::Running(running), Answer::None),
                     Err(errno) => (Work::Idle, refused(Refusal::Fork, errno)),
                 }
             }
-            (Order::Go, Work::Waiting(waiting)) => match Running::start(waiting) {
-                Ok(running) => (Work::Running(running), None),
-                Err(errno) => (Work::Idle, refused(Refusal::Fork, errno)),
-            },
             (Order::Kill, Work::Waiting(waiting)) => {
                 let running = Running::never_started(waiting);
                 running.kill();
-                (Work::Running(running), None)
+                (Work::Running(running), Answer::None)
             }
             (Order::Stdin(bytes), Work::Running(mut running)) => {
                 let answer = match running.give_input(bytes, self.pending) {
-                    true => None,
+                    true => Answer::None,
                     false => refused(Refusal::Order, Errno::BUSY),
                 };
                 (Work::Running(running), answer)
             }
             (Order::StdinEnd, Work::Running(mut running)) => {
                 running.end_input();
-                (Work::Running(running), None)
+                (Work::Running(running), Answer::None)
             }
             (Order::Kill, Work::Running(running)) => {
                 running.kill();
-                (Work::Running(running), None)
+                (Work::Running(running), Answer::None)
             }
             // The step ended while these were under way.
-            (Order::Stdin(_), Work::Idle) => (Work::Idle, Some(Report::StdinTaken)),
-            (Order::StdinEnd | Order::Kill, Work::Idle) => (Work::Idle, None),
+            (Order::Stdin(_), Work::Idle) => (Work::Idle, Answer::Report(Report::StdinTaken)),
+            (Order::StdinEnd | Order::Kill, Work::Idle) => (Work::Idle, Answer::None),
             (_, work) => (work, refused(Refusal::Order, Errno::PROTO)),
         };
         self.work = next;
         answer
     }
+
+    fn store(&mut self, order: Order<'_>) -> Answer {
+        let done = match (order, self.storing.take()) {
+            (Order::File(path), None) => NewFile::create(self.left.work(), path).map(Some),
+            (Order::Content(bytes), Some(file)) => file.append(bytes).map(|()| Some(file)),
+            (Order::FileEnd, Some(_)) => return Answer::Report(Report::Stored),
+            _ => return refused(Refusal::Order, Errno::PROTO),
+        };
+        match done {
+            Ok(storing) => {
+                self.storing = storing;
+                Answer::None
+            }
+            Err(errno) => refused(Refusal::Store, errno),
+        }
+    }
 }
 
-fn refused(what: Refusal, errno: Errno) -> Option<Report<'static>> {
-    Some(Report::Refused { what, errno: errno.raw_os_error() })
+fn refused(what: Refusal, errno: Errno) -> Answer {
+    Answer::Report(Report::Refused { what, errno: errno.raw_os_error() })
 }

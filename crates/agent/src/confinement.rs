@@ -1,6 +1,6 @@
 //! What the agent gives up before it reads its first order, and with it everything it will ever start.
 
-use firebox_confine::{Access, ConfineError, Confinement, Domain, Files, Filter, Rlimits, Rule};
+use firebox_confine::{Access, ConfineError, Confinement, Domain, Files, Filter, Layer, Rlimits, Rule};
 use firebox_wire::WORK_DIRECTORY;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -39,9 +39,14 @@ pub(crate) fn host() -> Host {
 pub(crate) struct Left {
     /// Where the job's files are, and where every step starts.
     pub(crate) work: OwnedFd,
+    /// The path of that.
+    work_path: &'static [u8],
     /// In a fence, the domain of its own that each step enters: no signal reaches the agent from there.
     pub(crate) apart: Option<Domain>,
 }
+
+/// The longest path there is.
+const PATH_BYTES: usize = 4096;
 
 /// Confines this process for good.
 pub(crate) fn enter(surroundings: Surroundings) -> Result<Left, Errno> {
@@ -75,9 +80,9 @@ fn enter_jail() -> Result<Left, Errno> {
         *rule = Rule::new(place, Access::ReadExecute);
     }
     let rules = &rules[..OWN + programs.places().count()];
-    let confinement = Confinement { rlimits: RLIMITS, files: Files::Only(rules), filter: Filter::JOB };
+    let confinement = Confinement { rlimits: RLIMITS, files: Files::Only(rules), filter: Filter::AGENT };
     confinement.enter().map_err(ConfineError::errno)?;
-    Ok(Left { work, apart: None })
+    Left::new(work, None)
 }
 
 /// Who made this process has bounded its files. Its signals it bounds by itself, since it is to kill all that it can
@@ -88,12 +93,30 @@ fn enter_fence() -> Result<Left, Errno> {
     let (own, apart) = (domain()?, domain()?);
     let entered = firebox_confine::forbid_new_privileges().and_then(|()| own.enter());
     entered.and_then(|()| firebox_confine::parent_is_out_of_reach()).map_err(ConfineError::errno)?;
-    let confinement = Confinement { rlimits: RLIMITS, files: Files::AsItIs, filter: Filter::FENCE };
+    let confinement = Confinement { rlimits: RLIMITS, files: Files::AsItIs, filter: Filter::FENCE_AGENT };
     confinement.enter().map_err(ConfineError::errno)?;
-    Ok(Left { work, apart: Some(apart) })
+    Left::new(work, Some(apart))
 }
 
 impl Left {
+    fn new(work: OwnedFd, apart: Option<Domain>) -> Result<Left, Errno> {
+        // The agent itself opens nothing by a relative path.
+        rustix::process::fchdir(&work)?;
+        let work_path = sys::current_directory(sys::pages(PATH_BYTES)?)?;
+        Ok(Left { work, work_path, apart })
+    }
+
+    /// The path of the work directory.
+    pub(crate) fn work_path(&self) -> &[u8] {
+        self.work_path
+    }
+
+    /// Whether a step is held to a number of tasks by itself. In a fence the kernel counts all that the user runs on the host:
+    /// the host knows how many that are, and sets it.
+    pub(crate) fn limits_tasks(&self) -> bool {
+        self.apart.is_none() && !Layer::Tasks.is_left_out()
+    }
+
     /// The work directory.
     pub(crate) fn work(&self) -> BorrowedFd<'_> {
         self.work.as_fd()

@@ -11,8 +11,11 @@
 #![no_main]
 
 mod agent;
+mod ahead;
 mod confinement;
 mod doors;
+mod freeze;
+mod image;
 mod programs;
 mod running;
 mod step;
@@ -20,6 +23,7 @@ mod store;
 mod stream;
 mod surroundings;
 mod sys;
+mod thaw;
 
 use core::ffi::CStr;
 

@@ -1,13 +1,14 @@
 //! A step that runs: its streams, and its end.
 
 use firebox_confine::Layer;
-use firebox_wire::{End, MAX_PAYLOAD, Refusal, Report};
+use firebox_wire::{End, MAX_PAYLOAD, Refusal, Report, StepStdin, Terms};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
 
-use crate::step::{Pipes, Waiting};
+use crate::confinement::Left;
+use crate::step::{Pipes, Waiting, WaitsFor};
 use crate::stream::{Gone, Stream};
 
 /// What is read from a stream at once: as much as a pipe holds by default.
@@ -36,16 +37,22 @@ enum Input {
 pub(crate) const POLLED: usize = 4;
 
 impl Running {
-    /// Lets a waiting process go.
-    pub(crate) fn start(waiting: Waiting) -> Result<Running, Errno> {
-        let Waiting { pid, go, pipes } = waiting;
-        rustix::io::write(&go, &[1])?;
+    /// Lets a waiting process go on these terms.
+    pub(crate) fn start(waiting: Waiting, terms: &Terms, left: &Left) -> Result<Running, Errno> {
+        let Waiting { pid, for_what, mut pipes } = waiting;
+        if terms.stdin == StepStdin::Empty {
+            pipes.stdin = None;
+        }
+        match for_what {
+            WaitsFor::Terms(go) => rustix::io::write(&go, &terms.to_bytes()).map(drop)?,
+            WaitsFor::Us(stopped) => stopped.let_go(terms, left.limits_tasks())?,
+        }
         Ok(Running::attend(pid, pipes))
     }
 
     /// Ends a waiting process that was never let go, by the same road as any other.
     pub(crate) fn never_started(waiting: Waiting) -> Running {
-        let Waiting { pid, go: _, pipes } = waiting;
+        let Waiting { pid, for_what: _, pipes } = waiting;
         Running::attend(pid, pipes)
     }
 

@@ -1,26 +1,30 @@
 //! The process of a step: made beforehand, waiting, and then the program itself.
 //!
 //! ```text
-//! agent --fork--> child: own control group, own session, own descriptors, waits on the go pipe
-//!                 child: one byte came --> work directory, limits, exec
+//! agent --fork--> child: own control group, own session, own descriptors
+//!        Fresh:   waits on the go pipe; its terms come --> limits, exec
+//!        Ahead:   exec under our eyes, stopped before it looks at the job; limits, let go      (see `ahead`)
+//!        Thawed:  becomes what its image says, waits on the go pipe; its terms come --> limits, on  (see `thaw`)
 //! ```
 //!
 //! Where the child has no door to the step's control group, the host moves it there while it waits. Nothing of the job
-//! runs before exec.
+//! runs before it is let go.
 
 use core::ffi::CStr;
 
-use firebox_confine::{ConfineError, Layer};
-use firebox_wire::{MOST_STRINGS, StepOrder, StepStdin, Strings};
-use rustix::fd::{AsFd, OwnedFd};
+use firebox_confine::{ConfineError, Filter, Layer};
+use firebox_wire::{Halt, MOST_STRINGS, Start, StepOrder, Strings, Terms};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
+use crate::ahead::Stopped;
 use crate::confinement::Left;
 use crate::doors::StepDoors;
 use crate::store;
 use crate::sys::{self, Fork};
+use crate::thaw;
 
 /// A pointer to each string of a list, and null.
 type Pointers = [*const u8; MOST_STRINGS + 1];
@@ -28,9 +32,16 @@ type Pointers = [*const u8; MOST_STRINGS + 1];
 /// A process that stands and waits.
 pub(crate) struct Waiting {
     pub(crate) pid: Pid,
-    /// A byte lets the child go; closing it ends the child.
-    pub(crate) go: OwnedFd,
+    pub(crate) for_what: WaitsFor,
     pub(crate) pipes: Pipes,
+}
+
+/// What a process waits for.
+pub(crate) enum WaitsFor {
+    /// Its terms, to be written here; closing it ends the child.
+    Terms(OwnedFd),
+    /// That we let it go: it was started ahead, and stands still.
+    Us(Stopped),
 }
 
 /// Our ends of a child's pipes.
@@ -44,7 +55,7 @@ pub(crate) struct Pipes {
 }
 
 /// The child's ends.
-struct ChildEnds {
+pub(crate) struct ChildEnds {
     stdin: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
@@ -52,10 +63,41 @@ struct ChildEnds {
     go: OwnedFd,
 }
 
+impl ChildEnds {
+    /// Where the child says that it stands, or what went wrong.
+    pub(crate) fn words(&self) -> BorrowedFd<'_> {
+        self.exec.as_fd()
+    }
+
+    /// Where it hears that it may go.
+    pub(crate) fn go(&self) -> BorrowedFd<'_> {
+        self.go.as_fd()
+    }
+}
+
+/// Why there is no process for a step.
+pub(crate) enum NoProcess {
+    /// It could not be made.
+    Fork(Errno),
+    /// It could not be started ahead or thawed.
+    Ahead(Errno),
+}
+
+impl From<Errno> for NoProcess {
+    fn from(errno: Errno) -> NoProcess {
+        NoProcess::Fork(errno)
+    }
+}
+
 impl Waiting {
     /// Forks the child. The order's strings need to live only until this returns: the child has its own copy.
     /// When this returns, the child is in its control group, if there was a door to it.
-    pub(crate) fn fork(order: &StepOrder<'_>, doors: StepDoors, left: &Left) -> Result<Waiting, Errno> {
+    pub(crate) fn fork(
+        order: &StepOrder<'_>,
+        image: Option<OwnedFd>,
+        doors: StepDoors,
+        left: &Left,
+    ) -> Result<Waiting, NoProcess> {
         let (stdin_out, stdin_in) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stdout_out, stdout_in) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr_out, stderr_in) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -67,30 +109,40 @@ impl Waiting {
                 drop((stdin_in, stdout_out, stderr_out, exec_out, go_in));
                 let ends =
                     ChildEnds { stdin: stdin_out, stdout: stdout_in, stderr: stderr_in, exec: exec_in, go: go_out };
-                become_program(order, doors, left, ends)
+                become_program(order, image, doors, left, ends)
             }
             Fork::Parent(pid) => {
                 // Its own end would keep us waiting for a child that died.
                 drop(exec_in);
-                stands(&exec_out)?;
-                let stdin = match order.stdin {
-                    StepStdin::Empty => None,
-                    StepStdin::Frames => Some(unblocking(stdin_in)?),
+                stands(&exec_out).map_err(|errno| match order.start {
+                    Start::Fresh => NoProcess::Fork(errno),
+                    Start::Ahead(_) | Start::Thawed => NoProcess::Ahead(errno),
+                })?;
+                let for_what = match order.start {
+                    Start::Fresh | Start::Thawed => WaitsFor::Terms(go_in),
+                    Start::Ahead(halt) => WaitsFor::Us(start_ahead(pid, go_in, halt, left).map_err(NoProcess::Ahead)?),
                 };
                 let pipes = Pipes {
-                    stdin,
+                    stdin: Some(unblocking(stdin_in)?),
                     stdout: unblocking(stdout_out)?,
                     stderr: unblocking(stderr_out)?,
                     exec: unblocking(exec_out)?,
                 };
-                Ok(Waiting { pid, go: go_in, pipes })
+                Ok(Waiting { pid, for_what, pipes })
             }
         }
     }
 }
 
+/// Has a child that stands execute its program, as far as to where it is stopped.
+fn start_ahead(pid: Pid, go: OwnedFd, halt: Halt, left: &Left) -> Result<Stopped, Errno> {
+    sys::seize(pid)?;
+    rustix::io::write(&go, &[STANDS])?;
+    Stopped::bring(pid, halt, left.work_path())
+}
+
 /// What a child says once it stands where it is to wait. An error is longer.
-const STANDS: u8 = 1;
+pub(crate) const STANDS: u8 = 1;
 
 /// Waits for the child to say that it stands.
 fn stands(exec: &OwnedFd) -> Result<(), Errno> {
@@ -112,9 +164,14 @@ fn unblocking(fd: OwnedFd) -> Result<OwnedFd, Errno> {
 }
 
 /// The child's life up to exec. Whatever fails is said on the exec pipe.
-fn become_program(order: &StepOrder<'_>, doors: StepDoors, left: &Left, ends: ChildEnds) -> ! {
-    let errno = match prepare(order, doors, left, &ends) {
-        Ok(Go::Yes) => start(order, left),
+fn become_program(order: &StepOrder<'_>, image: Option<OwnedFd>, doors: StepDoors, left: &Left, ends: ChildEnds) -> ! {
+    let ready = prepare(order, doors, left, &ends).and_then(|()| match order.start {
+        Start::Thawed => Err(image.map_or(Errno::BADF, |image| thaw::become_image(&image, &ends))),
+        Start::Ahead(_) => start_under_eyes(&ends),
+        Start::Fresh => start_on_terms(left, &ends),
+    });
+    let errno = match ready {
+        Ok(Go::On(_)) => start(order),
         Ok(Go::Never) => sys::exit(0),
         Err(errno) => errno,
     };
@@ -123,29 +180,63 @@ fn become_program(order: &StepOrder<'_>, doors: StepDoors, left: &Left, ends: Ch
 }
 
 /// Whether the child was let go, or left alone.
-enum Go {
-    Yes,
+pub(crate) enum Go<T = ()> {
+    On(T),
     Never,
 }
 
-fn prepare(order: &StepOrder<'_>, doors: StepDoors, left: &Left, ends: &ChildEnds) -> Result<Go, Errno> {
+/// What comes first however a step starts.
+fn prepare(order: &StepOrder<'_>, doors: StepDoors, left: &Left, ends: &ChildEnds) -> Result<(), Errno> {
     doors.enter()?;
     if left.apart.is_some() {
         // Before the host counts what there was before this step.
         make_executable(left, program(order)?)?;
     }
-    rustix::io::write(&ends.exec, &[STANDS])?;
     stand_apart(left)?;
     rustix::stdio::dup2_stdin(&ends.stdin)?;
     rustix::stdio::dup2_stdout(&ends.stdout)?;
     rustix::stdio::dup2_stderr(&ends.stderr)?;
     sys::unblock_signals()?;
+    rustix::process::fchdir(left.work())
+}
+
+fn start_on_terms(left: &Left, ends: &ChildEnds) -> Result<Go, Errno> {
+    rustix::io::write(&ends.exec, &[STANDS])?;
+    Filter::STEP.install().map_err(ConfineError::errno)?;
+    match wait_for_terms(ends.go())? {
+        Go::Never => Ok(Go::Never),
+        Go::On(terms) => limit_to(&terms, left.limits_tasks()).map(Go::On),
+    }
+}
+
+/// The agent follows this process from its start on, and sets its limits.
+fn start_under_eyes(ends: &ChildEnds) -> Result<Go, Errno> {
+    // Else not even the agent could follow it. There is nobody in the cell yet who could use it.
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    rustix::io::write(&ends.exec, &[STANDS])?;
+    let go = match read_all(ends.go(), &mut [0; 1])? {
+        0 => Go::Never,
+        _ => Go::On(()),
+    };
+    Filter::STEP.install().map_err(ConfineError::errno)?;
+    Ok(go)
+}
+
+/// Waits to be told on what terms to go.
+pub(crate) fn wait_for_terms(go: BorrowedFd<'_>) -> Result<Go<Terms>, Errno> {
+    let mut bytes = [0; Terms::BYTES];
+    match read_all(go, &mut bytes)? {
+        0 => Ok(Go::Never),
+        read => Terms::decode(&bytes[..read]).map(Go::On).map_err(|_| Errno::BADMSG),
+    }
+}
+
+/// Reads once: what is written at once to a pipe comes at once.
+fn read_all(pipe: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
     loop {
-        match rustix::io::read(ends.go.as_fd(), &mut [0; 1]) {
-            Ok(0) => return Ok(Go::Never),
-            Ok(_) => return Ok(Go::Yes),
+        match rustix::io::read(pipe, &mut *buffer) {
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
+            read => return read,
         }
     }
 }
@@ -165,27 +256,23 @@ fn stand_apart(left: &Left) -> Result<(), Errno> {
     }
 }
 
-fn start(order: &StepOrder<'_>, left: &Left) -> Errno {
-    let StepOrder { argv, env, stdin: _, file_bytes, tasks } = order;
+/// Holds this process to its terms.
+pub(crate) fn limit_to(terms: &Terms, tasks: bool) -> Result<(), Errno> {
+    limit(Resource::Fsize, terms.file_bytes)?;
+    if tasks { limit(Resource::Nproc, terms.tasks.into()) } else { Ok(()) }
+}
+
+fn start(order: &StepOrder<'_>) -> Errno {
+    let StepOrder { argv, env, start: _ } = order;
     let mut arguments = [core::ptr::null(); MOST_STRINGS + 1];
     let mut variables = [core::ptr::null(); MOST_STRINGS + 1];
     let (Some(arguments), Some(variables)) = (pointers(*argv, &mut arguments), pointers(*env, &mut variables)) else {
         return Errno::TOOBIG;
     };
-    let program = match program(order) {
-        Ok(program) => program,
-        Err(errno) => return errno,
-    };
-    let ready = limit(Resource::Fsize, *file_bytes).and_then(|()| match left.apart {
-        None if Layer::Tasks.is_left_out() => Ok(()),
-        None => limit(Resource::Nproc, (*tasks).into()),
-        // The kernel counts all that the user runs on the host: the host knows how many that are, and has set it.
-        Some(_) => Ok(()),
-    });
-    if let Err(errno) = ready.and_then(|()| rustix::process::fchdir(left.work())) {
-        return errno;
+    match program(order) {
+        Ok(program) => sys::execute(program, arguments, variables),
+        Err(errno) => errno,
     }
-    sys::execute(program, arguments, variables)
 }
 
 fn program<'o>(order: &StepOrder<'o>) -> Result<&'o CStr, Errno> {

@@ -1,8 +1,11 @@
 //! The stream to the host.
 
+use core::mem::MaybeUninit;
+
 use firebox_wire::{FrameBuffer, HEADER_BYTES, MAX_PAYLOAD, Order, Report};
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::io::Errno;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, IoSliceMut};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, RecvMsg, recvmsg};
 
 use crate::sys;
 
@@ -47,15 +50,24 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads once. To be called when the socket is readable.
-    pub(crate) fn fill(&mut self) -> Result<(), Gone> {
-        match rustix::io::read(self.socket, self.incoming.room()) {
-            Ok(0) => Err(Gone::Host),
-            Ok(read) => {
-                self.incoming.filled(read);
-                Ok(())
+    /// Reads once, and hands out the descriptor that came along. To be called when the socket is readable.
+    pub(crate) fn fill(&mut self) -> Result<Option<OwnedFd>, Gone> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut room = [IoSliceMut::new(self.incoming.room())];
+        match recvmsg(self.socket, &mut room, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Ok(RecvMsg { bytes: 0, .. }) => Err(Gone::Host),
+            Ok(RecvMsg { bytes, .. }) => {
+                let mut along = None;
+                for message in control.drain() {
+                    if let RecvAncillaryMessage::ScmRights(fds) = message {
+                        along = fds.last();
+                    }
+                }
+                self.incoming.filled(bytes);
+                Ok(along)
             }
-            Err(Errno::INTR | Errno::AGAIN) => Ok(()),
+            Err(Errno::INTR | Errno::AGAIN) => Ok(None),
             Err(_) => Err(Gone::Host),
         }
     }

@@ -3,14 +3,15 @@
 //! [`AgentStream::receive`] hands out a frame once all of it is there, and never waits. The buffer has room for the
 //! largest frame and never grows, whatever the agent announces.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use firebox_wire::{DecodeError, FrameBuffer, MAX_PAYLOAD, Order, Report};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 type Storage = Box<[u8]>;
 
@@ -53,10 +54,28 @@ impl AgentStream {
     /// Sends one order, whole. While the agent is busy with the one before this waits, but no longer than until then,
     /// however little of it the agent takes in at a time.
     pub fn send(&mut self, order: &Order<'_>, until: Instant) -> Result<(), StreamError> {
+        self.send_along(order, None, until)
+    }
+
+    /// The same, and a descriptor along with it.
+    pub fn send_with(&mut self, order: &Order<'_>, fd: BorrowedFd<'_>, until: Instant) -> Result<(), StreamError> {
+        self.send_along(order, Some(fd), until)
+    }
+
+    fn send_along(
+        &mut self,
+        order: &Order<'_>,
+        mut along: Option<BorrowedFd<'_>>,
+        until: Instant,
+    ) -> Result<(), StreamError> {
         let mut frame = order.encode(&mut self.outgoing).ok_or(StreamError::TooLong)?;
         while !frame.is_empty() {
-            match rustix::net::send(&self.socket, frame, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-                Ok(sent) => frame = &frame[sent..],
+            match send_some(&self.socket, frame, along.as_slice()) {
+                Ok(sent) => {
+                    // It goes with the first byte.
+                    along = None;
+                    frame = &frame[sent..];
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => wait_for_room(&self.socket, until)?,
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(StreamError::Closed),
@@ -89,6 +108,16 @@ impl AgentStream {
             Err(errno) => Err(StreamError::Io(errno.into())),
         }
     }
+}
+
+fn send_some(socket: &OwnedFd, frame: &[u8], along: &[BorrowedFd<'_>]) -> Result<usize, Errno> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !along.is_empty() && !control.push(SendAncillaryMessage::ScmRights(along)) {
+        return Err(Errno::TOOBIG);
+    }
+    sendmsg(socket, &[IoSlice::new(frame)], &mut control, flags)
 }
 
 fn wait_for_room(socket: &OwnedFd, until: Instant) -> Result<(), StreamError> {

@@ -93,7 +93,7 @@ impl Course<'_> {
         let input = Input::new(stdin)?;
         let now = Instant::now();
         let limits = self.step_limits(step.kind, self.until(step.kind, now, &progress.reports));
-        let prepared = session.prepare(step, &limits, input.announced())?;
+        let prepared = session.prepare(step, &limits)?;
         if self.require == Require::Enforced && !prepared.enforcement.is_complete() {
             return Err(RunError::NotEnforced);
         }
@@ -109,7 +109,7 @@ impl Course<'_> {
             output: self.limits.output,
         };
         let Watched { killed, end, not_started, measured, stdout, mut stderr, wall } =
-            watch.run(session, input, listeners)?;
+            watch.run(session, &limits, input, listeners)?;
         let ended = Ended { kind: step.kind, killed, end, measured, crash_codes: &step.crash_codes };
         progress.verdict = decide::verdict(&ended);
         if let Some(errno) = not_started {

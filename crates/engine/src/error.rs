@@ -91,6 +91,9 @@ pub enum RunError {
         /// What it was to do.
         doing: &'static str,
     },
+    /// What a process was when it was frozen cannot be kept.
+    #[error("cannot keep the image of a process")]
+    Image(#[source] std::io::Error),
     /// The kernel refused the engine something.
     #[error("cannot wait for a cell")]
     Wait(#[source] std::io::Error),
@@ -104,7 +107,7 @@ impl RunError {
             RunError::ArgumentsTooLarge { .. } | RunError::Store { .. } => true,
             RunError::Isolation { .. } | RunError::NotEnforced | RunError::Exec { .. } | RunError::Cell(_) => false,
             RunError::Agent { .. } | RunError::Refused { .. } | RunError::OutOfTurn { .. } => false,
-            RunError::Silent { .. } | RunError::Wait(_) => false,
+            RunError::Silent { .. } | RunError::Image(_) | RunError::Wait(_) => false,
         }
     }
 }
@@ -116,5 +119,6 @@ fn refusal_text(what: Refusal) -> &'static str {
         Refusal::Fork => "make a process",
         Refusal::Exec => "start a program",
         Refusal::Order => "do what it was told at that time",
+        Refusal::Ahead => "start a program ahead",
     }
 }

@@ -13,10 +13,12 @@ mod engine;
 mod error;
 #[cfg(test)]
 mod hostile;
+mod image;
 mod input;
 mod patience;
 mod reader;
 mod session;
+mod templates;
 mod watch;
 
 pub use cancel::{Cancel, Canceller};

@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use firebox_cell::{Cell, CellHost, Layout, StepLimits, StreamError};
 use firebox_job::{Enforcement, SourceFile};
 use firebox_lang::Step;
-use firebox_wire::{MAX_PAYLOAD, Order, Refusal, Report, StepOrder, StepStdin, StringsBuilder, VERSION};
+use firebox_wire::{
+    Halt, MAX_PAYLOAD, Order, Refusal, Report, Start, StepOrder, StepStdin, StringsBuilder, Terms, VERSION,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::RunError;
+use crate::image::{Image, ImageBuilder};
 use crate::patience::Patience;
 
 /// How a file's content is cut into frames.
@@ -25,6 +28,8 @@ pub(crate) struct Session {
     pub(crate) patience: Patience,
     /// When the agent must have given its last answer, once that is known.
     latest: Option<Instant>,
+    /// A step whose process was made before it was known whether there would be a job for it.
+    ahead: Option<Step>,
 }
 
 /// A step whose process stands and waits.
@@ -35,7 +40,7 @@ pub(crate) struct Prepared {
 impl Session {
     /// Takes a cell into use, once its agent has said that it stands.
     pub(crate) fn begin(cell: Cell, patience: Patience) -> Result<Session, RunError> {
-        let mut session = Session { cell, patience, latest: None };
+        let mut session = Session { cell, patience, latest: None, ahead: None };
         match session.answer("start", session.deadline())? {
             Answer::Ready(VERSION) => Ok(session),
             other => Err(other.out_of_turn("start")),
@@ -75,28 +80,92 @@ impl Session {
         Ok(())
     }
 
-    /// Has the step's process made, and holds it to its limits. Nothing of the job runs yet.
-    pub(crate) fn prepare(&mut self, step: &Step, limits: &StepLimits, stdin: StepStdin) -> Result<Prepared, RunError> {
-        const DOING: &str = "prepare a step";
-        let mut argv = vec![0; MAX_PAYLOAD];
-        let mut env = vec![0; MAX_PAYLOAD];
-        let order = step_order(step, limits, stdin, &mut argv, &mut env)
-            .ok_or_else(|| RunError::ArgumentsTooLarge { step: step.name.clone() })?;
+    /// Has the process of a step made before there is a job for it.
+    pub(crate) fn start_ahead(&mut self, step: Step, how: Begin<'_>) -> Result<(), RunError> {
+        self.make(&step, how)?;
+        self.ahead = Some(step);
+        Ok(())
+    }
+
+    /// What the process has become that was started ahead. It is gone then.
+    pub(crate) fn freeze(&mut self) -> Result<Image, RunError> {
+        const DOING: &str = "freeze a process";
+        self.ahead = None;
         let until = self.deadline();
-        match self.cell.agent.send(&order, until) {
-            Err(StreamError::TooLong) => return Err(RunError::ArgumentsTooLarge { step: step.name.clone() }),
-            sent => sent.map_err(|source| RunError::Agent { doing: DOING, source })?,
+        self.send(DOING, &Order::Freeze, until)?;
+        let mut image = ImageBuilder::new()?;
+        while Instant::now() < until {
+            match self.cell.agent.receive().map_err(|source| RunError::Agent { doing: DOING, source })? {
+                None => self.wait_for_report(DOING, until)?,
+                Some(Report::Image(bytes)) => image.append(bytes)?,
+                Some(Report::Frozen) => return image.finish(),
+                Some(report) => return Err(Answer::from(&report).out_of_turn(DOING)),
+            }
         }
-        match self.answer(DOING, until)? {
-            Answer::Prepared => {}
-            other => return Err(other.out_of_turn(DOING)),
+        Err(RunError::Silent { doing: DOING })
+    }
+
+    /// Has the step's process made, unless it stands already, and holds it to its limits. Nothing of the job runs yet.
+    pub(crate) fn prepare(&mut self, step: &Step, limits: &StepLimits) -> Result<Prepared, RunError> {
+        match self.ahead.take() {
+            Some(ahead) if ahead == *step => {}
+            Some(_) => {
+                self.dismiss()?;
+                self.make(step, Begin::Fresh)?;
+            }
+            None => self.make(step, Begin::Fresh)?,
         }
         Ok(Prepared { enforcement: self.cell.host.limit(limits)? })
     }
 
-    /// Lets the process that waits go.
-    pub(crate) fn go(&mut self) -> Result<(), RunError> {
-        self.send("start a step", &Order::Go, self.deadline())
+    fn make(&mut self, step: &Step, how: Begin<'_>) -> Result<(), RunError> {
+        const DOING: &str = "prepare a step";
+        let mut argv = vec![0; MAX_PAYLOAD];
+        let mut env = vec![0; MAX_PAYLOAD];
+        let order = step_order(step, how.start(), &mut argv, &mut env)
+            .ok_or_else(|| RunError::ArgumentsTooLarge { step: step.name.clone() })?;
+        let until = self.deadline();
+        let sent = match how {
+            Begin::Thawed(image) => self.cell.agent.send_with(&order, image.as_fd(), until),
+            Begin::Fresh | Begin::Ahead(_) => self.cell.agent.send(&order, until),
+        };
+        match sent {
+            Err(StreamError::TooLong) => return Err(RunError::ArgumentsTooLarge { step: step.name.clone() }),
+            sent => sent.map_err(|source| RunError::Agent { doing: DOING, source })?,
+        }
+        match self.answer(DOING, until)? {
+            Answer::Prepared => Ok(()),
+            other => Err(other.out_of_turn(DOING)),
+        }
+    }
+
+    /// Ends a process that stands and waits, since there is no use for it.
+    fn dismiss(&mut self) -> Result<(), RunError> {
+        const DOING: &str = "dismiss a process";
+        let until = self.deadline();
+        self.send(DOING, &Order::Kill, until)?;
+        while Instant::now() < until {
+            match self.answer(DOING, until)? {
+                // What it has printed by then, and that it once was started.
+                Answer::Output | Answer::Started => {}
+                Answer::Ended => return Ok(()),
+                other => return Err(other.out_of_turn(DOING)),
+            }
+        }
+        Err(RunError::Silent { doing: DOING })
+    }
+
+    /// Lets the process that waits go, on its limits and with its input.
+    pub(crate) fn go(&mut self, limits: &StepLimits, stdin: StepStdin) -> Result<(), RunError> {
+        let terms = Terms {
+            stdin,
+            // Only a file with holes can grow past what the disk holds, and SIGXFSZ is then the program's own signal; a dense
+            // one meets the end of the disk first, which a program can cope with and the host can measure.
+            file_bytes: limits.disk.as_u64().saturating_mul(2),
+            // The agent counts too.
+            tasks: limits.tasks.get().saturating_add(1),
+        };
+        self.send("start a step", &Order::Go(terms), self.deadline())
     }
 
     /// Passes something on to a step that runs. There is room for it, since the agent has said that it took what was
@@ -141,11 +210,36 @@ impl Session {
             if let Some(report) = self.cell.agent.receive().map_err(|source| RunError::Agent { doing, source })? {
                 return Ok(Answer::from(&report));
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(RunError::Silent { doing });
-            }
-            wait(&mut [PollFd::from_borrowed_fd(self.cell.agent.as_fd(), PollFlags::IN)], Some(left))?;
+            self.wait_for_report(doing, until)?;
+        }
+    }
+
+    fn wait_for_report(&self, doing: &'static str, until: Instant) -> Result<(), RunError> {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(RunError::Silent { doing });
+        }
+        wait(&mut [PollFd::from_borrowed_fd(self.cell.agent.as_fd(), PollFlags::IN)], Some(left))
+    }
+}
+
+/// How the process of a step begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Begin<'a> {
+    /// With its program, when it is let go.
+    Fresh,
+    /// With its program at once, as far as to here.
+    Ahead(Halt),
+    /// As what another had become.
+    Thawed(&'a Image),
+}
+
+impl Begin<'_> {
+    fn start(self) -> Start {
+        match self {
+            Begin::Fresh => Start::Fresh,
+            Begin::Ahead(halt) => Start::Ahead(halt),
+            Begin::Thawed(_) => Start::Thawed,
         }
     }
 }
@@ -155,6 +249,9 @@ enum Answer {
     Ready(u16),
     Stored,
     Prepared,
+    Output,
+    Started,
+    Ended,
     Refused(Refusal, i32),
     Other(String),
 }
@@ -167,8 +264,11 @@ impl From<&Report<'_>> for Answer {
             Report::Prepared => Answer::Prepared,
             Report::Refused { what, errno } => Answer::Refused(*what, *errno),
             // What it holds came out of a cell: its kind says enough.
-            Report::Stdout(_) | Report::Stderr(_) => Answer::Other("output".to_owned()),
-            Report::Started | Report::StdinTaken | Report::Ended(_) => Answer::Other(format!("{report:?}")),
+            Report::Stdout(_) | Report::Stderr(_) => Answer::Output,
+            Report::Started => Answer::Started,
+            Report::Ended(_) => Answer::Ended,
+            Report::Image(_) => Answer::Other("a part of an image".to_owned()),
+            Report::StdinTaken | Report::Frozen => Answer::Other(format!("{report:?}")),
         }
     }
 }
@@ -182,32 +282,21 @@ impl Answer {
             Answer::Ready(version) => format!("that it speaks version {version} of the frames, not {VERSION}"),
             Answer::Stored => "that a file is stored".to_owned(),
             Answer::Prepared => "that a step is prepared".to_owned(),
+            Answer::Output => "output".to_owned(),
+            Answer::Started => "that a program was started".to_owned(),
+            Answer::Ended => "that a step has ended".to_owned(),
             Answer::Other(text) => text,
         };
         RunError::OutOfTurn { doing, answer }
     }
 }
 
-fn step_order<'b>(
-    step: &Step,
-    limits: &StepLimits,
-    stdin: StepStdin,
-    argv: &'b mut [u8],
-    env: &'b mut [u8],
-) -> Option<Order<'b>> {
+fn step_order<'b>(step: &Step, start: Start, argv: &'b mut [u8], env: &'b mut [u8]) -> Option<Order<'b>> {
     let mut arguments = StringsBuilder::new(argv);
     let mut variables = StringsBuilder::new(env);
     let fits = step.argv.iter().all(|argument| arguments.push(argument))
         && step.env.iter().all(|(name, value)| variables.push(format!("{name}={value}").as_bytes()));
-    fits.then(|| {
-        // Only a file with holes can grow past what the disk holds, and SIGXFSZ is then the program's own signal; a dense
-        // one meets the end of the disk first, which a program can cope with and the host can measure.
-        let file_bytes = limits.disk.as_u64().saturating_mul(2);
-        let (argv, env) = (arguments.finish(), variables.finish());
-        // The agent counts too.
-        let tasks = limits.tasks.get().saturating_add(1);
-        Order::Step(StepOrder { argv, env, stdin, file_bytes, tasks })
-    })
+    fits.then(|| Order::Step(StepOrder { argv: arguments.finish(), env: variables.finish(), start }))
 }
 
 /// Waits for one of these, or for the time to pass.

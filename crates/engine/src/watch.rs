@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use firebox_cell::{Measured, StreamError};
+use firebox_cell::{Measured, StepLimits, StreamError};
 use firebox_job::{ByteSize, Captured, Enforcement, Protection, StepKind};
 use firebox_wire::{End, Refusal, Report};
 use rustix::event::{PollFd, PollFlags};
@@ -98,12 +98,13 @@ impl Watch {
     pub(crate) fn run(
         self,
         session: &mut Session,
+        limits: &StepLimits,
         mut input: Input,
         listeners: &mut Listeners<'_>,
     ) -> Result<Watched, RunError> {
         let Listeners { sink, cancel } = listeners;
         let started = self.started;
-        session.go()?;
+        session.go(limits, input.announced())?;
         let mut step = UnderWay {
             stdout: Capture::new(self.output),
             stderr: Capture::new(self.output),
@@ -204,7 +205,7 @@ impl UnderWay<'_> {
                 let source = std::io::Error::from_raw_os_error(*errno);
                 return Err(RunError::Refused { what: *what, source });
             }
-            Report::Ready { .. } | Report::Stored | Report::Prepared => {
+            Report::Ready { .. } | Report::Stored | Report::Prepared | Report::Image(_) | Report::Frozen => {
                 return Err(RunError::OutOfTurn { doing: "run a step", answer: format!("{report:?}") });
             }
         };

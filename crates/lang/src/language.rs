@@ -68,6 +68,32 @@ pub(crate) struct StepSpec {
     pub(crate) crash_codes: Vec<u8>,
     /// The file it makes in the work directory: no source may have that name.
     pub(crate) makes: Option<SourcePath>,
+    /// How far it can be before its job has come.
+    pub(crate) ahead: Option<Ahead>,
+}
+
+/// How far the program of a first step can be before its job has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// Loaded, in each cell anew, with its libraries: for a program that notes the time, or draws its luck, as it starts.
+    Loaded,
+    /// Started, in each cell anew, up to where it first asks for something in the work directory.
+    Started,
+    /// The same, but started only once: each cell gets a copy of what it has become by then. For a program that has settled
+    /// nothing by then that must differ from one job to the next.
+    Template,
+}
+
+impl Ahead {
+    pub(crate) const ALL: [Ahead; 3] = [Ahead::Loaded, Ahead::Started, Ahead::Template];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Ahead::Loaded => "loaded",
+            Ahead::Started => "started",
+            Ahead::Template => "template",
+        }
+    }
 }
 
 impl Language {

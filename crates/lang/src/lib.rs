@@ -41,7 +41,7 @@ pub use catalogue::{Catalogue, UnknownLanguage};
 pub use file::{LanguageFileError, check_file};
 pub use find::{PassReason, PassedOver};
 pub use host::Host;
-pub use language::Language;
+pub use language::{Ahead, Language};
 pub use option::OptionSpec;
 pub use plan::{Plan, PlanError, Step};
 pub use toolchain::{MissingToolchain, Program, Toolchain};

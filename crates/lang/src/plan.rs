@@ -1,12 +1,13 @@
 //! From a job to the ordered steps that carry it out.
 
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 
 use firebox_cell::Layout;
 use firebox_job::{Job, OptionValue, SourcePath, Sources, StepKind};
 
 use crate::excerpt::excerpt;
-use crate::language::{Language, StepSpec};
+use crate::language::{Ahead, Language, StepSpec};
 use crate::nearest::{did_you_mean, nearest};
 use crate::option::{OptionSpec, value_text};
 use crate::pattern::{Pattern, Piece};
@@ -114,21 +115,29 @@ impl Language {
         let mut steps = Vec::new();
         for spec in &self.steps {
             refuse_taken_names(spec, sources)?;
-            let mut argv = values.argv(&spec.argv);
-            let mut environment = toolchain.environment_in(layout);
+            let mut step = values.step(spec);
             if spec.kind == StepKind::Run {
-                argv.extend(args.iter().map(|arg| arg.clone().into_bytes()));
-                environment.extend(env.clone());
+                step.argv.extend(args.iter().map(|arg| arg.clone().into_bytes()));
+                let own: BTreeMap<String, String> = step.env.into_iter().chain(env.clone()).collect();
+                step.env = own.into_iter().collect();
             }
-            steps.push(Step {
-                name: spec.name.clone(),
-                kind: spec.kind,
-                argv,
-                env: environment.into_iter().collect(),
-                crash_codes: spec.crash_codes.clone(),
-            });
+            steps.push(step);
         }
         Ok(Plan { steps })
+    }
+
+    /// The first step of a job that asks for nothing particular, if that step can be started before there is a job: one file
+    /// under the name that an entry has by default, all options at their defaults, no arguments and no variables.
+    pub fn first_step_ahead(&self, toolchain: &Toolchain, layout: &Layout) -> Option<(Step, Ahead)> {
+        let first = self.steps.first()?;
+        let ahead = first.ahead?;
+        let mut values = Values::without_job(self, toolchain, layout);
+        for option in &self.options {
+            values.options.push((option, option.position(&option.default)?));
+        }
+        values.entry = Some(file_argument(&self.entry));
+        values.sources = vec![file_argument(&self.entry)];
+        Some((values.step(first), ahead))
     }
 
     fn unknown_option(&self, option: &str) -> PlanError {
@@ -196,6 +205,17 @@ impl<'a> Values<'a> {
     /// Programs alone. The check of the file saw to it that nothing else is asked for.
     pub(crate) fn without_job(language: &'a Language, toolchain: &'a Toolchain, layout: &'a Layout) -> Values<'a> {
         Values { language, toolchain, layout, options: Vec::new(), entry: None, sources: Vec::new() }
+    }
+
+    /// A step, as long as the job adds nothing to it.
+    fn step(&self, spec: &StepSpec) -> Step {
+        Step {
+            name: spec.name.clone(),
+            kind: spec.kind,
+            argv: self.argv(&spec.argv),
+            env: self.toolchain.environment_in(self.layout).into_iter().collect(),
+            crash_codes: spec.crash_codes.clone(),
+        }
     }
 
     /// Fills a whole argv.

@@ -19,7 +19,7 @@ pub mod warden;
 pub use buffer::FrameBuffer;
 pub use decode::DecodeError;
 pub use header::{HEADER_BYTES, Header, MAX_PAYLOAD};
-pub use order::{Order, StepOrder, StepStdin};
+pub use order::{Halt, Order, Start, StepOrder, StepStdin, Terms};
 pub use report::{End, Refusal, Report};
 pub use strings::{MOST_STRINGS, Strings, StringsBuilder};
 
@@ -27,4 +27,4 @@ pub use strings::{MOST_STRINGS, Strings, StringsBuilder};
 pub const WORK_DIRECTORY: &core::ffi::CStr = c"/job";
 
 /// The version of the frames. The agent says it first of all; a host that speaks another refuses the cell.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

@@ -4,11 +4,13 @@
 //! agent: Ready
 //! host:  File, Content*, FileEnd      agent: Stored            (for each file)
 //! host:  Step                         agent: Prepared          (a process stands and waits)
+//! host:  Freeze                       agent: Image*, Frozen    (what it is, for others to be thawed from)
 //! host:  Go                           agent: Started, Stdout*, Stderr*, Ended
 //!        Stdin*, StdinEnd, Kill       agent: StdinTaken        (while it runs)
 //! ```
 //!
-//! Anything the agent cannot do it answers with `Refused`. After `Ended` comes the next `Step`, or nothing.
+//! Files may come before a step and while its process waits. Anything the agent cannot do it answers with `Refused`. A
+//! process that waits and is not wanted any more is ended by `Kill`. After `Ended` comes the next `Step`, or nothing.
 
 use crate::decode::Cursor;
 use crate::{DecodeError, HEADER_BYTES, Header, Strings};
@@ -25,7 +27,9 @@ pub enum Order<'a> {
     /// Make a process for this step, and let it wait.
     Step(StepOrder<'a>),
     /// Let the waiting process go.
-    Go,
+    Go(Terms),
+    /// Report what the waiting process is, byte for byte. For one that was started ahead.
+    Freeze,
     /// The next bytes for the step's standard input. One at a time: the next after `StdinTaken`.
     Stdin(&'a [u8]),
     /// There is no more standard input.
@@ -41,6 +45,34 @@ pub struct StepOrder<'a> {
     pub argv: Strings<'a>,
     /// The whole environment, as `KEY=value`.
     pub env: Strings<'a>,
+    /// How far its program is while it waits.
+    pub start: Start,
+}
+
+/// How far the program of a step is while its process waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Not begun: it is executed when it is let go.
+    Fresh,
+    /// Executed, and stopped.
+    Ahead(Halt),
+    /// What the image says that comes along with this order as a descriptor: another process, that was started ahead,
+    /// stopped and frozen.
+    Thawed,
+}
+
+/// Where a program that is started ahead is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// When it is loaded, with all its libraries: before its first own instruction.
+    Loaded,
+    /// Before it first names anything in the work directory.
+    Asks,
+}
+
+/// What a step is let go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
     /// Where its standard input comes from.
     pub stdin: StepStdin,
     /// The most a single file may grow to; past it the program gets SIGXFSZ.
@@ -66,6 +98,7 @@ const GO: u8 = 5;
 const STDIN: u8 = 6;
 const STDIN_END: u8 = 7;
 const KILL: u8 = 8;
+const FREEZE: u8 = 9;
 
 impl<'a> Order<'a> {
     /// Writes the frame into a buffer; none when it does not fit there or into one frame.
@@ -75,7 +108,8 @@ impl<'a> Order<'a> {
             Order::Content(bytes) => (CONTENT, [bytes, &[], &[], &[]]),
             Order::FileEnd => (FILE_END, [&[]; 4]),
             Order::Step(step) => return step.encode(buffer),
-            Order::Go => (GO, [&[]; 4]),
+            Order::Go(terms) => return encode(GO, [&terms.to_bytes(), &[], &[], &[]], buffer),
+            Order::Freeze => (FREEZE, [&[]; 4]),
             Order::Stdin(bytes) => (STDIN, [bytes, &[], &[], &[]]),
             Order::StdinEnd => (STDIN_END, [&[]; 4]),
             Order::Kill => (KILL, [&[]; 4]),
@@ -90,8 +124,9 @@ impl<'a> Order<'a> {
             CONTENT => return Ok(Order::Content(payload)),
             STDIN => return Ok(Order::Stdin(payload)),
             STEP => return StepOrder::decode(payload).map(Order::Step),
+            GO => return Terms::decode(payload).map(Order::Go),
             FILE_END => Order::FileEnd,
-            GO => Order::Go,
+            FREEZE => Order::Freeze,
             STDIN_END => Order::StdinEnd,
             KILL => Order::Kill,
             other => return Err(DecodeError::UnknownKind(other)),
@@ -102,17 +137,12 @@ impl<'a> Order<'a> {
 
 impl<'a> StepOrder<'a> {
     fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let StepOrder { argv, env, stdin, file_bytes, tasks } = self;
-        let mut fixed = [0; 25];
+        let StepOrder { argv, env, start } = self;
+        let mut fixed = [0; 13];
         fixed[0..4].copy_from_slice(&argv.count().to_le_bytes());
         fixed[4..8].copy_from_slice(&(argv.bytes().len() as u32).to_le_bytes());
         fixed[8..12].copy_from_slice(&env.count().to_le_bytes());
-        fixed[12] = match stdin {
-            StepStdin::Empty => 0,
-            StepStdin::Frames => 1,
-        };
-        fixed[13..21].copy_from_slice(&file_bytes.to_le_bytes());
-        fixed[21..25].copy_from_slice(&tasks.to_le_bytes());
+        fixed[12] = start.number();
         encode(STEP, [&fixed, argv.bytes(), env.bytes(), &[]], buffer)
     }
 
@@ -121,17 +151,60 @@ impl<'a> StepOrder<'a> {
         let argc = cursor.u32()?;
         let argv_length = cursor.u32()?;
         let envc = cursor.u32()?;
+        let start = Start::from_number(cursor.u8()?)?;
+        let argv = Strings::new(argc, cursor.slice(argv_length as usize)?)?;
+        if argv.count() == 0 {
+            return Err(DecodeError::Strings);
+        }
+        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, start })
+    }
+}
+
+impl Start {
+    const ALL: [Start; 4] = [Start::Fresh, Start::Ahead(Halt::Loaded), Start::Ahead(Halt::Asks), Start::Thawed];
+
+    fn number(self) -> u8 {
+        match self {
+            Start::Fresh => 0,
+            Start::Ahead(Halt::Loaded) => 1,
+            Start::Ahead(Halt::Asks) => 2,
+            Start::Thawed => 3,
+        }
+    }
+
+    fn from_number(number: u8) -> Result<Start, DecodeError> {
+        let of = |start: &Start| start.number() == number;
+        Start::ALL.into_iter().find(of).ok_or(DecodeError::Value(number))
+    }
+}
+
+impl Terms {
+    /// How many bytes terms take: the same inside a cell, where the agent hands them on.
+    pub const BYTES: usize = 13;
+
+    /// The terms as bytes.
+    pub fn to_bytes(self) -> [u8; Terms::BYTES] {
+        let Terms { stdin, file_bytes, tasks } = self;
+        let mut bytes = [0; Terms::BYTES];
+        bytes[0] = match stdin {
+            StepStdin::Empty => 0,
+            StepStdin::Frames => 1,
+        };
+        bytes[1..9].copy_from_slice(&file_bytes.to_le_bytes());
+        bytes[9..13].copy_from_slice(&tasks.to_le_bytes());
+        bytes
+    }
+
+    /// Reads them back.
+    pub fn decode(bytes: &[u8]) -> Result<Terms, DecodeError> {
+        let mut cursor = Cursor(bytes);
         let stdin = match cursor.u8()? {
             0 => StepStdin::Empty,
             1 => StepStdin::Frames,
             other => return Err(DecodeError::Value(other)),
         };
-        let (file_bytes, tasks) = (cursor.u64()?, cursor.u32()?);
-        let argv = Strings::new(argc, cursor.slice(argv_length as usize)?)?;
-        if argv.count() == 0 {
-            return Err(DecodeError::Strings);
-        }
-        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, stdin, file_bytes, tasks })
+        let terms = Terms { stdin, file_bytes: cursor.u64()?, tasks: cursor.u32()? };
+        cursor.end().map(|()| terms)
     }
 }
 

@@ -17,6 +17,10 @@ pub enum Report<'a> {
     Stored,
     /// A process for the step stands and waits.
     Prepared,
+    /// The next bytes of the image of the process that waits.
+    Image(&'a [u8]),
+    /// The image is whole.
+    Frozen,
     /// The step's program has been started.
     Started,
     /// The step wrote to its standard output.
@@ -56,6 +60,8 @@ pub enum Refusal {
     Fork,
     /// Start the program.
     Exec,
+    /// Stop a program ahead of its job, freeze it, or thaw it.
+    Ahead,
     /// Understand what it was told, or at that time.
     Order,
 }
@@ -69,6 +75,8 @@ const STDERR: u8 = 6;
 const STDIN_TAKEN: u8 = 7;
 const ENDED: u8 = 8;
 const REFUSED: u8 = 9;
+const IMAGE: u8 = 10;
+const FROZEN: u8 = 11;
 
 impl<'a> Report<'a> {
     /// Writes the frame into a buffer; none when it does not fit there or into one frame.
@@ -77,7 +85,9 @@ impl<'a> Report<'a> {
         let (kind, fixed, used) = match self {
             Report::Stdout(bytes) => return encode(STDOUT, [bytes, &[], &[], &[]], buffer),
             Report::Stderr(bytes) => return encode(STDERR, [bytes, &[], &[], &[]], buffer),
+            Report::Image(bytes) => return encode(IMAGE, [bytes, &[], &[], &[]], buffer),
             Report::Stored => plain(STORED),
+            Report::Frozen => plain(FROZEN),
             Report::Prepared => plain(PREPARED),
             Report::Started => plain(STARTED),
             Report::StdinTaken => plain(STDIN_TAKEN),
@@ -101,6 +111,8 @@ impl<'a> Report<'a> {
         let report = match header.kind {
             STDOUT => return Ok(Report::Stdout(payload)),
             STDERR => return Ok(Report::Stderr(payload)),
+            IMAGE => return Ok(Report::Image(payload)),
+            FROZEN => Report::Frozen,
             READY => Report::Ready { version: cursor.u16()? },
             STORED => Report::Stored,
             PREPARED => Report::Prepared,
@@ -126,11 +138,12 @@ impl Refusal {
             Refusal::Fork => 3,
             Refusal::Exec => 4,
             Refusal::Order => 5,
+            Refusal::Ahead => 6,
         }
     }
 
     fn from_number(number: u8) -> Result<Refusal, DecodeError> {
-        [Refusal::Confine, Refusal::Store, Refusal::Fork, Refusal::Exec, Refusal::Order]
+        [Refusal::Confine, Refusal::Store, Refusal::Fork, Refusal::Exec, Refusal::Order, Refusal::Ahead]
             .into_iter()
             .find(|refusal| refusal.number() == number)
             .ok_or(DecodeError::Value(number))

@@ -4,8 +4,8 @@ use firebox_wire::warden::{
     CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Measured, Message, Past, Stage, StepLimits,
 };
 use firebox_wire::{
-    DecodeError, End, FrameBuffer, HEADER_BYTES, Header, MAX_PAYLOAD, Order, Refusal, Report, StepOrder, StepStdin,
-    Strings, StringsBuilder, VERSION,
+    DecodeError, End, FrameBuffer, HEADER_BYTES, Halt, Header, MAX_PAYLOAD, Order, Refusal, Report, Start, StepOrder,
+    StepStdin, Strings, StringsBuilder, Terms, VERSION,
 };
 
 /// One of each kind.
@@ -14,6 +14,8 @@ fn reports() -> Vec<Report<'static>> {
         Report::Ready { version: VERSION },
         Report::Stored,
         Report::Prepared,
+        Report::Image(b"image"),
+        Report::Frozen,
         Report::Started,
         Report::Stdout(b"out"),
         Report::Stderr(b"err"),
@@ -36,7 +38,7 @@ fn a_report_that_is_longer_or_shorter_than_its_kind_is_refused() {
         let frame = report.encode(&mut buffer).unwrap();
         let (header, payload) = split(frame);
         assert_eq!(Report::decode(header, payload), Ok(report));
-        if matches!(report, Report::Stdout(_) | Report::Stderr(_)) {
+        if matches!(report, Report::Stdout(_) | Report::Stderr(_) | Report::Image(_)) {
             continue;
         }
         let longer = [payload, &[0]].concat();
@@ -53,13 +55,13 @@ fn numbers_that_stand_for_nothing_are_refused() {
     let refused = 9;
     for (kind, payload, error) in [
         (0, &[][..], DecodeError::UnknownKind(0)),
-        (10, &[], DecodeError::UnknownKind(10)),
+        (12, &[], DecodeError::UnknownKind(12)),
         (255, &[], DecodeError::UnknownKind(255)),
         (ended, &[2, 0], DecodeError::Value(2)),
         (ended, &[1, 0], DecodeError::Value(0)),
         (ended, &[1, 65], DecodeError::Value(65)),
         (refused, &[0, 0, 0, 0, 0], DecodeError::Value(0)),
-        (refused, &[6, 0, 0, 0, 0], DecodeError::Value(6)),
+        (refused, &[7, 0, 0, 0, 0], DecodeError::Value(7)),
     ] {
         let header = Header::new(kind, payload.len()).unwrap();
         assert_eq!(Report::decode(header, payload), Err(error), "kind {kind}, {payload:?}");
@@ -129,12 +131,25 @@ fn strings_are_as_many_as_announced_and_none_holds_a_nul() {
 fn a_step_without_a_program_or_with_lists_that_do_not_add_up_is_refused() {
     let argv = Strings::new(1, b"/bin/true\0").unwrap();
     let env = Strings::new(1, b"A=b\0").unwrap();
-    let step = StepOrder { argv, env, stdin: StepStdin::Frames, file_bytes: 1 << 40, tasks: 65 };
+    let step = StepOrder { argv, env, start: Start::Ahead(Halt::Asks) };
     let mut buffer = [0; 128];
     let (header, payload) = split(Order::Step(step).encode(&mut buffer).unwrap());
     assert_eq!(Order::decode(header, payload), Ok(Order::Step(step)));
     for cut in 0..payload.len() {
         assert!(Order::decode(header, &payload[..cut]).is_err(), "cut at {cut}");
+    }
+    for start in [Start::Fresh, Start::Ahead(Halt::Loaded), Start::Thawed] {
+        let mut buffer = [0; 128];
+        let (header, payload) = split(Order::Step(StepOrder { start, ..step }).encode(&mut buffer).unwrap());
+        assert_eq!(Order::decode(header, payload), Ok(Order::Step(StepOrder { start, ..step })));
+    }
+    let terms = Terms { stdin: StepStdin::Frames, file_bytes: 1 << 40, tasks: 65 };
+    let mut buffer = [0; 128];
+    let (header, payload) = split(Order::Go(terms).encode(&mut buffer).unwrap());
+    assert_eq!(Order::decode(header, payload), Ok(Order::Go(terms)));
+    assert!(Order::decode(header, &[payload, &[0]].concat()).is_err(), "terms with a byte more");
+    for cut in 0..payload.len() {
+        assert!(Order::decode(header, &payload[..cut]).is_err(), "terms cut at {cut}");
     }
     let nothing = Strings::new(0, b"").unwrap();
     let mut buffer = [0; 128];

@@ -7,8 +7,25 @@ mod memory;
 mod process;
 mod signals;
 mod start;
+mod trace;
+mod zone;
+
+use rustix::io::Errno;
 
 pub(crate) use inherited::{STREAM, WORK, inherited};
 pub(crate) use memory::pages;
-pub(crate) use process::{Fork, execute, exit, fork};
-pub(crate) use signals::{Came, Heard, SignalFd, reset_signals, unblock_signals};
+pub(crate) use process::{Fork, current_directory, execute, exit, fork};
+pub(crate) use signals::{Came, Heard, SignalFd, reset_signals, set_handler, unblock_signals};
+pub(crate) use trace::{
+    Border, Registers, Rseq, blocked_signals, border, detach, interrupt, new_thread, peek, poke, registers, rseq,
+    seize, set_registers, to_next_call, vector_state,
+};
+pub(crate) use zone::{
+    ASIDE, BEYOND, Belongings, Bring, Emptied, MOST_THREADS, Resumed, Shows, VECTOR_BYTES, begin_thread, close_between,
+    forget_contents, give_number, give_up_everything, keep_only, map_contents, on_own_stack, prepare, resume,
+    set_bounds, take_up,
+};
+
+fn checked(result: Result<usize, syscalls::Errno>) -> Result<usize, Errno> {
+    result.map_err(|errno| Errno::from_raw_os_error(errno.into_raw()))
+}

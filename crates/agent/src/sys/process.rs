@@ -35,6 +35,14 @@ pub(crate) fn execute(path: &core::ffi::CStr, argv: &[*const u8], env: &[*const 
     result.err().map_or(Errno::IO, |errno| Errno::from_raw_os_error(errno.into_raw()))
 }
 
+/// The path of the current directory, written into a buffer.
+pub(crate) fn current_directory(buffer: &'static mut [u8]) -> Result<&'static [u8], Errno> {
+    // SAFETY: the kernel writes at most so many bytes into the buffer, which is ours.
+    let written = super::checked(unsafe { syscall!(Sysno::getcwd, buffer.as_mut_ptr(), buffer.len()) })?;
+    // With its NUL.
+    buffer.get(..written.saturating_sub(1)).ok_or(Errno::RANGE)
+}
+
 /// Ends the process.
 pub(crate) fn exit(code: i32) -> ! {
     loop {

@@ -7,6 +7,8 @@ use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use syscalls::{Sysno, syscall};
 
+use super::checked;
+
 const SIGPIPE: u32 = 13;
 const SIGTERM: u32 = 15;
 const SIGCHLD: u32 = 17;
@@ -32,10 +34,6 @@ struct Action {
     mask: SignalSet,
 }
 
-fn checked(result: Result<usize, syscalls::Errno>) -> Result<usize, Errno> {
-    result.map_err(|errno| Errno::from_raw_os_error(errno.into_raw()))
-}
-
 /// Gives every signal its default effect. What our parents ignore (Rust programs ignore SIGPIPE) would otherwise be
 /// ignored in every program of every job.
 pub(crate) fn reset_signals() {
@@ -53,6 +51,16 @@ pub(crate) fn reset_signals() {
             )
         };
     }
+}
+
+/// Sets what a signal does, as the kernel's `struct sigaction` has it.
+pub(crate) fn set_handler(signal: usize, action: &[u64; 4]) -> Result<(), Errno> {
+    // SAFETY: `action` is as large as a `struct sigaction` and outlives the call. The handler is code of the process that
+    // this one has become.
+    checked(unsafe {
+        syscall!(Sysno::rt_sigaction, signal, ptr::from_ref(action), ptr::null_mut::<Action>(), size_of::<SignalSet>())
+    })
+    .map(drop)
 }
 
 /// Lets every signal through again: for a child that is to become a job's program.

@@ -46,7 +46,7 @@ pub(super) fn whole() -> Vec<Said> {
     all.extend([1, 101, 124, 130, 137, 152, 153, 255].map(|code| Report::Ended(End::Exited(code))));
     // SIGXCPU and SIGXFSZ among them.
     all.extend([7, 15, 24, 25, 64].map(|signal| Report::Ended(End::Signaled(signal))));
-    for what in [Refusal::Confine, Refusal::Store, Refusal::Fork, Refusal::Exec, Refusal::Order] {
+    for what in [Refusal::Confine, Refusal::Store, Refusal::Fork, Refusal::Exec, Refusal::Order, Refusal::Ahead] {
         // ENOMEM and ENOSPC among them.
         all.extend([0, -1, 12, 28, i32::MIN, i32::MAX].map(|errno| Report::Refused { what, errno }));
     }

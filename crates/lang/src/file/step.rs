@@ -7,10 +7,10 @@ use toml::de::DeValue;
 use super::fault::Faults;
 use super::fields::{self, Fields, Value};
 use super::words;
-use crate::language::StepSpec;
+use crate::language::{Ahead, StepSpec};
 use crate::pattern::{Pattern, Scope};
 
-const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes"];
+const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes", "ahead"];
 
 /// Reads one entry of `steps`; the name comes with its place, so that a second one of that name can be refused.
 pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> Option<(Spanned<String>, StepSpec)> {
@@ -35,14 +35,27 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
     }
     let crash_codes = crash_codes.map_or_else(Vec::new, |value| exit_codes(value, faults));
     let makes = makes.and_then(|value| source_path(fields::text(value, faults)?, faults));
+    let ahead = fields.optional("ahead").and_then(|value| ahead(fields::text(value, faults)?, faults));
     fields.close(faults);
     let name = name?;
-    let spec = StepSpec { name: name.get_ref().clone(), kind: kind?, argv: argv?, crash_codes, makes };
+    let spec = StepSpec { name: name.get_ref().clone(), kind: kind?, argv: argv?, crash_codes, makes, ahead };
     Some((name, spec))
+}
+
+fn ahead(text: Spanned<String>, faults: &mut Faults<'_>) -> Option<Ahead> {
+    let found = Ahead::ALL.into_iter().find(|ahead| ahead.name() == text.get_ref());
+    if found.is_none() {
+        let names = Ahead::ALL.map(|ahead| format!("`{}`", ahead.name())).join(", ");
+        faults.add(text.span(), format!("{:?} is no way to start ahead; there are {names}", text.get_ref()));
+    }
+    found
 }
 
 /// Checks what only all steps together show.
 pub(super) fn check_order(steps: &[StepSpec], place: std::ops::Range<usize>, faults: &mut Faults<'_>) {
+    if steps.iter().skip(1).any(|step| step.ahead.is_some()) {
+        faults.add(place.clone(), "only the first step can be started ahead: the others begin when it has ended");
+    }
     let runs = steps.iter().filter(|step| step.kind == StepKind::Run).count();
     if runs != 1 || steps.last().is_none_or(|last| last.kind != StepKind::Run) {
         faults.add(place, "the steps must end with the one of kind `run`, and there must be only one of that kind");

@@ -1,0 +1,313 @@
+//! A tool that was started ahead of its job and stopped, before it could look at anything of it.
+//!
+//! We follow it from its start, system call by system call. Stopped means: every thread of it stands still, and the call by
+//! which it would first have named something in the work directory has not been made. Whatever is there when it is let go
+//! is what it finds, as if it had only just been started.
+
+use core::mem::size_of;
+
+use firebox_wire::{Halt, Terms};
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, prlimit, wait, waitpid};
+use syscalls::Sysno;
+
+use crate::sys::{self, Border, MOST_THREADS, Registers};
+
+/// The longest path that is looked at: more cannot be the name of anything that a tool looks for at its start.
+const PATH_BYTES: usize = 512;
+
+/// What the kernel adds to the number of a stop when it is for a system call.
+const SYSTEM_CALL: i32 = 0x80;
+const SIGTRAP: i32 = 5;
+/// Why a stop is none of a signal.
+const FORKED: i32 = 1;
+const FORKED_AND_WAITS: i32 = 2;
+const BEGAN_THREAD: i32 = 3;
+const EXECUTED: i32 = 4;
+const STOPPED: i32 = 128;
+
+/// A tool that was started, and stopped.
+pub(crate) struct Stopped {
+    pub(crate) pid: Pid,
+    threads: Threads,
+    /// Where in its code there is a system call.
+    pub(crate) call: u64,
+}
+
+/// The threads of a process, the one first that it began with.
+struct Threads {
+    ids: [Option<Pid>; MOST_THREADS],
+}
+
+/// How a process stopped.
+enum Stop {
+    Gone,
+    Call,
+    Executed,
+    Thread,
+    Forked,
+    /// By us, or as each thread does at its beginning.
+    Interrupted,
+    Breakpoint,
+    Signal(usize),
+}
+
+impl Stopped {
+    /// Follows a process that has been seized and is about to execute a tool, until there is nothing more that the tool
+    /// could do without having looked at the work directory. `work` is the path of that.
+    pub(crate) fn bring(pid: Pid, halt: Halt, work: &[u8]) -> Result<Stopped, Errno> {
+        let mut threads = Threads::new(pid);
+        let mut executed = false;
+        let mut breakpoint = None;
+        let mut call = 0;
+        let halted = loop {
+            let (tid, stop) = wait_for_any()?;
+            match stop {
+                Stop::Gone if tid == pid => return Err(Errno::CHILD),
+                Stop::Gone => threads.remove(tid),
+                // Another process would be left out of an image, and would run on.
+                Stop::Forked => return Err(Errno::NOTSUP),
+                Stop::Executed => {
+                    executed = true;
+                    if halt == Halt::Loaded {
+                        breakpoint = Some(Breakpoint::set_at_entry(pid)?);
+                    }
+                    sys::to_next_call(tid, 0)?;
+                }
+                Stop::Thread => {
+                    threads.add(sys::new_thread(tid)?)?;
+                    sys::to_next_call(tid, 0)?;
+                }
+                Stop::Call => {
+                    let entering = sys::border(tid)? == Border::Entering;
+                    let registers = sys::registers(tid)?;
+                    if executed && entering {
+                        call = registers.rip - CALL_BYTES;
+                    }
+                    if executed && entering && asks(&registers, pid, work) {
+                        break tid;
+                    }
+                    sys::to_next_call(tid, 0)?;
+                }
+                Stop::Interrupted => sys::to_next_call(tid, 0)?,
+                Stop::Breakpoint => match breakpoint.take() {
+                    Some(breakpoint) => {
+                        breakpoint.remove()?;
+                        break tid;
+                    }
+                    None => sys::to_next_call(tid, SIGTRAP as usize)?,
+                },
+                Stop::Signal(signal) => sys::to_next_call(tid, signal)?,
+            }
+        };
+        let others = threads.ids;
+        for tid in others.into_iter().flatten().filter(|tid| *tid != halted) {
+            match sys::interrupt(tid).and_then(|()| stop_of(tid)) {
+                Ok(Stop::Gone) | Err(Errno::SRCH | Errno::CHILD) => threads.remove(tid),
+                Ok(_) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(Stopped { pid, threads, call })
+    }
+
+    /// All threads, the one first that the process began with.
+    pub(crate) fn threads(&self) -> impl Iterator<Item = Pid> {
+        self.threads.ids.iter().copied().flatten()
+    }
+
+    /// Holds it to its terms, and lets it go.
+    pub(crate) fn let_go(&self, terms: &Terms, limits_tasks: bool) -> Result<(), Errno> {
+        self.limit(Resource::Fsize, terms.file_bytes)?;
+        if limits_tasks {
+            self.limit(Resource::Nproc, terms.tasks.into())?;
+        }
+        self.threads().try_for_each(sys::detach)
+    }
+
+    /// Where less was inherited, less it stays.
+    fn limit(&self, resource: Resource, most: u64) -> Result<(), Errno> {
+        let most = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX).min(most);
+        prlimit(Some(self.pid), resource, Rlimit { current: Some(most), maximum: Some(most) }).map(drop)
+    }
+}
+
+/// How long the instruction is that makes a system call.
+pub(crate) const CALL_BYTES: u64 = 2;
+
+impl Threads {
+    fn new(first: Pid) -> Threads {
+        let mut ids = [None; MOST_THREADS];
+        ids[0] = Some(first);
+        Threads { ids }
+    }
+
+    fn add(&mut self, tid: Pid) -> Result<(), Errno> {
+        let free = self.ids.iter_mut().find(|id| id.is_none()).ok_or(Errno::TOOBIG)?;
+        *free = Some(tid);
+        Ok(())
+    }
+
+    fn remove(&mut self, tid: Pid) {
+        self.ids.iter_mut().filter(|id| **id == Some(tid)).for_each(|id| *id = None);
+    }
+}
+
+/// An instruction that stops a program, in place of the first of its own.
+struct Breakpoint {
+    pid: Pid,
+    address: u64,
+    original: u64,
+}
+
+impl Breakpoint {
+    /// To be called when a program has just been executed: then its stack holds what the kernel told its loader.
+    fn set_at_entry(pid: Pid) -> Result<Breakpoint, Errno> {
+        let address = entry(pid)?;
+        let original = read_word(pid, address)?;
+        const INT3: u64 = 0xcc;
+        sys::poke(pid, address, original & !0xff | INT3)?;
+        Ok(Breakpoint { pid, address, original })
+    }
+
+    fn remove(self) -> Result<(), Errno> {
+        let Breakpoint { pid, address, original } = self;
+        sys::poke(pid, address, original)?;
+        let registers = sys::registers(pid)?;
+        sys::set_registers(pid, &Registers { rip: address, ..registers })
+    }
+}
+
+/// The address of a program's first own instruction.
+fn entry(pid: Pid) -> Result<u64, Errno> {
+    const AT_ENTRY: u64 = 9;
+    // argc, argv, 0, environment, 0, and then pairs of a kind and a value.
+    let mut at = sys::registers(pid)?.rsp;
+    at += 8 * (read_word(pid, at)? + 2);
+    while read_word(pid, at)? != 0 {
+        at += 8;
+    }
+    loop {
+        at += 8;
+        let (kind, value) = (read_word(pid, at)?, read_word(pid, at + 8)?);
+        match kind {
+            0 => return Err(Errno::NOEXEC),
+            AT_ENTRY => return Ok(value),
+            _ => at += 8,
+        }
+    }
+}
+
+fn read_word(pid: Pid, address: u64) -> Result<u64, Errno> {
+    let mut word = [0; size_of::<u64>()];
+    if sys::peek(pid, address, &mut word)? == word.len() { Ok(u64::from_ne_bytes(word)) } else { Err(Errno::FAULT) }
+}
+
+/// Whether a thread that is about to make a system call names something in the work directory by it.
+fn asks(registers: &Registers, pid: Pid, work: &[u8]) -> bool {
+    let Some(named) = Named::by(registers) else { return false };
+    let mut buffer = [0; PATH_BYTES];
+    // A path that cannot be read is an error that the call itself will give.
+    let read = sys::peek(pid, named.path, &mut buffer).unwrap_or(0);
+    let path = buffer[..read].split(|byte| *byte == 0).next().unwrap_or(&[]);
+    named.is_of_the_job(path, work)
+}
+
+/// What a system call does with the path that it names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Opens,
+    LooksAt,
+}
+
+/// The path that a system call names.
+struct Named {
+    /// Its address.
+    path: u64,
+    does: Does,
+    /// Whether a relative one counts from the work directory. From another one nothing of the job can be reached: that
+    /// would have to be opened by name before.
+    from_work: bool,
+}
+
+impl Named {
+    fn by(registers: &Registers) -> Option<Named> {
+        const AT_CURRENT: i32 = -100;
+        let Registers { rdi, rsi, orig_rax, .. } = *registers;
+        let plain = |does| Named { path: rdi, does, from_work: true };
+        let from = |does| Named { path: rsi, does, from_work: rdi as i32 == AT_CURRENT };
+        Some(match Sysno::new(orig_rax as usize)? {
+            Sysno::open | Sysno::creat | Sysno::execve | Sysno::chdir | Sysno::truncate => plain(Does::Opens),
+            Sysno::openat | Sysno::openat2 | Sysno::execveat => from(Does::Opens),
+            Sysno::stat | Sysno::lstat | Sysno::statfs | Sysno::access | Sysno::readlink => plain(Does::LooksAt),
+            Sysno::unlink | Sysno::mkdir | Sysno::rmdir | Sysno::getxattr => plain(Does::LooksAt),
+            Sysno::newfstatat | Sysno::statx | Sysno::readlinkat => from(Does::LooksAt),
+            Sysno::faccessat | Sysno::faccessat2 | Sysno::unlinkat | Sysno::mkdirat => from(Does::LooksAt),
+            _ => return None,
+        })
+    }
+
+    /// Whether it leads to something that a job may have put there.
+    fn is_of_the_job(&self, path: &[u8], work: &[u8]) -> bool {
+        let inside = match path {
+            [] => return false,
+            [b'/', ..] => match path.strip_prefix(work) {
+                Some([]) => b"",
+                Some([b'/', inside @ ..]) => inside,
+                _ => return false,
+            },
+            relative if self.from_work => relative,
+            _ => return false,
+        };
+        match inside {
+            // The directory itself is always there, and looks the same; only what is in it does not.
+            b"" | b"." | b"./" => self.does == Does::Opens,
+            _ => true,
+        }
+    }
+}
+
+fn wait_for_any() -> Result<(Pid, Stop), Errno> {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) => return Ok((pid, stop(status))),
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Waits until a thread has stopped, for whatever reason.
+pub(crate) fn wait_for(tid: Pid) -> Result<(), Errno> {
+    match stop_of(tid)? {
+        Stop::Gone => Err(Errno::CHILD),
+        _ => Ok(()),
+    }
+}
+
+fn stop_of(tid: Pid) -> Result<Stop, Errno> {
+    loop {
+        match waitpid(Some(tid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(stop(status)),
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn stop(status: WaitStatus) -> Stop {
+    let raw = status.as_raw();
+    if raw & 0xff != 0x7f {
+        return Stop::Gone;
+    }
+    let (signal, why) = (raw >> 8 & 0xff, raw >> 16);
+    match (why, signal) {
+        (EXECUTED, _) => Stop::Executed,
+        (BEGAN_THREAD, _) => Stop::Thread,
+        (FORKED | FORKED_AND_WAITS, _) => Stop::Forked,
+        (STOPPED, _) => Stop::Interrupted,
+        (_, signal) if signal == SIGTRAP | SYSTEM_CALL => Stop::Call,
+        (_, SIGTRAP) => Stop::Breakpoint,
+        (_, signal) => Stop::Signal(signal as usize),
+    }
+}
