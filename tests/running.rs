@@ -256,6 +256,15 @@ fn the_response_has_every_documented_field() {
         "/timing_ms/compile",
         "/timing_ms/run",
         "/timing_ms/total",
+        "/timing_ms/stages/cell",
+        "/timing_ms/stages/store",
+        "/timing_ms/stages/prepare",
+        "/timing_ms/stages/limit",
+        "/timing_ms/stages/start",
+        "/timing_ms/stages/compile",
+        "/timing_ms/stages/run",
+        "/timing_ms/stages/measure",
+        "/timing_ms/stages/end",
         "/usage/cpu_ms",
         "/usage/memory_peak_bytes",
         "/limits",
@@ -276,6 +285,12 @@ fn the_response_has_every_documented_field() {
     assert!(plausible || unseen, "a hello that held {peak:?} bytes\n{outcome}");
     let time = |part: &str| json["timing_ms"][part].as_f64().unwrap_or_default();
     assert!(time("compile") + time("run") <= time("total") + 1.0, "the parts exceed the whole\n{outcome}");
+    let stage = |name: &str| json["timing_ms"]["stages"][name].as_f64().unwrap_or_default();
+    let sum: f64 = json["timing_ms"]["stages"].as_object().into_iter().flatten().map(|(name, _)| stage(name)).sum();
+    assert!((time("total") - sum).abs() < 1.0, "the stages are {sum} ms together, and not the whole\n{outcome}");
+    for name in ["compile", "run"] {
+        assert!(0.0 < stage(name) && stage(name) <= time(name), "{name} is no part of its step\n{outcome}");
+    }
 }
 
 #[test]

@@ -30,6 +30,6 @@ pub use granted_limits::GrantedLimits;
 pub use number::Number;
 pub use parts::{Code, JobError, Parts, PartsError};
 pub use request::{AskedIsolation, AskedOption, MalformedRequest, Request, RequestFile};
-pub use response::{Detail, Enforcement, Response, Timing, Truncation, Usage};
+pub use response::{Detail, Enforcement, Response, Stages, Timing, Truncation, Usage};
 pub use step::Step;
 pub use stream::Cut;

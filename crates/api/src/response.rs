@@ -75,6 +75,33 @@ pub struct Timing {
     pub run: Number,
     /// Everything, the queue included.
     pub total: Number,
+    /// The same, by what the engine was doing.
+    pub stages: Stages,
+}
+
+/// Where the time of the job went, in milliseconds: stages in the order in which a job comes by, without gaps. A stage
+/// that each step comes by is the sum over the steps. What the stages are may change with the engine; that together
+/// they are the total does not.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Stages {
+    /// From admission until it had a cell.
+    pub cell: Number,
+    /// Putting its files into the cell.
+    pub store: Number,
+    /// Having the process of a step made.
+    pub prepare: Number,
+    /// Holding that process to its limits.
+    pub limit: Number,
+    /// From letting the process go until its program began.
+    pub start: Number,
+    /// From there to the end of a build step.
+    pub compile: Number,
+    /// From there to the end of the run.
+    pub run: Number,
+    /// Asking the host what a step has consumed.
+    pub measure: Number,
+    /// Giving the cell back.
+    pub end: Number,
 }
 
 /// What a step consumed.
@@ -139,12 +166,30 @@ impl Truncation {
 
 impl From<firebox_job::Timing> for Timing {
     fn from(timing: firebox_job::Timing) -> Timing {
-        let firebox_job::Timing { queue, compile, run, total } = timing;
+        let firebox_job::Timing { queue, compile, run, total, stages } = timing;
         Timing {
             queue: Number::milliseconds(queue),
             compile: Number::milliseconds(compile),
             run: Number::milliseconds(run),
             total: Number::milliseconds(total),
+            stages: stages.into(),
+        }
+    }
+}
+
+impl From<firebox_job::Stages> for Stages {
+    fn from(stages: firebox_job::Stages) -> Stages {
+        let firebox_job::Stages { cell, store, prepare, limit, start, compile, run, measure, end } = stages;
+        Stages {
+            cell: Number::milliseconds(cell),
+            store: Number::milliseconds(store),
+            prepare: Number::milliseconds(prepare),
+            limit: Number::milliseconds(limit),
+            start: Number::milliseconds(start),
+            compile: Number::milliseconds(compile),
+            run: Number::milliseconds(run),
+            measure: Number::milliseconds(measure),
+            end: Number::milliseconds(end),
         }
     }
 }
@@ -190,6 +235,17 @@ mod tests {
                 compile: Duration::from_nanos(123_456_789),
                 run: Duration::from_micros(1500),
                 total: Duration::from_millis(126),
+                stages: firebox_job::Stages {
+                    cell: Duration::from_micros(250),
+                    store: Duration::from_micros(30),
+                    prepare: Duration::from_micros(200),
+                    limit: Duration::from_micros(100),
+                    start: Duration::from_micros(700),
+                    compile: Duration::from_millis(122),
+                    run: Duration::from_millis(1),
+                    measure: Duration::from_micros(20),
+                    end: Duration::from_micros(1700),
+                },
             },
             usage: usage(),
             limits: Policy::for_host(NonZeroU32::MIN, ByteSize::gib(1)).default,
@@ -224,7 +280,8 @@ mod tests {
             concat!(
                 r#"{"trace_id":"rust-hello-001","stdout":"Hello from Rust!\n","stderr":"","exit_code":0,"#,
                 r#""status":"ok","step":"run","signal":null,"truncated":null,"#,
-                r#""timing_ms":{"queue":0,"compile":123.456,"run":1.5,"total":126},"#,
+                r#""timing_ms":{"queue":0,"compile":123.456,"run":1.5,"total":126,"stages":{"cell":0.25,"store":0.03,"#,
+                r#""prepare":0.2,"limit":0.1,"start":0.7,"compile":122,"run":1,"measure":0.02,"end":1.7}},"#,
                 r#""usage":{"cpu_ms":1.25,"memory_peak_bytes":2097152},"#,
                 r#""limits":{"timeout":60,"memory_mb":512,"vcpus":1,"tasks":64,"disk_mb":64,"output_kb":1024,"#,
                 r#""compile_seconds":30,"run_seconds":10,"cpu_seconds":10},"#,

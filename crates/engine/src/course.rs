@@ -13,6 +13,7 @@ use firebox_lang::Step;
 use crate::decide::{self, Ended};
 use crate::edge::Listeners;
 use crate::input::Input;
+use crate::laps::Laps;
 use crate::session::Session;
 use crate::watch::{Looks, Watch, Watched};
 use crate::{RunError, Stdin};
@@ -44,7 +45,10 @@ impl Course<'_> {
         listeners: &mut Listeners<'_>,
     ) -> Result<Outcome, RunError> {
         session.end_by(self.admitted + self.limits.timeout);
+        session.laps = Laps::since(self.admitted);
+        session.laps.end(|stages| &mut stages.cell);
         session.store(self.files)?;
+        session.laps.end(|stages| &mut stages.store);
         let mut stdin = Some(stdin);
         let mut progress = Progress { reports: Vec::new(), enforcement: WATCHED, verdict: Verdict::Ok };
         for step in self.steps {
@@ -58,7 +62,9 @@ impl Course<'_> {
             }
         }
         let isolation = session.cell.host.kind();
+        let mut laps = session.laps;
         session.end()?;
+        laps.end(|stages| &mut stages.end);
         let Progress { reports, enforcement, verdict } = progress;
         let run = reports.iter().find(|report| report.kind == StepKind::Run);
         let failed_build = reports.last().filter(|last| last.kind == StepKind::Build && verdict != Verdict::Ok);
@@ -73,6 +79,7 @@ impl Course<'_> {
                 compile: wall_of(&reports, StepKind::Build),
                 run: wall_of(&reports, StepKind::Run),
                 total: self.admitted.elapsed(),
+                stages: laps.stages(),
             },
             usage: run.map(|run| run.usage).unwrap_or_default(),
             limits: *self.limits,

@@ -15,6 +15,7 @@ mod error;
 mod hostile;
 mod image;
 mod input;
+mod laps;
 mod patience;
 mod reader;
 mod session;

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::RunError;
 use crate::image::{Image, ImageBuilder};
+use crate::laps::Laps;
 use crate::patience::Patience;
 
 /// How a file's content is cut into frames.
@@ -26,6 +27,8 @@ const CONTENT_BYTES: usize = 64 * 1024;
 pub(crate) struct Session {
     pub(crate) cell: Cell,
     pub(crate) patience: Patience,
+    /// Where the time of the job in it goes.
+    pub(crate) laps: Laps,
     /// When the agent must have given its last answer, once that is known.
     latest: Option<Instant>,
     /// A step whose process was made before it was known whether there would be a job for it.
@@ -40,7 +43,7 @@ pub(crate) struct Prepared {
 impl Session {
     /// Takes a cell into use, once its agent has said that it stands.
     pub(crate) fn begin(cell: Cell, patience: Patience) -> Result<Session, RunError> {
-        let mut session = Session { cell, patience, latest: None, ahead: None };
+        let mut session = Session { cell, patience, laps: Laps::since(Instant::now()), latest: None, ahead: None };
         match session.answer("start", session.deadline())? {
             Answer::Ready(VERSION) => Ok(session),
             other => Err(other.out_of_turn("start")),
@@ -115,7 +118,10 @@ impl Session {
             }
             None => self.make(step, Begin::Fresh)?,
         }
-        Ok(Prepared { enforcement: self.cell.host.limit(limits)? })
+        self.laps.end(|stages| &mut stages.prepare);
+        let enforcement = self.cell.host.limit(limits)?;
+        self.laps.end(|stages| &mut stages.limit);
+        Ok(Prepared { enforcement })
     }
 
     fn make(&mut self, step: &Step, how: Begin<'_>) -> Result<(), RunError> {

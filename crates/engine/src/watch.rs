@@ -87,6 +87,7 @@ struct UnderWay<'a> {
 /// What a report meant for the step.
 enum Heard {
     Nothing,
+    Started,
     InputTaken,
     /// Nobody takes the output any more.
     SinkClosed,
@@ -126,6 +127,7 @@ impl Watch {
             let flooded = heard.is_some();
             match heard {
                 None | Some(Heard::Nothing) => {}
+                Some(Heard::Started) => session.laps.end(|stages| &mut stages.start),
                 Some(Heard::InputTaken) => input.taken()?,
                 Some(Heard::SinkClosed) => step.kill(session, Killed::Cancelled)?,
                 Some(Heard::Ended(end)) => break Some(end),
@@ -150,7 +152,12 @@ impl Watch {
         if end.is_none() && self.until <= Instant::now() {
             step.killed = step.killed.or(Some(Killed::Timeout));
         }
+        session.laps.end(|stages| match self.kind {
+            StepKind::Build => &mut stages.compile,
+            StepKind::Run => &mut stages.run,
+        });
         let measured = session.cell.host.measure()?;
+        session.laps.end(|stages| &mut stages.measure);
         if end.is_none() && step.killed.is_none() && measured.oom_kills == 0 {
             return Err(RunError::Agent { doing: "run a step", source: StreamError::Closed });
         }
@@ -194,7 +201,7 @@ impl UnderWay<'_> {
         let (stream, capture, bytes) = match report {
             Report::Stdout(bytes) => (Stream::Stdout, &mut self.stdout, bytes),
             Report::Stderr(bytes) => (Stream::Stderr, &mut self.stderr, bytes),
-            Report::Started => return Ok(Heard::Nothing),
+            Report::Started => return Ok(Heard::Started),
             Report::StdinTaken => return Ok(Heard::InputTaken),
             Report::Ended(end) => return Ok(Heard::Ended(*end)),
             Report::Refused { what: Refusal::Exec, errno } => {

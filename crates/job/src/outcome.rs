@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ByteSize, Captured, CellKind, Enforcement, Limits, StepKind, TraceId, Verdict};
+use crate::{ByteSize, Captured, CellKind, Enforcement, Limits, Stages, StepKind, TraceId, Verdict};
 
 /// What happened to a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,8 @@ pub struct Timing {
     pub run: Duration,
     /// Everything from admission to the outcome, the queue included.
     pub total: Duration,
+    /// The same, by what the engine was doing.
+    pub stages: Stages,
 }
 
 /// What a step consumed, measured from outside.
