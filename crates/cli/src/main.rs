@@ -24,6 +24,7 @@ mod languages;
 mod leave_out;
 mod listing;
 mod live;
+mod measure;
 mod notice;
 mod outlet;
 mod printer;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Languages(args) => languages::languages(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Bench(args) => bench::bench(args),
+        Command::Measure(args) => measure::measure(args),
     };
     done.unwrap_or_else(|failure| told(&failure))
 }

@@ -1,6 +1,6 @@
 //! Our side: the release binary, driven as a child process that stays for a whole row.
 //!
-//! `firebox bench cells` and `firebox bench jobs` do one measurement for each line they read and answer it with one
+//! `firebox measure cells` and `firebox measure jobs` do one measurement for each line they read and answer it with one
 //! line of JSON; the clock is theirs, so that our pipe is not in the numbers.
 
 use std::io::{BufRead, BufReader, Write};
@@ -26,9 +26,15 @@ pub(super) struct CellTimes {
     remove_us: f64,
 }
 
+/// The jobs of one question.
+#[derive(Debug, Deserialize)]
+pub(super) struct Jobs {
+    jobs: Vec<JobTimes>,
+}
+
 /// One job, from its arrival to its outcome.
 #[derive(Debug, Deserialize)]
-pub(super) struct JobTimes {
+struct JobTimes {
     status: String,
     total_us: f64,
 }
@@ -66,9 +72,16 @@ impl CellTimes {
 
 impl JobTimes {
     /// The time of a job that did what it was meant to do.
-    pub(super) fn total(&self) -> Result<Duration> {
+    fn total(&self) -> Result<Duration> {
         ensure!(self.status == "ok", "the job ended as `{}`", self.status);
         Ok(micros(self.total_us))
+    }
+}
+
+impl Jobs {
+    /// The time of all of them.
+    pub(super) fn total(&self) -> Result<Duration> {
+        self.jobs.iter().map(JobTimes::total).sum()
     }
 }
 
@@ -101,12 +114,12 @@ impl Firebox {
 
     /// Makes and removes a cell for the language with each answer.
     pub(super) fn cells(&self, language: &str) -> Result<Answers> {
-        Answers::start(self.command().args(["bench", "cells", "--lang", language]))
+        Answers::start(self.command().args(["measure", "cells", "--lang", language]))
     }
 
     /// Runs the file's code, with a number never used before in it, with each answer.
     pub(super) fn jobs(&self, file: &Path) -> Result<Answers> {
-        Answers::start(self.command().args(["bench", "jobs"]).arg(file))
+        Answers::start(self.command().args(["measure", "jobs"]).arg(file))
     }
 
     /// The whole process as a user starts it.
@@ -176,9 +189,9 @@ impl Answers {
         let asked = self.questions.as_mut().is_some_and(|to| to.write_all(b"\n").and_then(|()| to.flush()).is_ok());
         if !asked || self.answers.read_line(&mut answer)? == 0 {
             self.questions = None;
-            return Err(anyhow!("`firebox bench` ended with {}; what it said is above", self.child.wait()?));
+            return Err(anyhow!("`firebox measure` ended with {}; what it said is above", self.child.wait()?));
         }
-        serde_json::from_str(&answer).with_context(|| format!("`firebox bench` answered: {}", answer.trim()))
+        serde_json::from_str(&answer).with_context(|| format!("`firebox measure` answered: {}", answer.trim()))
     }
 }
 

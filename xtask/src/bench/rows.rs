@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::bare::{self, WorkDirectory};
-use super::firebox::{CellTimes, Firebox, JobTimes, Language, program};
+use super::firebox::{CellTimes, Firebox, Jobs, Language, program};
 use super::samples::{Pair, side_by_side};
 use super::subject::{COMPUTE, HELLOS, Subject, seeded};
 use crate::command::Length;
@@ -104,7 +104,7 @@ impl Bench<'_> {
         let mut seeds = 0..;
         side_by_side(
             self.runs(60, 10),
-            || jobs.next::<JobTimes>()?.total(),
+            || jobs.next::<Jobs>()?.total(),
             || bare::compile_and_run(&place, subject, tool, &seeded(&text, next(&mut seeds))),
         )
     }

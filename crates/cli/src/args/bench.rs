@@ -1,34 +1,26 @@
-//! `firebox bench`, as typed: what the benchmarks of this repository drive. Not for users.
+//! `firebox bench`, as typed.
 
-use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-/// Measures one thing per line of standard input, and prints one line of JSON for each.
+use crate::duration::parse_duration;
+
+/// Measures how fast programs run in a cell here, next to the same commands without one.
 ///
-/// The caller decides when the next measurement begins, so that it can be interleaved with others.
+/// For each language that is installed, a small program runs again and again, one job right after the other, in turns
+/// with its bare compiler or interpreter: the program itself, not a version manager's stand-in, started without a shell,
+/// on files in memory. Times are medians. A compiled program has other code each time, and is compiled and run each time.
+/// All of it takes less than a minute; do nothing else meanwhile.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
-    /// What to measure.
-    #[command(subcommand)]
-    pub(crate) subject: BenchSubject,
-}
-
-/// What to measure.
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchSubject {
-    /// Makes and removes a cell.
-    Cells {
-        /// The language whose toolchain the cell shows.
-        #[arg(long, default_value = "bash")]
-        lang: String,
-    },
-    /// Runs a program, with `@SEED@` in it replaced by a number that was never there before.
-    Jobs {
-        /// The program.
-        file: PathBuf,
-        /// Its language, when the extension does not say.
-        #[arg(long)]
-        lang: Option<String>,
-    },
+    /// Measures this language alone, by name or alias; may be repeated.
+    #[arg(long, visible_alias = "language", value_name = "LANGUAGE")]
+    pub(crate) lang: Vec<String>,
+    /// Prints one line of JSON instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Measures for about this long in all; the shorter, the less is to be concluded from it.
+    #[arg(long, value_name = "TIME", default_value = "40s", value_parser = parse_duration)]
+    pub(crate) time: Duration,
 }

@@ -7,6 +7,7 @@ mod bench;
 mod doctor;
 mod language;
 mod limits;
+mod measure;
 mod pair;
 mod run;
 mod tip;
@@ -15,10 +16,11 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use bench::{BenchArgs, BenchSubject};
+pub(crate) use bench::BenchArgs;
 pub(crate) use doctor::{DoctorArgs, KindArg};
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};
+pub(crate) use measure::{JobsArgs, MeasureArgs, MeasureSubject};
 pub(crate) use pair::{OptionArg, Variable, option_value};
 pub(crate) use run::{IsolationArg, RequireArg, RunArgs};
 
@@ -47,8 +49,9 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     Languages(LanguagesArgs),
     Doctor(DoctorArgs),
-    #[command(hide = true)]
     Bench(BenchArgs),
+    #[command(hide = true)]
+    Measure(MeasureArgs),
 }
 
 #[cfg(test)]

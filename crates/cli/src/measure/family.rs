@@ -1,0 +1,144 @@
+//! The processes of ours, seen from outside: this one, what it started, and what those did.
+//!
+//! What is done in the background (a cell removed, the next one made ready) is our work as much as what a job waits for.
+//! Whether it is going on is read off the CPU time that the processes use, so that it does not matter who does it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What the kernel counts in `stat`: a hundredth of a second, on every architecture that we run on.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Nothing is going on when less CPU time than `LITTLE` was used in a `WHILE`, by anybody but who looks.
+const WHILE: Duration = Duration::from_millis(10);
+const LITTLE: Duration = Duration::from_micros(300);
+/// So many quiet whiles in a row: a process may wait for something that takes a moment.
+const IN_A_ROW: u32 = 2;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What was found while waiting for quiet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quiet {
+    /// False when there was none within a few seconds.
+    pub(super) came: bool,
+    pub(super) waited: Duration,
+    /// The CPU time of all of them so far, those included that have ended and been waited for.
+    pub(super) cpu: Duration,
+}
+
+/// A line of `/proc/PID/stat`, as far as it matters.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    parent: u32,
+    /// Its own, user and system.
+    own: Duration,
+    /// Its children's that it has waited for, and theirs.
+    children: Duration,
+}
+
+/// Waits until nothing is going on.
+pub(super) fn wait_for_quiet() -> Quiet {
+    let start = Instant::now();
+    let (mut before, mut quiet) = (recent(&family()), 0);
+    while quiet < IN_A_ROW && start.elapsed() < PATIENCE {
+        thread::sleep(WHILE);
+        let now = recent(&family());
+        let same = now.keys().eq(before.keys());
+        let used: Duration =
+            now.iter().map(|(task, cpu)| cpu.saturating_sub(before.get(task).copied().unwrap_or_default())).sum();
+        quiet = if same && used < LITTLE { quiet + 1 } else { 0 };
+        before = now;
+    }
+    let cpu = family().values().map(|stat| stat.own + stat.children).sum();
+    Quiet { came: quiet == IN_A_ROW, waited: start.elapsed(), cpu }
+}
+
+/// All processes of ours, by number.
+fn family() -> BTreeMap<u32, Stat> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut all: BTreeMap<u32, Stat> =
+        numbers.filter_map(|pid| Some((pid, stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?))).collect();
+    let mut members = BTreeSet::from([std::process::id()]);
+    loop {
+        let children = all.iter().filter(|(_, stat)| members.contains(&stat.parent)).map(|(&pid, _)| pid);
+        let found: BTreeSet<u32> = members.iter().copied().chain(children).collect();
+        if found.len() == members.len() {
+            break;
+        }
+        members = found;
+    }
+    all.retain(|pid, _| members.contains(pid));
+    all
+}
+
+/// The name may hold anything, blanks and brackets too, but ends with the last bracket.
+fn stat(text: &str) -> Option<Stat> {
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok()).map(|ticks| TICK * ticks);
+    let parent = fields.get(1)?.parse().ok()?;
+    Some(Stat { parent, own: ticks(11)? + ticks(12)?, children: ticks(13)? + ticks(14)? })
+}
+
+/// What each thread has used, to the nanosecond where the kernel tells that, without the one that looks.
+fn recent(family: &BTreeMap<u32, Stat>) -> BTreeMap<u32, Duration> {
+    let mut recent = BTreeMap::new();
+    for (pid, stat) in family {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+        for task in tasks.filter_map(|task| task.file_name().to_str()?.parse::<u32>().ok()) {
+            // The first thread is the one that reads questions, and does this.
+            if task != std::process::id() {
+                let text = fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")).unwrap_or_default();
+                let exact = text.split(' ').next().and_then(|nanos| nanos.parse().ok()).map(Duration::from_nanos);
+                recent.insert(task, exact.unwrap_or(stat.own));
+            }
+        }
+    }
+    recent
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_stat_is_read_whatever_the_process_is_called() {
+        let text = "7 (a) b (c)) S 3 7 7 0 -1 4194560 1 2 3 4 150 50 1000 10 20 0 1 0 1 2 3";
+        let expected = Stat { parent: 3, own: Duration::from_secs(2), children: Duration::from_millis(10_100) };
+        assert_eq!(stat(text), Some(expected));
+        assert_eq!(stat("7 (a"), None);
+    }
+
+    #[test]
+    fn a_busy_child_is_no_quiet_and_counts_once_it_has_ended() {
+        let mut busy = Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap();
+        let start = Instant::now();
+        let mut before = recent(&family());
+        // It takes a moment until it has begun.
+        while start.elapsed() < Duration::from_secs(5) {
+            thread::sleep(WHILE);
+            let now = recent(&family());
+            if LITTLE
+                < now
+                    .get(&busy.id())
+                    .copied()
+                    .unwrap_or_default()
+                    .saturating_sub(before.get(&busy.id()).copied().unwrap_or_default())
+            {
+                break;
+            }
+            before = now;
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "a process that only computes is not seen to");
+        thread::sleep(TICK * 5);
+        busy.kill().unwrap();
+        busy.wait().unwrap();
+        let ours = family();
+        let counted = ours.get(&std::process::id()).map(|stat| stat.children);
+        assert!(counted.is_some_and(|cpu| TICK <= cpu), "{ours:?}");
+    }
+}
