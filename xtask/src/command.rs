@@ -10,7 +10,9 @@ Usage: cargo xtask <command>
   test                          format, lints, house rules, every test, and the README's first command
   attack                        every attack on a cell as a table: what stopped it, as root, as a user, in a fence
   rules                         the house rules alone: edges between crates, where `unsafe` stands, names, lengths
-  bench [--quick] [--json FILE] measure Firebox side by side with the same commands started bare
+  bench [--quick] [--only WORD] [--to FOLDER]
+                                measure Firebox side by side with the same commands started bare, and write the table,
+                                the data and a plot to docs/benchmarks; only rows with WORD in their id, to elsewhere
   help                          this text";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -25,17 +27,19 @@ pub(crate) enum Command {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct BenchOptions {
     pub(crate) length: Length,
-    /// Where the numbers also go as JSON.
-    pub(crate) json: Option<PathBuf>,
+    /// Only rows with this in their id.
+    pub(crate) only: Option<String>,
+    /// Where table, data and plot go.
+    pub(crate) to: Option<PathBuf>,
 }
 
 /// How long a measurement may take.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// Under five minutes: the numbers one publishes.
+    /// Under ten minutes: the numbers one publishes.
     #[default]
     Full,
-    /// Under one minute: has something become much slower?
+    /// A minute or two: has something become much slower?
     Quick,
 }
 
@@ -61,11 +65,17 @@ fn bench_options(mut words: impl Iterator<Item = String>) -> Result<BenchOptions
     while let Some(word) = words.next() {
         match word.as_str() {
             "--quick" => options.length = Length::Quick,
-            "--json" => match words.next() {
-                Some(file) => options.json = Some(PathBuf::from(file)),
-                None => bail!("`--json` needs the name of a file to write"),
+            "--only" => match words.next() {
+                Some(word) => options.only = Some(word),
+                None => bail!("`--only` needs a part of the id of a row, such as `rust`"),
             },
-            other => bail!("`cargo xtask bench` has no option `{other}`; it takes --quick and --json FILE"),
+            "--to" => match words.next() {
+                Some(folder) => options.to = Some(PathBuf::from(folder)),
+                None => bail!("`--to` needs the name of a folder to write to"),
+            },
+            other => {
+                bail!("`cargo xtask bench` has no option `{other}`; it takes --quick, --only WORD and --to FOLDER")
+            }
         }
     }
     Ok(options)
@@ -86,13 +96,14 @@ mod tests {
 
     #[test]
     fn bench_takes_its_options_in_any_order() {
-        let expected = BenchOptions { length: Length::Quick, json: Some(PathBuf::from("out.json")) };
-        assert_eq!(parsed("bench --json out.json --quick").unwrap(), Command::Bench(expected));
+        let (only, to) = (Some("rust".to_owned()), Some(PathBuf::from("out")));
+        let expected = BenchOptions { length: Length::Quick, only, to };
+        assert_eq!(parsed("bench --to out --quick --only rust").unwrap(), Command::Bench(expected));
     }
 
     #[test]
     fn what_is_not_understood_is_refused_with_the_word() {
-        for line in ["tset", "test fast", "attack me", "bench --slow", "bench --json"] {
+        for line in ["tset", "test fast", "attack me", "bench --slow", "bench --to", "bench --only"] {
             let error = parsed(line).unwrap_err().to_string();
             assert!(error.contains(line.split(' ').next_back().unwrap()), "{line}: {error}");
         }

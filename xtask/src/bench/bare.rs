@@ -48,13 +48,21 @@ fn is_tmpfs(mounts: &str, place: &str) -> bool {
 /// Compiles, if it has to be, and runs a subject; only that is timed, writing its source is not.
 pub(super) fn compile_and_run(place: &WorkDirectory, subject: &Subject, tool: &Path, code: &str) -> Result<Duration> {
     place.write(subject.source, code)?;
-    let start = Instant::now();
-    let mut output = run(start_tool(place, subject, tool))?;
+    let mut commands = vec![start_tool(place, subject, tool)];
     if subject.kind == Kind::Compiled {
-        output = run(start_program(place))?;
+        commands.push(start_program(place));
+    }
+    if let Some(last) = commands.last_mut() {
+        last.args(subject.program_arguments);
+    }
+    let start = Instant::now();
+    let mut output = None;
+    for command in commands {
+        output = Some(run(command)?);
     }
     let took = start.elapsed();
-    ensure!(output.stdout.starts_with(b"hello "), "{} did not say hello", subject.source);
+    let said = output.map(|output| output.stdout).unwrap_or_default();
+    ensure!(said.starts_with(b"hello "), "{} did not say hello", subject.source);
     Ok(took)
 }
 
@@ -96,6 +104,57 @@ pub(super) fn run(mut command: Command) -> Result<Output> {
     Ok(output)
 }
 
+/// Several programs at once, `clients` at any time, by `xargs`: what a shell has for that. A compiled one needs a shell of
+/// its own, for the two commands. Writing the sources is not timed.
+pub(super) fn at_once(
+    place: &WorkDirectory,
+    subject: &Subject,
+    tool: &Path,
+    sources: &[String],
+    clients: usize,
+) -> Result<Duration> {
+    let mut names = Vec::new();
+    for (number, code) in sources.iter().enumerate() {
+        let directory = place.path().join(number.to_string());
+        std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let path = place.write(&format!("{number}/{}", subject.source), code)?;
+        names.push(if subject.kind == Kind::Compiled { directory } else { path });
+    }
+    let list = place.write("list", &names.iter().map(|name| format!("{}\n", name.display())).collect::<String>())?;
+    let mut command = start(place, Path::new("xargs"));
+    command.arg(format!("-P{clients}")).arg("-n1").arg("-a").arg(list).envs(subject.environment.iter().copied());
+    match subject.kind {
+        Kind::Compiled => {
+            let compile: Vec<String> = subject.arguments.iter().map(|&argument| argument.to_owned()).collect();
+            let line = format!("cd \"$1\" && \"$0\" {} && exec ./{PROGRAM}", compile.join(" "));
+            command.args(["/bin/sh", "-c", &line]).arg(tool);
+        }
+        Kind::Interpreted => {
+            command.arg(tool);
+        }
+    }
+    let start = Instant::now();
+    let output = run(command)?;
+    let took = start.elapsed();
+    // Not lines: programs that run at the same time write into each other's.
+    let greetings = output.stdout.windows(5).filter(|word| word == b"hello").count();
+    ensure!(greetings == sources.len(), "of {} programs {greetings} said hello", sources.len());
+    Ok(took)
+}
+
+/// The CPU time of all bare commands so far: those of us that have ended and been waited for.
+pub(super) fn cpu_time() -> Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
+    let (user, system) = ticks(13).zip(ticks(14)).context("/proc/self/stat has not the fields we know")?;
+    Ok(TICK * (user + system))
+}
+
+/// What the kernel counts in `stat`: a hundredth of a second, on every architecture that we run on.
+const TICK: Duration = Duration::from_millis(10);
+
 /// Making a sandbox with `bwrap`, the smallest program in it, and its end.
 pub(super) fn bwrap(bwrap: &Path, place: &WorkDirectory) -> Result<Duration> {
     let mut command = start(place, bwrap);
@@ -132,7 +191,18 @@ fn bwrap_arguments() -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::subject::HELLOS;
     use super::*;
+
+    #[test]
+    fn programs_at_once_are_all_run() {
+        let place = WorkDirectory::new().unwrap();
+        let bash = HELLOS.iter().find(|subject| subject.id == "bash").unwrap();
+        let sources: Vec<String> = (0..5).map(|number| format!("echo hello {number}")).collect();
+        at_once(&place, bash, Path::new("/bin/bash"), &sources, 2).unwrap();
+        let broken = [sources, vec!["exit 3".to_owned()]].concat();
+        assert!(at_once(&place, bash, Path::new("/bin/bash"), &broken, 2).is_err());
+    }
 
     #[test]
     fn a_tmpfs_is_told_from_other_mounts() {

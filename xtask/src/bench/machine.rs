@@ -43,6 +43,14 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// The machine and the commit.
+    pub(super) fn in_one_line(&self) -> String {
+        let Machine { cpu, cores, kernel, firebox, commit, .. } = self;
+        format!("{cpu}, {cores} cores, Linux {kernel}; {firebox}, commit {commit}")
+    }
+}
+
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Machine { cpu, cores, memory_mib, kernel, load_before, firebox, commit, toolchains } = self;

@@ -7,7 +7,7 @@ use anyhow::Result;
 /// Turns that are thrown away: they warm the page cache and whatever else has a first time.
 const WARM_UP: usize = 2;
 
-/// In the order they were measured; [`side_by_side`] leaves none empty.
+/// In the order they were measured; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Samples(pub(super) Vec<Duration>);
 
@@ -19,23 +19,27 @@ pub(super) struct Pair {
 }
 
 impl Samples {
-    pub(super) fn all(&self) -> &[Duration] {
-        &self.0
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn median(&self) -> Duration {
+        self.quantile(0.5)
+    }
+
+    /// The value that this part of all are not above; between two, on the line that joins them.
+    pub(super) fn quantile(&self, part: f64) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
-        let middle = sorted.len() / 2;
-        if sorted.len().is_multiple_of(2) { (sorted[middle - 1] + sorted[middle]) / 2 } else { sorted[middle] }
+        let at = part * sorted.len().saturating_sub(1) as f64;
+        let of = |index: f64| sorted.get(index as usize).copied().unwrap_or_default();
+        let (below, above) = (of(at.floor()), of(at.ceil()));
+        below + (above - below).mul_f64(at.fract())
     }
 
-    pub(super) fn min(&self) -> Duration {
-        self.0.iter().copied().min().unwrap_or_default()
-    }
-
-    pub(super) fn max(&self) -> Duration {
-        self.0.iter().copied().max().unwrap_or_default()
+    fn half(&self, which: usize) -> Samples {
+        let (first, second) = self.0.split_at(self.0.len() / 2);
+        Samples([first, second][which].to_vec())
     }
 }
 
@@ -43,6 +47,14 @@ impl Pair {
     /// Ours by theirs, as medians.
     pub(super) fn ratio(&self) -> f64 {
         self.ours.median().as_secs_f64() / self.bare.median().as_secs_f64()
+    }
+
+    /// By which part the ratios of the two halves differ: what a second run would differ by, as far as one can tell from
+    /// one. None when there are no halves.
+    pub(super) fn noise(&self) -> Option<f64> {
+        let half = |which| Pair { ours: self.ours.half(which), bare: self.bare.half(which) };
+        let noise = (half(0).ratio() - half(1).ratio()).abs() / self.ratio();
+        noise.is_finite().then_some(noise)
     }
 }
 
@@ -53,17 +65,28 @@ pub(super) fn side_by_side(
     mut ours: impl FnMut() -> Result<Duration>,
     mut bare: impl FnMut() -> Result<Duration>,
 ) -> Result<Pair> {
-    let (mut our_samples, mut bare_samples) = (Vec::with_capacity(runs), Vec::with_capacity(runs));
-    for turn in 0..runs.max(1) + WARM_UP {
-        let (our_time, bare_time) = if turn.is_multiple_of(2) {
-            let bare_time = bare()?;
-            (ours()?, bare_time)
+    let one = |time: Result<Duration>| time.map(|time| vec![time]);
+    rows_side_by_side(runs, WARM_UP, || one(ours()), || one(bare()))
+}
+
+/// The same with several measurements of each in a turn. So many turns come before those that count.
+pub(super) fn rows_side_by_side(
+    turns: usize,
+    warm_up: usize,
+    mut ours: impl FnMut() -> Result<Vec<Duration>>,
+    mut bare: impl FnMut() -> Result<Vec<Duration>>,
+) -> Result<Pair> {
+    let (mut our_samples, mut bare_samples) = (Vec::new(), Vec::new());
+    for turn in 0..turns.max(1) + warm_up {
+        let (our_times, bare_times) = if turn.is_multiple_of(2) {
+            let bare_times = bare()?;
+            (ours()?, bare_times)
         } else {
             (ours()?, bare()?)
         };
-        if WARM_UP <= turn {
-            our_samples.push(our_time);
-            bare_samples.push(bare_time);
+        if warm_up <= turn {
+            our_samples.extend(our_times);
+            bare_samples.extend(bare_times);
         }
     }
     Ok(Pair { ours: Samples(our_samples), bare: Samples(bare_samples) })
@@ -86,10 +109,20 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_and_the_ratio_come_from_all_samples() {
-        let pair = Pair { ours: samples(&[1, 2, 30]), bare: samples(&[8, 7, 9]) };
-        assert_eq!((pair.ours.min(), pair.ours.max()), (Duration::from_millis(1), Duration::from_millis(30)));
-        assert!((pair.ratio() - 0.25).abs() < 1e-9, "{}", pair.ratio());
+    fn a_quantile_lies_between_the_two_that_are_nearest() {
+        let samples = samples(&[50, 10, 30, 20, 40]);
+        for (part, expected) in [(0.0, 10_000), (0.25, 20_000), (0.99, 49_600), (1.0, 50_000)] {
+            assert_eq!(samples.quantile(part).as_micros(), expected, "{part}");
+        }
+    }
+
+    #[test]
+    fn the_ratio_comes_from_all_and_the_noise_from_the_halves() {
+        let pair = Pair { ours: samples(&[1, 2, 4, 4]), bare: samples(&[10, 10, 10, 10]) };
+        assert!((pair.ratio() - 0.3).abs() < 1e-9, "{}", pair.ratio());
+        assert!(pair.noise().is_some_and(|noise| (noise - 0.25 / 0.3).abs() < 1e-9), "{:?}", pair.noise());
+        let single = Pair { ours: samples(&[1]), bare: samples(&[1]) };
+        assert_eq!(single.noise(), None, "one measurement has no halves");
     }
 
     #[test]

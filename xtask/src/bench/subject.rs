@@ -1,7 +1,8 @@
 //! What is measured: the programs under xtask/bench, and how each is started bare.
 //!
-//! The bare commands carry the options and the variables that Firebox gives too, so that both sides do the same
-//! work: the language files under `languages/` say which. When one of those changes, so must this list.
+//! The bare commands carry the options and the variables that change what is done, the same as a cell's; what only
+//! makes ours faster is not theirs. The language files under `languages/` say which. When one of those changes, so may
+//! this list.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,10 @@ const SEED: &str = "@SEED@";
 pub(super) const PROGRAM: &str = "runbin";
 
 /// A program in a language, as a file and as a command.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Subject {
+    /// What it is called in the JSON.
+    pub(super) id: &'static str,
     pub(super) title: &'static str,
     /// The language's name in the catalogue.
     pub(super) language: &'static str,
@@ -27,7 +31,11 @@ pub(super) struct Subject {
     pub(super) arguments: &'static [&'static str],
     pub(super) environment: &'static [(&'static str, &'static str)],
     pub(super) kind: Kind,
-    /// The bound on ours by bare; `None` where nothing is promised yet.
+    /// How ours is asked for the same, where that needs words.
+    pub(super) our_options: &'static [&'static str],
+    /// What the program gets to hear, on both sides.
+    pub(super) program_arguments: &'static [&'static str],
+    /// The bound on ours by bare.
     pub(super) target: Option<f64>,
 }
 
@@ -39,43 +47,52 @@ pub(super) enum Kind {
     Interpreted,
 }
 
-const RUSTC: [&str; 5] = ["-o", PROGRAM, "--edition", "2024", "main.rs"];
+const RUST: Subject = Subject {
+    id: "rust",
+    title: "Rust hello, never seen, compile and run",
+    language: "rust",
+    file: "hello.rs",
+    source: "main.rs",
+    tool: "rustc",
+    arguments: &["-o", PROGRAM, "--edition", "2024", "main.rs"],
+    environment: &[],
+    kind: Kind::Compiled,
+    our_options: &[],
+    program_arguments: &[],
+    target: Some(0.30),
+};
+
+const PYTHON: Subject = Subject {
+    id: "python",
+    title: "Python hello",
+    language: "python",
+    file: "hello.py",
+    source: "main.py",
+    tool: "python",
+    arguments: &["main.py"],
+    environment: &[("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1")],
+    kind: Kind::Interpreted,
+    our_options: &[],
+    program_arguments: &[],
+    target: Some(0.25),
+};
 
 pub(super) const HELLOS: [Subject; 5] = [
+    RUST,
     Subject {
-        title: "Rust hello, never seen, compile and run",
-        language: "rust",
-        file: "hello.rs",
-        source: "main.rs",
-        tool: "rustc",
-        arguments: &RUSTC,
-        environment: &[],
-        kind: Kind::Compiled,
-        target: Some(0.30),
-    },
-    Subject {
+        id: "c",
         title: "C hello, never seen, compile and run",
         language: "c",
         file: "hello.c",
         source: "main.c",
         tool: "cc",
         arguments: &["-o", PROGRAM, "-std=gnu17", "-pthread", "-x", "c", "main.c", "-x", "none", "-lm"],
-        environment: &[],
-        kind: Kind::Compiled,
-        target: None,
+        target: Some(0.6),
+        ..RUST
     },
+    PYTHON,
     Subject {
-        title: "Python hello",
-        language: "python",
-        file: "hello.py",
-        source: "main.py",
-        tool: "python",
-        arguments: &["main.py"],
-        environment: &[("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1")],
-        kind: Kind::Interpreted,
-        target: Some(0.25),
-    },
-    Subject {
+        id: "node",
         title: "Node hello",
         language: "javascript",
         file: "hello.js",
@@ -83,10 +100,11 @@ pub(super) const HELLOS: [Subject; 5] = [
         tool: "node",
         arguments: &["./main.js"],
         environment: &[],
-        kind: Kind::Interpreted,
         target: Some(0.30),
+        ..PYTHON
     },
     Subject {
+        id: "bash",
         title: "Bash hello",
         language: "bash",
         file: "hello.sh",
@@ -94,21 +112,76 @@ pub(super) const HELLOS: [Subject; 5] = [
         tool: "bash",
         arguments: &["main.sh"],
         environment: &[],
-        kind: Kind::Interpreted,
         target: Some(1.0),
+        ..PYTHON
+    },
+];
+
+pub(super) const LEDGER: Subject = Subject {
+    id: "rust_ledger",
+    title: "60 lines of Rust, never seen, compile and run",
+    file: "ledger.rs",
+    target: Some(0.70),
+    ..RUST
+};
+
+/// Its code does not change from job to job: see the row.
+pub(super) const RUST_AGAIN: Subject = Subject {
+    id: "rust_again",
+    title: "the same Rust hello again",
+    our_options: &["--same"],
+    target: Some(0.05),
+    ..RUST
+};
+
+/// What a tool that was started beforehand for the usual job cannot serve.
+pub(super) const UNUSUAL: [Subject; 5] = [
+    Subject {
+        id: "python_arguments",
+        title: "Python hello with arguments",
+        program_arguments: &["one", "two"],
+        target: Some(1.0),
+        ..PYTHON
+    },
+    Subject {
+        id: "python_environment",
+        title: "Python hello with a variable",
+        environment: &[("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1"), ("COLOUR", "blue")],
+        our_options: &["--env", "COLOUR=blue"],
+        target: Some(1.0),
+        ..PYTHON
+    },
+    Subject {
+        id: "python_cookie",
+        title: "Python hello in another encoding",
+        file: "cookie.py",
+        target: Some(1.0),
+        ..PYTHON
+    },
+    Subject {
+        id: "rust_edition",
+        title: "Rust hello of edition 2021",
+        arguments: &["-o", PROGRAM, "--edition", "2021", "main.rs"],
+        our_options: &["--option", "edition=2021"],
+        target: Some(1.0),
+        ..RUST
+    },
+    Subject {
+        id: "rust_release",
+        title: "Rust hello, optimised",
+        arguments: &["-o", PROGRAM, "--edition", "2024", "-C", "opt-level=3", "main.rs"],
+        our_options: &["--option", "profile=release"],
+        target: Some(1.0),
+        ..RUST
     },
 ];
 
 pub(super) const COMPUTE: Subject = Subject {
+    id: "compute",
     title: "compute-bound Rust, its own clock",
-    language: "rust",
     file: "compute.rs",
-    source: "main.rs",
-    tool: "rustc",
-    arguments: &RUSTC,
-    environment: &[],
-    kind: Kind::Compiled,
     target: Some(1.02),
+    ..RUST
 };
 
 impl Subject {
@@ -141,12 +214,19 @@ mod tests {
     use crate::repository::Repository;
 
     #[test]
-    fn every_hello_changes_with_its_seed_so_that_no_run_has_seen_it() {
+    fn every_program_but_the_one_that_computes_changes_with_its_seed_so_that_no_run_has_seen_it() {
         let repository = Repository::find().unwrap();
-        for subject in HELLOS {
+        for subject in HELLOS.iter().chain([&LEDGER]).chain(&UNUSUAL) {
             let text = subject.text(repository.root()).unwrap();
             assert_ne!(seeded(&text, 1), seeded(&text, 2), "{}", subject.title);
             assert!(!seeded(&text, 1).contains(SEED), "{}", subject.title);
         }
+    }
+
+    #[test]
+    fn the_sixty_lines_are_about_sixty() {
+        let text = LEDGER.text(Repository::find().unwrap().root()).unwrap();
+        let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
+        assert!((55..=65).contains(&lines), "{lines}");
     }
 }

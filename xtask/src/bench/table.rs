@@ -1,142 +1,141 @@
-//! Rows as a reader sees them: a table that is also Markdown, and the same as JSON.
+//! Rows as a reader sees them: tables that are also Markdown.
 
-use std::time::Duration;
-
-use serde::Serialize;
-
-use super::rows::{Measured, Row};
+use super::row::{Measured, Row, Target, Verdict, millis};
 use super::samples::Samples;
 
-const HEAD: [&str; 9] = ["what", "ours, ms", "min–max", "against", "theirs, ms", "min–max", "runs", "ratio", "target"];
+const HEAD: [&str; 10] =
+    ["what", "ours, ms", "quartiles", "against", "theirs, ms", "quartiles", "runs", "ratio", "noise", "target"];
 
-/// A row as JSON. What was not measured has `why` instead of numbers.
-#[derive(Serialize)]
-pub(super) struct Line<'a> {
-    what: &'a str,
-    against: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ours: Option<Spread>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bare: Option<Spread>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ratio: Option<f64>,
-    target: Option<f64>,
-    verdict: Verdict,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'a str>,
-}
+/// In the order in which a job comes by.
+pub(super) const STAGES: [&str; 9] = ["cell", "store", "prepare", "limit", "start", "compile", "run", "measure", "end"];
 
-#[derive(Serialize)]
-struct Spread {
-    median_us: u128,
-    min_us: u128,
-    max_us: u128,
-    runs: usize,
-    samples_us: Vec<u128>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Pass,
-    Miss,
-    /// There is no target.
-    Information,
-    Skipped,
-    Failed,
-}
-
-pub(super) fn lines(rows: &[Row]) -> Vec<Line<'_>> {
-    rows.iter().map(line).collect()
-}
-
-fn line(row: &Row) -> Line<'_> {
-    let empty = Line {
-        what: &row.what,
-        against: &row.against,
-        ours: None,
-        bare: None,
-        ratio: None,
-        target: row.target,
-        verdict: verdict(row),
-        why: None,
-    };
-    match &row.measured {
-        Measured::Pair(pair) => {
-            Line { ours: Some(spread(&pair.ours)), bare: Some(spread(&pair.bare)), ratio: Some(pair.ratio()), ..empty }
-        }
-        Measured::Skipped { why } | Measured::Failed { why } => Line { why: Some(why), ..empty },
-    }
-}
-
-fn spread(samples: &Samples) -> Spread {
-    Spread {
-        median_us: samples.median().as_micros(),
-        min_us: samples.min().as_micros(),
-        max_us: samples.max().as_micros(),
-        runs: samples.all().len(),
-        samples_us: samples.all().iter().map(Duration::as_micros).collect(),
-    }
-}
-
-fn verdict(row: &Row) -> Verdict {
-    match (&row.measured, row.target) {
-        (Measured::Skipped { .. }, _) => Verdict::Skipped,
-        (Measured::Failed { .. }, _) => Verdict::Failed,
-        (Measured::Pair(_), None) => Verdict::Information,
-        (Measured::Pair(pair), Some(target)) if pair.ratio() <= target => Verdict::Pass,
-        (Measured::Pair(_), Some(_)) => Verdict::Miss,
-    }
-}
-
-/// The table, and below it why a row has no numbers.
+/// Everything: what is promised, where the time goes of what was missed, what is good to know, and why a row is empty.
 pub(super) fn text(rows: &[Row]) -> String {
-    let mut cells = vec![HEAD.map(str::to_owned).to_vec()];
-    cells.extend(rows.iter().map(row_cells));
-    let mut text = aligned(&cells);
+    let (promised, known): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.target.is_some());
+    let (numbers, known): (Vec<&Row>, Vec<&Row>) =
+        known.into_iter().partition(|row| matches!(row.measured, Measured::Number { .. }));
+    let mut text = String::new();
+    if !promised.is_empty() {
+        text += &table(&promised);
+    }
+    text += &breakdown(&promised);
+    if !known.is_empty() {
+        text += "\nRecorded without a target:\n\n";
+        text += &table(&known);
+    }
+    text += &figures(&numbers);
     for row in rows {
         match &row.measured {
             Measured::Skipped { why } => text += &format!("\nskipped: {}: {why}\n", row.what),
             Measured::Failed { why } => text += &format!("\nFAILED: {}: {why}\n", row.what),
-            Measured::Pair(_) => {}
+            Measured::Pair(_) | Measured::Times(_) | Measured::Number { .. } => {}
         }
     }
     text
 }
 
-fn row_cells(row: &Row) -> Vec<String> {
-    let target = match (row.target, verdict(row)) {
-        (None, _) => "-".to_owned(),
-        (Some(target), Verdict::Pass) => format!("≤ {target:.2} pass"),
-        (Some(target), Verdict::Miss) => format!("≤ {target:.2} miss"),
-        (Some(target), _) => format!("≤ {target:.2}"),
+fn table(rows: &[&Row]) -> String {
+    let mut cells = vec![HEAD.map(str::to_owned).to_vec()];
+    cells.extend(rows.iter().map(|row| row_cells(row).to_vec()));
+    aligned(&cells)
+}
+
+/// Numbers that are neither compared with a bare command turn by turn nor promised.
+fn figures(rows: &[&Row]) -> String {
+    let mut cells = vec![["also", "ours", "bare", "ratio"].map(str::to_owned).to_vec()];
+    for row in rows {
+        if let Measured::Number { ours, bare, unit } = row.measured {
+            let said = |number: f64| format!("{} {unit}", digits(number));
+            let ratio = bare.filter(|&bare| 0.0 < bare).map_or_else(none, |bare| format!("{:.2}", ours / bare));
+            cells.push(vec![row.what.clone(), said(ours), bare.map_or_else(none, said), ratio]);
+        }
+    }
+    if rows.is_empty() { String::new() } else { format!("\n{}", aligned(&cells)) }
+}
+
+/// Where the time goes of the rows that missed.
+fn breakdown(rows: &[&Row]) -> String {
+    let missed = rows.iter().filter(|row| row.verdict() == Verdict::Miss);
+    let of = |row: &&Row| row.details.stages.clone().map(|stages| (row.what.clone(), stages));
+    let missed: Vec<_> = missed.filter_map(of).collect();
+    if missed.is_empty() {
+        return String::new();
+    }
+    let mut cells = vec![std::iter::once("missed; ms in").chain(STAGES).map(str::to_owned).collect::<Vec<_>>()];
+    for (what, stages) in missed {
+        let times = STAGES.map(|stage| stages.get(stage).map_or_else(none, |micros| digits(micros / 1000.0)));
+        cells.push(std::iter::once(what).chain(times).collect());
+    }
+    format!("\nWhere our time goes, as medians of each stage of a job:\n\n{}", aligned(&cells))
+}
+
+fn row_cells(row: &Row) -> [String; 10] {
+    let (what, against, target) = (row.what.clone(), row.against.clone(), target(row));
+    match &row.measured {
+        Measured::Pair(pair) => [
+            what,
+            digits(millis(&pair.ours, 0.5)),
+            quartiles(&pair.ours),
+            against,
+            digits(millis(&pair.bare, 0.5)),
+            quartiles(&pair.bare),
+            pair.ours.count().to_string(),
+            match row.target {
+                Some(Target::TimesAsMuch(_)) => format!("×{:.2}", 1.0 / pair.ratio()),
+                _ => format!("{:.2}", pair.ratio()),
+            },
+            pair.noise().map_or_else(none, |noise| format!("{:.0} %", noise * 100.0)),
+            target,
+        ],
+        Measured::Times(samples) => [
+            what,
+            digits(millis(samples, 0.5)),
+            quartiles(samples),
+            against,
+            none(),
+            none(),
+            samples.count().to_string(),
+            format!("1 in 100: {}", digits(millis(samples, 0.99))),
+            none(),
+            target,
+        ],
+        // What is promised of a number is promised of a ratio.
+        Measured::Number { ours, bare: _, unit: _ } => {
+            [what, none(), none(), against, none(), none(), none(), format!("{ours:.3}"), none(), target]
+        }
+        Measured::Skipped { .. } | Measured::Failed { .. } => {
+            [what, none(), none(), against, none(), none(), none(), none(), none(), target]
+        }
+    }
+}
+
+fn none() -> String {
+    "-".to_owned()
+}
+
+fn target(row: &Row) -> String {
+    let promised = match row.target {
+        None => return none(),
+        Some(Target::Ratio(most)) => format!("≤ {most:.2}"),
+        Some(Target::TimesAsMuch(least)) => format!("≥ ×{least}"),
+        Some(Target::Times { median, last_hundredth }) => format!("≤ {median}, 1 in 100 ≤ {last_hundredth}"),
+        Some(Target::Within(most)) => format!("1 ± {most}"),
     };
-    let Measured::Pair(pair) = &row.measured else {
-        let none = || "-".to_owned();
-        return vec![row.what.clone(), none(), none(), row.against.clone(), none(), none(), none(), none(), target];
-    };
-    vec![
-        row.what.clone(),
-        millis(pair.ours.median()),
-        ends(&pair.ours),
-        row.against.clone(),
-        millis(pair.bare.median()),
-        ends(&pair.bare),
-        pair.ours.all().len().to_string(),
-        format!("{:.2}", pair.ratio()),
-        target,
-    ]
+    match row.verdict() {
+        Verdict::Pass => promised + " pass",
+        Verdict::Miss => promised + " miss",
+        Verdict::Information | Verdict::Skipped | Verdict::Failed => promised,
+    }
 }
 
 /// Three digits that count: 1.23, 12.3, 123.
-fn millis(duration: Duration) -> String {
-    let millis = duration.as_secs_f64() * 1000.0;
-    let decimals = if millis < 10.0 { 2 } else { usize::from(millis < 100.0) };
-    format!("{millis:.decimals$}")
+fn digits(number: f64) -> String {
+    let decimals = if number < 10.0 { 2 } else { usize::from(number < 100.0) };
+    format!("{number:.decimals$}")
 }
 
-fn ends(samples: &Samples) -> String {
-    format!("{}–{}", millis(samples.min()), millis(samples.max()))
+fn quartiles(samples: &Samples) -> String {
+    format!("{}–{}", digits(millis(samples, 0.25)), digits(millis(samples, 0.75)))
 }
 
 /// Markdown whose columns also line up for whoever reads it as text.
@@ -160,43 +159,49 @@ fn aligned(rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::Pair;
+    use std::collections::BTreeMap;
+
+    use super::super::row::Details;
+    use super::super::row::tests::{row, samples, tenth};
     use super::*;
-
-    fn samples(micros: &[u64]) -> Samples {
-        Samples(micros.iter().copied().map(Duration::from_micros).collect())
-    }
-
-    fn row(target: Option<f64>) -> Row {
-        let pair = Pair { ours: samples(&[1_000, 2_000, 9_000]), bare: samples(&[10_000, 20_000, 123_456]) };
-        Row { what: "a".to_owned(), against: "b".to_owned(), target, measured: Measured::Pair(pair) }
-    }
-
-    #[test]
-    fn a_ratio_is_judged_by_its_target() {
-        for (target, expected) in
-            [(Some(0.10), Verdict::Pass), (Some(0.09), Verdict::Miss), (None, Verdict::Information)]
-        {
-            assert_eq!(verdict(&row(target)), expected, "{target:?}");
-        }
-    }
 
     #[test]
     fn the_table_lines_up_and_says_why_a_row_is_empty() {
-        let skipped = Row { measured: Measured::Skipped { why: "no tool".to_owned() }, ..row(Some(1.0)) };
-        let text = text(&[row(Some(0.30)), skipped]);
+        let skipped = Measured::Skipped { why: "no tool".to_owned() };
+        let text = text(&[row(Some(Target::Ratio(0.30)), tenth()), row(Some(Target::Ratio(1.0)), skipped)]);
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[2].contains("| 2.00     | 1.00–9.00 | b       | 20.0       | 10.0–123 | 3 "), "{text}");
-        assert!(lines[2].contains("| 0.10  | ≤ 0.30 pass |"), "{text}");
+        assert!(lines[2].contains("| 2.00     | 1.50–5.50 | b       | 20.0       | 15.0–71.7 | 3 "), "{text}");
+        assert!(lines[2].contains("| 0.10  |") && lines[2].contains("| ≤ 0.30 pass |"), "{text}");
         assert!(lines[..4].iter().all(|line| line.chars().count() == lines[0].chars().count()), "{text}");
         assert!(text.contains("skipped: a: no tool"), "{text}");
+        assert!(!text.contains("Where our time goes"), "nothing was missed\n{text}");
     }
 
     #[test]
-    fn the_json_has_every_sample_and_the_verdict() {
-        let json = serde_json::to_value(lines(&[row(Some(0.30))])).unwrap();
-        assert_eq!(json[0]["ours"]["samples_us"], serde_json::json!([1_000, 2_000, 9_000]));
-        assert_eq!(json[0]["bare"]["median_us"], 20_000);
-        assert_eq!(json[0]["verdict"], "pass");
+    fn a_row_that_missed_says_where_its_time_goes() {
+        let stages = BTreeMap::from([("run".to_owned(), 1500.0), ("cell".to_owned(), 250.0)]);
+        let details = Details { stages: Some(stages), cpu: None };
+        let text = text(&[Row { details, ..row(Some(Target::Ratio(0.01)), tenth()) }]);
+        assert!(text.contains("≤ 0.01 miss"), "{text}");
+        assert!(text.contains("| a             | 0.25 | -     | -       | -     | -     | -       | 1.50 |"), "{text}");
+    }
+
+    #[test]
+    fn each_kind_of_measurement_has_its_words() {
+        let number = |unit| Measured::Number { ours: 1.5, bare: Some(3.0), unit };
+        let times = Measured::Times(samples(&[200, 200, 900]));
+        let text = text(&[
+            row(Some(Target::TimesAsMuch(3.0)), tenth()),
+            row(Some(Target::Times { median: 0.3, last_hundredth: 1.0 }), times),
+            row(Some(Target::Within(0.1)), Measured::Number { ours: 1.08, bare: None, unit: "" }),
+            row(None, number("ms")),
+        ]);
+        for words in
+            ["×10.00", "≥ ×3 pass", "1 in 100: 0.89", "≤ 0.3, 1 in 100 ≤ 1 pass", "1.080", "1 ± 0.1 pass", "0.50"]
+        {
+            assert!(text.contains(words), "{words} is not in\n{text}");
+        }
+        assert!(text.contains("| also | ours    | bare    | ratio |\n"), "{text}");
+        assert!(text.contains("| a    | 1.50 ms | 3.00 ms | 0.50  |\n"), "{text}");
     }
 }

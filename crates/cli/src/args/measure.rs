@@ -26,7 +26,7 @@ pub(crate) enum MeasureSubject {
         #[arg(long, default_value = "bash")]
         lang: String,
     },
-    /// Prepares one more cell, and keeps it until the input ends.
+    /// Prepares one more cell, and keeps it until the input ends. A line may be `quiet`, too.
     Stock {
         /// The language that the cells are prepared for.
         #[arg(long, default_value = "bash")]

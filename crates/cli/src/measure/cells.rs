@@ -9,7 +9,7 @@ use firebox_job::Isolation;
 use firebox_lang::{Catalogue, Host};
 use serde_json::json;
 
-use super::{for_each_line, microseconds};
+use super::{QUIET, for_each_line, microseconds, quiet};
 use crate::failure::Failure;
 use crate::host;
 use crate::isolation::{self, Housed};
@@ -47,7 +47,10 @@ pub(super) fn kept(lang: &str) -> Result<(), Failure> {
     drop(cell);
     let engine = Engine::new(vec![installed], Box::new(cells), policy);
     let mut stock: Vec<PreparedCell> = Vec::new();
-    let measured = for_each_line(|_| {
+    let measured = for_each_line(|line| {
+        if line.trim() == QUIET {
+            return outlet::say_json(&quiet());
+        }
         let start = Instant::now();
         stock.push(engine.prepare(0).map_err(Failure::host)?);
         outlet::say_json(&json!({"prepare_us": microseconds(start.elapsed())}))

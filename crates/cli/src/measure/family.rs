@@ -26,6 +26,8 @@ pub(super) struct Quiet {
     pub(super) waited: Duration,
     /// The CPU time of all of them so far, those included that have ended and been waited for.
     pub(super) cpu: Duration,
+    /// What of that went into looking whether there is quiet, this time.
+    pub(super) looking: Duration,
 }
 
 /// A line of `/proc/PID/stat`, as far as it matters.
@@ -40,7 +42,7 @@ struct Stat {
 
 /// Waits until nothing is going on.
 pub(super) fn wait_for_quiet() -> Quiet {
-    let start = Instant::now();
+    let (start, looked_before) = (Instant::now(), used_by_this_thread());
     let (mut before, mut quiet) = (recent(&family()), 0);
     while quiet < IN_A_ROW && start.elapsed() < PATIENCE {
         thread::sleep(WHILE);
@@ -51,8 +53,9 @@ pub(super) fn wait_for_quiet() -> Quiet {
         quiet = if same && used < LITTLE { quiet + 1 } else { 0 };
         before = now;
     }
-    let cpu = family().values().map(|stat| stat.own + stat.children).sum();
-    Quiet { came: quiet == IN_A_ROW, waited: start.elapsed(), cpu }
+    let cpu = family().iter().map(|(&pid, stat)| stat.own.max(exact(pid)) + stat.children).sum();
+    let looking = used_by_this_thread().saturating_sub(looked_before);
+    Quiet { came: quiet == IN_A_ROW, waited: start.elapsed(), cpu, looking }
 }
 
 /// All processes of ours, by number.
@@ -90,13 +93,29 @@ fn recent(family: &BTreeMap<u32, Stat>) -> BTreeMap<u32, Duration> {
         for task in tasks.filter_map(|task| task.file_name().to_str()?.parse::<u32>().ok()) {
             // The first thread is the one that reads questions, and does this.
             if task != std::process::id() {
-                let text = fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")).unwrap_or_default();
-                let exact = text.split(' ').next().and_then(|nanos| nanos.parse().ok()).map(Duration::from_nanos);
+                let exact = used(&format!("/proc/{pid}/task/{task}/schedstat"));
                 recent.insert(task, exact.unwrap_or(stat.own));
             }
         }
     }
     recent
+}
+
+/// What the living threads of a process have used; zero where the kernel does not tell. A process of our kind uses less
+/// than a tick as long as it lives, and one whose threads have ended is counted better in ticks.
+fn exact(pid: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+    tasks.filter_map(|task| used(&format!("{}/schedstat", task.path().display()))).sum()
+}
+
+fn used_by_this_thread() -> Duration {
+    used("/proc/thread-self/schedstat").unwrap_or_default()
+}
+
+/// None where the kernel does not count so finely.
+fn used(schedstat: &str) -> Option<Duration> {
+    let text = fs::read_to_string(schedstat).ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 #[cfg(test)]

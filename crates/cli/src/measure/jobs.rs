@@ -10,9 +10,8 @@ use firebox_job::{Isolation, Job, Outcome, Policy, Stages};
 use firebox_lang::{Catalogue, Host, Language};
 use serde_json::{Value, json};
 
-use super::family::{self, Quiet};
 use super::program::{Program, first_seed};
-use super::{for_each_line, microseconds};
+use super::{QUIET, for_each_line, microseconds, quiet};
 use crate::args::{JobsArgs, OptionArg, Variable};
 use crate::choice::{Target, choose_language};
 use crate::draft::{Draft, Wishes};
@@ -101,7 +100,7 @@ fn installed(targets: &[(Target, Language)]) -> Result<Vec<Installed>, Failure> 
 
 /// How many, and which program.
 fn question(line: &str) -> Result<Question, Failure> {
-    if line.trim() == "quiet" {
+    if line.trim() == QUIET {
         return Ok(Question::Quiet);
     }
     let mut words = line.split_whitespace();
@@ -151,11 +150,6 @@ impl Seeds {
     fn next(&self) -> u64 {
         if self.same { self.next.load(Ordering::Relaxed) } else { self.next.fetch_add(1, Ordering::Relaxed) }
     }
-}
-
-fn quiet() -> Value {
-    let Quiet { came, waited, cpu } = family::wait_for_quiet();
-    json!({"quiet": came, "waited_us": microseconds(waited), "cpu_us": microseconds(cpu)})
 }
 
 /// What is said of a job. What it printed is not, but how it began: whoever measures knows what it had to say.

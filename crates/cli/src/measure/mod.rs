@@ -14,11 +14,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{Args, MeasureArgs, MeasureSubject};
 use crate::failure::Failure;
 use crate::outlet;
+use family::Quiet;
 
 /// Measures until standard input ends.
 pub(crate) fn measure(args: MeasureArgs) -> Result<ExitCode, Failure> {
@@ -44,6 +45,20 @@ fn for_each_line(mut measure: impl FnMut(&str) -> Result<(), Failure>) -> Result
         measure(&line.map_err(Failure::host)?)?;
     }
     Ok(())
+}
+
+/// The line that asks for quiet.
+const QUIET: &str = "quiet";
+
+/// Waits until nothing of ours goes on.
+fn quiet() -> Value {
+    let Quiet { came, waited, cpu, looking } = family::wait_for_quiet();
+    json!({
+        "quiet": came,
+        "waited_us": microseconds(waited),
+        "cpu_us": microseconds(cpu),
+        "looking_us": microseconds(looking),
+    })
 }
 
 fn microseconds(duration: Duration) -> f64 {
