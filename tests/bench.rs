@@ -5,7 +5,7 @@ mod kit;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
-use kit::{Finished, HostInventory, firebox};
+use kit::{Around, Fenced, Finished, HostInventory, assert_none_left, firebox, without_namespaces};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -78,4 +78,20 @@ fn a_measurement_that_is_stopped_leaves_nothing() {
         assert_eq!((call.status.code(), call.status.signal()), ends, "{call}");
         host.assert_nothing_left();
     }
+}
+
+#[test]
+fn where_there_are_no_jails_a_fence_is_measured_and_named() {
+    if !kit::is_root("where_there_are_no_jails_a_fence_is_measured_and_named") {
+        return;
+    }
+    let host = HostInventory::take();
+    let filter = without_namespaces();
+    let around = Around { through: &filter, ..Around::default() };
+    let bench = firebox().args(["bench", "--json", "--time", "200ms", "--lang", "bash"]);
+    let call = Fenced::by_a_user().call_with(&around, bench).run();
+    assert_eq!(report(&call)["isolation"], "fence", "{call}");
+    assert!(call.stderr().contains("weaker than a jail"), "{call}");
+    assert_none_left(&call);
+    host.assert_nothing_left();
 }

@@ -301,7 +301,8 @@ impl Bench<'_> {
 
     /// The same with some more options.
     pub(super) fn driver_with(&self, subjects: &[&Subject], options: &[String]) -> Result<Driver> {
-        self.firebox.jobs(self.root, subjects, options)
+        let options: Vec<String> = with_all(&self.offers).into_iter().chain(options.iter().cloned()).collect();
+        self.firebox.jobs(self.root, subjects, &options)
     }
 
     /// The program measures its own work: neither side's start and end are in it, and both sides' programs come
@@ -329,6 +330,16 @@ impl Question {
         let Question { id, what, against, target } = self;
         Row { id, what, against, target, measured, details }
     }
+}
+
+/// How many cells wait for jobs: no more than what does not count at the beginning of the shortest row.
+const WARM: &str = "4";
+
+/// The options with which our side has all that this version has.
+fn with_all(offers: &[String]) -> Vec<String> {
+    let all: [(&str, &[&str]); 2] = [("warm", &["--warm", WARM]), ("kept", &["--kept"])];
+    let there_are = all.into_iter().filter(|(name, _)| offers.iter().any(|offer| offer == name));
+    there_are.flat_map(|(_, words)| words).map(|&word| word.to_owned()).collect()
 }
 
 fn of_subject(subject: &Subject) -> Question {
@@ -386,6 +397,13 @@ mod tests {
         let [skipped, failed] = bench.rows.as_slice() else { panic!("two rows, not {}", bench.rows.len()) };
         assert!(matches!(&skipped.measured, Measured::Skipped { why } if why.starts_with("needs what is kept")));
         assert!(matches!(&failed.measured, Measured::Failed { why } if why == "broke"));
+    }
+
+    #[test]
+    fn our_side_has_all_that_is_offered_and_nothing_that_is_not() {
+        let with = |offers: &[&str]| with_all(&offers.iter().map(|&offer| offer.to_owned()).collect::<Vec<_>>());
+        assert_eq!(with(&["same", "clients"]), [""; 0]);
+        assert_eq!(with(&["kept", "warm"]), ["--warm", WARM, "--kept"]);
     }
 
     #[test]

@@ -64,8 +64,8 @@ impl Report {
         let noisy: Vec<&str> = self.languages.iter().filter_map(of).collect();
         if !noisy.is_empty() {
             text += &format!(
-                "Too noisy to conclude much: {}. Something else keeps this machine busy; try again when it is quiet, or\n\
-                 with a longer `--time`.\n",
+                "Too noisy to conclude much: {}.\nSomething else keeps this machine busy; try again when it is quiet, or with a \
+                 longer `--time`.\n",
                 noisy.join(", ")
             );
         }
