@@ -1,4 +1,4 @@
-//! The ratios as a picture: a bar for each comparison, as long as our time is by that of the bare command, with a mark
+//! The ratios as a picture: a bar for each comparison that has a target, as long as our time is by that of the bare command, with a mark
 //! where it promised to end. By hand, since it is a few dozen rectangles; readable on light and on dark ground.
 
 use std::fmt::Write;
@@ -17,18 +17,18 @@ const BAR: f64 = 13.0;
 const LONGEST: f64 = 1.5;
 
 const STYLE: &str = "text{font:13px system-ui,sans-serif;fill:#222}.small{font-size:11px;fill:#666}\
-.pass{fill:#2a8f5b}.miss{fill:#c4533a}.information{fill:#7a8794}.axis{stroke:#999;stroke-width:1}\
+.pass{fill:#2a8f5b}.miss{fill:#c4533a}.axis{stroke:#999;stroke-width:1}\
 .bare{stroke:#222;stroke-width:1.5;stroke-dasharray:4 3}.target{stroke:#222;stroke-width:2.5}\
 .ground{fill:#fff}\
 @media(prefers-color-scheme:dark){text{fill:#ddd}.small{fill:#999}.pass{fill:#4cc38a}.miss{fill:#ee8166}\
-.information{fill:#8b98a5}.axis{stroke:#666}.bare,.target{stroke:#eee}.ground{fill:#14181d}}";
+.axis{stroke:#666}.bare,.target{stroke:#eee}.ground{fill:#14181d}}";
 
 /// One bar.
 struct Bar<'a> {
     name: &'a str,
     ratio: f64,
     /// Where it promised to end.
-    target: Option<f64>,
+    target: f64,
     class: &'static str,
 }
 
@@ -62,20 +62,16 @@ pub(super) fn svg(rows: &[Row], measured_on: &str) -> String {
     svg + "</svg>\n"
 }
 
-/// None for what is no comparison.
+/// None for what is no comparison with a target.
 fn bar(row: &Row) -> Option<Bar<'_>> {
     let Measured::Pair(pair) = &row.measured else { return None };
     let ratio = pair.ratio();
     let target = match row.target {
-        Some(Target::Ratio(most)) => Some(most),
-        Some(Target::TimesAsMuch(least)) => Some(1.0 / least),
-        _ => None,
+        Some(Target::Ratio(most)) => most,
+        Some(Target::TimesAsMuch(least)) => 1.0 / least,
+        _ => return None,
     };
-    let class = match row.verdict() {
-        Verdict::Pass => "pass",
-        Verdict::Miss => "miss",
-        Verdict::Information | Verdict::Skipped | Verdict::Failed => "information",
-    };
+    let class = if row.verdict() == Verdict::Pass { "pass" } else { "miss" };
     ratio.is_finite().then_some(Bar { name: &row.what, ratio, target, class })
 }
 
@@ -90,12 +86,10 @@ fn draw(svg: &mut String, bar: &Bar<'_>, top: f64) {
         top + 2.0,
         end - LEFT
     );
-    if let Some(target) = target {
-        line(svg, "target", x(target.min(LONGEST)), top - 1.0, top + BAR + 5.0);
-    }
+    line(svg, "target", x(target.min(LONGEST)), top - 1.0, top + BAR + 5.0);
     let beyond = if LONGEST < *ratio { "→ " } else { "" };
     // Not on top of the mark.
-    let clear = target.map_or(end, |target| if (0.0..0.12).contains(&(target - ratio)) { x(target) } else { end });
+    let clear = if (0.0..0.12).contains(&(target - ratio)) { x(*target) } else { end };
     text(svg, clear + 6.0, baseline, "", &format!("{beyond}{ratio:.2}"));
 }
 
@@ -189,8 +183,9 @@ mod tests {
             named,
             row(Some(Target::Ratio(1.0)), ratio_of(900, 100)),
             row(Some(Target::TimesAsMuch(3.0)), ratio_of(1, 2)),
-            row(None, ratio_of(1, 0)),
-            row(None, ratio_of(0, 0)),
+            row(Some(Target::Ratio(1.0)), ratio_of(1, 0)),
+            row(Some(Target::Ratio(1.0)), ratio_of(0, 0)),
+            row(None, ratio_of(1, 2)),
             row(None, Measured::Skipped { why: "x".to_owned() }),
         ];
         let svg = svg(&rows, "on <this> & that");
