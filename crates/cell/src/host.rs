@@ -47,8 +47,23 @@ pub trait CellHost: Send {
     /// What the step has consumed so far.
     fn measure(&mut self) -> Result<Measured, CellError>;
 
-    /// Removes the cell and returns when nothing of it is left. Dropping does the same without waiting.
-    fn remove(self: Box<Self>) -> Result<(), CellError>;
+    /// Has the cell removed, and does not wait for that: what ends its processes has been asked for when this returns.
+    /// Dropping does the same, and tells nobody what becomes of it.
+    fn order_removal(self: Box<Self>) -> Result<Box<dyn Removal>, CellError>;
+
+    /// Removes the cell, and returns when nothing of it is left.
+    fn remove(self: Box<Self>) -> Result<(), CellError> {
+        self.order_removal()?.wait()
+    }
+}
+
+/// The removal of a cell, on its way. It goes on when this is dropped.
+pub trait Removal: Send {
+    /// Whether it has come to its end, well or not: then waiting for it takes no time.
+    fn is_over(&self) -> bool;
+
+    /// Returns when nothing of the cell is left.
+    fn wait(self: Box<Self>) -> Result<(), CellError>;
 }
 
 /// What one step may consume, as far as a cell holds it. Time is the engine's business, but for the last resort.

@@ -96,6 +96,12 @@ impl AgentStream {
         }
     }
 
+    /// Whether the agent is still there and has nothing to say that was not received yet.
+    pub fn is_quiet(&self) -> bool {
+        self.incoming.is_empty()
+            && poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&Timespec::default())) == Ok(0)
+    }
+
     /// Reads what is there, without waiting.
     fn fill(&mut self) -> Result<(), StreamError> {
         match rustix::net::recv(&self.socket, self.incoming.room(), RecvFlags::DONTWAIT) {

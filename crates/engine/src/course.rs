@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use firebox_cell::StepLimits;
 use firebox_job::{
-    Building, Captured, Enforcement, Limits, Outcome, Protection, Require, SourceFile, StepKind, StepReport, Timing,
-    TraceId, Usage, Verdict,
+    Building, Captured, CellKind, Enforcement, Limits, Outcome, Protection, Require, SourceFile, StepKind, StepReport,
+    Timing, TraceId, Usage, Verdict,
 };
 use firebox_lang::Step;
 
@@ -14,6 +14,7 @@ use crate::decide::{self, Ended};
 use crate::edge::Listeners;
 use crate::input::Input;
 use crate::laps::Laps;
+use crate::removals::Removals;
 use crate::session::Session;
 use crate::watch::{Looks, Watch, Watched};
 use crate::{RunError, Stdin};
@@ -34,41 +35,97 @@ struct Progress {
     reports: Vec<StepReport>,
     enforcement: Enforcement,
     verdict: Verdict,
+    parting: Parting,
+}
+
+/// How a job takes leave of its cell.
+///
+/// When an outcome is returned, no process of its job exists. For that an agent ends and awaits them all before it says
+/// that a step has ended; and one that could be lying goes before the outcome comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parting {
+    /// Every step ended by itself, and the agent said so when it was to: the removal is ordered, and not awaited.
+    InPeace,
+    /// We had to end a step, or its end was not heard of: nothing is left of the cell before anything else happens.
+    Watched,
 }
 
 impl Course<'_> {
-    /// Takes the whole course, and removes the cell.
+    /// Takes the whole course in a new cell, and has that removed.
     pub(crate) fn take(
+        &self,
+        session: Session,
+        stdin: Stdin,
+        listeners: &mut Listeners<'_>,
+        removals: &Removals,
+    ) -> Result<Outcome, RunError> {
+        self.go_on(self.enter(session)?, stdin, listeners, removals)
+    }
+
+    /// Puts the job's files into a cell. When that fails the cell is gone, and nothing of the job has run.
+    pub(crate) fn enter(&self, mut session: Session) -> Result<Session, RunError> {
+        session.end_by(self.admitted + self.limits.timeout);
+        session.laps = Laps::since(self.admitted);
+        session.laps.end(|stages| &mut stages.cell);
+        let stored = session.store(self.files);
+        session.laps.end(|stages| &mut stages.store);
+        match stored {
+            Ok(()) => Ok(session),
+            Err(error) => Err(removed(session, error)),
+        }
+    }
+
+    /// Takes the rest of the course, and has the cell removed.
+    pub(crate) fn go_on(
         &self,
         mut session: Session,
         stdin: Stdin,
         listeners: &mut Listeners<'_>,
+        removals: &Removals,
     ) -> Result<Outcome, RunError> {
-        session.end_by(self.admitted + self.limits.timeout);
-        session.laps = Laps::since(self.admitted);
-        session.laps.end(|stages| &mut stages.cell);
-        session.store(self.files)?;
-        session.laps.end(|stages| &mut stages.store);
+        let isolation = session.cell.host.kind();
+        let progress = match self.go_through(&mut session, stdin, listeners) {
+            Ok(progress) => progress,
+            Err(error) => return Err(removed(session, error)),
+        };
+        let mut laps = session.laps;
+        match progress.parting {
+            // A word too many is a lie of another kind.
+            Parting::InPeace if session.cell.agent.is_quiet() => removals.order(session.let_go())?,
+            Parting::InPeace | Parting::Watched => session.end()?,
+        }
+        laps.end(|stages| &mut stages.end);
+        Ok(self.outcome(progress, isolation, laps))
+    }
+
+    /// One step after the other.
+    fn go_through(
+        &self,
+        session: &mut Session,
+        stdin: Stdin,
+        listeners: &mut Listeners<'_>,
+    ) -> Result<Progress, RunError> {
         let mut stdin = Some(stdin);
-        let mut progress = Progress { reports: Vec::new(), enforcement: WATCHED, verdict: Verdict::Ok };
+        let mut progress =
+            Progress { reports: Vec::new(), enforcement: WATCHED, verdict: Verdict::Ok, parting: Parting::InPeace };
         for step in self.steps {
             let stdin = match step.kind {
                 StepKind::Run => stdin.take(),
                 StepKind::Build => None,
             };
-            self.step(&mut session, step, stdin.unwrap_or(Stdin::Empty), listeners, &mut progress)?;
+            self.step(session, step, stdin.unwrap_or(Stdin::Empty), listeners, &mut progress)?;
             if progress.verdict != Verdict::Ok {
                 break;
             }
         }
-        let isolation = session.cell.host.kind();
-        let mut laps = session.laps;
-        session.end()?;
-        laps.end(|stages| &mut stages.end);
-        let Progress { reports, enforcement, verdict } = progress;
+        Ok(progress)
+    }
+
+    fn outcome(&self, progress: Progress, isolation: CellKind, laps: Laps) -> Outcome {
+        let Progress { reports, enforcement, verdict, parting: _ } = progress;
         let run = reports.iter().find(|report| report.kind == StepKind::Run);
         let failed_build = reports.last().filter(|last| last.kind == StepKind::Build && verdict != Verdict::Ok);
-        Ok(Outcome {
+        Outcome {
             trace_id: self.trace_id.clone(),
             verdict,
             step: reports.last().map(|last| last.name.clone()).unwrap_or_default(),
@@ -86,7 +143,7 @@ impl Course<'_> {
             isolation,
             enforcement,
             steps: reports,
-        })
+        }
     }
 
     fn step(
@@ -117,6 +174,9 @@ impl Course<'_> {
         };
         let Watched { killed, end, not_started, measured, stdout, mut stderr, wall } =
             watch.run(session, &limits, input, listeners)?;
+        if killed.is_some() || end.is_none() {
+            progress.parting = Parting::Watched;
+        }
         let ended = Ended { kind: step.kind, killed, end, measured, crash_codes: &step.crash_codes };
         progress.verdict = decide::verdict(&ended);
         if let Some(errno) = not_started {
@@ -165,6 +225,13 @@ impl Course<'_> {
         };
         (now + budget).min(self.admitted + self.limits.timeout)
     }
+}
+
+/// Why a job became no outcome, once nothing of its cell is left. That the cell could not be removed either, if it could
+/// not, mostly has the same reason.
+fn removed(session: Session, error: RunError) -> RunError {
+    let _ = session.end();
+    error
 }
 
 fn wall_of(reports: &[StepReport], kind: StepKind) -> Duration {

@@ -4,18 +4,21 @@
 //! Job --admit--> Plan --take a cell--> store files --> compile --> run --> Outcome, and the cell is removed
 //! ```
 
-use std::time::Instant;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use firebox_cell::{Cell, CellMaker, Layout};
-use firebox_job::{ByteSize, Job, Outcome, Policy, Require, SourceFile, TraceId};
-use firebox_lang::{Ahead, Language, Step, Toolchain};
-use firebox_wire::Halt;
+use firebox_cell::{Cell, CellMaker, Layout, StreamError};
+use firebox_job::{ByteSize, Job, Outcome, Policy};
+use firebox_lang::{Language, Step, Toolchain};
 
 use crate::course::Course;
 use crate::edge::Listeners;
-use crate::image::Image;
 use crate::patience::Patience;
-use crate::session::{Begin, Session};
+use crate::pool::{Filler, PoolPolicy, Shelves, Visit};
+use crate::removals::Removals;
+use crate::session::Session;
+use crate::supply::Supply;
 use crate::templates::Templates;
 use crate::{Cancel, RunError, Sink, Stdin};
 
@@ -31,26 +34,23 @@ pub struct Installed {
 /// Runs jobs.
 #[derive(Debug)]
 pub struct Engine {
-    installed: Vec<Installed>,
-    cells: Box<dyn CellMaker>,
+    supply: Arc<Supply>,
     policy: Policy,
-    templates: Templates,
+    /// None where each cell is made when its job is there.
+    pools: Option<Pools>,
+}
+
+/// Cells that wait, and who sees to it that they do.
+#[derive(Debug)]
+struct Pools {
+    shelves: Arc<Shelves>,
+    filler: Filler,
 }
 
 /// A cell that stands ready for a job in one language, before that job is known.
 pub struct PreparedCell {
-    language: usize,
-    session: Session,
-}
-
-/// What a tool and its copy are tried on: nothing at all, and what is wrong in every language.
-const TRIAL_TEXTS: [&str; 2] = ["", ")(\n"];
-
-fn halt(ahead: Ahead) -> Halt {
-    match ahead {
-        Ahead::Loaded => Halt::Loaded,
-        Ahead::Started | Ahead::Template => Halt::Asks,
-    }
+    pub(crate) language: usize,
+    pub(crate) session: Session,
 }
 
 /// A job that can be run.
@@ -66,87 +66,49 @@ impl PreparedCell {
     pub fn new(language: usize, cell: Cell) -> Result<PreparedCell, RunError> {
         Ok(PreparedCell { language, session: Session::begin(cell, Patience::DEFAULT)? })
     }
+
+    /// Whether a job can still come: an agent that waits says nothing, and one that is gone can be heard to be.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.session.cell.agent.is_quiet()
+    }
+
+    pub(crate) fn into_session(self) -> Session {
+        self.session
+    }
 }
 
 impl Engine {
     /// Over a maker of cells and the languages in the order of the views that it was started with.
     pub fn new(installed: Vec<Installed>, cells: Box<dyn CellMaker>, policy: Policy) -> Engine {
         let templates = Templates::for_so_many(installed.len());
-        Engine { installed, cells, policy, templates }
+        let supply = Supply { installed, cells, policy, templates, removals: Removals::default() };
+        Engine { supply: Arc::new(supply), policy, pools: None }
+    }
+
+    /// Keeps cells waiting for jobs from now on, in a thread of its own: not to be called before privileges are dropped.
+    pub fn with_pools(self, policy: PoolPolicy) -> Result<Engine, RunError> {
+        let shelves = Arc::new(Shelves::new(self.supply.installed.len(), policy));
+        let filler = Filler::start(Arc::clone(&shelves), Arc::clone(&self.supply)).map_err(RunError::Filler)?;
+        Ok(Engine { pools: Some(Pools { shelves, filler }), ..self })
+    }
+
+    /// Waits until as many cells wait for jobs as are to, but no longer than this. Whether they do.
+    pub fn wait_for_pools(&self, most: Duration) -> bool {
+        self.pools.as_ref().is_none_or(|pools| pools.shelves.wait_until_full(most))
     }
 
     /// The languages that jobs can be in.
     pub fn installed(&self) -> &[Installed] {
-        &self.installed
+        &self.supply.installed
     }
 
-    /// Makes a cell in which a job in this language (by its place in the list) can begin at once, and starts there what can
-    /// be started before the job is known.
-    pub fn prepare(&self, language: usize) -> Result<PreparedCell, RunError> {
-        let mut cell = self.make(language)?;
-        match self.start_ahead(&mut cell) {
-            Ok(()) => Ok(cell),
-            Err(_) => {
-                // Its job starts it all by itself then, and says what is wrong, if that is.
-                self.templates.give_up(language);
-                cell.session.end()?;
-                self.make(language)
-            }
-        }
-    }
-
-    /// Makes a cell for a job that is here already.
-    fn make(&self, language: usize) -> Result<PreparedCell, RunError> {
-        let view = u16::try_from(language).map_err(|_| RunError::NotInstalled(format!("number {language}")))?;
-        PreparedCell::new(language, self.cells.make(view)?)
-    }
-
-    fn start_ahead(&self, cell: &mut PreparedCell) -> Result<(), RunError> {
-        let PreparedCell { language, session } = cell;
-        let Some((step, ahead)) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
-        // In other layouts each cell has its own places, and a tool knows them from its start.
-        if ahead == Ahead::Template && *session.layout() == Layout::Viewed {
-            let image = self.templates.get(*language, || self.make_template(*language, &step));
-            if let Some(image) = image {
-                return session.start_ahead(step, Begin::Thawed(&image));
-            }
-        }
-        if self.templates.are_given_up(*language) {
-            return Ok(());
-        }
-        session.start_ahead(step, Begin::Ahead(halt(ahead)))
-    }
-
-    fn first_step_ahead(&self, language: usize, layout: &Layout) -> Option<(Step, Ahead)> {
-        let Installed { language, toolchain } = self.installed.get(language)?;
-        language.first_step_ahead(toolchain, layout)
-    }
-
-    /// Has a tool started and frozen before it asks for anything of a job, and tries what comes of that: a copy must say the
-    /// same of the same texts as the tool itself.
-    fn make_template(&self, language: usize, step: &Step) -> Result<Image, RunError> {
-        let mut cell = self.make(language)?;
-        let image =
-            cell.session.start_ahead(step.clone(), Begin::Ahead(Halt::Asks)).and_then(|()| cell.session.freeze());
-        cell.session.end()?;
-        let image = image?;
-        for text in TRIAL_TEXTS {
-            let itself = self.trial(self.make(language)?, step, text)?;
-            let mut cell = self.make(language)?;
-            cell.session.start_ahead(step.clone(), Begin::Thawed(&image))?;
-            let copy = self.trial(cell, step, text)?;
-            if (itself.verdict, &itself.stdout, &itself.stderr) != (copy.verdict, &copy.stdout, &copy.stderr) {
-                return Err(RunError::Image(std::io::ErrorKind::InvalidData.into()));
-            }
-        }
-        Ok(image)
-    }
-
-    /// Runs a first step over a text of ours.
-    fn trial(&self, cell: PreparedCell, step: &Step, text: &str) -> Result<Outcome, RunError> {
-        let language = &self.installed[cell.language].language;
-        let file = SourceFile { path: language.entry().clone(), content: text.as_bytes().to_vec() };
-        self.own_course(std::slice::from_ref(&file), step, cell)
+    /// A cell in which a job in this language (by its place in the list) can begin at once: one that waited for it, or
+    /// else a new one. Before the job is under way, or the cell is discarded, pools are not filled.
+    pub fn take(&self, language: usize) -> Result<PreparedCell, RunError> {
+        let visit = self.visit();
+        let mut cell = self.take_waiting(language).map_or_else(|| self.supply.make(language), Ok)?;
+        cell.session.is_for(visit);
+        Ok(cell)
     }
 
     /// Removes a cell that no job came for.
@@ -154,12 +116,28 @@ impl Engine {
         cell.session.end()
     }
 
-    /// Runs a job in a cell of its own, made for it.
+    /// Runs a job in a cell of its own.
     pub fn run(&self, job: &Job, stdin: Stdin, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Outcome, RunError> {
         let admitted = Instant::now();
         let admission = self.admit(job, &stdin)?;
-        let cell = self.make(admission.language)?;
-        self.go_through(admission, cell, job, admitted, stdin, &mut Listeners { sink, cancel })
+        let mut listeners = Listeners { sink, cancel };
+        let visit = self.visit();
+        if let Some(cell) = self.take_waiting(admission.language) {
+            let steps = self.steps_in(&cell, &admission, job)?;
+            let course = self.course(job, &steps, admitted);
+            match course.enter(cell.session) {
+                Ok(mut session) => {
+                    session.is_for(visit);
+                    return course.go_on(session, stdin, &mut listeners, &self.supply.removals);
+                }
+                // It died in the very moment in which it was taken, and nothing of the job has run.
+                Err(RunError::Agent { source: StreamError::Closed, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut cell = self.supply.make(admission.language)?;
+        cell.session.is_for(visit);
+        self.go_through(&admission, cell, job, admitted, stdin, &mut listeners)
     }
 
     /// Runs a job in a cell that was prepared for its language before.
@@ -176,42 +154,46 @@ impl Engine {
         if admission.language != cell.language {
             return Err(RunError::NotInstalled(job.language.clone()));
         }
-        self.go_through(admission, cell, job, admitted, stdin, &mut Listeners { sink, cancel })
+        self.go_through(&admission, cell, job, admitted, stdin, &mut Listeners { sink, cancel })
     }
 
     /// Has a toolchain say its version, in a cell for its language.
     pub fn ask_version(&self, language: usize) -> Result<Outcome, RunError> {
-        let cell = self.make(language)?;
-        let Installed { language, toolchain } = &self.installed[cell.language];
+        let cell = self.take(language)?;
+        let Installed { language, toolchain } = &self.supply.installed[cell.language];
         let step = language.version_probe(toolchain, cell.session.layout());
-        self.own_course(&[], &step, cell)
+        self.supply.course_of_ours(&[], &step, cell)
     }
 
-    /// Something that we want to know ourselves.
-    fn own_course(&self, files: &[SourceFile], step: &Step, cell: PreparedCell) -> Result<Outcome, RunError> {
-        let admitted = Instant::now();
-        let (cancel, _canceller) = Cancel::new().map_err(RunError::Wait)?;
-        let course = Course {
-            trace_id: &TraceId::from_random([0; 16]),
-            files,
-            steps: std::slice::from_ref(step),
-            limits: &self.policy.default,
-            building: &self.policy.building,
-            require: Require::Required,
-            admitted,
-        };
-        course.take(cell.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel })
-    }
-
-    /// Lets the maker of cells go, and waits until nothing is left.
+    /// Lets the maker of cells go, and waits until nothing is left. Says so when a cell could not be removed, also one
+    /// whose outcome did not wait for that.
     pub fn close(self) -> Result<(), RunError> {
-        Ok(self.cells.close()?)
+        let Engine { supply, policy: _, pools } = self;
+        if let Some(Pools { shelves, filler }) = pools {
+            shelves.close().into_iter().for_each(|cell| supply.discard(cell));
+            drop(filler);
+        }
+        let removed = supply.removals.wait_for_all();
+        // The filler's thread has ended, and nobody else had it too.
+        let closed = Arc::into_inner(supply).map_or(Ok(()), |supply| supply.cells.close());
+        Ok(removed.and(closed)?)
+    }
+
+    fn take_waiting(&self, language: usize) -> Option<PreparedCell> {
+        self.supply.removals.make_room();
+        let taken = self.pools.as_ref()?.shelves.take(language);
+        taken.dead.into_iter().for_each(|cell| self.supply.discard(cell));
+        taken.cell
+    }
+
+    fn visit(&self) -> Option<Visit> {
+        self.pools.as_ref().map(|pools| pools.shelves.visit())
     }
 
     /// Whether and how this job can be run here. Nothing has been made for it yet when it cannot.
     fn admit(&self, job: &Job, stdin: &Stdin) -> Result<Admission, RunError> {
-        if let Some(asked) = job.isolation.kind().filter(|asked| *asked != self.cells.kind()) {
-            return Err(RunError::Isolation { asked, there_is: self.cells.kind() });
+        if let Some(asked) = job.isolation.kind().filter(|asked| *asked != self.supply.cells.kind()) {
+            return Err(RunError::Isolation { asked, there_is: self.supply.cells.kind() });
         }
         let given = match stdin {
             Stdin::Bytes(bytes) => bytes.len() as u64,
@@ -223,30 +205,39 @@ impl Engine {
         }
         let is_it = |installed: &Installed| installed.language.answers_to(&job.language);
         let language =
-            self.installed.iter().position(is_it).ok_or_else(|| RunError::NotInstalled(job.language.clone()))?;
+            self.supply.installed.iter().position(is_it).ok_or_else(|| RunError::NotInstalled(job.language.clone()))?;
         Ok(Admission { language, steps: self.steps(language, job, &Layout::Viewed)? })
     }
 
     fn steps(&self, language: usize, job: &Job, layout: &Layout) -> Result<Vec<Step>, RunError> {
-        let Installed { language, toolchain } = &self.installed[language];
+        let Installed { language, toolchain } = &self.supply.installed[language];
         Ok(language.plan(job, toolchain, layout)?.steps)
     }
 
     fn go_through(
         &self,
-        admission: Admission,
+        admission: &Admission,
         cell: PreparedCell,
         job: &Job,
         admitted: Instant,
         stdin: Stdin,
         listeners: &mut Listeners<'_>,
     ) -> Result<Outcome, RunError> {
-        let Admission { language, steps } = admission;
-        let steps = match cell.session.layout() {
-            Layout::Viewed => steps,
-            elsewhere @ Layout::OnHost { .. } => self.steps(language, job, elsewhere)?,
-        };
-        self.course(job, &steps, admitted).take(cell.session, stdin, listeners)
+        let steps = self.steps_in(&cell, admission, job)?;
+        self.course(job, &steps, admitted).take(cell.session, stdin, listeners, &self.supply.removals)
+    }
+
+    /// The steps in the layout that this cell has.
+    fn steps_in<'a>(
+        &self,
+        cell: &PreparedCell,
+        admission: &'a Admission,
+        job: &Job,
+    ) -> Result<Cow<'a, [Step]>, RunError> {
+        match cell.session.layout() {
+            Layout::Viewed => Ok(Cow::Borrowed(&admission.steps)),
+            elsewhere @ Layout::OnHost { .. } => self.steps(admission.language, job, elsewhere).map(Cow::Owned),
+        }
     }
 
     fn course<'a>(&'a self, job: &'a Job, steps: &'a [Step], admitted: Instant) -> Course<'a> {

@@ -94,6 +94,9 @@ pub enum RunError {
     /// What a process was when it was frozen cannot be kept.
     #[error("cannot keep the image of a process")]
     Image(#[source] std::io::Error),
+    /// The thread that keeps cells waiting could not be started.
+    #[error("cannot start a thread that keeps cells waiting for jobs")]
+    Filler(#[source] std::io::Error),
     /// The kernel refused the engine something.
     #[error("cannot wait for a cell")]
     Wait(#[source] std::io::Error),
@@ -107,7 +110,7 @@ impl RunError {
             RunError::ArgumentsTooLarge { .. } | RunError::Store { .. } => true,
             RunError::Isolation { .. } | RunError::NotEnforced | RunError::Exec { .. } | RunError::Cell(_) => false,
             RunError::Agent { .. } | RunError::Refused { .. } | RunError::OutOfTurn { .. } => false,
-            RunError::Silent { .. } | RunError::Image(_) | RunError::Wait(_) => false,
+            RunError::Silent { .. } | RunError::Image(_) | RunError::Filler(_) | RunError::Wait(_) => false,
         }
     }
 }

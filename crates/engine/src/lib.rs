@@ -4,6 +4,7 @@
 //! a matter of time, and says what happened. It knows no language (`lang` does), makes no cell (`jail` does), and
 //! prints nothing (the edges do).
 
+mod ahead;
 mod cancel;
 mod capture;
 mod course;
@@ -17,8 +18,11 @@ mod image;
 mod input;
 mod laps;
 mod patience;
+mod pool;
 mod reader;
+mod removals;
 mod session;
+mod supply;
 mod templates;
 mod watch;
 
@@ -26,3 +30,4 @@ pub use cancel::{Cancel, Canceller};
 pub use edge::{Sink, Stdin, Stream};
 pub use engine::{Engine, Installed, PreparedCell};
 pub use error::RunError;
+pub use pool::PoolPolicy;

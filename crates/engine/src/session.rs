@@ -19,6 +19,7 @@ use crate::RunError;
 use crate::image::{Image, ImageBuilder};
 use crate::laps::Laps;
 use crate::patience::Patience;
+use crate::pool::Visit;
 
 /// How a file's content is cut into frames.
 const CONTENT_BYTES: usize = 64 * 1024;
@@ -33,6 +34,8 @@ pub(crate) struct Session {
     latest: Option<Instant>,
     /// A step whose process was made before it was known whether there would be a job for it.
     ahead: Option<Step>,
+    /// For those who want to know that there is a job.
+    visit: Option<Visit>,
 }
 
 /// A step whose process stands and waits.
@@ -43,7 +46,8 @@ pub(crate) struct Prepared {
 impl Session {
     /// Takes a cell into use, once its agent has said that it stands.
     pub(crate) fn begin(cell: Cell, patience: Patience) -> Result<Session, RunError> {
-        let mut session = Session { cell, patience, laps: Laps::since(Instant::now()), latest: None, ahead: None };
+        let mut session =
+            Session { cell, patience, laps: Laps::since(Instant::now()), latest: None, ahead: None, visit: None };
         match session.answer("start", session.deadline())? {
             Answer::Ready(VERSION) => Ok(session),
             other => Err(other.out_of_turn("start")),
@@ -59,6 +63,11 @@ impl Session {
     /// than that and our patience once.
     pub(crate) fn end_by(&mut self, until: Instant) {
         self.latest = Some(until + self.patience.answer);
+    }
+
+    /// Says which job's this is, where somebody wants to know when that gets under way and when it is over.
+    pub(crate) fn is_for(&mut self, visit: Option<Visit>) {
+        self.visit = visit;
     }
 
     /// Puts the job's files into the work directory.
@@ -171,7 +180,11 @@ impl Session {
             // The agent counts too.
             tasks: limits.tasks.get().saturating_add(1),
         };
-        self.send("start a step", &Order::Go(terms), self.deadline())
+        self.send("start a step", &Order::Go(terms), self.deadline())?;
+        if let Some(visit) = &mut self.visit {
+            visit.gets_under_way();
+        }
+        Ok(())
     }
 
     /// Passes something on to a step that runs. There is room for it, since the agent has said that it took what was
@@ -195,9 +208,14 @@ impl Session {
 
     /// Removes the cell, and returns when nothing of it is left.
     pub(crate) fn end(self) -> Result<(), RunError> {
+        Ok(self.let_go().remove()?)
+    }
+
+    /// The host's side of the cell: there is nothing more to say to its agent.
+    pub(crate) fn let_go(self) -> Box<dyn CellHost> {
         let Cell { agent, host, layout: _ } = self.cell;
         drop(agent);
-        Ok(CellHost::remove(host)?)
+        host
     }
 
     fn send(&mut self, doing: &'static str, order: &Order<'_>, until: Instant) -> Result<(), RunError> {

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use firebox_cell::{AgentStream, Cell, CellError, CellHost, CellMaker, Layout, Measured, Past, StepLimits};
+use firebox_cell::{AgentStream, Cell, CellError, CellHost, CellMaker, Layout, Measured, Past, Removal, StepLimits};
 use firebox_job::{ByteSize, CellKind, Enforcement, Protection};
 use firebox_wire::warden::{CellReply, CellRequest, Failure, Held, Made, Make, Message};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::channel::{self, Patience, Received};
@@ -111,11 +112,7 @@ struct WardensCell {
 impl WardensCell {
     fn ask(&self, request: &CellRequest) -> Result<CellReply, CellError> {
         tell(self.socket.as_fd(), request)?;
-        match hear::<CellReply>(self.socket.as_fd())? {
-            (CellReply::Failed(failure), _) => Err(refused(failure)),
-            (reply, fds) if fds.is_empty() => Ok(reply),
-            _ => Err(unexpected("answer", "with descriptors that belong to nothing")),
-        }
+        hear_reply(self.socket.as_fd())
     }
 }
 
@@ -156,8 +153,25 @@ impl CellHost for WardensCell {
         }
     }
 
-    fn remove(self: Box<Self>) -> Result<(), CellError> {
-        match self.ask(&CellRequest::Remove)? {
+    fn order_removal(self: Box<Self>) -> Result<Box<dyn Removal>, CellError> {
+        let WardensCell { socket, kind: _ } = *self;
+        tell(socket.as_fd(), &CellRequest::Remove)?;
+        Ok(Box::new(WardensRemoval { socket }))
+    }
+}
+
+/// A cell that its warden has been told to remove. The socket is readable once it has.
+struct WardensRemoval {
+    socket: OwnedFd,
+}
+
+impl Removal for WardensRemoval {
+    fn is_over(&self) -> bool {
+        poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&Timespec::default())).is_ok_and(|ready| ready != 0)
+    }
+
+    fn wait(self: Box<Self>) -> Result<(), CellError> {
+        match hear_reply(self.socket.as_fd())? {
             CellReply::Removed => Ok(()),
             other => Err(unexpected("remove a cell", &format!("{other:?}"))),
         }
@@ -191,6 +205,15 @@ fn gone(errno: Errno) -> CellError {
 
 fn tell(socket: BorrowedFd<'_>, message: &impl Message) -> Result<(), CellError> {
     channel::send(socket, message, &[], Patience::Waits).map_err(gone)
+}
+
+/// Waits for the answer to what was asked about a cell.
+fn hear_reply(socket: BorrowedFd<'_>) -> Result<CellReply, CellError> {
+    match hear::<CellReply>(socket)? {
+        (CellReply::Failed(failure), _) => Err(refused(failure)),
+        (reply, fds) if fds.is_empty() => Ok(reply),
+        _ => Err(unexpected("answer", "with descriptors that belong to nothing")),
+    }
 }
 
 /// Waits for one message and the descriptors that come along.

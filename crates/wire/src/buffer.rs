@@ -36,6 +36,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> FrameBuffer<B> {
         self.end = self.bytes.as_ref().len().min(self.end + count);
     }
 
+    /// Whether all that came has been taken out.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
     /// Whether a whole frame is there, or what is there cannot become one.
     pub fn has_frame(&self) -> bool {
         !matches!(self.front(), Ok(None))

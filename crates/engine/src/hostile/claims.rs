@@ -218,7 +218,7 @@ fn what_the_host_measured_is_the_verdict_whatever_the_agent_says() {
 #[test]
 fn a_host_that_refuses_is_an_error_and_the_cell_goes_all_the_same() {
     let mut trials = Vec::new();
-    for refuses in [Request::Limit, Request::Measure, Request::Remove] {
+    for refuses in [Request::Limit, Request::Measure, Request::OrderRemoval, Request::Remove] {
         let mut trial = Trial::new(format!("{refuses:?} refused"), play::to_the_end());
         trial.answers.refuses = Some(refuses);
         let tried = trial.take();
@@ -226,6 +226,25 @@ fn a_host_that_refuses_is_an_error_and_the_cell_goes_all_the_same() {
         trials.push(trial);
     }
     try_all(&trials, 1);
+}
+
+#[test]
+fn an_outcome_waits_for_the_end_of_a_cell_only_if_that_could_keep_something_alive() {
+    let ended = || Move::Say(frame(&Report::Ended(End::Exited(1))));
+    for (what, moves, waits) in [
+        ("ended by itself", vec![ended()], false),
+        ("ended by us", vec![Move::Await(Told::Kill), ended()], true),
+        ("ended by us, and silent", vec![Move::Silence], true),
+        ("has more to say than that it ended", vec![Move::Say(frame(&Report::Ended(End::Exited(0))).repeat(2))], true),
+    ] {
+        let tried = Trial::new(what, once_it_runs(&moves)).take();
+        assert!(outcome_of(&tried).is_some(), "{what}: {}", tried.said());
+        assert_eq!(tried.cell_went_first, waits, "{what}: {}", tried.said());
+    }
+    let mut lost = Trial::new("gone, with its memory", once_it_runs(&[Move::Close]));
+    lost.answers.measured.oom_kills = 1;
+    lost.answers.since_step = 2;
+    assert!(lost.take().cell_went_first);
 }
 
 #[test]

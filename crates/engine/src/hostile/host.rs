@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use firebox_cell::{CellError, CellHost, Measured, StepLimits};
+use firebox_cell::{CellError, CellHost, Measured, Removal, StepLimits};
 use firebox_job::{CellKind, Enforcement, Protection};
 
 /// What a host has been asked.
@@ -13,6 +13,7 @@ use firebox_job::{CellKind, Enforcement, Protection};
 pub(super) struct Asked {
     limits: AtomicU32,
     removals: AtomicU32,
+    waits: AtomicU32,
     drops: AtomicU32,
 }
 
@@ -21,6 +22,8 @@ pub(super) struct Asked {
 pub(super) struct Counts {
     pub(super) limits: u32,
     pub(super) removals: u32,
+    /// How many of its removals were waited for.
+    pub(super) waits: u32,
     pub(super) drops: u32,
 }
 
@@ -39,6 +42,7 @@ pub(super) struct Answers {
 pub(super) enum Request {
     Limit,
     Measure,
+    OrderRemoval,
     Remove,
 }
 
@@ -60,7 +64,12 @@ impl Answers {
 impl Asked {
     pub(super) fn counts(&self) -> Counts {
         let of = |count: &AtomicU32| count.load(Ordering::SeqCst);
-        Counts { limits: of(&self.limits), removals: of(&self.removals), drops: of(&self.drops) }
+        Counts {
+            limits: of(&self.limits),
+            removals: of(&self.removals),
+            waits: of(&self.waits),
+            drops: of(&self.drops),
+        }
     }
 }
 
@@ -89,9 +98,33 @@ impl CellHost for FakeHost {
         self.answer(Request::Measure, if is_innocent { NOTHING } else { self.answers.measured })
     }
 
-    fn remove(self: Box<Self>) -> Result<(), CellError> {
+    fn order_removal(self: Box<Self>) -> Result<Box<dyn Removal>, CellError> {
         self.asked.removals.fetch_add(1, Ordering::SeqCst);
-        self.answer(Request::Remove, ())
+        self.answer(Request::OrderRemoval, ())?;
+        Ok(Box::new(FakeRemoval {
+            refused: self.answers.refuses == Some(Request::Remove),
+            asked: Arc::clone(&self.asked),
+        }))
+    }
+}
+
+/// Is over as soon as it is asked for.
+struct FakeRemoval {
+    refused: bool,
+    asked: Arc<Asked>,
+}
+
+impl Removal for FakeRemoval {
+    fn is_over(&self) -> bool {
+        true
+    }
+
+    fn wait(self: Box<Self>) -> Result<(), CellError> {
+        self.asked.waits.fetch_add(1, Ordering::SeqCst);
+        match self.refused {
+            true => Err(CellError::Refused { doing: "remove a cell", source: io::ErrorKind::Other.into() }),
+            false => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 //! trial   one course against one double; many of them at once
 //! claims  every frame at every place, and what else an agent can do wrong
 //! chance  all of it in any order
+//! pools   the cells of a whole engine, that waited before their jobs came
 //! ```
 
 mod chance;
@@ -25,4 +26,5 @@ mod double;
 mod frames;
 mod host;
 mod play;
+mod pools;
 mod trial;

@@ -24,6 +24,7 @@ use super::play::Move;
 use crate::course::Course;
 use crate::edge::Listeners;
 use crate::patience::Patience;
+use crate::removals::Removals;
 use crate::session::Session;
 use crate::{Cancel, RunError, Sink, Stdin, Stream};
 
@@ -57,6 +58,8 @@ pub(super) struct Tried {
     pub(super) result: Option<Result<Outcome, RunError>>,
     pub(super) took: Duration,
     pub(super) counts: Counts,
+    /// Whether nothing of the cell was left when the outcome came.
+    pub(super) cell_went_first: bool,
     /// How much of each stream was passed on.
     passed_on: Passed,
 }
@@ -73,7 +76,7 @@ impl Trial {
 
     pub(super) fn take_with(&self, stdin: Stdin) -> Tried {
         let (ours, stream) = UnixStream::pair().expect("a pair of sockets");
-        let (course, over) = channel();
+        let (end, over) = channel();
         let double = Double { stream, over };
         let moves = self.moves.clone();
         let double = thread::spawn(move || double.play(&moves));
@@ -85,17 +88,30 @@ impl Trial {
             layout: Layout::Viewed,
         };
         let mut passed_on = Passed::default();
+        let removals = Removals::default();
 
         let began = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| self.course(began, cell, stdin, &mut passed_on))).ok();
+        let course = AssertUnwindSafe(|| self.course(began, cell, stdin, &mut passed_on, &removals));
+        let result = catch_unwind(course).ok();
         let took = began.elapsed();
+        let cell_went_first = asked.counts().waits == 1;
+        // As the end of an engine does.
+        let removed = removals.wait_for_all().map_err(RunError::from);
+        let result = result.map(|result| result.and_then(|outcome| removed.map(|()| outcome)));
 
-        drop(course);
+        drop(end);
         double.join().expect("the double does not panic");
-        Tried { result, took, counts: asked.counts(), passed_on }
+        Tried { result, took, counts: asked.counts(), cell_went_first, passed_on }
     }
 
-    fn course(&self, admitted: Instant, cell: Cell, stdin: Stdin, sink: &mut dyn Sink) -> Result<Outcome, RunError> {
+    fn course(
+        &self,
+        admitted: Instant,
+        cell: Cell,
+        stdin: Stdin,
+        sink: &mut dyn Sink,
+        removals: &Removals,
+    ) -> Result<Outcome, RunError> {
         let (cancel, _canceller) = Cancel::new().map_err(RunError::Wait)?;
         let file = |number| SourceFile {
             path: SourcePath::new(format!("file-{number}")).expect("a path"),
@@ -118,7 +134,7 @@ impl Trial {
             require: Require::Required,
             admitted,
         };
-        course.take(Session::begin(cell, PATIENCE)?, stdin, &mut Listeners { sink, cancel: &cancel })
+        course.take(Session::begin(cell, PATIENCE)?, stdin, &mut Listeners { sink, cancel: &cancel }, removals)
     }
 }
 
@@ -131,7 +147,7 @@ impl Tried {
                 broken.push(what);
             }
         };
-        let Counts { limits, removals, drops } = self.counts;
+        let Counts { limits, removals, waits: _, drops } = self.counts;
         claim(self.took < MOST + SLACK, format!("took {:?}", self.took));
         claim(drops == 1 && removals <= 1, format!("removed {removals} times, dropped {drops} times"));
         claim(limits <= 2, format!("limited {limits} times for two steps"));
@@ -141,6 +157,11 @@ impl Tried {
             Some(Err(error)) => claim(names_what_happened(error, answers), "ended for another reason".to_owned()),
             Some(Ok(outcome)) => {
                 claim(removals == 1, "ended with an outcome and did not remove the cell".to_owned());
+                let we_ended_it = matches!(
+                    outcome.verdict,
+                    Verdict::Timeout | Verdict::CpuLimit | Verdict::TasksLimit | Verdict::Cancelled
+                );
+                claim(self.cell_went_first || !we_ended_it, "did not wait until nothing was left".to_owned());
                 let of_steps = outcome.steps.iter().flat_map(|step| [&step.stdout, &step.stderr]);
                 let kept = of_steps.chain([&outcome.stdout, &outcome.stderr]).map(Captured::bytes).map(<[u8]>::len);
                 claim(kept.max() <= Some(OUTPUT as usize), "kept more output than the limit".to_owned());

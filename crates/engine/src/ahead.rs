@@ -1,0 +1,89 @@
+//! What is done in a cell before there is a job for it: the tool of the job's first step is started, as far as its language
+//! file says.
+
+use std::io;
+
+use firebox_cell::Layout;
+use firebox_job::{Outcome, SourceFile};
+use firebox_lang::{Ahead, Step};
+use firebox_wire::Halt;
+
+use crate::image::Image;
+use crate::session::Begin;
+use crate::supply::Supply;
+use crate::{Installed, PreparedCell, RunError};
+
+/// What a tool and its copy are tried on: nothing at all, and what is wrong in every language.
+const TRIAL_TEXTS: [&str; 2] = ["", ")(\n"];
+
+impl Supply {
+    /// Makes a cell in which a job in this language can begin at once, and starts there what can be started before the job
+    /// is known. The one place where the cells of pools are made.
+    pub(crate) fn prepare(&self, language: usize) -> Result<PreparedCell, RunError> {
+        let mut cell = self.make(language)?;
+        match self.start_ahead(&mut cell) {
+            Ok(()) => Ok(cell),
+            Err(_) => {
+                // Its job starts it all by itself then, and says what is wrong, if that is.
+                self.templates.give_up(language);
+                self.discard(cell);
+                self.make(language)
+            }
+        }
+    }
+
+    fn start_ahead(&self, cell: &mut PreparedCell) -> Result<(), RunError> {
+        let PreparedCell { language, session } = cell;
+        let Some((step, ahead)) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
+        // In other layouts each cell has its own places, and a tool knows them from its start.
+        if ahead == Ahead::Template && *session.layout() == Layout::Viewed {
+            let image = self.templates.get(*language, || self.make_template(*language, &step));
+            if let Some(image) = image {
+                return session.start_ahead(step, Begin::Thawed(&image));
+            }
+        }
+        if self.templates.are_given_up(*language) {
+            return Ok(());
+        }
+        session.start_ahead(step, Begin::Ahead(halt(ahead)))
+    }
+
+    fn first_step_ahead(&self, language: usize, layout: &Layout) -> Option<(Step, Ahead)> {
+        let Installed { language, toolchain } = self.installed.get(language)?;
+        language.first_step_ahead(toolchain, layout)
+    }
+
+    /// Has a tool started and frozen before it asks for anything of a job, and tries what comes of that: a copy must say the
+    /// same of the same texts as the tool itself.
+    fn make_template(&self, language: usize, step: &Step) -> Result<Image, RunError> {
+        let mut cell = self.make(language)?;
+        let started = cell.session.start_ahead(step.clone(), Begin::Ahead(Halt::Asks));
+        let image = started.and_then(|()| cell.session.freeze());
+        self.discard(cell);
+        let image = image?;
+        for text in TRIAL_TEXTS {
+            let itself = self.trial(self.make(language)?, step, text)?;
+            let mut cell = self.make(language)?;
+            cell.session.start_ahead(step.clone(), Begin::Thawed(&image))?;
+            let copy = self.trial(cell, step, text)?;
+            if (itself.verdict, &itself.stdout, &itself.stderr) != (copy.verdict, &copy.stdout, &copy.stderr) {
+                return Err(RunError::Image(io::ErrorKind::InvalidData.into()));
+            }
+        }
+        Ok(image)
+    }
+
+    /// Runs a first step over a text of ours.
+    fn trial(&self, cell: PreparedCell, step: &Step, text: &str) -> Result<Outcome, RunError> {
+        let language = &self.installed[cell.language].language;
+        let file = SourceFile { path: language.entry().clone(), content: text.as_bytes().to_vec() };
+        self.course_of_ours(std::slice::from_ref(&file), step, cell)
+    }
+}
+
+fn halt(ahead: Ahead) -> Halt {
+    match ahead {
+        Ahead::Loaded => Halt::Loaded,
+        Ahead::Started | Ahead::Template => Halt::Asks,
+    }
+}

@@ -1,0 +1,58 @@
+//! Where an engine's cells come from and where they go. Whoever makes or removes one does it here: jobs, and the filler
+//! of the pools.
+
+use std::time::Instant;
+
+use firebox_cell::CellMaker;
+use firebox_job::{Outcome, Policy, Require, SourceFile, TraceId};
+use firebox_lang::Step;
+
+use crate::course::Course;
+use crate::edge::Listeners;
+use crate::removals::Removals;
+use crate::templates::Templates;
+use crate::{Cancel, Installed, PreparedCell, RunError, Stdin};
+
+/// What it takes to have a cell, and to be rid of it.
+#[derive(Debug)]
+pub(crate) struct Supply {
+    pub(crate) installed: Vec<Installed>,
+    pub(crate) cells: Box<dyn CellMaker>,
+    pub(crate) policy: Policy,
+    pub(crate) templates: Templates,
+    pub(crate) removals: Removals,
+}
+
+impl Supply {
+    /// Makes a cell for a job in this language that is here already.
+    pub(crate) fn make(&self, language: usize) -> Result<PreparedCell, RunError> {
+        let view = u16::try_from(language).map_err(|_| RunError::NotInstalled(format!("number {language}")))?;
+        PreparedCell::new(language, self.cells.make(view)?)
+    }
+
+    /// Has a cell removed that no job came for.
+    pub(crate) fn discard(&self, cell: PreparedCell) {
+        self.removals.order_for_nobody(cell.into_session().let_go());
+    }
+
+    /// Runs a step because we want to know something ourselves.
+    pub(crate) fn course_of_ours(
+        &self,
+        files: &[SourceFile],
+        step: &Step,
+        cell: PreparedCell,
+    ) -> Result<Outcome, RunError> {
+        let admitted = Instant::now();
+        let (cancel, _canceller) = Cancel::new().map_err(RunError::Wait)?;
+        let course = Course {
+            trace_id: &TraceId::from_random([0; 16]),
+            files,
+            steps: std::slice::from_ref(step),
+            limits: &self.policy.default,
+            building: &self.policy.building,
+            require: Require::Required,
+            admitted,
+        };
+        course.take(cell.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel }, &self.removals)
+    }
+}
