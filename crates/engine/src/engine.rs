@@ -111,6 +111,11 @@ impl Engine {
         Ok(cell)
     }
 
+    /// Makes a cell as they wait in pools: with the tool of a first step started, as far as may be.
+    pub fn prepare(&self, language: usize) -> Result<PreparedCell, RunError> {
+        self.supply.prepare(language)
+    }
+
     /// Removes a cell that no job came for.
     pub fn discard(&self, cell: PreparedCell) -> Result<(), RunError> {
         cell.session.end()

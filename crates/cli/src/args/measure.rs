@@ -55,6 +55,9 @@ pub(crate) struct JobsArgs {
     /// How many clients divide the jobs of a line among them.
     #[arg(long, default_value = "1")]
     pub(crate) clients: NonZeroUsize,
+    /// How many cells are to wait for jobs in each language.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) warm: usize,
     /// A variable of the programs' environment.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<Variable>,

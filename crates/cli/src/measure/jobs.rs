@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use firebox_engine::{Cancel, Engine, Installed, Stdin};
-use firebox_job::{Isolation, Job, Outcome, Policy, Stages};
+use firebox_engine::{Cancel, Engine, Installed, PoolPolicy, Stdin};
+use firebox_job::{ByteSize, Isolation, Job, Outcome, Policy, Stages};
 use firebox_lang::{Catalogue, Host, Language};
 use serde_json::{Value, json};
 
@@ -19,6 +19,13 @@ use crate::failure::Failure;
 use crate::host;
 use crate::isolation::{self, Housed};
 use crate::outlet;
+
+/// What all cells that wait may cost: no bound that a measurement meets.
+const POOLS: ByteSize = ByteSize::mib(4096);
+/// Longer than any measurement.
+const IDLE: Duration = Duration::from_secs(3600);
+/// The first job finds full pools, if that is to be had.
+const FILLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What is run for each line.
 struct Measurement<'e> {
@@ -52,7 +59,7 @@ enum Question {
 }
 
 pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
-    let JobsArgs { files, lang, same, clients, env, options, args } = args;
+    let JobsArgs { files, lang, same, clients, warm, env, options, args } = args;
     // The order is the one that `run` explains.
     let policy = host::policy()?;
     let catalogue = Catalogue::builtin();
@@ -71,6 +78,11 @@ pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
     // That there is one was the question.
     drop(cell);
     let engine = Engine::new(installed, Box::new(cells), policy);
+    let engine = match warm {
+        0 => engine,
+        each => engine.with_pools(PoolPolicy { each, memory: POOLS, idle: IDLE }).map_err(Failure::host)?,
+    };
+    engine.wait_for_pools(FILLED_WITHIN);
     let measured = programs.and_then(|programs| {
         let seeds = Seeds { next: AtomicU64::new(first_seed()?), same };
         let measurement =

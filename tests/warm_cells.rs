@@ -1,0 +1,185 @@
+//! Cells that wait for jobs, and cells that are removed when nobody waits for it any more: in a process that lives on.
+//!
+//! `firebox measure jobs` is that process. It runs a program for each line that it reads.
+
+#![allow(clippy::print_stdout, reason = "a test that measures says what it found")]
+
+mod kit;
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use kit::{HostInventory, Lineage, Member, Role, Started, family, firebox, job, tool};
+use rustix::process::Signal;
+
+/// How long Firebox may take for what it does by itself, on a busy machine.
+const MOMENT: Duration = Duration::from_secs(20);
+/// When nothing of a job is left any more, after its outcome.
+const GONE_WITHIN: Duration = Duration::from_millis(100);
+/// What is counted for a cell that waits: `IDLE_CELL` of the engine.
+const COUNTED: u64 = 1 << 20;
+
+/// A process that runs jobs.
+struct Server {
+    call: Started,
+    questions: File,
+    asked: usize,
+}
+
+impl Server {
+    /// One that keeps so many cells waiting.
+    fn start(program: &str, warm: usize) -> Server {
+        let warm = warm.to_string();
+        let call = firebox().file("program.sh", program).args(["measure", "jobs", "program.sh", "--warm", &warm]);
+        let questions = call.directory().join("questions");
+        make_fifo(&questions);
+        let call = call.through(["/bin/sh", "-c", "exec \"$@\" < questions", "sh"]).start();
+        // For reading too, since that does not wait for the other end.
+        let questions = OpenOptions::new().read(true).write(true).open(questions).expect("it was made");
+        Server { call, questions, asked: 0 }
+    }
+
+    /// Has a job run, and returns when its outcome is there.
+    fn run(&mut self) {
+        self.asked += 1;
+        self.questions.write_all(b"\n").expect("somebody reads it");
+        let until = Instant::now() + MOMENT;
+        while self.call.stdout().lines().count() < self.asked {
+            assert!(Instant::now() < until && self.call.is_running(), "no outcome after {}", self.call.stdout());
+            std::thread::yield_now();
+        }
+    }
+
+    fn cells(&self) -> Vec<Member> {
+        let mut members = family(self.call.pid(), Lineage::Jail);
+        members.retain(|member| member.role == Role::Agent);
+        members
+    }
+
+    /// Waits until there are so many cells, and none of these.
+    fn wait_for_cells(&self, count: usize, gone: &BTreeSet<u32>) -> Vec<Member> {
+        let until = Instant::now() + MOMENT;
+        loop {
+            let cells = self.cells();
+            if cells.len() == count && !cells.iter().any(|cell| gone.contains(&cell.pid)) {
+                return cells;
+            }
+            assert!(Instant::now() < until, "not {count} new cells after {MOMENT:?}, but {cells:?}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Lets it end, and sees that all its jobs went well.
+    fn end(self) {
+        let Server { call, questions, asked } = self;
+        drop(questions);
+        assert_all_are_fine(&call.wait(), asked);
+    }
+}
+
+fn make_fifo(path: &Path) {
+    let made = Command::new(tool("mkfifo")).args(["-m", "666"]).arg(path).status();
+    assert!(made.is_ok_and(|status| status.success()), "cannot make {}", path.display());
+}
+
+fn assert_all_are_fine(call: &kit::Finished, jobs: usize) {
+    assert_eq!(call.code(), 0, "{call}");
+    let stdout = call.stdout();
+    let fine = stdout.matches(r#""status":"ok""#).count();
+    assert_eq!((fine, stdout.matches(r#""status":"#).count()), (jobs, jobs), "{call}");
+}
+
+#[test]
+fn a_burst_larger_than_the_pool_is_served_and_leaves_nothing() {
+    let host = HostInventory::take();
+    let call = firebox().file("program.sh", "echo hello; (sleep 100 &)").stdin("20\n20\n20\n");
+    let call = call.args(["measure", "jobs", "program.sh", "--warm", "2", "--clients", "20"]).run();
+    assert_all_are_fine(&call, 60);
+    host.assert_nothing_left();
+}
+
+#[test]
+fn cells_that_are_killed_while_they_wait_are_replaced_and_no_job_meets_one() {
+    let host = HostInventory::take();
+    let mut server = Server::start("echo hello", 3);
+    let mut gone = BTreeSet::new();
+    for _ in 0..5 {
+        let cells = server.wait_for_cells(3, &gone);
+        gone.extend(cells.iter().map(|cell| cell.pid));
+        // The last job's own cell can be among them, and about to go.
+        let killed = cells.iter().filter(|cell| cell.kill()).count();
+        assert!(2 <= killed, "{killed} of {cells:?} could be killed");
+        server.run();
+    }
+    server.wait_for_cells(3, &gone);
+    server.end();
+    host.assert_nothing_left();
+}
+
+#[test]
+fn an_engine_that_is_killed_with_a_full_pool_leaves_nothing() {
+    let host = HostInventory::take();
+    let mut server = Server::start("echo hello", 8);
+    server.wait_for_cells(8, &BTreeSet::new());
+    server.run();
+    server.call.signal(Signal::KILL);
+    let (_killed, guard) = server.call.wait_keeping_guard();
+    host.assert_only_cgroups_left_within(MOMENT);
+    // What is not removed by itself is swept up by the next start.
+    let next = job("bash", "echo hello").outcome();
+    assert_eq!((next.verdict(), next.stdout()), (("ok", "run", 0, None), "hello\n"), "{next}");
+    host.assert_nothing_left();
+    drop(guard);
+}
+
+#[test]
+fn of_a_job_nothing_is_left_a_moment_after_its_outcome_while_its_engine_lives_on() {
+    let host = HostInventory::take();
+    let program = "for i in 1 2 3; do (trap '' TERM HUP INT; exec setsid sleep 100) & done; (setsid sleep 100 &)
+        mkdir -p /tmp/a/b/c; head -c 8M /dev/zero > /tmp/a/b/c/file; echo x > /dev/shm/x; echo hello";
+    let mut server = Server::start(program, 0);
+    server.run();
+    server.wait_for_cells(0, &BTreeSet::new());
+    let without_a_job = host.left();
+    for _ in 0..10 {
+        server.run();
+        let outcome = Instant::now();
+        loop {
+            let looked = Instant::now();
+            let left: Vec<String> = host.left().into_iter().filter(|thing| !without_a_job.contains(thing)).collect();
+            if left.is_empty() {
+                break;
+            }
+            assert!(looked < outcome + GONE_WITHIN, "left {GONE_WITHIN:?} after the outcome: {left:#?}");
+        }
+    }
+    server.end();
+    host.assert_nothing_left();
+}
+
+#[test]
+fn a_cell_that_waits_costs_no_more_than_is_counted_for_it() {
+    if !kit::is_root("a_cell_that_waits_costs_no_more_than_is_counted_for_it") {
+        return;
+    }
+    let host = HostInventory::take();
+    let server = Server::start("echo hello", 8);
+    let cells = server.wait_for_cells(8, &BTreeSet::new());
+    let sizes: Vec<u64> = cells.iter().map(|cell| proportional_set_size(cell.pid)).collect();
+    let each = sizes.iter().sum::<u64>() / sizes.len() as u64;
+    println!("a cell that waits has a proportional set size of {} KiB", each >> 10);
+    assert!(0 < each && each <= COUNTED, "{sizes:?}");
+    server.end();
+    host.assert_nothing_left();
+}
+
+/// What a process has in memory, and its share of what it has with others.
+fn proportional_set_size(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("root may read it");
+    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("there is a sum");
+    pss.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10
+}
