@@ -14,8 +14,8 @@ const IDLE_CELL: ByteSize = ByteSize::mib(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A job that has run for this long may well go on running; what is brief is over before.
-const BRIEF: Duration = Duration::from_millis(5);
+/// A job that has run for this long may well go on running; most are over before.
+const BRIEF: Duration = Duration::from_millis(100);
 
 /// How many cells are kept waiting.
 #[derive(Debug, Clone, Copy)]
