@@ -140,13 +140,15 @@ impl Watch {
             if flooded && now < glanced + GLANCE {
                 continue;
             }
-            let patience = if flooded { Duration::ZERO } else { step.next_deadline().saturating_duration_since(now) };
+            // Before waiting: what is passed on from memory becomes ready by nothing that could be waited for.
+            input.pass_on(session)?;
+            let due = step.next_deadline();
+            let patience = if flooded { Duration::ZERO } else { due.saturating_duration_since(Instant::now()) };
             let cancelled = look(session, &input, step.killed.is_none().then_some(*cancel), patience)?;
             glanced = Instant::now();
             if cancelled {
                 step.kill(session, Killed::Cancelled)?;
             }
-            input.pass_on(session)?;
         };
         // We were stopped, and meanwhile the cell has ended by itself.
         if end.is_none() && self.until <= Instant::now() {
