@@ -5,6 +5,10 @@
 //! Idle ----> Waiting ------> Running
 //!   ^           '--- Kill ------'|
 //!   '----------------------------'  the program ended
+//!
+//!      Fetch
+//! Idle -----> HandingOut
+//!   ^--- all of it --'
 //! ```
 //!
 //! Files are stored while nothing runs: one at a time, `File` to `FileEnd`.
@@ -17,10 +21,11 @@ use rustix::io::Errno;
 use crate::ahead::Stopped;
 use crate::confinement::{self, Left};
 use crate::doors::Doors;
+use crate::fetch::{Fetched, Footprint};
 use crate::freeze::{NoImage, freeze};
 use crate::running::{self, POLLED, Running};
 use crate::step::{NoProcess, Waiting, WaitsFor};
-use crate::store::NewFile;
+use crate::store::{NewFile, NewMode};
 use crate::stream::{Gone, Stream};
 use crate::surroundings::Surroundings;
 use crate::sys::{self, Came, SignalFd};
@@ -47,12 +52,15 @@ struct Hands {
     doors: Doors,
     /// How many steps have been let go.
     steps: u32,
+    /// What there was when the last file had been stored.
+    stored: Footprint,
 }
 
 enum Work {
     Idle,
     Waiting(Waiting),
     Running(Running),
+    HandingOut(Fetched),
 }
 
 impl Agent {
@@ -85,6 +93,7 @@ impl Agent {
                 left,
                 doors: surroundings.doors(),
                 steps: 0,
+                stored: Footprint::default(),
             },
             chunk,
         })
@@ -105,6 +114,9 @@ impl Agent {
                         Answer::Report(report) => self.stream.send(&report)?,
                         Answer::Image(stopped) => self.freeze(&stopped)?,
                     }
+                    if let Some(fetched) = self.hands.handing_out() {
+                        fetched.hand_out(&mut self.stream, self.chunk)?;
+                    }
                 }
             }
             self.attend(ready.signal)?;
@@ -115,7 +127,7 @@ impl Agent {
     fn wait(&self) -> Result<Ready, Gone> {
         let of_step = match &self.hands.work {
             Work::Running(running) => running.poll_fds(),
-            Work::Idle | Work::Waiting(_) => [const { None }; POLLED],
+            Work::Idle | Work::Waiting(_) | Work::HandingOut(_) => [const { None }; POLLED],
         };
         let placeholder = || PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::empty());
         let [a, b, c, d] = of_step.map(|fd| fd.unwrap_or_else(placeholder));
@@ -195,8 +207,18 @@ impl Hands {
     fn obey(&mut self, order: Order<'_>) -> Answer {
         let work = core::mem::replace(&mut self.work, Work::Idle);
         let (next, answer) = match (order, work) {
-            (Order::File(_) | Order::Content(_) | Order::FileEnd, work @ (Work::Idle | Work::Waiting(_))) => {
-                (work, self.store(order))
+            (
+                Order::File(_) | Order::Program(_) | Order::Content(_) | Order::FileEnd,
+                work @ (Work::Idle | Work::Waiting(_)),
+            ) => (work, self.store(order)),
+            (Order::Fetch(order), Work::Idle) if self.storing.is_none() => {
+                match Fetched::open(self.left.work(), &order, self.stored) {
+                    Ok(fetched) => {
+                        let made = fetched.made;
+                        (Work::HandingOut(fetched), Answer::Report(Report::Made(made)))
+                    }
+                    Err(errno) => (Work::Idle, refused(Refusal::Fetch, errno)),
+                }
             }
             (Order::Step(step), Work::Idle) if self.storing.is_none() => {
                 match Waiting::fork(&step, self.image.take(), self.doors.of_step(self.steps), &self.left) {
@@ -253,9 +275,13 @@ impl Hands {
 
     fn store(&mut self, order: Order<'_>) -> Answer {
         let done = match (order, self.storing.take()) {
-            (Order::File(path), None) => NewFile::create(self.left.work(), path).map(Some),
+            (Order::File(path), None) => NewFile::create(self.left.work(), path, NewMode::Data).map(Some),
+            (Order::Program(path), None) => NewFile::create(self.left.work(), path, NewMode::Program).map(Some),
             (Order::Content(bytes), Some(file)) => file.append(bytes).map(|()| Some(file)),
-            (Order::FileEnd, Some(_)) => return Answer::Report(Report::Stored),
+            (Order::FileEnd, Some(_)) => {
+                self.stored = Footprint::of(self.left.work());
+                return Answer::Report(Report::Stored);
+            }
             _ => return refused(Refusal::Order, Errno::PROTO),
         };
         match done {
@@ -264,6 +290,17 @@ impl Hands {
                 Answer::None
             }
             Err(errno) => refused(Refusal::Store, errno),
+        }
+    }
+
+    /// What has been promised to the host and is to be said at once. After that there is nothing to do again.
+    fn handing_out(&mut self) -> Option<Fetched> {
+        match core::mem::replace(&mut self.work, Work::Idle) {
+            Work::HandingOut(fetched) => Some(fetched),
+            other => {
+                self.work = other;
+                None
+            }
         }
     }
 }

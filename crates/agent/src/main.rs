@@ -14,6 +14,7 @@ mod agent;
 mod ahead;
 mod confinement;
 mod doors;
+mod fetch;
 mod freeze;
 mod image;
 mod programs;

@@ -7,17 +7,24 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, copy_file_range, fstat, mkdira
 use rustix::io::Errno;
 
 /// The longest name of a path's part, with its NUL.
-const PART_BYTES: usize = 256;
+pub(crate) const PART_BYTES: usize = 256;
 
 /// The kernel copies as much at once as it likes; this is more.
 const MOST_COPIED_AT_ONCE: usize = 1 << 30;
+
+/// What may be done with a new file. Said when it is made: in a fence nobody may change it afterwards.
+#[derive(Clone, Copy)]
+pub(crate) enum NewMode {
+    Data = 0o644,
+    Program = 0o755,
+}
 
 /// A file that is being written.
 pub(crate) struct NewFile(OwnedFd);
 
 impl NewFile {
     /// Makes the file and the directories above it. Nothing on the way may be a link, and the file must be new.
-    pub(crate) fn create(work: BorrowedFd<'_>, path: &[u8]) -> Result<NewFile, Errno> {
+    pub(crate) fn create(work: BorrowedFd<'_>, path: &[u8], mode: NewMode) -> Result<NewFile, Errno> {
         let mut directory = openat(work, c".", DIRECTORY, Mode::empty())?;
         let mut parts = path.split(|byte| *byte == b'/').peekable();
         let mut buffer = [0; PART_BYTES];
@@ -25,7 +32,7 @@ impl NewFile {
             let name = part_name(part, &mut buffer)?;
             if parts.peek().is_none() {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                return openat(&directory, name, flags, Mode::from_raw_mode(0o644)).map(NewFile);
+                return openat(&directory, name, flags, Mode::from_raw_mode(mode as u32)).map(NewFile);
             }
             match mkdirat(&directory, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => directory = openat(&directory, name, DIRECTORY, Mode::empty())?,
@@ -75,7 +82,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 
 /// The part as the kernel wants it. The host has checked the path; a part that could lead elsewhere is refused here
 /// all the same.
-fn part_name<'b>(part: &[u8], buffer: &'b mut [u8; PART_BYTES]) -> Result<&'b CStr, Errno> {
+pub(crate) fn part_name<'b>(part: &[u8], buffer: &'b mut [u8; PART_BYTES]) -> Result<&'b CStr, Errno> {
     if matches!(part, b"" | b"." | b"..") || part.contains(&0) {
         return Err(Errno::INVAL);
     }

@@ -260,6 +260,7 @@ mod tests {
                 name: "compile".to_owned(),
                 kind: StepKind::Build,
                 exit_code: 0,
+                kept: false,
                 wall: Duration::from_micros(123_456),
                 usage: firebox_job::Usage { cpu: Duration::from_millis(90), memory_peak: None },
                 stdout: Captured::default(),
@@ -299,6 +300,7 @@ mod tests {
             serde_json::json!([{
                 "name": "compile",
                 "exit_code": 0,
+                "kept": false,
                 "wall_ms": 123.456,
                 "usage": {"cpu_ms": 90, "memory_peak_bytes": null},
                 "stdout": "",

@@ -13,6 +13,8 @@ pub struct Step {
     pub name: String,
     /// What a shell would have seen of it.
     pub exit_code: i32,
+    /// Whether what it makes, and its words, were kept from an earlier job: then it did not run for this one.
+    pub kept: bool,
     /// Wall time in milliseconds.
     pub wall_ms: Number,
     /// What it consumed.
@@ -34,11 +36,12 @@ pub struct Step {
 impl From<StepReport> for Step {
     fn from(report: StepReport) -> Step {
         // The kind is left out: it steers the engine, and a client has the name.
-        let StepReport { name, kind: _, exit_code, wall, usage, stdout, stderr } = report;
+        let StepReport { name, kind: _, exit_code, kept, wall, usage, stdout, stderr } = report;
         let (stdout, stderr) = (StreamParts::from(stdout), StreamParts::from(stderr));
         Step {
             name,
             exit_code,
+            kept,
             wall_ms: Number::milliseconds(wall),
             usage: usage.into(),
             truncated: Truncation::of(&stdout, &stderr),

@@ -126,6 +126,7 @@ mod tests {
             name: String::new(),
             kind,
             exit_code: verdict.exit_code(),
+            kept: false,
             wall: Duration::ZERO,
             usage: Usage::default(),
             stdout: Captured::default(),

@@ -13,6 +13,7 @@ use firebox_lang::Step;
 use crate::decide::{self, Ended};
 use crate::edge::Listeners;
 use crate::input::Input;
+use crate::kept::{Keeping, Served};
 use crate::laps::Laps;
 use crate::removals::Removals;
 use crate::session::Session;
@@ -28,6 +29,8 @@ pub(crate) struct Course<'a> {
     pub(crate) building: &'a Building,
     pub(crate) require: Require,
     pub(crate) admitted: Instant,
+    /// Where what is built is kept, if it is.
+    pub(crate) keeping: Option<Keeping<'a>>,
 }
 
 /// What the steps so far have come to.
@@ -106,17 +109,28 @@ impl Course<'_> {
         listeners: &mut Listeners<'_>,
     ) -> Result<Progress, RunError> {
         let mut stdin = Some(stdin);
-        let mut progress =
-            Progress { reports: Vec::new(), enforcement: WATCHED, verdict: Verdict::Ok, parting: Parting::InPeace };
-        for step in self.steps {
-            let stdin = match step.kind {
-                StepKind::Run => stdin.take(),
-                StepKind::Build => None,
-            };
-            self.step(session, step, stdin.unwrap_or(Stdin::Empty), listeners, &mut progress)?;
+        let served = match &self.keeping {
+            Some(keeping) => keeping.serve(session, self.limits.output, listeners)?,
+            None => None,
+        };
+        let to_keep = self.keeping.as_ref().filter(|_| served.is_none());
+        let steps = if served.is_some() { self.running_steps() } else { self.steps };
+        let Served { reports, verdict } = served.unwrap_or_default();
+        let mut progress = Progress { reports, enforcement: WATCHED, verdict, parting: Parting::InPeace };
+        for step in steps {
             if progress.verdict != Verdict::Ok {
                 break;
             }
+            let stdin = match step.kind {
+                StepKind::Run => {
+                    if let Some(keeping) = to_keep {
+                        keeping.keep(session, &progress.reports)?;
+                    }
+                    stdin.take()
+                }
+                StepKind::Build => None,
+            };
+            self.step(session, step, stdin.unwrap_or(Stdin::Empty), listeners, &mut progress)?;
         }
         Ok(progress)
     }
@@ -144,6 +158,12 @@ impl Course<'_> {
             enforcement,
             steps: reports,
         }
+    }
+
+    /// What is left to do where the build is there already.
+    fn running_steps(&self) -> &[Step] {
+        let runs = self.steps.iter().position(|step| step.kind == StepKind::Run);
+        &self.steps[runs.unwrap_or(self.steps.len())..]
     }
 
     fn step(
@@ -186,6 +206,7 @@ impl Course<'_> {
             name: step.name.clone(),
             kind: step.kind,
             exit_code: progress.verdict.exit_code(),
+            kept: false,
             wall,
             usage: Usage { cpu: measured.cpu, memory_peak: measured.memory_peak },
             stdout,

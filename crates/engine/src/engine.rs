@@ -14,6 +14,7 @@ use firebox_lang::{Language, Step, Toolchain};
 
 use crate::course::Course;
 use crate::edge::Listeners;
+use crate::kept::{Admitted, Keeping, Kept, Partition};
 use crate::patience::Patience;
 use crate::pool::{Filler, PoolPolicy, Shelves, Visit};
 use crate::removals::Removals;
@@ -38,6 +39,15 @@ pub struct Engine {
     policy: Policy,
     /// None where each cell is made when its job is there.
     pools: Option<Pools>,
+    /// None where every job is built anew.
+    kept: Option<Kept>,
+}
+
+/// An engine, for the jobs of one partition: what they build is kept for each other, and for nobody else.
+#[derive(Debug, Clone, Copy)]
+pub struct Within<'e> {
+    engine: &'e Engine,
+    partition: &'e Partition,
 }
 
 /// Cells that wait, and who sees to it that they do.
@@ -82,7 +92,7 @@ impl Engine {
     pub fn new(installed: Vec<Installed>, cells: Box<dyn CellMaker>, policy: Policy) -> Engine {
         let templates = Templates::for_so_many(installed.len());
         let supply = Supply { installed, cells, policy, templates, removals: Removals::default() };
-        Engine { supply: Arc::new(supply), policy, pools: None }
+        Engine { supply: Arc::new(supply), policy, pools: None, kept: None }
     }
 
     /// Keeps cells waiting for jobs from now on, in a thread of its own: not to be called before privileges are dropped.
@@ -90,6 +100,22 @@ impl Engine {
         let shelves = Arc::new(Shelves::new(self.supply.installed.len(), policy));
         let filler = Filler::start(Arc::clone(&shelves), Arc::clone(&self.supply)).map_err(RunError::Filler)?;
         Ok(Engine { pools: Some(Pools { shelves, filler }), ..self })
+    }
+
+    /// Keeps what is built, for jobs that are run [`within`](Engine::within) a partition.
+    pub fn with_kept(mut self, kept: Kept) -> Engine {
+        self.kept = Some(kept);
+        self
+    }
+
+    /// What is kept, if anything is.
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
+    /// The engine for the jobs of one partition. Jobs that are run without one share nothing with anybody.
+    pub fn within<'e>(&'e self, partition: &'e Partition) -> Within<'e> {
+        Within { engine: self, partition }
     }
 
     /// Waits until as many cells wait for jobs as are to, but no longer than this. Whether they do.
@@ -123,26 +149,7 @@ impl Engine {
 
     /// Runs a job in a cell of its own.
     pub fn run(&self, job: &Job, stdin: Stdin, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Outcome, RunError> {
-        let admitted = Instant::now();
-        let admission = self.admit(job, &stdin)?;
-        let mut listeners = Listeners { sink, cancel };
-        let visit = self.visit();
-        if let Some(cell) = self.take_waiting(admission.language) {
-            let steps = self.steps_in(&cell, &admission, job)?;
-            let course = self.course(job, &steps, admitted);
-            match course.enter(cell.session) {
-                Ok(mut session) => {
-                    session.is_for(visit);
-                    return course.go_on(session, stdin, &mut listeners, &self.supply.removals);
-                }
-                // It died in the very moment in which it was taken, and nothing of the job has run.
-                Err(RunError::Agent { source: StreamError::Closed, .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let mut cell = self.supply.make(admission.language)?;
-        cell.session.is_for(visit);
-        self.go_through(&admission, cell, job, admitted, stdin, &mut listeners)
+        self.run_for(None, None, job, stdin, &mut Listeners { sink, cancel })
     }
 
     /// Runs a job in a cell that was prepared for its language before.
@@ -154,12 +161,7 @@ impl Engine {
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Outcome, RunError> {
-        let admitted = Instant::now();
-        let admission = self.admit(job, &stdin)?;
-        if admission.language != cell.language {
-            return Err(RunError::NotInstalled(job.language.clone()));
-        }
-        self.go_through(&admission, cell, job, admitted, stdin, &mut Listeners { sink, cancel })
+        self.run_for(None, Some(cell), job, stdin, &mut Listeners { sink, cancel })
     }
 
     /// Has a toolchain say its version, in a cell for its language.
@@ -173,7 +175,7 @@ impl Engine {
     /// Lets the maker of cells go, and waits until nothing is left. Says so when a cell could not be removed, also one
     /// whose outcome did not wait for that.
     pub fn close(self) -> Result<(), RunError> {
-        let Engine { supply, policy: _, pools } = self;
+        let Engine { supply, policy: _, pools, kept: _ } = self;
         if let Some(Pools { shelves, filler }) = pools {
             shelves.close().into_iter().for_each(|cell| supply.discard(cell));
             drop(filler);
@@ -219,17 +221,42 @@ impl Engine {
         Ok(language.plan(job, toolchain, layout)?.steps)
     }
 
-    fn go_through(
+    fn run_for(
         &self,
-        admission: &Admission,
-        cell: PreparedCell,
+        partition: Option<&Partition>,
+        cell: Option<PreparedCell>,
         job: &Job,
-        admitted: Instant,
         stdin: Stdin,
         listeners: &mut Listeners<'_>,
     ) -> Result<Outcome, RunError> {
-        let steps = self.steps_in(&cell, admission, job)?;
-        self.course(job, &steps, admitted).take(cell.session, stdin, listeners, &self.supply.removals)
+        let admitted = Instant::now();
+        let admission = self.admit(job, &stdin)?;
+        let removals = &self.supply.removals;
+        let cell = match cell {
+            Some(cell) if cell.language == admission.language => cell,
+            Some(_) => return Err(RunError::NotInstalled(job.language.clone())),
+            None => {
+                let visit = self.visit();
+                if let Some(cell) = self.take_waiting(admission.language) {
+                    let steps = self.steps_in(&cell, &admission, job)?;
+                    let course = self.course(partition, job, &steps, admitted, &cell);
+                    match course.enter(cell.session) {
+                        Ok(mut session) => {
+                            session.is_for(visit);
+                            return course.go_on(session, stdin, listeners, removals);
+                        }
+                        // It died in the very moment in which it was taken, and nothing of the job has run.
+                        Err(RunError::Agent { source: StreamError::Closed, .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                let mut cell = self.supply.make(admission.language)?;
+                cell.session.is_for(visit);
+                cell
+            }
+        };
+        let steps = self.steps_in(&cell, &admission, job)?;
+        self.course(partition, job, &steps, admitted, &cell).take(cell.session, stdin, listeners, removals)
     }
 
     /// The steps in the layout that this cell has.
@@ -245,15 +272,49 @@ impl Engine {
         }
     }
 
-    fn course<'a>(&'a self, job: &'a Job, steps: &'a [Step], admitted: Instant) -> Course<'a> {
+    fn course<'a>(
+        &'a self,
+        partition: Option<&'a Partition>,
+        job: &'a Job,
+        steps: &'a [Step],
+        admitted: Instant,
+        cell: &PreparedCell,
+    ) -> Course<'a> {
+        let (number, building) = (cell.language, &self.policy.building);
+        let keeping = self.kept.as_ref().zip(partition).and_then(|(kept, partition)| {
+            let installed = &self.supply.installed[number];
+            Keeping::begin(kept, partition, Admitted { job, number, installed, steps, building }, &cell.session)
+        });
         Course {
             trace_id: &job.trace_id,
             files: job.sources.files(),
             steps,
             limits: &job.limits,
-            building: &self.policy.building,
+            building,
             require: job.require,
             admitted,
+            keeping,
         }
+    }
+}
+
+impl Within<'_> {
+    /// [`Engine::run`], with what is kept.
+    pub fn run(&self, job: &Job, stdin: Stdin, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Outcome, RunError> {
+        let Within { engine, partition } = self;
+        engine.run_for(Some(partition), None, job, stdin, &mut Listeners { sink, cancel })
+    }
+
+    /// [`Engine::run_in`], with what is kept.
+    pub fn run_in(
+        &self,
+        cell: PreparedCell,
+        job: &Job,
+        stdin: Stdin,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<Outcome, RunError> {
+        let Within { engine, partition } = self;
+        engine.run_for(Some(partition), Some(cell), job, stdin, &mut Listeners { sink, cancel })
     }
 }

@@ -123,5 +123,6 @@ fn refusal_text(what: Refusal) -> &'static str {
         Refusal::Exec => "start a program",
         Refusal::Order => "do what it was told at that time",
         Refusal::Ahead => "start a program ahead",
+        Refusal::Fetch => "hand a file out",
     }
 }

@@ -16,6 +16,7 @@ mod error;
 mod hostile;
 mod image;
 mod input;
+mod kept;
 mod laps;
 mod patience;
 mod pool;
@@ -28,6 +29,7 @@ mod watch;
 
 pub use cancel::{Cancel, Canceller};
 pub use edge::{Sink, Stdin, Stream};
-pub use engine::{Engine, Installed, PreparedCell};
+pub use engine::{Engine, Installed, PreparedCell, Within};
 pub use error::RunError;
+pub use kept::{Kept, KeptCounts, Partition};
 pub use pool::PoolPolicy;

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use firebox_cell::{Cell, CellHost, Layout, StepLimits, StreamError};
-use firebox_job::{Enforcement, SourceFile};
+use firebox_job::{Enforcement, SourceFile, SourcePath};
 use firebox_lang::Step;
 use firebox_wire::{
     Halt, MAX_PAYLOAD, Order, Refusal, Report, Start, StepOrder, StepStdin, StringsBuilder, Terms, VERSION,
@@ -72,24 +72,29 @@ impl Session {
 
     /// Puts the job's files into the work directory.
     pub(crate) fn store(&mut self, files: &[SourceFile]) -> Result<(), RunError> {
-        const DOING: &str = "store a file";
         for SourceFile { path, content } in files {
-            let until = self.deadline();
-            self.send(DOING, &Order::File(path.as_str().as_bytes()), until)?;
-            for chunk in content.chunks(CONTENT_BYTES) {
-                self.send(DOING, &Order::Content(chunk), until)?;
-            }
-            self.send(DOING, &Order::FileEnd, until)?;
-            match self.answer(DOING, until)? {
-                Answer::Stored => {}
-                Answer::Refused(Refusal::Store, errno) => {
-                    let source = std::io::Error::from_raw_os_error(errno);
-                    return Err(RunError::Store { path: path.as_str().to_owned(), source });
-                }
-                other => return Err(other.out_of_turn(DOING)),
-            }
+            self.store_file(&Order::File(path.as_str().as_bytes()), path, content)?;
         }
         Ok(())
+    }
+
+    /// Puts one file into the work directory, which is begun with this order.
+    pub(crate) fn store_file(&mut self, begin: &Order<'_>, path: &SourcePath, content: &[u8]) -> Result<(), RunError> {
+        const DOING: &str = "store a file";
+        let until = self.deadline();
+        self.send(DOING, begin, until)?;
+        for chunk in content.chunks(CONTENT_BYTES) {
+            self.send(DOING, &Order::Content(chunk), until)?;
+        }
+        self.send(DOING, &Order::FileEnd, until)?;
+        match self.answer(DOING, until)? {
+            Answer::Stored => Ok(()),
+            Answer::Refused(Refusal::Store, errno) => {
+                let source = std::io::Error::from_raw_os_error(errno);
+                Err(RunError::Store { path: path.as_str().to_owned(), source })
+            }
+            other => Err(other.out_of_turn(DOING)),
+        }
     }
 
     /// Has the process of a step made before there is a job for it.
@@ -218,21 +223,31 @@ impl Session {
         host
     }
 
-    fn send(&mut self, doing: &'static str, order: &Order<'_>, until: Instant) -> Result<(), RunError> {
+    pub(crate) fn send(&mut self, doing: &'static str, order: &Order<'_>, until: Instant) -> Result<(), RunError> {
         self.cell.agent.send(order, until).map_err(|source| RunError::Agent { doing, source })
     }
 
     /// When the answer to an order given now must be there.
-    fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         let answer = Instant::now() + self.patience.answer;
         self.latest.map_or(answer, |latest| latest.min(answer))
     }
 
     /// Waits for the one answer to an order given while no step runs.
     fn answer(&mut self, doing: &'static str, until: Instant) -> Result<Answer, RunError> {
+        self.hear(doing, until, |report| Answer::from(report))
+    }
+
+    /// Waits for the next report while no step runs, and makes something of it.
+    pub(crate) fn hear<T>(
+        &mut self,
+        doing: &'static str,
+        until: Instant,
+        make: impl FnOnce(&Report<'_>) -> T,
+    ) -> Result<T, RunError> {
         loop {
             if let Some(report) = self.cell.agent.receive().map_err(|source| RunError::Agent { doing, source })? {
-                return Ok(Answer::from(&report));
+                return Ok(make(&report));
             }
             self.wait_for_report(doing, until)?;
         }
@@ -269,7 +284,7 @@ impl Begin<'_> {
 }
 
 /// A report while no step runs, freed from the buffer it came in.
-enum Answer {
+pub(crate) enum Answer {
     Ready(u16),
     Stored,
     Prepared,
@@ -291,6 +306,7 @@ impl From<&Report<'_>> for Answer {
             Report::Stdout(_) | Report::Stderr(_) => Answer::Output,
             Report::Started => Answer::Started,
             Report::Ended(_) => Answer::Ended,
+            Report::Content(_) | Report::Made(_) => Answer::Other("a file".to_owned()),
             Report::Image(_) => Answer::Other("a part of an image".to_owned()),
             Report::StdinTaken | Report::Frozen => Answer::Other(format!("{report:?}")),
         }
@@ -298,7 +314,7 @@ impl From<&Report<'_>> for Answer {
 }
 
 impl Answer {
-    fn out_of_turn(self, doing: &'static str) -> RunError {
+    pub(crate) fn out_of_turn(self, doing: &'static str) -> RunError {
         let answer = match self {
             Answer::Refused(what, errno) => {
                 return RunError::Refused { what, source: std::io::Error::from_raw_os_error(errno) };

@@ -52,6 +52,7 @@ impl Supply {
             building: &self.policy.building,
             require: Require::Required,
             admitted,
+            keeping: None,
         };
         course.take(cell.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel }, &self.removals)
     }

@@ -12,7 +12,7 @@ use crate::capture::Capture;
 use crate::decide::Killed;
 use crate::edge::Listeners;
 use crate::input::Input;
-use crate::session::{Session, wait};
+use crate::session::{Answer, Session, wait};
 use crate::{Cancel, RunError, Sink, Stream};
 
 /// While output floods in, other things are looked at this often.
@@ -214,8 +214,14 @@ impl UnderWay<'_> {
                 let source = std::io::Error::from_raw_os_error(*errno);
                 return Err(RunError::Refused { what: *what, source });
             }
-            Report::Ready { .. } | Report::Stored | Report::Prepared | Report::Image(_) | Report::Frozen => {
-                return Err(RunError::OutOfTurn { doing: "run a step", answer: format!("{report:?}") });
+            Report::Ready { .. }
+            | Report::Stored
+            | Report::Prepared
+            | Report::Image(_)
+            | Report::Frozen
+            | Report::Made(_)
+            | Report::Content(_) => {
+                return Err(Answer::from(report).out_of_turn("run a step"));
             }
         };
         let within = capture.push(bytes);

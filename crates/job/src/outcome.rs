@@ -40,6 +40,8 @@ pub struct StepReport {
     pub kind: StepKind,
     /// What a shell would have seen of it.
     pub exit_code: i32,
+    /// Whether what it makes, and its words, were kept from an earlier job: then it did not run for this one.
+    pub kept: bool,
     /// How long it took.
     pub wall: Duration,
     /// What it consumed.

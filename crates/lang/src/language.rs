@@ -68,6 +68,8 @@ pub(crate) struct StepSpec {
     pub(crate) crash_codes: Vec<u8>,
     /// The file it makes in the work directory: no source may have that name.
     pub(crate) makes: Option<SourcePath>,
+    /// Words of the language that stand for something else every time, such as the date.
+    pub(crate) volatile: Vec<String>,
     /// How far it can be before its job has come.
     pub(crate) ahead: Option<Ahead>,
 }

@@ -34,8 +34,10 @@ mod option;
 mod passwd;
 mod pattern;
 mod plan;
+mod repeatable;
 mod toolchain;
 mod version;
+mod witness;
 
 pub use catalogue::{Catalogue, UnknownLanguage};
 pub use file::{LanguageFileError, check_file};
@@ -45,3 +47,4 @@ pub use language::{Ahead, Language};
 pub use option::OptionSpec;
 pub use plan::{Plan, PlanError, Step};
 pub use toolchain::{MissingToolchain, Program, Toolchain};
+pub use witness::{Marks, Sighting, Witness};

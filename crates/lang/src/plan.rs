@@ -33,6 +33,8 @@ pub struct Step {
     pub env: Vec<(String, String)>,
     /// Exit codes by which a compiler says that it broke down, rather than that the code is wrong.
     pub crash_codes: Vec<u8>,
+    /// The file that it makes in the work directory, if it builds.
+    pub makes: Option<SourcePath>,
 }
 
 /// Why a job has no plan.
@@ -215,6 +217,7 @@ impl<'a> Values<'a> {
             argv: self.argv(&spec.argv),
             env: self.toolchain.environment_in(self.layout).into_iter().collect(),
             crash_codes: spec.crash_codes.clone(),
+            makes: spec.makes.clone(),
         }
     }
 

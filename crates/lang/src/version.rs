@@ -18,6 +18,7 @@ impl Language {
             argv: values.argv(&self.version),
             env: toolchain.environment_in(layout).into_iter().collect(),
             crash_codes: Vec::new(),
+            makes: None,
         }
     }
 

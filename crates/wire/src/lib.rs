@@ -10,6 +10,7 @@
 
 mod buffer;
 mod decode;
+mod fetch;
 mod header;
 mod order;
 mod report;
@@ -18,6 +19,7 @@ pub mod warden;
 
 pub use buffer::FrameBuffer;
 pub use decode::DecodeError;
+pub use fetch::{FetchOrder, Growth, MadeFile};
 pub use header::{HEADER_BYTES, Header, MAX_PAYLOAD};
 pub use order::{Halt, Order, Start, StepOrder, StepStdin, Terms};
 pub use report::{End, Refusal, Report};

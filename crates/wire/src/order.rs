@@ -2,24 +2,27 @@
 //!
 //! ```text
 //! agent: Ready
-//! host:  File, Content*, FileEnd      agent: Stored            (for each file)
+//! host:  File, Content*, FileEnd      agent: Stored            (for each file; Program in place of File for one to run)
 //! host:  Step                         agent: Prepared          (a process stands and waits)
 //! host:  Freeze                       agent: Image*, Frozen    (what it is, for others to be thawed from)
 //! host:  Go                           agent: Started, Stdout*, Stderr*, Ended
 //!        Stdin*, StdinEnd, Kill       agent: StdinTaken        (while it runs)
+//! host:  Fetch                        agent: Made, Content*    (between two steps)
 //! ```
 //!
 //! Files may come before a step and while its process waits. Anything the agent cannot do it answers with `Refused`. A
 //! process that waits and is not wanted any more is ended by `Kill`. After `Ended` comes the next `Step`, or nothing.
 
 use crate::decode::Cursor;
-use crate::{DecodeError, HEADER_BYTES, Header, Strings};
+use crate::{DecodeError, FetchOrder, HEADER_BYTES, Header, Strings};
 
 /// One frame from the host to the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order<'a> {
     /// Begin a file at this path below the work directory, with the directories above it.
     File(&'a [u8]),
+    /// The same, for a file that may be executed.
+    Program(&'a [u8]),
     /// The next bytes of that file.
     Content(&'a [u8]),
     /// The file is whole.
@@ -36,6 +39,8 @@ pub enum Order<'a> {
     StdinEnd,
     /// End the step now, with everything it started.
     Kill,
+    /// Hand out a file that a step has made.
+    Fetch(FetchOrder<'a>),
 }
 
 /// What a step runs.
@@ -99,12 +104,15 @@ const STDIN: u8 = 6;
 const STDIN_END: u8 = 7;
 const KILL: u8 = 8;
 const FREEZE: u8 = 9;
+const FETCH: u8 = 10;
+const PROGRAM: u8 = 11;
 
 impl<'a> Order<'a> {
     /// Writes the frame into a buffer; none when it does not fit there or into one frame.
     pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let (kind, parts): (u8, [&[u8]; 4]) = match self {
             Order::File(path) => (FILE, [path, &[], &[], &[]]),
+            Order::Program(path) => (PROGRAM, [path, &[], &[], &[]]),
             Order::Content(bytes) => (CONTENT, [bytes, &[], &[], &[]]),
             Order::FileEnd => (FILE_END, [&[]; 4]),
             Order::Step(step) => return step.encode(buffer),
@@ -113,6 +121,9 @@ impl<'a> Order<'a> {
             Order::Stdin(bytes) => (STDIN, [bytes, &[], &[], &[]]),
             Order::StdinEnd => (STDIN_END, [&[]; 4]),
             Order::Kill => (KILL, [&[]; 4]),
+            Order::Fetch(FetchOrder { name, most }) => {
+                return encode(FETCH, [&most.to_le_bytes(), name, &[], &[]], buffer);
+            }
         };
         encode(kind, parts, buffer)
     }
@@ -121,10 +132,12 @@ impl<'a> Order<'a> {
     pub fn decode(header: Header, payload: &'a [u8]) -> Result<Order<'a>, DecodeError> {
         let order = match header.kind {
             FILE => return Ok(Order::File(payload)),
+            PROGRAM => return Ok(Order::Program(payload)),
             CONTENT => return Ok(Order::Content(payload)),
             STDIN => return Ok(Order::Stdin(payload)),
             STEP => return StepOrder::decode(payload).map(Order::Step),
             GO => return Terms::decode(payload).map(Order::Go),
+            FETCH => return FetchOrder::decode(payload).map(Order::Fetch),
             FILE_END => Order::FileEnd,
             FREEZE => Order::Freeze,
             STDIN_END => Order::StdinEnd,

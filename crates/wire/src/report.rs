@@ -3,7 +3,7 @@
 
 use crate::decode::Cursor;
 use crate::order::encode;
-use crate::{DecodeError, Header};
+use crate::{DecodeError, Header, MadeFile};
 
 /// One frame from the agent to the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub enum Report<'a> {
     StdinTaken,
     /// The step and everything it started is gone, and all it wrote has been reported.
     Ended(End),
+    /// The file that was to be handed out is there.
+    Made(MadeFile),
+    /// The next bytes of that file. Never none.
+    Content(&'a [u8]),
     /// The agent could not do what it was told.
     Refused {
         /// What it could not do.
@@ -64,6 +68,8 @@ pub enum Refusal {
     Ahead,
     /// Understand what it was told, or at that time.
     Order,
+    /// Hand out a file.
+    Fetch,
 }
 
 const READY: u8 = 1;
@@ -77,6 +83,8 @@ const ENDED: u8 = 8;
 const REFUSED: u8 = 9;
 const IMAGE: u8 = 10;
 const FROZEN: u8 = 11;
+const MADE: u8 = 12;
+const CONTENT: u8 = 13;
 
 impl<'a> Report<'a> {
     /// Writes the frame into a buffer; none when it does not fit there or into one frame.
@@ -86,6 +94,8 @@ impl<'a> Report<'a> {
             Report::Stdout(bytes) => return encode(STDOUT, [bytes, &[], &[], &[]], buffer),
             Report::Stderr(bytes) => return encode(STDERR, [bytes, &[], &[], &[]], buffer),
             Report::Image(bytes) => return encode(IMAGE, [bytes, &[], &[], &[]], buffer),
+            Report::Content(bytes) => return encode(CONTENT, [bytes, &[], &[], &[]], buffer),
+            Report::Made(made) => return encode(MADE, [&made.to_bytes(), &[], &[], &[]], buffer),
             Report::Stored => plain(STORED),
             Report::Frozen => plain(FROZEN),
             Report::Prepared => plain(PREPARED),
@@ -113,6 +123,8 @@ impl<'a> Report<'a> {
             STDERR => return Ok(Report::Stderr(payload)),
             IMAGE => return Ok(Report::Image(payload)),
             FROZEN => Report::Frozen,
+            CONTENT => return Ok(Report::Content(payload)),
+            MADE => Report::Made(MadeFile::decode(&mut cursor)?),
             READY => Report::Ready { version: cursor.u16()? },
             STORED => Report::Stored,
             PREPARED => Report::Prepared,
@@ -139,11 +151,12 @@ impl Refusal {
             Refusal::Exec => 4,
             Refusal::Order => 5,
             Refusal::Ahead => 6,
+            Refusal::Fetch => 7,
         }
     }
 
     fn from_number(number: u8) -> Result<Refusal, DecodeError> {
-        [Refusal::Confine, Refusal::Store, Refusal::Fork, Refusal::Exec, Refusal::Order, Refusal::Ahead]
+        [Refusal::Confine, Refusal::Store, Refusal::Fork, Refusal::Exec, Refusal::Order, Refusal::Ahead, Refusal::Fetch]
             .into_iter()
             .find(|refusal| refusal.number() == number)
             .ok_or(DecodeError::Value(number))

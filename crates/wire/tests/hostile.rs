@@ -4,8 +4,8 @@ use firebox_wire::warden::{
     CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Measured, Message, Past, Stage, StepLimits,
 };
 use firebox_wire::{
-    DecodeError, End, FrameBuffer, HEADER_BYTES, Halt, Header, MAX_PAYLOAD, Order, Refusal, Report, Start, StepOrder,
-    StepStdin, Strings, StringsBuilder, Terms, VERSION,
+    DecodeError, End, FetchOrder, FrameBuffer, Growth, HEADER_BYTES, Halt, Header, MAX_PAYLOAD, MadeFile, Order,
+    Refusal, Report, Start, StepOrder, StepStdin, Strings, StringsBuilder, Terms, VERSION,
 };
 
 /// One of each kind.
@@ -22,6 +22,13 @@ fn reports() -> Vec<Report<'static>> {
         Report::StdinTaken,
         Report::Ended(End::Exited(7)),
         Report::Ended(End::Signaled(9)),
+        Report::Made(MadeFile {
+            bytes: u64::MAX - 1,
+            is_executable: true,
+            blocks: 3,
+            since_stored: Growth { inodes: -1, blocks: i64::MIN },
+        }),
+        Report::Content(b"content"),
         Report::Refused { what: Refusal::Exec, errno: 13 },
     ]
 }
@@ -38,7 +45,7 @@ fn a_report_that_is_longer_or_shorter_than_its_kind_is_refused() {
         let frame = report.encode(&mut buffer).unwrap();
         let (header, payload) = split(frame);
         assert_eq!(Report::decode(header, payload), Ok(report));
-        if matches!(report, Report::Stdout(_) | Report::Stderr(_) | Report::Image(_)) {
+        if matches!(report, Report::Stdout(_) | Report::Stderr(_) | Report::Image(_) | Report::Content(_)) {
             continue;
         }
         let longer = [payload, &[0]].concat();
@@ -53,15 +60,17 @@ fn a_report_that_is_longer_or_shorter_than_its_kind_is_refused() {
 fn numbers_that_stand_for_nothing_are_refused() {
     let ended = 8;
     let refused = 9;
+    let made = 12;
     for (kind, payload, error) in [
         (0, &[][..], DecodeError::UnknownKind(0)),
-        (12, &[], DecodeError::UnknownKind(12)),
+        (14, &[], DecodeError::UnknownKind(14)),
         (255, &[], DecodeError::UnknownKind(255)),
         (ended, &[2, 0], DecodeError::Value(2)),
         (ended, &[1, 0], DecodeError::Value(0)),
         (ended, &[1, 65], DecodeError::Value(65)),
         (refused, &[0, 0, 0, 0, 0], DecodeError::Value(0)),
-        (refused, &[7, 0, 0, 0, 0], DecodeError::Value(7)),
+        (refused, &[8, 0, 0, 0, 0], DecodeError::Value(8)),
+        (made, &[2; 33], DecodeError::Value(2)),
     ] {
         let header = Header::new(kind, payload.len()).unwrap();
         assert_eq!(Report::decode(header, payload), Err(error), "kind {kind}, {payload:?}");
@@ -155,6 +164,17 @@ fn a_step_without_a_program_or_with_lists_that_do_not_add_up_is_refused() {
     let mut buffer = [0; 128];
     let (header, payload) = split(Order::Step(StepOrder { argv: nothing, ..step }).encode(&mut buffer).unwrap());
     assert_eq!(Order::decode(header, payload), Err(DecodeError::Strings));
+}
+
+#[test]
+fn an_order_to_hand_a_file_out_says_how_much_is_wanted() {
+    let order = Order::Fetch(FetchOrder { name: b"runbin", most: 1 << 33 });
+    let mut buffer = [0; 64];
+    let (header, payload) = split(order.encode(&mut buffer).unwrap());
+    assert_eq!(Order::decode(header, payload), Ok(order));
+    for cut in 0..8 {
+        assert!(Order::decode(header, &payload[..cut]).is_err(), "cut at {cut}");
+    }
 }
 
 #[test]

@@ -42,10 +42,11 @@ impl Chance {
 }
 
 /// An honest play with a few other things in it, or a part of it left out.
-fn moves(chance: &mut Chance, said: &[Vec<u8>]) -> Vec<Move> {
+fn moves(chance: &mut Chance, said: &[Vec<u8>]) -> (Vec<Move>, bool) {
     let plays = play::all();
     let mut moves = Vec::new();
-    for honest in chance.of(&plays).1.clone() {
+    let play = chance.of(&plays);
+    for honest in play.moves.clone() {
         while chance.one_in(4) {
             moves.push(match chance.below(12) {
                 0 => Move::Say(chance.bytes(64)),
@@ -66,14 +67,14 @@ fn moves(chance: &mut Chance, said: &[Vec<u8>]) -> Vec<Move> {
             moves.push(honest);
         }
     }
-    moves
+    (moves, play.is_kept)
 }
 
 fn trial(seed: u64, said: &[Vec<u8>]) -> Trial {
     // Never zero, and not much alike for seeds that are.
     let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let moves = moves(&mut chance, said);
-    let mut trial = Trial::new(format!("seed {seed}"), moves);
+    let (moves, is_kept) = moves(&mut chance, said);
+    let mut trial = Trial { is_kept, ..Trial::new(format!("seed {seed}"), moves) };
     let measured = &mut trial.answers.measured;
     measured.oom_kills = u64::from(chance.one_in(16));
     measured.disk_full = chance.one_in(16);

@@ -12,7 +12,7 @@ use firebox_wire::{End, Report, VERSION};
 
 use super::frames::{self, Said, frame};
 use super::host::{Answers, Request};
-use super::play::{self, Move, Told};
+use super::play::{self, Move, Play, Told};
 use super::trial::{OUTPUT, Trial, Tried, try_all};
 use crate::{RunError, Stdin};
 
@@ -24,11 +24,11 @@ const FLOODS_AT_ONCE: usize = 4;
 /// A trial for every place of every play, made of what comes before it and what would come after it.
 fn at_every_place(what: &str, moves: impl Fn(&[Move], &[Move]) -> Option<Vec<Move>>) -> Vec<Trial> {
     let mut trials = Vec::new();
-    for (play, honest) in play::all() {
+    for Play { name, moves: honest, is_kept } in play::all() {
         for place in 0..=honest.len() {
             let (before, after) = honest.split_at(place);
             if let Some(moves) = moves(before, after) {
-                trials.push(Trial::new(format!("{what} at {place} on the way {play}"), moves));
+                trials.push(Trial { is_kept, ..Trial::new(format!("{what} at {place} on the way {name}"), moves) });
             }
         }
     }
@@ -62,6 +62,9 @@ fn an_honest_agent_comes_to_the_end_and_a_killed_step_to_a_timeout() {
     assert_eq!(outcome_of(&to_the_end), Some(Verdict::Ok), "{}", to_the_end.said());
     let to_the_kill = Trial::new("to the kill", play::to_the_kill()).take();
     assert_eq!(outcome_of(&to_the_kill), Some(Verdict::Timeout), "{}", to_the_kill.said());
+    let is_kept = true;
+    let from_the_store = Trial { is_kept, ..Trial::new("from the store", play::from_the_store()) }.take();
+    assert_eq!(outcome_of(&from_the_store), Some(Verdict::Ok), "{}", from_the_store.said());
 }
 
 #[test]
@@ -120,19 +123,20 @@ fn an_agent_may_fall_silent_go_deaf_dawdle_or_leave_at_any_place() {
 #[test]
 fn an_agent_may_say_everything_a_byte_at_a_time_or_all_at_once() {
     let mut trials = Vec::new();
-    for (name, honest) in play::all() {
+    for Play { name, moves: honest, is_kept } in play::all() {
+        let of = |name, moves| Trial { is_kept, ..Trial::new(name, moves) };
         let trickled = honest.iter().map(|one| match one {
             Move::Say(bytes) => Move::Trickle(bytes.clone()),
             other => other.clone(),
         });
-        trials.push(Trial::new(format!("a byte at a time, {name}"), trickled.collect()));
+        trials.push(of(format!("a byte at a time, {name}"), trickled.collect()));
         let said = honest.iter().filter_map(|one| match one {
             Move::Say(bytes) => Some(bytes.clone()),
             _ => None,
         });
         let all: Vec<u8> = said.flatten().collect();
-        trials.push(Trial::new(format!("all at once, {name}"), vec![Move::Say(all.clone())]));
-        trials.push(Trial::new(format!("all at once and gone, {name}"), vec![Move::Say(all), Move::Close]));
+        trials.push(of(format!("all at once, {name}"), vec![Move::Say(all.clone())]));
+        trials.push(of(format!("all at once and gone, {name}"), vec![Move::Say(all), Move::Close]));
     }
     try_all(&trials, AT_ONCE);
 }

@@ -1,6 +1,8 @@
 //! What an agent can say: every report as it should be, and every way to say it wrongly.
 
-use firebox_wire::{End, HEADER_BYTES, MAX_PAYLOAD, Refusal, Report, VERSION};
+use firebox_wire::{End, HEADER_BYTES, MAX_PAYLOAD, MadeFile, Refusal, Report, VERSION};
+
+use super::play::MADE;
 
 /// Some bytes that an agent says, and what is to be said of them when a claim does not hold.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub(super) fn reports() -> Vec<Report<'static>> {
         Report::StdinTaken,
         Report::Ended(End::Exited(0)),
         Report::Ended(End::Signaled(9)),
+        Report::Made(MADE),
+        Report::Content(b"more"),
         Report::Refused { what: Refusal::Exec, errno: 2 },
     ]
 }
@@ -46,11 +50,18 @@ pub(super) fn whole() -> Vec<Said> {
     all.extend([1, 101, 124, 130, 137, 152, 153, 255].map(|code| Report::Ended(End::Exited(code))));
     // SIGXCPU and SIGXFSZ among them.
     all.extend([7, 15, 24, 25, 64].map(|signal| Report::Ended(End::Signaled(signal))));
-    for what in [Refusal::Confine, Refusal::Store, Refusal::Fork, Refusal::Exec, Refusal::Order, Refusal::Ahead] {
+    for what in
+        [Refusal::Confine, Refusal::Store, Refusal::Fork, Refusal::Exec, Refusal::Order, Refusal::Ahead, Refusal::Fetch]
+    {
         // ENOMEM and ENOSPC among them.
         all.extend([0, -1, 12, 28, i32::MIN, i32::MAX].map(|errno| Report::Refused { what, errno }));
     }
     all.extend([Report::Stdout(b""), Report::Stderr(b""), Report::Stdout(&[b'x'; MAX_PAYLOAD])]);
+    all.extend([Report::Content(b""), Report::Content(&[b'x'; MAX_PAYLOAD])]);
+    all.extend(
+        [0, 1, 1 << 20, 16 << 20, (16 << 20) + 1, u64::MAX].map(|bytes| Report::Made(MadeFile { bytes, ..MADE })),
+    );
+    all.extend([0, u64::MAX].map(|blocks| Report::Made(MadeFile { blocks, ..MADE })));
     all.iter().map(said).collect()
 }
 
@@ -58,6 +69,7 @@ fn said(report: &Report<'_>) -> Said {
     let name = match report {
         Report::Stdout(bytes) => format!("Stdout of {}", bytes.len()),
         Report::Stderr(bytes) => format!("Stderr of {}", bytes.len()),
+        Report::Content(bytes) => format!("Content of {}", bytes.len()),
         other => format!("{other:?}"),
     };
     Said { name, bytes: frame(report) }
@@ -86,11 +98,11 @@ pub(super) fn malformed() -> Vec<Said> {
     }
     let too_large = vec![b'x'; MAX_PAYLOAD + 1];
     add("Stdout of more than fits".to_owned(), raw(5, too_large.len() as u32, &too_large));
-    for kind in [0, 10, 127, 255] {
+    for kind in [0, 12, 127, 255] {
         add(format!("kind {kind}"), raw(kind, 0, &[]));
     }
     for (kind, payload) in
-        [(8, &[2, 0][..]), (8, &[1, 0]), (8, &[1, 65]), (8, &[255, 255]), (9, &[0; 5]), (9, &[6, 0, 0, 0, 0])]
+        [(8, &[2, 0][..]), (8, &[1, 0]), (8, &[1, 65]), (8, &[255, 255]), (9, &[0; 5]), (9, &[7, 0, 0, 0, 0])]
     {
         add(format!("kind {kind} with {payload:?}"), raw(kind, payload.len() as u32, payload));
     }

@@ -6,7 +6,7 @@
 //! - the course ends within its limits and a bounded patience, and nothing panics;
 //! - it ends as an outcome, or as an error that says what the agent did;
 //! - the cell is removed or dropped exactly once, and removed if there is an outcome;
-//! - no more output is kept or passed on than the limit;
+//! - no more output is kept or passed on than the limit, and no more of what was built than the store takes in;
 //! - no verdict is about a limit unless the host's measures or the engine's clock said so.
 //!
 //! ```text
@@ -16,6 +16,7 @@
 //! host    the fake host
 //! trial   one course against one double; many of them at once
 //! claims  every frame at every place, and what else an agent can do wrong
+//! lies    what it can say of a file that it hands out
 //! chance  all of it in any order
 //! pools   the cells of a whole engine, that waited before their jobs came
 //! ```
@@ -25,6 +26,7 @@ mod claims;
 mod double;
 mod frames;
 mod host;
+mod lies;
 mod play;
 mod pools;
 mod trial;

@@ -20,9 +20,10 @@ use firebox_lang::Step;
 
 use super::double::Double;
 use super::host::{Answers, Asked, Counts, FakeHost};
-use super::play::Move;
+use super::play::{self, Move};
 use crate::course::Course;
 use crate::edge::Listeners;
+use crate::kept::{Keeping, Kept, Partition};
 use crate::patience::Patience;
 use crate::removals::Removals;
 use crate::session::Session;
@@ -50,6 +51,8 @@ pub(super) struct Trial {
     pub(super) answers: Answers,
     pub(super) files: usize,
     pub(super) file_bytes: usize,
+    /// Whether what it would build is kept already.
+    pub(super) is_kept: bool,
 }
 
 /// What came of it.
@@ -60,14 +63,23 @@ pub(super) struct Tried {
     pub(super) counts: Counts,
     /// Whether nothing of the cell was left when the outcome came.
     pub(super) cell_went_first: bool,
+    /// What is kept when it is over, file by file.
+    pub(super) kept: Option<Vec<Vec<u8>>>,
     /// How much of each stream was passed on.
     passed_on: Passed,
+}
+
+/// What an engine holds for a course.
+struct Store<'a> {
+    steps: &'a [Step],
+    keeping: Keeping<'a>,
+    removals: &'a Removals,
 }
 
 impl Trial {
     /// A job of one small file, on a host that measures nothing.
     pub(super) fn new(name: impl Into<String>, moves: Vec<Move>) -> Trial {
-        Trial { name: name.into(), moves, answers: Answers::INNOCENT, files: 1, file_bytes: 16 }
+        Trial { name: name.into(), moves, answers: Answers::INNOCENT, files: 1, file_bytes: 16, is_kept: false }
     }
 
     pub(super) fn take(&self) -> Tried {
@@ -89,9 +101,16 @@ impl Trial {
         };
         let mut passed_on = Passed::default();
         let removals = Removals::default();
+        let (kept, partition) = (Kept::new(ByteSize::mib(32), Vec::new()), Partition::named("one"));
+        let steps = steps();
+        let keeping = || Keeping::of_steps(&kept, &partition, &steps[..1]);
+        if self.is_kept {
+            keeping().fill(play::CONTENT);
+        }
 
         let began = Instant::now();
-        let course = AssertUnwindSafe(|| self.course(began, cell, stdin, &mut passed_on, &removals));
+        let store = Store { steps: &steps, keeping: keeping(), removals: &removals };
+        let course = AssertUnwindSafe(|| self.course(began, cell, store, stdin, &mut passed_on));
         let result = catch_unwind(course).ok();
         let took = began.elapsed();
         let cell_went_first = asked.counts().waits == 1;
@@ -101,16 +120,17 @@ impl Trial {
 
         drop(end);
         double.join().expect("the double does not panic");
-        Tried { result, took, counts: asked.counts(), cell_went_first, passed_on }
+        let kept = keeping().files();
+        Tried { result, took, counts: asked.counts(), cell_went_first, kept, passed_on }
     }
 
     fn course(
         &self,
         admitted: Instant,
         cell: Cell,
+        Store { steps, keeping, removals }: Store<'_>,
         stdin: Stdin,
         sink: &mut dyn Sink,
-        removals: &Removals,
     ) -> Result<Outcome, RunError> {
         let (cancel, _canceller) = Cancel::new().map_err(RunError::Wait)?;
         let file = |number| SourceFile {
@@ -118,24 +138,32 @@ impl Trial {
             content: vec![b'x'; self.file_bytes],
         };
         let files: Vec<SourceFile> = (0..self.files).map(file).collect();
-        let step = |kind, name: &str| Step {
-            name: name.to_owned(),
-            kind,
-            argv: vec![b"/bin/true".to_vec()],
-            env: vec![("PATH".to_owned(), "/bin".to_owned())],
-            crash_codes: vec![101],
-        };
         let course = Course {
             trace_id: &TraceId::from_random([0; 16]),
             files: &files,
-            steps: &[step(StepKind::Build, "compile"), step(StepKind::Run, "run")],
+            steps,
             limits: &LIMITS,
             building: &BUILDING,
             require: Require::Required,
             admitted,
+            keeping: Some(keeping),
         };
         course.take(Session::begin(cell, PATIENCE)?, stdin, &mut Listeners { sink, cancel: &cancel }, removals)
     }
+}
+
+/// A program is built, and run.
+fn steps() -> [Step; 2] {
+    let step = |kind, name: &str, makes| Step {
+        name: name.to_owned(),
+        kind,
+        argv: vec![b"/bin/true".to_vec()],
+        env: vec![("PATH".to_owned(), "/bin".to_owned())],
+        crash_codes: vec![101],
+        makes,
+    };
+    let makes = SourcePath::new("runbin").expect("a path");
+    [step(StepKind::Build, "compile", Some(makes)), step(StepKind::Run, "run", None)]
 }
 
 impl Tried {
@@ -152,6 +180,8 @@ impl Tried {
         claim(drops == 1 && removals <= 1, format!("removed {removals} times, dropped {drops} times"));
         claim(limits <= 2, format!("limited {limits} times for two steps"));
         claim(self.passed_on.most() <= OUTPUT, format!("passed {:?} on", self.passed_on));
+        let kept: usize = self.kept.iter().flatten().map(Vec::len).sum();
+        claim(kept <= 16 << 20, format!("{kept} bytes are kept"));
         match &self.result {
             None => claim(false, "panicked".to_owned()),
             Some(Err(error)) => claim(names_what_happened(error, answers), "ended for another reason".to_owned()),

@@ -10,7 +10,7 @@ use super::words;
 use crate::language::{Ahead, StepSpec};
 use crate::pattern::{Pattern, Scope};
 
-const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes", "ahead"];
+const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes", "volatile", "ahead"];
 
 /// Reads one entry of `steps`; the name comes with its place, so that a second one of that name can be refused.
 pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> Option<(Spanned<String>, StepSpec)> {
@@ -28,17 +28,19 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
     let argv = fields.required("argv", faults).map(|value| argv(value, scope, faults));
     let crash_codes = fields.optional("crash_codes");
     let makes = fields.optional("makes");
-    for value in [&crash_codes, &makes].into_iter().flatten() {
+    let volatile = fields.optional("volatile");
+    for value in [&crash_codes, &makes, &volatile].into_iter().flatten() {
         if kind == Some(StepKind::Run) {
             faults.add(value.span(), "belongs to a step that builds, not to one that runs");
         }
     }
     let crash_codes = crash_codes.map_or_else(Vec::new, |value| exit_codes(value, faults));
     let makes = makes.and_then(|value| source_path(fields::text(value, faults)?, faults));
+    let volatile = volatile.map_or_else(Vec::new, |value| words_of_code(value, faults));
     let ahead = fields.optional("ahead").and_then(|value| ahead(fields::text(value, faults)?, faults));
     fields.close(faults);
     let name = name?;
-    let spec = StepSpec { name: name.get_ref().clone(), kind: kind?, argv: argv?, crash_codes, makes, ahead };
+    let spec = StepSpec { name: name.get_ref().clone(), kind: kind?, argv: argv?, crash_codes, makes, volatile, ahead };
     Some((name, spec))
 }
 
@@ -101,6 +103,18 @@ fn exit_codes(value: Value<'_>, faults: &mut Faults<'_>) -> Vec<u8> {
         }
     }
     codes
+}
+
+/// Words that are looked for in a job's files.
+fn words_of_code(value: Value<'_>, faults: &mut Faults<'_>) -> Vec<String> {
+    let mut words = Vec::new();
+    for word in fields::texts(value, faults) {
+        if word.get_ref().is_empty() {
+            faults.add(word.span(), "an empty word is in every file");
+        }
+        words.push(word.into_inner());
+    }
+    words
 }
 
 /// A file in the work directory.

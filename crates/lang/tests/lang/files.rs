@@ -129,6 +129,18 @@ fn a_file_cannot_show_what_is_nobodys_business() {
 }
 
 #[test]
+fn what_a_build_depends_on_is_said_in_words() {
+    check("crash_codes = [3]", "volatile = [\"\"]", 37, "an empty word is in every file");
+    check("crash_codes = [3]", "volatile = \"__NOW__\"", 37, "expected a list, found a string");
+    check(
+        "argv = [\"{work}/out\"]",
+        "argv = [\"{work}/out\"]\nvolatile = [\"__NOW__\"]",
+        43,
+        "belongs to a step that builds",
+    );
+}
+
+#[test]
 fn options_have_a_default_among_their_values() {
     check("default = 1", "default = 3", 22, "default `3` is not among the values: `1` or `2`");
     check("default = 1", "default = \"1\"", 22, "is not among the values");

@@ -5,3 +5,4 @@ mod plans;
 mod support;
 mod this_host;
 mod toolchains;
+mod witness;
