@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part of the kit")]
 #![allow(clippy::print_stdout, reason = "a test that cannot be made here says so")]
 
+mod answering;
 mod attack;
 mod dice;
 mod family;
@@ -26,6 +27,7 @@ mod user;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use answering::{Response, requests};
 pub(crate) use attack::{Attack, Expectation, words};
 pub(crate) use dice::Dice;
 pub(crate) use family::{Lineage, Member, Role, family};

@@ -5,6 +5,7 @@
 //! and why that order matters.
 
 mod agent;
+mod answer;
 mod args;
 mod bench;
 mod check;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::doctor(args),
         Command::Bench(args) => bench::bench(args),
         Command::Measure(args) => measure::measure(args),
+        Command::Answer(args) => answer::answer(args),
     };
     done.unwrap_or_else(|failure| told(&failure))
 }

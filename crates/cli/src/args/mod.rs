@@ -3,6 +3,7 @@
 //!
 //! The texts are public documentation.
 
+mod answer;
 mod bench;
 mod doctor;
 mod language;
@@ -16,6 +17,7 @@ use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use answer::AnswerArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use doctor::{DoctorArgs, KindArg};
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     #[command(hide = true)]
     Measure(MeasureArgs),
+    #[command(hide = true)]
+    Answer(AnswerArgs),
 }
 
 #[cfg(test)]

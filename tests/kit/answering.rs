@@ -1,0 +1,77 @@
+//! `firebox answer`: one process that answers many requests, as a server does.
+
+use serde_json::Value;
+
+use super::firebox::firebox;
+use super::inventory::leaving_nothing;
+
+/// Requests that are answered by one process, one after the other, each in a partition.
+pub(crate) struct Requests {
+    languages: Vec<&'static str>,
+    lines: String,
+}
+
+/// One response.
+#[derive(Debug)]
+pub(crate) struct Response(Value);
+
+/// Nothing asked for yet, in these languages.
+pub(crate) fn requests(languages: &[&'static str]) -> Requests {
+    Requests { languages: languages.to_vec(), lines: String::new() }
+}
+
+impl Requests {
+    /// Asks for this next. Its response tells every step.
+    pub(crate) fn ask(mut self, partition: &str, mut request: Value) -> Requests {
+        request["steps"] = true.into();
+        self.lines.push_str(&format!("{partition}\t{request}\n"));
+        self
+    }
+
+    /// The responses, in order, of a process that leaves nothing behind.
+    pub(crate) fn answered(self) -> Vec<Response> {
+        let asked = self.lines.lines().count();
+        let languages = self.languages.iter().flat_map(|language| ["--lang", language]);
+        let call = firebox().arg("answer").args(languages).stdin(self.lines.into_bytes());
+        let call = leaving_nothing(|| call.run());
+        assert_eq!(call.code(), 0, "{call}");
+        let responses = String::from_utf8_lossy(&call.stdout).into_owned();
+        let responses: Vec<Response> = responses
+            .lines()
+            .map(|line| Response(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))))
+            .collect();
+        assert_eq!(responses.len(), asked, "{call}");
+        responses
+    }
+}
+
+impl Response {
+    pub(crate) fn stdout(&self) -> &str {
+        self.0["stdout"].as_str().unwrap_or_else(|| panic!("no stdout: {self:?}"))
+    }
+
+    pub(crate) fn status(&self) -> &str {
+        self.0["status"].as_str().unwrap_or_else(|| panic!("no status: {self:?}"))
+    }
+
+    /// Whether its build was kept from an earlier request.
+    pub(crate) fn is_kept(&self) -> bool {
+        let steps = self.0["steps"].as_array().unwrap_or_else(|| panic!("no steps: {self:?}"));
+        assert_eq!(steps.last().expect("there is a run")["kept"], false, "a run is never kept: {self:?}");
+        steps[0]["kept"] == true
+    }
+
+    /// All of it but what it is called, how long it took and what it used: that differs from run to run.
+    pub(crate) fn but_for_numbers(&self) -> Value {
+        let mut response = self.0.clone();
+        for field in ["trace_id", "timing_ms", "usage"] {
+            response[field].take();
+        }
+        for step in response["steps"].as_array_mut().into_iter().flatten() {
+            for field in ["wall_ms", "usage", "kept"] {
+                step[field].take();
+            }
+        }
+        response
+    }
+}
