@@ -109,3 +109,13 @@ fn what_was_kept_is_put_into_the_cell_and_what_was_said_is_said_again() {
     assert_eq!(outcome.steps[0].stderr.bytes(), b"a warning");
     assert_eq!(tried.kept, Some(vec![CONTENT.to_vec()]));
 }
+
+#[test]
+fn a_job_that_nobody_listens_to_is_cancelled_by_kept_words_as_it_is_by_new_ones() {
+    for (is_kept, moves) in [(false, play::to_the_end()), (true, play::from_the_store())] {
+        let tried = Trial { is_kept, is_heard: false, ..Trial::new("nobody listens", moves) }.take();
+        let Some(Ok(outcome)) = &tried.result else { panic!("{}", tried.said()) };
+        assert_eq!((outcome.verdict, outcome.step.as_str()), (Verdict::Cancelled, "compile"), "{is_kept}");
+        assert_eq!((outcome.steps.len(), outcome.steps[0].exit_code), (1, 130), "{is_kept}");
+    }
+}

@@ -53,6 +53,8 @@ pub(super) struct Trial {
     pub(super) file_bytes: usize,
     /// Whether what it would build is kept already.
     pub(super) is_kept: bool,
+    /// Whether anybody takes the output.
+    pub(super) is_heard: bool,
 }
 
 /// What came of it.
@@ -79,7 +81,15 @@ struct Store<'a> {
 impl Trial {
     /// A job of one small file, on a host that measures nothing.
     pub(super) fn new(name: impl Into<String>, moves: Vec<Move>) -> Trial {
-        Trial { name: name.into(), moves, answers: Answers::INNOCENT, files: 1, file_bytes: 16, is_kept: false }
+        Trial {
+            name: name.into(),
+            moves,
+            answers: Answers::INNOCENT,
+            files: 1,
+            file_bytes: 16,
+            is_kept: false,
+            is_heard: true,
+        }
     }
 
     pub(super) fn take(&self) -> Tried {
@@ -99,7 +109,7 @@ impl Trial {
             host: Box::new(host),
             layout: Layout::Viewed,
         };
-        let mut passed_on = Passed::default();
+        let mut passed_on = Passed { is_heard: self.is_heard, counts: [0; 4] };
         let removals = Removals::default();
         let (kept, partition) = (Kept::new(ByteSize::mib(32), Vec::new()), Partition::named("one"));
         let steps = steps();
@@ -211,7 +221,7 @@ impl Tried {
             Verdict::DiskLimit => measured.disk_full || measured.past == Some(Past::Disk),
             Verdict::CpuLimit => CPU <= measured.cpu,
             Verdict::Timeout => STEP_TIME <= self.took,
-            Verdict::Cancelled => false,
+            Verdict::Cancelled => !self.passed_on.is_heard,
             Verdict::Signaled(_) | Verdict::CompilerCrash(_) | Verdict::CompileError(_) => true,
             Verdict::RuntimeError(_) | Verdict::Ok => true,
         }
@@ -293,12 +303,15 @@ fn abort(why: &str) -> ! {
 }
 
 /// Counts what is passed on of each stream of each step.
-#[derive(Debug, Default)]
-struct Passed([u64; 4]);
+#[derive(Debug)]
+struct Passed {
+    is_heard: bool,
+    counts: [u64; 4],
+}
 
 impl Passed {
     fn most(&self) -> u64 {
-        self.0.into_iter().max().unwrap_or_default()
+        self.counts.into_iter().max().unwrap_or_default()
     }
 }
 
@@ -310,8 +323,8 @@ impl Sink for Passed {
             (StepKind::Run, Stream::Stdout) => 2,
             (StepKind::Run, Stream::Stderr) => 3,
         };
-        self.0[place] += bytes.len() as u64;
-        Ok(())
+        self.counts[place] += bytes.len() as u64;
+        if self.is_heard { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
     }
 }
 
