@@ -85,10 +85,10 @@ impl Housing for Fences {
     }
 
     fn make(&mut self, view: usize, number: u32, ends: Ends) -> Result<Newborn<House>, Failure> {
+        let watch = StepWatch::new(&self.proc).map_err(at(Stage::Descriptors))?;
         let room = Room::make(&self.ground, number).map_err(at(Stage::Files))?;
         match self.fork_keeper(view, &room, ends) {
             Ok(Forks { keeper, pidfd, lifeline, ends, confession }) => {
-                let watch = StepWatch::new(&self.proc).map_err(at(Stage::Descriptors))?;
                 let house = House { keeper, room, lifeline: Some(lifeline), watch };
                 Ok(Newborn { house, pidfd, ends, confession })
             }

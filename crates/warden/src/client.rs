@@ -62,24 +62,36 @@ impl Cells {
     }
 }
 
+impl Cells {
+    /// Has the warden set about making a cell: which it is, and what it is talked to by.
+    fn conceive(&self, view: u16) -> Result<(u32, Vec<OwnedFd>), CellError> {
+        let mut warden = self.warden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        warden.wait_for()?;
+        tell(warden.tether.socket(), &Make { view })?;
+        match hear::<Made>(warden.tether.socket())? {
+            (Made::Cell { number }, fds) => Ok((number, fds)),
+            (Made::Failed(failure), _) => Err(refused(failure)),
+        }
+    }
+}
+
 impl CellMaker for Cells {
     fn kind(&self) -> CellKind {
         self.kind
     }
 
     fn make(&self, view: u16) -> Result<Cell, CellError> {
-        let mut warden = self.warden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        warden.wait_for()?;
-        tell(warden.tether.socket(), &Make { view })?;
-        let (made, fds) = hear::<Made>(warden.tether.socket())?;
-        let number = match made {
-            Made::Cell { number } => number,
-            Made::Failed(failure) => return Err(refused(failure)),
-        };
+        let (number, fds) = self.conceive(view)?;
         let mut fds = fds.into_iter();
         let (Some(stream), Some(socket), None) = (fds.next(), fds.next(), fds.next()) else {
             return Err(unexpected("make a cell", "without its two descriptors"));
         };
+        // On the cell's own socket, so that others can ask for theirs meanwhile.
+        match hear::<CellReply>(socket.as_fd())? {
+            (CellReply::Born, fds) if fds.is_empty() => {}
+            (CellReply::Failed(failure), _) => return Err(refused(failure)),
+            (other, _) => return Err(unexpected("make a cell", &format!("{other:?}"))),
+        }
         let agent = AgentStream::new(stream)?;
         let host = Box::new(WardensCell { socket, kind: self.kind });
         Ok(Cell { agent, host, layout: self.ground.layout(number) })

@@ -34,12 +34,23 @@ impl Confession {
         self.told
     }
 
-    /// Waits, as the warden, for a failure or for the agent to have started.
-    pub(crate) fn hear(self) -> Result<(), Failure> {
-        drop(self.told);
+    /// The warden's end, once there is a new process. Nobody else may hold the other one then: the next to be cloned
+    /// would keep it open.
+    pub(crate) fn into_heard(self) -> Heard {
+        Heard(self.heard)
+    }
+}
+
+/// The warden's end of a [`Confession`]. There is something to be read when it is known what came of the new process.
+#[derive(Debug)]
+pub(crate) struct Heard(OwnedFd);
+
+impl Heard {
+    /// A failure, or that the agent has started. Waits until either is known.
+    pub(crate) fn outcome(&self) -> Result<(), Failure> {
         let mut word = [0; BYTES];
         loop {
-            return match rustix::io::read(self.heard.as_fd(), &mut word) {
+            return match rustix::io::read(&self.0, &mut word) {
                 Ok(0) => Ok(()),
                 Ok(BYTES) => {
                     let [stage, a, b, c, d] = word;
@@ -51,6 +62,12 @@ impl Confession {
                 Err(errno) => Err(at(Stage::Clone)(errno)),
             };
         }
+    }
+}
+
+impl AsFd for Heard {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -1,8 +1,12 @@
 //! One cell as its warden knows it, from the clone until nothing of it is left.
 //!
 //! ```text
-//! alive --Remove, or the engine's end of its socket closes--> ending --its last process is gone--> gone
+//! unborn --its agent has started--> alive --Remove, or the engine's end of its socket closes--> ending
+//!    `------------- that has failed --------------------------------------------------------------^
+//! ending --its last process is gone--> gone --> buried
 //! ```
+//!
+//! Nothing is ever waited for: whoever calls has polled, and does what is ready.
 //!
 //! An agent that dies by itself takes its cell's processes along; its engine hears that and closes the socket.
 
@@ -17,7 +21,7 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use crate::channel::{Patience, receive_bytes, send};
 use crate::ends::Ends;
-use crate::failure::at;
+use crate::failure::{Heard, at};
 use crate::housing::{Housing, Newborn};
 
 /// One cell on the host's side.
@@ -31,18 +35,14 @@ pub(crate) struct Living<H: Housing> {
 }
 
 enum Life {
+    /// There is a process, and it is yet to be heard what becomes of it.
+    Unborn(Heard),
     Alive,
     /// Being ended, and not gone yet; somebody may be waiting to hear that it is.
     Ending {
+        since: Instant,
         awaited: bool,
     },
-}
-
-/// Whether there is still something of a cell.
-pub(crate) enum State {
-    There,
-    /// Its last process has ended.
-    Gone,
 }
 
 /// The ends of a new cell's sockets that are the engine's.
@@ -52,52 +52,78 @@ pub(crate) struct EnginesEnds {
 }
 
 impl<H: Housing> Living<H> {
-    /// Makes a cell.
-    pub(crate) fn make(housing: &mut H, view: usize, number: u32) -> Result<(Living<H>, EnginesEnds), Failure> {
+    /// Makes the process that is to become a cell.
+    pub(crate) fn conceive(housing: &mut H, view: usize, number: u32) -> Result<(Living<H>, EnginesEnds), Failure> {
         let ends = Ends::new().map_err(at(Stage::Clone))?;
         let Newborn { house, pidfd, ends, confession } = housing.make(view, number, ends)?;
-        let Ends { agents_stream, engines_stream, wardens_socket, engines_socket } = ends;
-        drop(agents_stream);
-        let mut cell = Living { pidfd, house, socket: wardens_socket, life: Life::Alive, until: None };
-        match confession.hear() {
-            Ok(()) => Ok((cell, EnginesEnds { stream: engines_stream, socket: engines_socket })),
-            Err(failure) => {
-                cell.end(housing);
-                cell.bury(housing);
-                Err(failure)
-            }
+        // What is the new process's alone goes here, before the next is cloned and gets copies of all there is.
+        let Ends { agents_stream: _, engines_stream, wardens_socket, engines_socket } = ends;
+        let life = Life::Unborn(confession.into_heard());
+        let cell = Living { pidfd, house, socket: wardens_socket, life, until: None };
+        Ok((cell, EnginesEnds { stream: engines_stream, socket: engines_socket }))
+    }
+
+    /// Whether it is yet to be heard what becomes of it.
+    pub(crate) fn is_unborn(&self) -> bool {
+        matches!(self.life, Life::Unborn(_))
+    }
+
+    /// Since when it is being ended, if it is. What [`Living::poll_fd`] then becomes ready for is its burial.
+    pub(crate) fn ending_since(&self) -> Option<Instant> {
+        match self.life {
+            Life::Ending { since, .. } => Some(since),
+            Life::Unborn(_) | Life::Alive => None,
         }
     }
 
-    /// What to wait for: a word about it, while it lives; else its end.
+    /// What to wait for: what becomes of it; a word about it, while it lives; and then its end.
     pub(crate) fn poll_fd(&self) -> PollFd<'_> {
-        match self.life {
-            Life::Alive => PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::IN),
-            Life::Ending { .. } => PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN),
+        let fd = match &self.life {
+            Life::Unborn(heard) => heard.as_fd(),
+            Life::Alive => self.socket.as_fd(),
+            Life::Ending { .. } => self.pidfd.as_fd(),
+        };
+        PollFd::from_borrowed_fd(fd, PollFlags::IN)
+    }
+
+    /// Does what [`Living::poll_fd`] became ready for, short of a burial.
+    pub(crate) fn attend(&mut self, housing: &mut H) {
+        match &self.life {
+            Life::Unborn(heard) => {
+                let outcome = heard.outcome();
+                self.welcome(outcome, housing);
+            }
+            Life::Alive => self.answer(housing),
+            Life::Ending { .. } => {}
         }
     }
 
-    /// Does what [`Living::poll_fd`] became ready for.
-    pub(crate) fn attend(&mut self, housing: &mut H) -> State {
-        match self.life {
-            Life::Ending { .. } => return State::Gone,
-            Life::Alive => {}
+    /// Says what became of it.
+    fn welcome(&mut self, outcome: Result<(), Failure>, housing: &mut H) {
+        self.life = Life::Alive;
+        let reply = outcome.map_or_else(CellReply::Failed, |()| CellReply::Born);
+        let told = send(self.socket.as_fd(), &reply, &[], Patience::Never);
+        if outcome.is_err() || told.is_err() {
+            self.end(housing);
         }
+    }
+
+    /// Hears one request, and answers it.
+    fn answer(&mut self, housing: &mut H) {
         let message = match receive_bytes(self.socket.as_fd(), Patience::Never) {
             Ok(Some(message)) => message,
-            Err(Errno::AGAIN) => return State::There,
-            Ok(None) | Err(_) => {
-                self.end(housing);
-                return State::There;
-            }
+            Err(Errno::AGAIN) => return,
+            Ok(None) | Err(_) => return self.end(housing),
         };
         let reply = match CellRequest::decode(&message) {
             Ok(CellRequest::Limit(limits)) => self.limit(&limits, housing).map(CellReply::Limited),
             Ok(CellRequest::Measure) => housing.measure(&mut self.house).map(CellReply::Measured),
             Ok(CellRequest::Remove) => {
                 self.end(housing);
-                self.life = Life::Ending { awaited: true };
-                return State::There;
+                if let Life::Ending { awaited, .. } = &mut self.life {
+                    *awaited = true;
+                }
+                return;
             }
             Err(_) => Err(at(Stage::Message)(Errno::BADMSG)),
         };
@@ -105,7 +131,6 @@ impl<H: Housing> Living<H> {
         if send(self.socket.as_fd(), &reply, &[], Patience::Never).is_err() {
             self.end(housing);
         }
-        State::There
     }
 
     /// When it wants attention at the latest.
@@ -125,8 +150,8 @@ impl<H: Housing> Living<H> {
     /// Ends everything in the cell.
     pub(crate) fn end(&mut self, housing: &mut H) {
         housing.end(&mut self.house, self.pidfd.as_fd());
-        if let Life::Alive = self.life {
-            self.life = Life::Ending { awaited: false };
+        if !matches!(self.life, Life::Ending { .. }) {
+            self.life = Life::Ending { since: Instant::now(), awaited: false };
         }
     }
 
@@ -138,7 +163,7 @@ impl<H: Housing> Living<H> {
         // hold what they stand for until then.
         drop(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None));
         let buried = housing.bury(house).and(reaped);
-        if let Life::Ending { awaited: true } = life {
+        if let Life::Ending { awaited: true, .. } = life {
             let reply = buried.map_or_else(CellReply::Failed, |()| CellReply::Removed);
             // Whoever asked and did not wait hears nothing.
             let _ = send(socket.as_fd(), &reply, &[], Patience::Never);

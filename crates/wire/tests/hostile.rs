@@ -203,9 +203,13 @@ fn an_answer_of_the_wardens_with_an_odd_flag_or_stage_is_refused() {
     let measured = Measured { cpu_ns: 1, past: Some(Past::Tasks), memory_peak: None, oom_kills: 2, disk_full: true };
     let held = Held { memory: true, tasks: false, cpu: true, disk: false };
     let failure = Failure { stage: Stage::Proc, errno: 1 };
-    for reply in
-        [CellReply::Measured(measured), CellReply::Limited(held), CellReply::Removed, CellReply::Failed(failure)]
-    {
+    for reply in [
+        CellReply::Born,
+        CellReply::Measured(measured),
+        CellReply::Limited(held),
+        CellReply::Removed,
+        CellReply::Failed(failure),
+    ] {
         assert_eq!(CellReply::decode(&reply.encode()), Ok(reply));
     }
     let mut odd = CellReply::Limited(held).encode();

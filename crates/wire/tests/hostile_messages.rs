@@ -35,6 +35,7 @@ fn messages() -> Vec<Bytes> {
         CellReply::Measured(Measured { past: Some(Past::Memory), ..measured }).encode(),
         CellReply::Measured(Measured { past: Some(Past::Tasks), ..measured }).encode(),
         CellReply::Measured(Measured { past: Some(Past::Disk), ..measured }).encode(),
+        CellReply::Born.encode(),
         CellReply::Removed.encode(),
         CellReply::Failed(FAILURE).encode(),
     ]

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use firebox_wire::warden::{CellReply, CellRequest, Failure, MESSAGE_BYTES, Made, Make, Message, Stage, StepLimits};
 use rustix::io::Errno;
@@ -10,7 +11,7 @@ use crate::engine::{Cell, Engine, LIMITS, has_answer, hear, tell, tell_with};
 
 type Claim = (&'static str, fn(&Engine));
 
-pub(crate) const CLAIMS: [Claim; 11] = [
+pub(crate) const CLAIMS: [Claim; 14] = [
     ("what_is_no_request_for_a_cell_is_refused", what_is_no_request_for_a_cell_is_refused),
     ("a_view_that_does_not_exist_is_refused", a_view_that_does_not_exist_is_refused),
     ("what_is_no_request_about_a_cell_is_refused", what_is_no_request_about_a_cell_is_refused),
@@ -19,6 +20,9 @@ pub(crate) const CLAIMS: [Claim; 11] = [
     ("no_limit_is_too_odd_to_be_answered", no_limit_is_too_odd_to_be_answered),
     ("a_cell_that_begins_steps_without_end_is_still_removed", a_cell_that_begins_steps_without_end_is_still_removed),
     ("a_cell_is_removed_once", a_cell_is_removed_once),
+    ("what_is_said_before_a_birth_is_answered_after_it", what_is_said_before_a_birth_is_answered_after_it),
+    ("a_cell_that_is_let_go_before_its_birth_is_removed", a_cell_that_is_let_go_before_its_birth_is_removed),
+    ("births_are_under_way_together_but_not_without_end", births_are_under_way_together_but_not_without_end),
     ("an_engine_that_never_reads_is_not_waited_for", an_engine_that_never_reads_is_not_waited_for),
     ("cells_beyond_what_the_warden_can_hold_are_refused", cells_beyond_what_the_warden_can_hold_are_refused),
     ("wherever_descriptors_run_out_nothing_of_a_cell_is_left", wherever_descriptors_run_out_nothing_of_a_cell_is_left),
@@ -157,6 +161,58 @@ fn a_cell_is_removed_once(engine: &Engine) {
     drop(engine.make());
 }
 
+fn what_is_said_before_a_birth_is_answered_after_it(engine: &Engine) {
+    let cells = [(); 3].map(|()| {
+        let cell = engine.conceive();
+        tell(&cell.socket, &CellRequest::Limit(LIMITS).encode(), 0).expect("the warden listens");
+        tell(&cell.socket, &CellRequest::Remove.encode(), 0).expect("the warden listens");
+        cell
+    });
+    for cell in cells {
+        assert_eq!(cell.hear(), Some(CellReply::Born));
+        let limited = cell.hear();
+        assert!(matches!(limited, Some(CellReply::Limited(_))), "{limited:?}");
+        assert_eq!(cell.hear(), Some(CellReply::Removed));
+    }
+}
+
+fn a_cell_that_is_let_go_before_its_birth_is_removed(engine: &Engine) {
+    for _ in 0..20 {
+        let (cell, other) = (engine.conceive(), engine.conceive());
+        drop(cell);
+        assert_eq!(other.hear(), Some(CellReply::Born));
+    }
+    engine.assert_at_rest();
+}
+
+/// What an engine asks for that does not wait costs the host no more at once than what one asks for that does.
+fn births_are_under_way_together_but_not_without_end(engine: &Engine) {
+    const AT_MOST: usize = 4;
+    let mut together = 0;
+    for _ in 0..20 {
+        const ASKED: usize = 7;
+        for _ in 0..ASKED {
+            tell(&engine.socket, &Make { view: 0 }.encode(), 0).expect("the warden listens");
+        }
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            assert!(Instant::now() < until, "not all of them come to be born");
+            let children = engine.children();
+            let unborn = children.iter().filter(|name| !name.contains("agent")).count();
+            assert!(unborn <= AT_MOST, "{unborn} births are under way at once: {children:?}");
+            together = together.max(unborn);
+            if children.len() == ASKED && unborn == 0 {
+                break;
+            }
+        }
+        let cells = [(); ASKED].map(|()| engine.hear_of_a_cell());
+        cells.iter().for_each(|cell| assert_eq!(cell.hear(), Some(CellReply::Born)));
+        drop(cells);
+        engine.assert_at_rest();
+    }
+    assert!(together > 1, "a birth waits for the one before");
+}
+
 /// Says something until nobody is there any more, or the other end has so much to read that it cannot say more.
 fn say_without_end(socket: &std::os::fd::OwnedFd, message: &[u8]) -> Errno {
     let mut patience = 0;
@@ -165,7 +221,7 @@ fn say_without_end(socket: &std::os::fd::OwnedFd, message: &[u8]) -> Errno {
             Ok(()) => patience = 0,
             Err(Errno::AGAIN) if patience < 200 => {
                 patience += 1;
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                std::thread::sleep(Duration::from_millis(1));
             }
             Err(errno) => return errno,
         }
@@ -180,7 +236,7 @@ fn an_engine_that_never_reads_is_not_waited_for(engine: &Engine) {
 
     for _ in 0..5000 {
         if tell(&engine.socket, &[0; MESSAGE_BYTES], 0).is_err() {
-            std::thread::sleep(std::time::Duration::from_micros(100));
+            std::thread::sleep(Duration::from_micros(100));
         }
     }
     assert!(matches!(other.ask(&CellRequest::Measure), Some(CellReply::Measured(_))), "others still go on");

@@ -21,6 +21,8 @@ use rustix::process::{
     Pid, PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, getpid, pidfd_getfd, pidfd_open, prlimit, setrlimit,
 };
 
+use crate::idle_agent::idle_agent;
+
 /// Nothing that a warden does takes longer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -70,11 +72,31 @@ impl Engine {
 
     /// Asks for a cell as one should.
     pub(crate) fn make(&self) -> Cell {
+        let cell = self.conceive();
+        assert_eq!(cell.hear(), Some(CellReply::Born));
+        cell
+    }
+
+    /// Asks for a cell, and does not wait until it is born.
+    pub(crate) fn conceive(&self) -> Cell {
         tell(&self.socket, &Make { view: 0 }.encode(), 0).expect("the warden listens");
+        self.hear_of_a_cell()
+    }
+
+    /// The cell that was asked for longest ago.
+    pub(crate) fn hear_of_a_cell(&self) -> Cell {
         let (bytes, fds) = hear(&self.socket).expect("an answer");
         assert!(matches!(Made::decode(&bytes), Ok(Made::Cell { .. })), "{bytes:?}");
         let [stream, socket] = <[OwnedFd; 2]>::try_from(fds).expect("two descriptors");
         Cell { _stream: stream, socket }
+    }
+
+    /// The names of the warden's children: an agent is called so, and what has yet to become one is not.
+    pub(crate) fn children(&self) -> Vec<String> {
+        let pid = self.pid;
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a live warden");
+        let name = |child: &str| fs::read_to_string(format!("/proc/{child}/comm")).ok();
+        children.split_whitespace().filter_map(name).map(|name| name.trim().to_owned()).collect()
     }
 
     /// Fails unless a well-behaved engine still gets all it asks for, and nothing is left after that.
@@ -117,6 +139,11 @@ impl Cell {
     /// What the warden answers; none when it has taken leave of the cell.
     pub(crate) fn ask(&self, request: &CellRequest) -> Option<CellReply> {
         tell(&self.socket, &request.encode(), 0).ok()?;
+        self.hear()
+    }
+
+    /// What the warden says next; none when it has taken leave of the cell.
+    pub(crate) fn hear(&self) -> Option<CellReply> {
         hear(&self.socket).map(|(bytes, _)| CellReply::decode(&bytes).expect("the warden answers as it should"))
     }
 }
@@ -182,43 +209,4 @@ fn own_sockets() -> BTreeSet<i32> {
     let is_socket = |path: &PathBuf| fs::read_link(path).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"));
     let sockets = entries.map(|entry| entry.path()).filter(is_socket);
     sockets.filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
-}
-
-/// An agent that waits for a signal for ever: the smallest program there is.
-fn idle_agent() -> &'static [u8] {
-    // mov eax, 34 (pause); syscall; jmp back
-    const CODE: [u8; 9] = [0xb8, 0x22, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7];
-    const BASE: u64 = 0x40_0000;
-    const HEADERS: u64 = 64 + 56;
-    let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    let length = HEADERS + CODE.len() as u64;
-    for (bytes, value) in [
-        // The header: an x86-64 program that starts behind its headers.
-        (2, 2),
-        (2, 62),
-        (4, 1),
-        (8, BASE + HEADERS),
-        (8, 64),
-        (8, 0),
-        (4, 0),
-        (2, 64),
-        (2, 56),
-        (2, 1),
-        (2, 0),
-        (2, 0),
-        (2, 0),
-        // Its one segment: the whole file, to read and to run.
-        (4, 1),
-        (4, 5),
-        (8, 0),
-        (8, BASE),
-        (8, BASE),
-        (8, length),
-        (8, length),
-        (8, 4096),
-    ] {
-        elf.extend_from_slice(&u64::to_le_bytes(value)[..bytes]);
-    }
-    elf.extend(CODE);
-    elf.leak()
 }

@@ -7,6 +7,7 @@
 
 mod claims;
 mod engine;
+mod idle_agent;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

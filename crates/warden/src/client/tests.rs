@@ -1,6 +1,5 @@
 //! A warden in the wrong hands: whatever it answers, the engine gets an error or a cell, and keeps no descriptor.
 
-use std::io::{PipeReader, Read};
 use std::num::NonZeroU32;
 
 use firebox_wire::warden::{MESSAGE_BYTES, Stage};
@@ -14,24 +13,33 @@ use super::*;
 /// What a hostile warden answers: some bytes, and so many descriptors.
 type Answer = (Vec<u8>, usize);
 
-/// The writing end of a pipe, to be handed out, and what tells whether all of its copies are closed.
+/// A socket to be handed out, and what tells whether all of its copies are closed.
 struct Traced {
     copies: OwnedFd,
-    end: PipeReader,
+    end: OwnedFd,
 }
 
 impl Traced {
     fn new() -> Traced {
-        let (end, copies) = io::pipe().unwrap();
-        Traced { copies: copies.into(), end }
+        let (end, copies) = pair();
+        Traced { copies, end }
+    }
+
+    /// One on which a cell is said to have been born.
+    fn born() -> Traced {
+        let traced = Traced::new();
+        channel::send(traced.end.as_fd(), &CellReply::Born, &[], Patience::Never).unwrap();
+        traced
     }
 
     /// Fails when somebody still holds a copy: reading would then wait.
     fn assert_closed(self, what: &str) {
-        let Traced { copies, mut end } = self;
+        let Traced { copies, end } = self;
         drop(copies);
-        rustix::io::ioctl_fionbio(&end, true).unwrap();
-        assert_eq!(end.read(&mut [0]).ok(), Some(0), "a descriptor is still open after {what}");
+        let read = channel::receive_bytes(end.as_fd(), Patience::Never);
+        // The latter when something was left unread on it.
+        let closed = matches!(read, Ok(None) | Err(Errno::CONNRESET));
+        assert!(closed, "a descriptor is still open after {what}");
     }
 }
 
@@ -103,13 +111,60 @@ fn a_cell_comes_with_two_descriptors_or_not_at_all() {
         .flat_map(|answer| [0, 1, 2, 3, 64].map(|fds| (answer.clone(), fds, false)))
         .chain([0, 1, 2, 3, 4, 5, 8, 64].map(|fds| (made.clone(), fds, fds == 2)))
     {
-        let traced = Traced::new();
+        let traced = Traced::born();
         let (ours, _wardens) = warden(&[(made.clone(), 0), (answer.clone(), fds)], &traced.copies);
         let jail = cells(ours);
         assert_eq!(jail.make(0).is_ok(), is_cell, "{answer:?} with {fds} descriptors");
         drop(jail);
         traced.assert_closed(&format!("a cell with {fds} descriptors"));
     }
+}
+
+#[test]
+fn a_cell_is_none_before_it_is_said_to_be_born() {
+    let failed = bytes(&CellReply::Failed(Failure { stage: Stage::Root, errno: 1 }));
+    let said = [failed, bytes(&CellReply::Removed), bytes(&Made::Cell { number: 1 })];
+    let born = bytes(&CellReply::Born);
+    for (said, fds, is_cell) in nonsense()
+        .into_iter()
+        .chain(said)
+        .flat_map(|said| [(said.clone(), 0, false), (said, 1, false)])
+        .chain([(born.clone(), 0, true), (born.clone(), 1, false), (born, 64, false)])
+    {
+        let traced = Traced::new();
+        answer(&traced.end, &(said.clone(), fds), &traced.copies);
+        rustix::net::shutdown(&traced.end, rustix::net::Shutdown::Write).unwrap();
+        let made = bytes(&Made::Cell { number: 1 });
+        let (ours, _wardens) = warden(&[(made.clone(), 0), (made, 2)], &traced.copies);
+        let jail = cells(ours);
+        assert_eq!(jail.make(0).is_ok(), is_cell, "{said:?} with {fds} descriptors");
+    }
+}
+
+#[test]
+fn two_births_at_once_are_never_taken_for_each_other() {
+    let (ours, wardens) = pair();
+    channel::send(wardens.as_fd(), &Made::Cell { number: 0 }, &[], Patience::Never).unwrap();
+    let jail = cells(ours);
+    let jail = &Cells { ground: Ground::Host("/".into()), ..jail };
+    std::thread::scope(|scope| {
+        let ask = |view| jail.make(view).map(|cell| cell.layout.work().to_owned());
+        let (first, second) = (scope.spawn(move || ask(1)), scope.spawn(move || ask(2)));
+        // Each is told its number at once, though none of them is born.
+        let mut sockets = std::collections::BTreeMap::new();
+        for _ in 0..2 {
+            let (Make { view }, _) = hear::<Make>(wardens.as_fd()).unwrap();
+            let (socket, theirs) = pair();
+            let made = Made::Cell { number: view.into() };
+            channel::send(wardens.as_fd(), &made, &[theirs.as_fd(), theirs.as_fd()], Patience::Never).unwrap();
+            sockets.insert(view, socket);
+        }
+        let fails = CellReply::Failed(Failure { stage: Stage::Proc, errno: 1 });
+        channel::send(sockets[&2].as_fd(), &fails, &[], Patience::Never).unwrap();
+        assert!(matches!(second.join().unwrap(), Err(CellError::Refused { doing, .. }) if doing == Stage::Proc.text()));
+        channel::send(sockets[&1].as_fd(), &CellReply::Born, &[], Patience::Never).unwrap();
+        assert_eq!(first.join().unwrap().unwrap(), std::path::Path::new("/1/job"));
+    });
 }
 
 #[test]

@@ -22,6 +22,7 @@ const LIMITED: u8 = 7;
 const MEASURED: u8 = 8;
 const REMOVED: u8 = 9;
 const CELL_FAILED: u8 = 10;
+const BORN: u8 = 11;
 
 impl Message for Make {
     fn encode(&self) -> [u8; MESSAGE_BYTES] {
@@ -89,6 +90,7 @@ impl Message for CellRequest {
 impl Message for CellReply {
     fn encode(&self) -> [u8; MESSAGE_BYTES] {
         match self {
+            CellReply::Born => Writer::new(BORN).done(),
             CellReply::Limited(Held { memory, tasks, cpu, disk }) => {
                 Writer::new(LIMITED).flag(*memory).flag(*tasks).flag(*cpu).flag(*disk).done()
             }
@@ -107,6 +109,7 @@ impl Message for CellReply {
     fn decode(bytes: &[u8]) -> Result<CellReply, DecodeError> {
         let (kind, mut cursor) = open(bytes)?;
         let message = match kind {
+            BORN => CellReply::Born,
             LIMITED => CellReply::Limited(Held {
                 memory: flag(&mut cursor)?,
                 tasks: flag(&mut cursor)?,

@@ -5,7 +5,10 @@
 //! numbered views, before anything hostile was near.
 //!
 //! On the engine's own socket a [`Make`] is answered by [`Made`] with two descriptors: the agent's stream, and the
-//! cell's own socket. On that one a [`CellRequest`] is answered by a [`CellReply`]; closing it removes the cell.
+//! cell's own socket. That comes as soon as there is a process to become the cell. What has become of it is said on the
+//! cell's own socket, unasked and once: [`CellReply::Born`], or why not. So any number of cells can be under way, and no
+//! answer about one is ever taken for another's. From then on a [`CellRequest`] on that socket is answered by a
+//! [`CellReply`]; closing it removes the cell.
 
 mod message;
 mod stage;
@@ -26,12 +29,12 @@ pub struct Make {
 /// The answer to [`Make`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
-    /// Here it is; two descriptors come along.
+    /// It is being made; two descriptors come along.
     Cell {
         /// Which it is, of all that this warden has made.
         number: u32,
     },
-    /// It could not be made.
+    /// It could not even be begun.
     Failed(Failure),
 }
 
@@ -55,9 +58,11 @@ pub enum CellRequest {
     Remove,
 }
 
-/// The answer to a [`CellRequest`].
+/// The answer to a [`CellRequest`], and before all of them what became of the cell's birth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CellReply {
+    /// The cell stands: its agent has started.
+    Born,
     /// The limits stand; how they are held.
     Limited(Held),
     /// What the step has consumed.
