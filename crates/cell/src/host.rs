@@ -39,7 +39,7 @@ pub trait CellHost: Send {
     fn kind(&self) -> CellKind;
 
     /// Begins a step: every process of the cell but the agent is held to these limits from now on, together, and
-    /// measuring starts from zero.
+    /// measuring starts from zero, whatever these processes have used before.
     ///
     /// Called once per step, after the agent has prepared the step's process and before that may go.
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError>;
@@ -97,6 +97,9 @@ pub struct Measured {
     pub oom_kills: u64,
     /// Whether its files have no byte or no inode left.
     pub disk_full: bool,
+    /// Whether there is any process in the cell but its agent, whichever step it is of. When there is none and the agent is
+    /// not told to make one, there will be none.
+    pub others: bool,
 }
 
 /// A limit that a step has gone past.

@@ -82,6 +82,7 @@ mod tests {
             memory_peak: None,
             oom_kills: 0,
             disk_full: false,
+            others: false,
         },
         crash_codes: &[],
     };

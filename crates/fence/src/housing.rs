@@ -105,7 +105,7 @@ impl Housing for Fences {
     }
 
     fn measure(&mut self, house: &mut House) -> Result<Measured, Failure> {
-        house.watch.look(&house.room).map_err(at(Stage::Measure))
+        house.watch.look(house.keeper, &house.room).map_err(at(Stage::Measure))
     }
 
     fn end(&mut self, house: &mut House, _keeper: BorrowedFd<'_>) {

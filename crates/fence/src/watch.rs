@@ -70,9 +70,9 @@ impl StepWatch {
     }
 
     /// Looks at what the step takes now.
-    pub(crate) fn look(&mut self, room: &Room) -> Result<Measured, Errno> {
+    pub(crate) fn look(&mut self, keeper: Pid, room: &Room) -> Result<Measured, Errno> {
         let (Some(agent), Some(limits)) = (self.agent, self.limits) else { return Err(Errno::SRCH) };
-        let Seen { cpu, memory, memory_peak, tasks } = self.watching.look(agent)?;
+        let Seen { cpu, memory, memory_peak, tasks, others } = self.watching.look(agent)?;
         // When the cell has ended, what was seen last counts.
         self.cpu = self.cpu.max(cpu);
         self.count_files(room, &limits)?;
@@ -93,6 +93,8 @@ impl StepWatch {
             memory_peak,
             oom_kills: 0,
             disk_full: disk,
+            // Beside the agent there is nobody, unless that has ended before its keeper.
+            others: others || self.only_child(keeper) != Ok(agent),
         })
     }
 

@@ -3,13 +3,13 @@
 use std::num::NonZeroU32;
 
 use firebox_confine::Layer;
-use firebox_warden::Watching;
+use firebox_warden::{Seen, Watching};
 use firebox_wire::warden::{Held, Measured, Past, StepLimits};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use crate::cgroup::{Group, Limits};
+use crate::cgroup::{Group, Limits, Used};
 use crate::doors::Doors;
 use crate::rights::{self, Rights};
 
@@ -30,6 +30,8 @@ pub(crate) enum Holding {
         /// Those of steps that have begun, and after them those that were made for later.
         steps: Vec<Group>,
         begun: usize,
+        /// What had been used in the present step's group when that step began.
+        before: Used,
     },
     /// We look when asked, and the engine ends the step that is past its memory.
     Watched { watching: Watching, memory: u64 },
@@ -44,7 +46,7 @@ impl Holding {
                 let agent = groups.group(&format!("c{number}.agent"), &limits)?;
                 let names: Vec<String> = (1..=STEPS_AHEAD).map(|step| format!("c{number}.{step}")).collect();
                 match groups.groups_for_later(&names, &limits) {
-                    Ok(steps) => Ok(Holding::Grouped { number, agent, steps, begun: 0 }),
+                    Ok(steps) => Ok(Holding::Grouped { number, agent, steps, begun: 0, before: Used::default() }),
                     Err(errno) => {
                         let _ = agent.remove();
                         Err(errno)
@@ -76,7 +78,7 @@ impl Holding {
     /// Begins a step: every process but the agent is held to these limits, and measuring starts from zero.
     pub(crate) fn begin(&mut self, agent: Pid, limits: &StepLimits, rights: &Rights) -> Result<Held, Errno> {
         match self {
-            Holding::Grouped { number, agent: agents, steps, begun } => {
+            Holding::Grouped { number, agent: agents, steps, begun, before } => {
                 let limits = group_limits(limits);
                 if steps.len() == *begun {
                     let rights::Holding::Groups(groups) = rights.holding() else { return Err(Errno::NODEV) };
@@ -84,11 +86,14 @@ impl Holding {
                 } else {
                     steps[*begun].limit(&limits)?;
                 }
-                let step = &steps[*begun];
+                let step = &mut steps[*begun];
                 *begun += 1;
                 // The step's process has come in by the door, where there is one. Whoever has not is brought.
                 let members = agents.members()?;
                 members.into_iter().filter(|pid| *pid != agent).try_for_each(|pid| step.admit(pid))?;
+                // Who stood and waited in there may have worked before, which is not this step's doing.
+                step.forget_peak()?;
+                *before = step.used()?;
                 Ok(Held { memory: true, tasks: true, cpu: true, disk: true })
             }
             Holding::Watched { watching, memory } => {
@@ -103,18 +108,20 @@ impl Holding {
     /// What the step has consumed.
     pub(crate) fn measure(&mut self, agent: Pid, disk_full: bool) -> Result<Measured, Errno> {
         match self {
-            Holding::Grouped { steps, begun, .. } => {
+            Holding::Grouped { agent, steps, begun, before, .. } => {
                 let step = begun.checked_sub(1).and_then(|last| steps.get(last)).ok_or(Errno::SRCH)?;
-                let used = step.used()?;
-                let cpu_ns = u64::try_from(used.cpu.as_nanos()).unwrap_or(u64::MAX);
-                let (memory_peak, oom_kills) = (used.memory_peak, used.oom_kills);
-                Ok(Measured { cpu_ns, past: None, memory_peak, oom_kills, disk_full })
+                let Used { cpu, memory_peak, oom_kills } = step.used()?;
+                let cpu_ns = u64::try_from(cpu.saturating_sub(before.cpu).as_nanos()).unwrap_or(u64::MAX);
+                let oom_kills = oom_kills.saturating_sub(before.oom_kills);
+                let others = are_there_others(agent, steps)?;
+                Ok(Measured { cpu_ns, past: None, memory_peak, oom_kills, disk_full, others })
             }
             Holding::Watched { watching, memory } => {
                 let seen = watching.look(agent)?;
                 let cpu_ns = u64::try_from(seen.cpu.as_nanos()).unwrap_or(u64::MAX);
                 let past = (*memory < seen.memory && !Layer::Watching.is_left_out()).then_some(Past::Memory);
-                Ok(Measured { cpu_ns, past, memory_peak: seen.memory_peak, oom_kills: 0, disk_full })
+                let Seen { memory_peak, others, .. } = seen;
+                Ok(Measured { cpu_ns, past, memory_peak, oom_kills: 0, disk_full, others })
             }
         }
     }
@@ -130,6 +137,20 @@ impl Holding {
             }
         }
     }
+}
+
+/// Whether there is anybody but the agent, in whichever group. Nobody gets from one into another while this looks: only the
+/// agent has the ways in.
+fn are_there_others(agent: &Group, steps: &[Group]) -> Result<bool, Errno> {
+    if agent.tasks()? > 1 {
+        return Ok(true);
+    }
+    for step in steps {
+        if step.tasks()? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn group_limits(limits: &StepLimits) -> Limits {

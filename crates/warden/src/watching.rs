@@ -21,7 +21,7 @@ const MOST_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Watching {
     proc: OwnedFd,
-    /// What earlier steps had used of the agent's count of its children.
+    /// What all processes but the agent had used when the step began.
     before: Duration,
     memory_peak: u64,
 }
@@ -37,6 +37,17 @@ pub struct Seen {
     pub memory_peak: Option<u64>,
     /// Processes and threads, but the agent.
     pub tasks: u64,
+    /// Whether there is anybody but the agent.
+    pub others: bool,
+}
+
+/// What is there at a moment.
+#[derive(Default)]
+struct Now {
+    cpu: Duration,
+    memory: u64,
+    tasks: u64,
+    others: bool,
 }
 
 /// One process, as far as it matters.
@@ -56,27 +67,35 @@ impl Watching {
 
     /// Begins a step.
     pub fn begin(&mut self, agent: Pid) -> Result<(), Errno> {
+        self.process(agent)?;
         self.memory_peak = 0;
-        self.before = self.process(agent)?.children;
+        self.before = self.now(agent).cpu;
         Ok(())
     }
 
     /// Looks at every process that descends from the agent. One that ends meanwhile is passed over: its time is its
     /// parent's as soon as that has waited for it.
     pub fn look(&mut self, agent: Pid) -> Result<Seen, Errno> {
-        let mut cpu = Duration::ZERO;
-        let (mut memory, mut tasks) = (0, 0);
-        for (pid, process) in self.tree(agent) {
-            if pid != agent.as_raw_nonzero().get() {
-                cpu += process.own;
-                memory += process.memory;
-                tasks += process.threads;
-            }
-            cpu += process.children;
-        }
+        let Now { cpu, memory, tasks, others } = self.now(agent);
         self.memory_peak = self.memory_peak.max(memory);
         let memory_peak = (self.memory_peak != 0).then_some(self.memory_peak);
-        Ok(Seen { cpu: cpu.saturating_sub(self.before), memory, memory_peak, tasks })
+        Ok(Seen { cpu: cpu.saturating_sub(self.before), memory, memory_peak, tasks, others })
+    }
+
+    fn now(&self, agent: Pid) -> Now {
+        let mut now = Now::default();
+        for (pid, process) in self.tree(agent) {
+            if pid != agent.as_raw_nonzero().get() {
+                now.cpu += process.own;
+                now.memory += process.memory;
+                now.tasks += process.threads;
+            }
+            now.cpu += process.children;
+        }
+        // Not whom the walk has met: one that forks and ends under it may not be met, nor what it forked. But whoever loses
+        // its parent is the agent's child at the same moment, so when that has none, nobody is left.
+        now.others = self.children(agent).map_or(true, |children| !children.is_empty());
+        now
     }
 
     fn tree(&self, agent: Pid) -> BTreeMap<i32, Process> {

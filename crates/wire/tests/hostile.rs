@@ -200,7 +200,14 @@ fn the_warden_understands_only_whole_messages_of_the_right_kind() {
 
 #[test]
 fn an_answer_of_the_wardens_with_an_odd_flag_or_stage_is_refused() {
-    let measured = Measured { cpu_ns: 1, past: Some(Past::Tasks), memory_peak: None, oom_kills: 2, disk_full: true };
+    let measured = Measured {
+        cpu_ns: 1,
+        past: Some(Past::Tasks),
+        memory_peak: None,
+        oom_kills: 2,
+        disk_full: true,
+        others: false,
+    };
     let held = Held { memory: true, tasks: false, cpu: true, disk: false };
     let failure = Failure { stage: Stage::Proc, errno: 1 };
     for reply in [

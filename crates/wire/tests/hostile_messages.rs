@@ -21,7 +21,14 @@ fn messages() -> Vec<Bytes> {
         wall_ms: u64::MAX,
     };
     let known = Some(u64::MAX);
-    let measured = Measured { cpu_ns: u64::MAX, past: None, memory_peak: known, oom_kills: u64::MAX, disk_full: true };
+    let measured = Measured {
+        cpu_ns: u64::MAX,
+        past: None,
+        memory_peak: known,
+        oom_kills: u64::MAX,
+        disk_full: true,
+        others: true,
+    };
     vec![
         Make { view: u16::MAX }.encode(),
         Made::Cell { number: u32::MAX }.encode(),

@@ -53,7 +53,7 @@ pub(super) struct FakeHost {
 }
 
 const NOTHING: Measured =
-    Measured { cpu: Duration::ZERO, past: None, memory_peak: None, oom_kills: 0, disk_full: false };
+    Measured { cpu: Duration::ZERO, past: None, memory_peak: None, oom_kills: 0, disk_full: false, others: false };
 
 impl Answers {
     /// Nothing was used.

@@ -44,6 +44,11 @@ impl Directory {
         openat(&self.0, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
     }
 
+    /// Opens a file for reading and writing.
+    pub(crate) fn open_to_change(&self, file: &str) -> Result<OwnedFd, Errno> {
+        openat(&self.0, file, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+    }
+
     /// Writes one value. The kernel takes a value whole or not at all.
     pub(crate) fn write(&self, file: &str, value: impl ToString) -> Result<(), Errno> {
         let fd = self.open_to_write(file)?;
@@ -78,6 +83,14 @@ impl Directory {
         let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
         value.and_then(|number| number.trim().parse().ok()).ok_or(Errno::BADMSG)
     }
+}
+
+/// Reads an open file that holds one number, from its beginning.
+pub(crate) fn number_of(file: &OwnedFd) -> Result<u64, Errno> {
+    let mut bytes = [0; 32];
+    let read = rustix::io::pread(file, &mut bytes, 0)?;
+    let text = std::str::from_utf8(&bytes[..read]).map_err(|_| Errno::ILSEQ)?;
+    text.trim().parse().map_err(|_| Errno::BADMSG)
 }
 
 impl AsFd for Directory {

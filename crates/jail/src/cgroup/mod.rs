@@ -53,7 +53,7 @@ pub(crate) struct Limits {
 }
 
 /// What a group has used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Used {
     pub(crate) cpu: Duration,
     pub(crate) memory_peak: Option<u64>,
@@ -149,6 +149,23 @@ impl Group {
         match self {
             Group::V1(group) => group.used(),
             Group::V2(group) => group.used(),
+        }
+    }
+
+    /// From here on its peak of memory is that of what is still to come, where the kernel can forget the one before.
+    pub(crate) fn forget_peak(&mut self) -> Result<(), Errno> {
+        match self {
+            Group::V1(group) => group.forget_peak(),
+            Group::V2(group) => group.forget_peak(),
+        }
+    }
+
+    /// How many tasks are in it, also such as have ended and nobody has taken leave of. One number of the kernel's: unlike a
+    /// list, it has no gap that somebody who forks and ends could fall into.
+    pub(crate) fn tasks(&self) -> Result<u64, Errno> {
+        match self {
+            Group::V1(group) => group.tasks(),
+            Group::V2(group) => group.tasks(),
         }
     }
 

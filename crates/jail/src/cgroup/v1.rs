@@ -198,6 +198,14 @@ impl Group {
         })
     }
 
+    pub(super) fn forget_peak(&self) -> Result<(), Errno> {
+        self.with(Controller::Memory)?.write("memory.max_usage_in_bytes", 0)
+    }
+
+    pub(super) fn tasks(&self) -> Result<u64, Errno> {
+        self.with(Controller::Pids)?.number("pids.current")
+    }
+
     pub(super) fn remove(&self) -> Result<(), Errno> {
         self.above.iter().try_for_each(|above| patiently(|| above.remove(&self.name)))
     }

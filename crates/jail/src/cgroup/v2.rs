@@ -1,5 +1,6 @@
 //! Version 2: one hierarchy for all controllers.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::directory::Directory;
+use super::directory::{self, Directory};
 use super::{Limits, Used, patiently};
 
 /// The controllers that an instance needs for its groups.
@@ -29,6 +30,8 @@ pub(crate) struct Group {
     directory: Directory,
     above: Directory,
     name: String,
+    /// The peak of memory since it was last to be forgotten.
+    peak: Option<OwnedFd>,
 }
 
 impl Tree {
@@ -52,7 +55,7 @@ impl Tree {
 
     pub(super) fn group(&self, name: &str, limits: &Limits) -> Result<Group, Errno> {
         let above = self.instance.again()?;
-        let group = Group { directory: above.make(name)?, above, name: name.to_owned() };
+        let group = Group { directory: above.make(name)?, above, name: name.to_owned(), peak: None };
         match limit(&group.directory, limits) {
             Ok(()) => Ok(group),
             Err(errno) => {
@@ -124,10 +127,30 @@ impl Group {
     pub(super) fn used(&self) -> Result<Used, Errno> {
         Ok(Used {
             cpu: Duration::from_micros(self.directory.keyed("cpu.stat", "usage_usec")?),
-            // Since Linux 5.19.
-            memory_peak: self.directory.number("memory.peak").ok(),
+            memory_peak: self.memory_peak(),
             oom_kills: self.directory.keyed("memory.events", "oom_kill")?,
         })
+    }
+
+    /// Since Linux 5.19 there is a file for it; since 6.12 who writes to it is from then on told of a peak of their own, for as
+    /// long as they have it open.
+    pub(super) fn forget_peak(&mut self) -> Result<(), Errno> {
+        self.peak = match self.directory.open_to_change("memory.peak") {
+            Ok(peak) => rustix::io::write(&peak, b"0").is_ok().then_some(peak),
+            Err(_) => None,
+        };
+        Ok(())
+    }
+
+    fn memory_peak(&self) -> Option<u64> {
+        match &self.peak {
+            Some(peak) => directory::number_of(peak).ok(),
+            None => self.directory.number("memory.peak").ok(),
+        }
+    }
+
+    pub(super) fn tasks(&self) -> Result<u64, Errno> {
+        self.directory.number("pids.current")
     }
 
     pub(super) fn remove(&self) -> Result<(), Errno> {
@@ -154,7 +177,7 @@ mod tests {
 
     fn group(directory: &tempfile::TempDir) -> Group {
         let open = || Directory::open(directory.path()).unwrap();
-        Group { directory: open(), above: open(), name: "c1.1".to_owned() }
+        Group { directory: open(), above: open(), name: "c1.1".to_owned(), peak: None }
     }
 
     fn content(directory: &tempfile::TempDir, file: &str) -> String {

@@ -175,6 +175,7 @@ fn an_answer_about_a_cell_that_was_not_asked_for_is_an_error() {
         memory_peak: None,
         oom_kills: u64::MAX,
         disk_full: true,
+        others: true,
     };
     let (limited, measured, removed) = (
         bytes(&CellReply::Limited(Held { memory: true, tasks: true, cpu: true, disk: true })),

@@ -94,13 +94,16 @@ impl Message for CellReply {
             CellReply::Limited(Held { memory, tasks, cpu, disk }) => {
                 Writer::new(LIMITED).flag(*memory).flag(*tasks).flag(*cpu).flag(*disk).done()
             }
-            CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full }) => Writer::new(MEASURED)
-                .u64(*cpu_ns)
-                .past(*past)
-                .maybe(*memory_peak)
-                .u64(*oom_kills)
-                .flag(*disk_full)
-                .done(),
+            CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full, others }) => {
+                Writer::new(MEASURED)
+                    .u64(*cpu_ns)
+                    .past(*past)
+                    .maybe(*memory_peak)
+                    .u64(*oom_kills)
+                    .flag(*disk_full)
+                    .flag(*others)
+                    .done()
+            }
             CellReply::Removed => Writer::new(REMOVED).done(),
             CellReply::Failed(failure) => Writer::new(CELL_FAILED).failure(failure).done(),
         }
@@ -118,8 +121,8 @@ impl Message for CellReply {
             }),
             MEASURED => {
                 let (cpu_ns, past, memory_peak) = (cursor.u64()?, past(&mut cursor)?, maybe(&mut cursor)?);
-                let (oom_kills, disk_full) = (cursor.u64()?, flag(&mut cursor)?);
-                CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full })
+                let (oom_kills, disk_full, others) = (cursor.u64()?, flag(&mut cursor)?, flag(&mut cursor)?);
+                CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full, others })
             }
             REMOVED => CellReply::Removed,
             CELL_FAILED => CellReply::Failed(failure(&mut cursor)?),

@@ -116,6 +116,8 @@ pub struct Measured {
     pub oom_kills: u64,
     /// Whether its files have no byte or no inode left.
     pub disk_full: bool,
+    /// Whether there is any process in the cell but its agent, whichever step it is of.
+    pub others: bool,
 }
 
 /// A limit that a step has gone past, where nothing held it.
