@@ -62,26 +62,29 @@ impl Cells {
     }
 }
 
-impl Cells {
-    /// Has the warden set about making a cell: which it is, and what it is talked to by.
-    fn conceive(&self, view: u16) -> Result<(u32, Vec<OwnedFd>), CellError> {
-        let mut warden = self.warden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        warden.wait_for()?;
-        tell(warden.tether.socket(), &Make { view })?;
-        match hear::<Made>(warden.tether.socket())? {
-            (Made::Cell { number }, fds) => Ok((number, fds)),
-            (Made::Failed(failure), _) => Err(refused(failure)),
-        }
-    }
-}
-
 impl CellMaker for Cells {
     fn kind(&self) -> CellKind {
         self.kind
     }
 
     fn make(&self, view: u16) -> Result<Cell, CellError> {
-        let (number, fds) = self.conceive(view)?;
+        self.bear(&Make { view, ahead: false })
+    }
+
+    fn make_ahead(&self, view: u16) -> Result<Cell, CellError> {
+        self.bear(&Make { view, ahead: true })
+    }
+
+    fn close(self: Box<Self>) -> Result<(), CellError> {
+        let greeting = self.warden.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        greeting.tether.release().map_err(gone)
+    }
+}
+
+impl Cells {
+    /// Has a cell made, and waits until it is born.
+    fn bear(&self, make: &Make) -> Result<Cell, CellError> {
+        let (number, fds) = self.conceive(make)?;
         let mut fds = fds.into_iter();
         let (Some(stream), Some(socket), None) = (fds.next(), fds.next(), fds.next()) else {
             return Err(unexpected("make a cell", "without its two descriptors"));
@@ -97,9 +100,15 @@ impl CellMaker for Cells {
         Ok(Cell { agent, host, layout: self.ground.layout(number) })
     }
 
-    fn close(self: Box<Self>) -> Result<(), CellError> {
-        let greeting = self.warden.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        greeting.tether.release().map_err(gone)
+    /// Has the warden set about making a cell: which it is, and what it is talked to by.
+    fn conceive(&self, make: &Make) -> Result<(u32, Vec<OwnedFd>), CellError> {
+        let mut warden = self.warden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        warden.wait_for()?;
+        tell(warden.tether.socket(), make)?;
+        match hear::<Made>(warden.tether.socket())? {
+            (Made::Cell { number }, fds) => Ok((number, fds)),
+            (Made::Failed(failure), _) => Err(refused(failure)),
+        }
     }
 }
 
@@ -131,6 +140,10 @@ impl WardensCell {
 impl CellHost for WardensCell {
     fn kind(&self) -> CellKind {
         self.kind
+    }
+
+    fn take(&mut self) -> Result<(), CellError> {
+        tell(self.socket.as_fd(), &CellRequest::Take)
     }
 
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {

@@ -30,10 +30,11 @@ fn messages() -> Vec<Bytes> {
         others: true,
     };
     vec![
-        Make { view: u16::MAX }.encode(),
+        Make { view: u16::MAX, ahead: false }.encode(),
         Made::Cell { number: u32::MAX }.encode(),
         Made::Failed(FAILURE).encode(),
         CellRequest::Limit(limits).encode(),
+        CellRequest::Take.encode(),
         CellRequest::Measure.encode(),
         CellRequest::Remove.encode(),
         CellReply::Limited(Held { memory: true, tasks: true, cpu: true, disk: true }).encode(),

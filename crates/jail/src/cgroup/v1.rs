@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use firebox_confine::Layer;
+use firebox_warden::Weight;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::directory::Directory;
-use super::{Limits, Used, patiently};
+use super::{LOW_PART, Limits, Used, patiently};
 
 /// What a hierarchy is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,9 @@ const SOCKET_MEMORY: u64 = 32 << 20;
 
 /// Time slices are dealt out per this many microseconds.
 const PERIOD_US: u64 = 100_000;
+
+/// What every group has of CPU time beside others, unless told otherwise.
+const SHARES: u32 = 1024;
 
 /// One hierarchy: where our instance's directory is, and which of our controllers it has.
 struct Hierarchy {
@@ -169,6 +173,14 @@ impl Group {
         self.directories.iter().try_for_each(|(directory, controllers)| {
             controllers.iter().try_for_each(|controller| limit(directory, *controller, limits, Swap::Now))
         })
+    }
+
+    pub(super) fn weigh(&self, weight: Weight) -> Result<(), Errno> {
+        let shares = match weight {
+            Weight::Low => SHARES / LOW_PART,
+            Weight::Ordinary => SHARES,
+        };
+        self.with(Controller::Cpu)?.write("cpu.shares", shares)
     }
 
     /// Ways in: a process with a single thread that writes `0` to each of them has moved itself here.

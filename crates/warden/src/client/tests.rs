@@ -87,7 +87,7 @@ fn nonsense() -> Vec<Vec<u8>> {
 #[test]
 fn a_warden_that_does_not_greet_as_it_should_makes_no_cell() {
     let failed = bytes(&Made::Failed(Failure { stage: Stage::Root, errno: 1 }));
-    let others = [failed, bytes(&Make { view: 0 }), bytes(&CellReply::Removed)];
+    let others = [failed, bytes(&Make { view: 0, ahead: false }), bytes(&CellReply::Removed)];
     for greeting in nonsense().into_iter().chain(others) {
         for fds in [0, 1, 2, 3, 64] {
             let traced = Traced::new();
@@ -153,7 +153,7 @@ fn two_births_at_once_are_never_taken_for_each_other() {
         // Each is told its number at once, though none of them is born.
         let mut sockets = std::collections::BTreeMap::new();
         for _ in 0..2 {
-            let (Make { view }, _) = hear::<Make>(wardens.as_fd()).unwrap();
+            let (Make { view, .. }, _) = hear::<Make>(wardens.as_fd()).unwrap();
             let (socket, theirs) = pair();
             let made = Made::Cell { number: view.into() };
             channel::send(wardens.as_fd(), &made, &[theirs.as_fd(), theirs.as_fd()], Patience::Never).unwrap();
