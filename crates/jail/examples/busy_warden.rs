@@ -5,7 +5,8 @@
 //! ```
 //!
 //! One cell stands for a job that is limited and measured, at a pace. Beside it there is first nobody, and then some
-//! threads (two) that make and remove cells without a pause. For comparing two states of the code, run both by turns.
+//! neighbours (two) that make and remove cells without a pause. At last there are only the neighbours, and what their cells
+//! cost is counted. For comparing two states of the code, run both by turns.
 
 #![allow(clippy::print_stdout, reason = "what it has found")]
 
@@ -46,10 +47,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     job.host.limit(&LIMITS)?;
     waits("alone", &mut job, Duration::from_secs(seconds))?;
 
-    let (stop, made) = (AtomicBool::new(false), AtomicU32::new(0));
+    let most = Duration::from_secs(seconds);
+    beside(neighbours, &cells, || waits("busy", &mut job, most))?;
+    job.host.remove()?;
+
     let spent = || -> Result<Duration, Box<dyn Error>> { Ok(cpu_time("self")? + cpu_time(&warden)?) };
     let (before, began) = (spent()?, Instant::now());
-    thread::scope(|scope| -> Result<(), Box<dyn Error>> {
+    let made = beside(neighbours, &cells, || {
+        thread::sleep(most);
+        Ok(())
+    })?;
+    let (took, cpu) = (began.elapsed(), spent()?.saturating_sub(before) / made.max(1));
+    println!("{:.0} cells a second, {:.2} ms of CPU time each", f64::from(made) / took.as_secs_f64(), ms(cpu));
+    Box::new(cells).close()?;
+    Ok(())
+}
+
+/// Does something beside neighbours who make and remove cells without a pause. How many cells that were.
+fn beside(
+    neighbours: u64,
+    cells: &impl CellMaker,
+    act: impl FnOnce() -> Result<(), Box<dyn Error>>,
+) -> Result<u32, Box<dyn Error>> {
+    let (stop, made) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
         for _ in 0..neighbours {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
@@ -58,16 +79,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             });
         }
-        let waited = waits("busy", &mut job, Duration::from_secs(seconds));
+        let done = act();
         stop.store(true, Ordering::Relaxed);
-        waited
+        done
     })?;
-    let (took, made) = (began.elapsed(), made.load(Ordering::Relaxed).max(1));
-    let cpu = spent()?.saturating_sub(before) / made;
-    println!("{:>6.0} cells a second, {:.2} ms of CPU time each", f64::from(made) / took.as_secs_f64(), ms(cpu));
-    job.host.remove()?;
-    Box::new(cells).close()?;
-    Ok(())
+    Ok(made.into_inner())
 }
 
 /// Measures the job's cell for so long, at a pace, and says how long that took.

@@ -34,11 +34,6 @@ impl Directory {
         unlinkat(&self.0, name, AtFlags::REMOVEDIR)
     }
 
-    /// Another descriptor of the same directory.
-    pub(crate) fn again(&self) -> Result<Directory, Errno> {
-        rustix::io::fcntl_dupfd_cloexec(&self.0, 0).map(Directory)
-    }
-
     /// Opens a file for writing.
     pub(crate) fn open_to_write(&self, file: &str) -> Result<OwnedFd, Errno> {
         openat(&self.0, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())

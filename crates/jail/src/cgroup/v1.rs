@@ -2,7 +2,8 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use firebox_confine::Layer;
 use firebox_warden::Weight;
@@ -10,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::directory::Directory;
-use super::{LOW_PART, Limits, Used, patiently};
+use super::{LOW_PART, Limits, REMOVAL, Used, patiently, patiently_until};
 
 /// What a hierarchy is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +48,8 @@ const SHARES: u32 = 1024;
 /// One hierarchy: where our instance's directory is, and which of our controllers it has.
 struct Hierarchy {
     above: Directory,
-    instance: Directory,
-    controllers: Vec<Controller>,
+    instance: Rc<Directory>,
+    controllers: Rc<[Controller]>,
 }
 
 /// The hierarchies in which an instance has its directory.
@@ -59,10 +60,16 @@ pub(crate) struct Hierarchies {
 
 /// One group: a directory in every hierarchy.
 pub(crate) struct Group {
-    directories: Vec<(Directory, Vec<Controller>)>,
-    /// Where they are, for their removal.
-    above: Vec<Directory>,
+    parts: Vec<Part>,
     name: String,
+}
+
+/// What a group is in one hierarchy.
+struct Part {
+    directory: Directory,
+    controllers: Rc<[Controller]>,
+    /// Where it is, for its removal. A warden has many groups, and this once.
+    instance: Rc<Directory>,
 }
 
 impl Hierarchies {
@@ -72,7 +79,10 @@ impl Hierarchies {
         for (place, controllers) in places {
             let opened = Directory::open(&place).and_then(|above| above.make(name).map(|instance| (above, instance)));
             match opened {
-                Ok((above, instance)) => made.hierarchies.push(Hierarchy { above, instance, controllers }),
+                Ok((above, instance)) => {
+                    let (instance, controllers) = (Rc::new(instance), controllers.into());
+                    made.hierarchies.push(Hierarchy { above, instance, controllers });
+                }
                 Err(errno) => {
                     let _ = made.remove();
                     return Err((place, errno));
@@ -92,20 +102,16 @@ impl Hierarchies {
     }
 
     fn make(&self, name: &str, limits: &Limits, swap: Swap) -> Result<Group, Errno> {
-        let mut group = Group { directories: Vec::new(), above: Vec::new(), name: name.to_owned() };
-        for hierarchy in &self.hierarchies {
-            let made = hierarchy.instance.again().and_then(|above| {
-                let directory = above.make(name)?;
-                group.above.push(above);
-                hierarchy.controllers.iter().try_for_each(|controller| limit(&directory, *controller, limits, swap))?;
-                Ok(directory)
+        let mut group = Group { parts: Vec::new(), name: name.to_owned() };
+        for Hierarchy { above: _, instance, controllers } in &self.hierarchies {
+            let made = instance.make(name).and_then(|directory| {
+                let part = Part { directory, controllers: Rc::clone(controllers), instance: Rc::clone(instance) };
+                group.parts.push(part);
+                group.parts.last().map_or(Ok(()), |part| part.limit(limits, swap))
             });
-            match made {
-                Ok(directory) => group.directories.push((directory, hierarchy.controllers.clone())),
-                Err(errno) => {
-                    let _ = group.remove();
-                    return Err(errno);
-                }
+            if let Err(errno) = made {
+                let _ = group.remove();
+                return Err(errno);
             }
         }
         Ok(group)
@@ -162,17 +168,21 @@ fn limit(directory: &Directory, controller: Controller, limits: &Limits, swap: S
     }
 }
 
+impl Part {
+    fn limit(&self, limits: &Limits, swap: Swap) -> Result<(), Errno> {
+        self.controllers.iter().try_for_each(|controller| limit(&self.directory, *controller, limits, swap))
+    }
+}
+
 impl Group {
     fn with(&self, controller: Controller) -> Result<&Directory, Errno> {
-        let found = self.directories.iter().find(|(_, controllers)| controllers.contains(&controller));
-        found.map(|(directory, _)| directory).ok_or(Errno::NODEV)
+        let found = self.parts.iter().find(|part| part.controllers.contains(&controller));
+        found.map(|part| &part.directory).ok_or(Errno::NODEV)
     }
 
     /// Holds a group that was made for later to its own limits.
     pub(super) fn limit(&self, limits: &Limits) -> Result<(), Errno> {
-        self.directories.iter().try_for_each(|(directory, controllers)| {
-            controllers.iter().try_for_each(|controller| limit(directory, *controller, limits, Swap::Now))
-        })
+        self.parts.iter().try_for_each(|part| part.limit(limits, Swap::Now))
     }
 
     pub(super) fn weigh(&self, weight: Weight) -> Result<(), Errno> {
@@ -189,11 +199,11 @@ impl Group {
     /// milliseconds after a quiet time. Moving oneself, as a thread, does not. The right to do it is that of whoever
     /// opened the way, not of who writes.
     pub(super) fn doors(&self) -> Result<Vec<OwnedFd>, Errno> {
-        self.directories.iter().map(|(directory, _)| directory.open_to_write("tasks")).collect()
+        self.parts.iter().map(|part| part.directory.open_to_write("tasks")).collect()
     }
 
     pub(super) fn admit(&self, pid: Pid) -> Result<(), Errno> {
-        self.directories.iter().try_for_each(|(directory, _)| directory.write("cgroup.procs", pid.as_raw_nonzero()))
+        self.parts.iter().try_for_each(|part| part.directory.write("cgroup.procs", pid.as_raw_nonzero()))
     }
 
     pub(super) fn members(&self) -> Result<Vec<Pid>, Errno> {
@@ -219,6 +229,9 @@ impl Group {
     }
 
     pub(super) fn remove(&self) -> Result<(), Errno> {
-        self.above.iter().try_for_each(|above| patiently(|| above.remove(&self.name)))
+        // Each of them, whatever became of the others, but with one patience for all.
+        let until = Instant::now() + REMOVAL;
+        let removed = self.parts.iter().map(|part| patiently_until(until, || part.instance.remove(&self.name)));
+        removed.fold(Ok(()), Result::and)
     }
 }

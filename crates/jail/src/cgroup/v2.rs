@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use firebox_confine::Layer;
@@ -25,14 +26,14 @@ const WEIGHT: u32 = 100;
 /// The directory of an instance.
 pub(crate) struct Tree {
     above: Directory,
-    instance: Directory,
+    instance: Rc<Directory>,
     name: String,
 }
 
 /// One group.
 pub(crate) struct Group {
     directory: Directory,
-    above: Directory,
+    above: Rc<Directory>,
     name: String,
     /// The peak of memory since it was last to be forgotten.
     peak: Option<OwnedFd>,
@@ -46,7 +47,7 @@ impl Tree {
     pub(super) fn create(place: &Path, name: &str) -> Result<Tree, Errno> {
         let above = Directory::open(place)?;
         hand_down(&above)?;
-        let instance = above.make(name)?;
+        let instance = Rc::new(above.make(name)?);
         let tree = Tree { above, instance, name: name.to_owned() };
         match hand_down(&tree.instance) {
             Ok(()) => Ok(tree),
@@ -58,7 +59,7 @@ impl Tree {
     }
 
     pub(super) fn group(&self, name: &str, limits: &Limits) -> Result<Group, Errno> {
-        let above = self.instance.again()?;
+        let above = Rc::clone(&self.instance);
         let group = Group { directory: above.make(name)?, above, name: name.to_owned(), peak: None };
         match limit(&group.directory, limits) {
             Ok(()) => Ok(group),
@@ -189,7 +190,7 @@ mod tests {
 
     fn group(directory: &tempfile::TempDir) -> Group {
         let open = || Directory::open(directory.path()).unwrap();
-        Group { directory: open(), above: open(), name: "c1.1".to_owned(), peak: None }
+        Group { directory: open(), above: Rc::new(open()), name: "c1.1".to_owned(), peak: None }
     }
 
     fn content(directory: &tempfile::TempDir, file: &str) -> String {
