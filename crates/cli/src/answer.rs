@@ -3,9 +3,10 @@
 
 use std::io::{self, BufRead};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use firebox_api::{Parts, Request, Response};
-use firebox_engine::{Cancel, Engine, Installed, Kept, Partition, Stdin};
+use firebox_engine::{Cancel, Engine, Installed, Kept, Partition, PoolPolicy, Stdin};
 use firebox_job::{ByteSize, Policy};
 use firebox_lang::{Catalogue, Host};
 use serde_json::json;
@@ -17,9 +18,16 @@ use crate::host;
 use crate::outlet;
 use crate::trace::fresh_trace_id;
 
+/// What all cells that wait may cost: no bound that a test meets.
+const POOLS: ByteSize = ByteSize::mib(4096);
+/// Longer than any test.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Each job finds a cell that waits, if that is to be had.
+const FILLED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Answers until standard input ends.
 pub(crate) fn answer(args: AnswerArgs) -> Result<ExitCode, Failure> {
-    let AnswerArgs { lang, keep_mb } = args;
+    let AnswerArgs { lang, keep_mb, warm } = args;
     // The order is the one that `run` explains.
     let policy = host::policy()?;
     let catalogue = Catalogue::builtin();
@@ -36,6 +44,10 @@ pub(crate) fn answer(args: AnswerArgs) -> Result<ExitCode, Failure> {
     let cells = warden.drop_privileges().map_err(Failure::host)?;
     let kept = Kept::new(ByteSize::mib(keep_mb), witnesses.map_err(Failure::host)?);
     let engine = Engine::new(installed, Box::new(cells), policy).with_kept(kept);
+    let engine = match warm {
+        0 => engine,
+        each => engine.with_pools(PoolPolicy { each, memory: POOLS, idle: IDLE }).map_err(Failure::host)?,
+    };
     let answered = answer_each_line(&engine, &policy);
     let closed = engine.close().map_err(Failure::host);
     answered.and(closed).map(|()| ExitCode::SUCCESS)
@@ -44,6 +56,7 @@ pub(crate) fn answer(args: AnswerArgs) -> Result<ExitCode, Failure> {
 fn answer_each_line(engine: &Engine, policy: &Policy) -> Result<(), Failure> {
     for line in io::stdin().lock().lines() {
         let line = line.map_err(Failure::host)?;
+        engine.wait_for_pools(FILLED_WITHIN);
         let (partition, request) = line.split_once('\t').unwrap_or(("", &line));
         match answer_one(engine, policy, &Partition::named(partition), request) {
             Ok(response) => outlet::say_json(&response)?,

@@ -13,4 +13,7 @@ pub(crate) struct AnswerArgs {
     /// How much of what is built is kept.
     #[arg(long, default_value_t = 64)]
     pub(crate) keep_mb: u64,
+    /// How many cells are to wait for jobs in each language; requests are answered when they do.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) warm: usize,
 }
