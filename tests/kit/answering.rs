@@ -8,6 +8,8 @@ use super::inventory::leaving_nothing;
 /// Requests that are answered by one process, one after the other, each in a partition.
 pub(crate) struct Requests {
     languages: Vec<&'static str>,
+    /// What the process is told about keeping.
+    keeping: Vec<String>,
     lines: String,
 }
 
@@ -17,10 +19,16 @@ pub(crate) struct Response(Value);
 
 /// Nothing asked for yet, in these languages.
 pub(crate) fn requests(languages: &[&'static str]) -> Requests {
-    Requests { languages: languages.to_vec(), lines: String::new() }
+    Requests { languages: languages.to_vec(), keeping: Vec::new(), lines: String::new() }
 }
 
 impl Requests {
+    /// By a process that builds every job anew, with so many cells waiting in each language.
+    pub(crate) fn keeping_warm(mut self, cells: usize) -> Requests {
+        self.keeping = ["--keep-mb", "0", "--warm", &cells.to_string()].map(str::to_owned).to_vec();
+        self
+    }
+
     /// Asks for this next. Its response tells every step.
     pub(crate) fn ask(mut self, partition: &str, mut request: Value) -> Requests {
         request["steps"] = true.into();
@@ -32,7 +40,7 @@ impl Requests {
     pub(crate) fn answered(self) -> Vec<Response> {
         let asked = self.lines.lines().count();
         let languages = self.languages.iter().flat_map(|language| ["--lang", language]);
-        let call = firebox().arg("answer").args(languages).stdin(self.lines.into_bytes());
+        let call = firebox().arg("answer").args(languages).args(self.keeping).stdin(self.lines.into_bytes());
         let call = leaving_nothing(|| call.run());
         assert_eq!(call.code(), 0, "{call}");
         let responses = String::from_utf8_lossy(&call.stdout).into_owned();

@@ -32,6 +32,17 @@ pub(crate) struct Stopped {
     threads: Threads,
     /// Where in its code there is a system call.
     pub(crate) call: u64,
+    /// Whether all that is left is to ask for something in the work directory.
+    pub(crate) asks: bool,
+}
+
+/// How much of a tool's life is behind it when it begins to be followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// It is about to be executed.
+    Executing,
+    /// It is running.
+    Running,
 }
 
 /// The threads of a process, the one first that it began with.
@@ -55,9 +66,10 @@ enum Stop {
 impl Stopped {
     /// Follows a process that has been seized and is about to execute a tool, until there is nothing more that the tool
     /// could do without having looked at the work directory. `work` is the path of that.
-    pub(crate) fn bring(pid: Pid, halt: Halt, work: &[u8]) -> Result<Stopped, Errno> {
+    pub(crate) fn bring(pid: Pid, since: Since, halt: Halt, work: &[u8]) -> Result<Stopped, Errno> {
         let mut threads = Threads::new(pid);
-        let mut executed = false;
+        let mut executed = since == Since::Running;
+        let mut asks = false;
         let mut breakpoint = None;
         let mut call = 0;
         let halted = loop {
@@ -84,7 +96,11 @@ impl Stopped {
                     if executed && entering {
                         call = registers.rip - CALL_BYTES;
                     }
-                    if executed && entering && asks(&registers, pid, work) {
+                    if executed && entering && names_job(&registers, pid, work) {
+                        asks = true;
+                        break tid;
+                    }
+                    if executed && entering && halt == Halt::AsksOrDraws && draws(&registers, pid) {
                         break tid;
                     }
                     sys::to_next_call(tid, 0)?;
@@ -108,7 +124,7 @@ impl Stopped {
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(Stopped { pid, threads, call })
+        Ok(Stopped { pid, threads, call, asks })
     }
 
     /// All threads, the one first that the process began with.
@@ -204,13 +220,20 @@ fn read_word(pid: Pid, address: u64) -> Result<u64, Errno> {
 }
 
 /// Whether a thread that is about to make a system call names something in the work directory by it.
-fn asks(registers: &Registers, pid: Pid, work: &[u8]) -> bool {
-    let Some(named) = Named::by(registers) else { return false };
-    let mut buffer = [0; PATH_BYTES];
-    // A path that cannot be read is an error that the call itself will give.
-    let read = sys::peek(pid, named.path, &mut buffer).unwrap_or(0);
-    let path = buffer[..read].split(|byte| *byte == 0).next().unwrap_or(&[]);
-    named.is_of_the_job(path, work)
+fn names_job(registers: &Registers, pid: Pid, work: &[u8]) -> bool {
+    Named::by(registers).is_some_and(|named| named.is_of_the_job(named.read(pid, &mut [0; PATH_BYTES]), work))
+}
+
+/// Whether a thread that is about to make a system call draws random numbers by it: more of them than seed a table or an
+/// allocator. Copies of a process that has drawn them would all have the same.
+fn draws(registers: &Registers, pid: Pid) -> bool {
+    const OF_A_TABLE: u64 = 32;
+    if Sysno::new(registers.orig_rax as usize) == Some(Sysno::getrandom) {
+        return OF_A_TABLE < registers.rsi;
+    }
+    Named::by(registers).is_some_and(|named| {
+        named.does == Does::Opens && matches!(named.read(pid, &mut [0; PATH_BYTES]), b"/dev/urandom" | b"/dev/random")
+    })
 }
 
 /// What a system call does with the path that it names.
@@ -245,6 +268,12 @@ impl Named {
             Sysno::faccessat | Sysno::faccessat2 | Sysno::unlinkat | Sysno::mkdirat => from(Does::LooksAt),
             _ => return None,
         })
+    }
+
+    /// A path that cannot be read is an error that the call itself will give.
+    fn read<'b>(&self, pid: Pid, buffer: &'b mut [u8; PATH_BYTES]) -> &'b [u8] {
+        let read = sys::peek(pid, self.path, buffer).unwrap_or(0);
+        buffer[..read].split(|byte| *byte == 0).next().unwrap_or(&[])
     }
 
     /// Whether it leads to something that a job may have put there.

@@ -13,13 +13,13 @@
 use core::ffi::CStr;
 
 use firebox_confine::{ConfineError, Filter, Layer};
-use firebox_wire::{Halt, MOST_STRINGS, Start, StepOrder, Strings, Terms};
+use firebox_wire::{Halt, MOST_STRINGS, Start, StepOrder, StepStdin, Strings, Terms};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-use crate::ahead::Stopped;
+use crate::ahead::{Since, Stopped};
 use crate::confinement::Left;
 use crate::doors::StepDoors;
 use crate::store;
@@ -116,11 +116,14 @@ impl Waiting {
                 drop(exec_in);
                 stands(&exec_out).map_err(|errno| match order.start {
                     Start::Fresh => NoProcess::Fork(errno),
-                    Start::Ahead(_) | Start::Thawed => NoProcess::Ahead(errno),
+                    Start::Ahead(_) | Start::Thawed | Start::ThawedAhead(_) => NoProcess::Ahead(errno),
                 })?;
                 let for_what = match order.start {
                     Start::Fresh | Start::Thawed => WaitsFor::Terms(go_in),
                     Start::Ahead(halt) => WaitsFor::Us(start_ahead(pid, go_in, halt, left).map_err(NoProcess::Ahead)?),
+                    Start::ThawedAhead(halt) => {
+                        WaitsFor::Us(go_on_ahead(pid, go_in, halt, left).map_err(NoProcess::Ahead)?)
+                    }
                 };
                 let pipes = Pipes {
                     stdin: Some(unblocking(stdin_in)?),
@@ -138,7 +141,17 @@ impl Waiting {
 fn start_ahead(pid: Pid, go: OwnedFd, halt: Halt, left: &Left) -> Result<Stopped, Errno> {
     sys::seize(pid)?;
     rustix::io::write(&go, &[STANDS])?;
-    Stopped::bring(pid, halt, left.work_path())
+    Stopped::bring(pid, Since::Executing, halt, left.work_path())
+}
+
+/// Lets a child that was thawed and stands go on, as far as to where it is stopped again.
+fn go_on_ahead(pid: Pid, go: OwnedFd, halt: Halt, left: &Left) -> Result<Stopped, Errno> {
+    /// None at all: it is held to its own when it is let go.
+    const UNLIMITED: Terms = Terms { stdin: StepStdin::Frames, file_bytes: u64::MAX, tasks: u32::MAX };
+    sys::seize(pid)?;
+    sys::interrupt(pid)?;
+    rustix::io::write(&go, &UNLIMITED.to_bytes())?;
+    Stopped::bring(pid, Since::Running, halt, left.work_path())
 }
 
 /// What a child says once it stands where it is to wait. An error is longer.
@@ -166,7 +179,9 @@ fn unblocking(fd: OwnedFd) -> Result<OwnedFd, Errno> {
 /// The child's life up to exec. Whatever fails is said on the exec pipe.
 fn become_program(order: &StepOrder<'_>, image: Option<OwnedFd>, doors: StepDoors, left: &Left, ends: ChildEnds) -> ! {
     let ready = prepare(order, doors, left, &ends).and_then(|()| match order.start {
-        Start::Thawed => Err(image.map_or(Errno::BADF, |image| thaw::become_image(&image, &ends))),
+        Start::Thawed | Start::ThawedAhead(_) => {
+            Err(image.map_or(Errno::BADF, |image| thaw::become_image(&image, &ends)))
+        }
         Start::Ahead(_) => start_under_eyes(&ends),
         Start::Fresh => start_on_terms(left, &ends),
     });

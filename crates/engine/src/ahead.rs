@@ -57,7 +57,7 @@ impl Supply {
     /// same of the same texts as the tool itself.
     fn make_template(&self, language: usize, step: &Step) -> Result<Image, RunError> {
         let mut cell = self.make(language)?;
-        let started = cell.session.start_ahead(step.clone(), Begin::Ahead(Halt::Asks));
+        let started = cell.session.start_ahead(step.clone(), Begin::Ahead(Halt::AsksOrDraws));
         let image = started.and_then(|()| cell.session.freeze());
         self.discard(cell);
         let image = image?;

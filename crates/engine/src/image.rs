@@ -13,7 +13,17 @@ const MOST_BYTES: u64 = 256 << 20;
 
 /// An image that nobody can change any more.
 #[derive(Debug)]
-pub(crate) struct Image(File);
+pub(crate) struct Image {
+    file: File,
+    asks: bool,
+}
+
+impl Image {
+    /// Whether the process has nothing left to do before it asks for something of a job.
+    pub(crate) fn asks(&self) -> bool {
+        self.asks
+    }
+}
 
 /// An image that is on its way.
 pub(crate) struct ImageBuilder {
@@ -36,15 +46,15 @@ impl ImageBuilder {
         self.file.write_all(bytes).map_err(RunError::Image)
     }
 
-    pub(crate) fn finish(self) -> Result<Image, RunError> {
+    pub(crate) fn finish(self, asks: bool) -> Result<Image, RunError> {
         let all = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         fcntl_add_seals(&self.file, all).map_err(|errno| RunError::Image(errno.into()))?;
-        Ok(Image(self.file))
+        Ok(Image { file: self.file, asks })
     }
 }
 
 impl AsFd for Image {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }

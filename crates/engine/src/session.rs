@@ -115,7 +115,7 @@ impl Session {
             match self.cell.agent.receive().map_err(|source| RunError::Agent { doing: DOING, source })? {
                 None => self.wait_for_report(DOING, until)?,
                 Some(Report::Image(bytes)) => image.append(bytes)?,
-                Some(Report::Frozen) => return image.finish(),
+                Some(Report::Frozen { asks }) => return image.finish(asks),
                 Some(report) => return Err(Answer::from(&report).out_of_turn(DOING)),
             }
         }
@@ -269,7 +269,7 @@ pub(crate) enum Begin<'a> {
     Fresh,
     /// With its program at once, as far as to here.
     Ahead(Halt),
-    /// As what another had become.
+    /// As what another had become, and gone on with as far as to where it asks for something of the job.
     Thawed(&'a Image),
 }
 
@@ -278,7 +278,8 @@ impl Begin<'_> {
         match self {
             Begin::Fresh => Start::Fresh,
             Begin::Ahead(halt) => Start::Ahead(halt),
-            Begin::Thawed(_) => Start::Thawed,
+            Begin::Thawed(image) if image.asks() => Start::Thawed,
+            Begin::Thawed(_) => Start::ThawedAhead(Halt::Asks),
         }
     }
 }
@@ -308,7 +309,7 @@ impl From<&Report<'_>> for Answer {
             Report::Ended(_) => Answer::Ended,
             Report::Content(_) | Report::Made(_) => Answer::Other("a file".to_owned()),
             Report::Image(_) => Answer::Other("a part of an image".to_owned()),
-            Report::StdinTaken | Report::Frozen => Answer::Other(format!("{report:?}")),
+            Report::StdinTaken | Report::Frozen { .. } => Answer::Other(format!("{report:?}")),
         }
     }
 }

@@ -218,7 +218,7 @@ impl UnderWay<'_> {
             | Report::Stored
             | Report::Prepared
             | Report::Image(_)
-            | Report::Frozen
+            | Report::Frozen { .. }
             | Report::Made(_)
             | Report::Content(_) => {
                 return Err(Answer::from(report).out_of_turn("run a step"));

@@ -64,6 +64,8 @@ pub enum Start {
     /// What the image says that comes along with this order as a descriptor: another process, that was started ahead,
     /// stopped and frozen.
     Thawed,
+    /// The same, gone on with, and stopped again.
+    ThawedAhead(Halt),
 }
 
 /// Where a program that is started ahead is stopped.
@@ -73,6 +75,8 @@ pub enum Halt {
     Loaded,
     /// Before it first names anything in the work directory.
     Asks,
+    /// The same, or before it first draws random numbers that it could use for more than tables of its own.
+    AsksOrDraws,
 }
 
 /// What a step is let go on.
@@ -174,20 +178,39 @@ impl<'a> StepOrder<'a> {
 }
 
 impl Start {
-    const ALL: [Start; 4] = [Start::Fresh, Start::Ahead(Halt::Loaded), Start::Ahead(Halt::Asks), Start::Thawed];
+    const ALL: [Start; 8] = [
+        Start::Fresh,
+        Start::Ahead(Halt::Loaded),
+        Start::Ahead(Halt::Asks),
+        Start::Ahead(Halt::AsksOrDraws),
+        Start::Thawed,
+        Start::ThawedAhead(Halt::Loaded),
+        Start::ThawedAhead(Halt::Asks),
+        Start::ThawedAhead(Halt::AsksOrDraws),
+    ];
 
     fn number(self) -> u8 {
         match self {
             Start::Fresh => 0,
-            Start::Ahead(Halt::Loaded) => 1,
-            Start::Ahead(Halt::Asks) => 2,
-            Start::Thawed => 3,
+            Start::Ahead(halt) => 1 + halt.number(),
+            Start::Thawed => 4,
+            Start::ThawedAhead(halt) => 5 + halt.number(),
         }
     }
 
     fn from_number(number: u8) -> Result<Start, DecodeError> {
         let of = |start: &Start| start.number() == number;
         Start::ALL.into_iter().find(of).ok_or(DecodeError::Value(number))
+    }
+}
+
+impl Halt {
+    fn number(self) -> u8 {
+        match self {
+            Halt::Loaded => 0,
+            Halt::Asks => 1,
+            Halt::AsksOrDraws => 2,
+        }
     }
 }
 

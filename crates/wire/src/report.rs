@@ -20,7 +20,10 @@ pub enum Report<'a> {
     /// The next bytes of the image of the process that waits.
     Image(&'a [u8]),
     /// The image is whole.
-    Frozen,
+    Frozen {
+        /// Whether the process has nothing left to do but to ask for something in the work directory.
+        asks: bool,
+    },
     /// The step's program has been started.
     Started,
     /// The step wrote to its standard output.
@@ -97,7 +100,7 @@ impl<'a> Report<'a> {
             Report::Content(bytes) => return encode(CONTENT, [bytes, &[], &[], &[]], buffer),
             Report::Made(made) => return encode(MADE, [&made.to_bytes(), &[], &[], &[]], buffer),
             Report::Stored => plain(STORED),
-            Report::Frozen => plain(FROZEN),
+            Report::Frozen { asks } => (FROZEN, [u8::from(*asks), 0, 0, 0, 0], 1),
             Report::Prepared => plain(PREPARED),
             Report::Started => plain(STARTED),
             Report::StdinTaken => plain(STDIN_TAKEN),
@@ -122,7 +125,10 @@ impl<'a> Report<'a> {
             STDOUT => return Ok(Report::Stdout(payload)),
             STDERR => return Ok(Report::Stderr(payload)),
             IMAGE => return Ok(Report::Image(payload)),
-            FROZEN => Report::Frozen,
+            FROZEN => match cursor.u8()? {
+                asks @ (0 | 1) => Report::Frozen { asks: asks == 1 },
+                other => return Err(DecodeError::Value(other)),
+            },
             CONTENT => return Ok(Report::Content(payload)),
             MADE => Report::Made(MadeFile::decode(&mut cursor)?),
             READY => Report::Ready { version: cursor.u16()? },

@@ -15,7 +15,7 @@ fn reports() -> Vec<Report<'static>> {
         Report::Stored,
         Report::Prepared,
         Report::Image(b"image"),
-        Report::Frozen,
+        Report::Frozen { asks: true },
         Report::Started,
         Report::Stdout(b"out"),
         Report::Stderr(b"err"),
@@ -147,7 +147,7 @@ fn a_step_without_a_program_or_with_lists_that_do_not_add_up_is_refused() {
     for cut in 0..payload.len() {
         assert!(Order::decode(header, &payload[..cut]).is_err(), "cut at {cut}");
     }
-    for start in [Start::Fresh, Start::Ahead(Halt::Loaded), Start::Thawed] {
+    for start in [Start::Fresh, Start::Ahead(Halt::Loaded), Start::Thawed, Start::ThawedAhead(Halt::Asks)] {
         let mut buffer = [0; 128];
         let (header, payload) = split(Order::Step(StepOrder { start, ..step }).encode(&mut buffer).unwrap());
         assert_eq!(Order::decode(header, payload), Ok(Order::Step(StepOrder { start, ..step })));

@@ -69,7 +69,7 @@ pub(crate) fn freeze(stopped: &Stopped, stream: &mut Stream, chunk: &mut [u8]) -
             at += length as u64;
         }
     }
-    stream.send(&Report::Frozen).map_err(NoImage::Gone)
+    stream.send(&Report::Frozen { asks: stopped.asks }).map_err(NoImage::Gone)
 }
 
 fn threads(stopped: &Stopped, proc: &Proc, writer: &mut Writer<'_>) -> Result<(), Errno> {

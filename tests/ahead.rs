@@ -1,0 +1,222 @@
+//! A job in a cell whose tool was started ahead, or thawed, ends as one in a cell that was made for it: the same bytes, whatever
+//! the program is.
+
+mod kit;
+
+use std::fs;
+use std::path::Path;
+
+use kit::{Response, requests};
+use serde_json::{Value, json};
+
+/// How many cells wait in each language.
+const WARM: usize = 2;
+
+/// All requests, answered by cells that waited and by cells that were made for them, must come to the same.
+fn assert_same(languages: &[&'static str], asked: &[Value]) {
+    let answers = |warm: usize| {
+        let asking = requests(languages).keeping_warm(warm);
+        asked.iter().fold(asking, |asking, request| asking.ask("", request.clone())).answered()
+    };
+    let (plain, ahead) = (answers(0), answers(WARM));
+    for ((request, plain), ahead) in asked.iter().zip(&plain).zip(&ahead) {
+        assert_eq!(ahead.but_for_numbers(), plain.but_for_numbers(), "{request:#}");
+    }
+}
+
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+#[test]
+fn every_example_ends_as_in_a_cell_of_its_own() {
+    let language = |extension: &str| match extension {
+        "rs" => Some("rust"),
+        "py" => Some("python"),
+        "js" => Some("javascript"),
+        "sh" => Some("bash"),
+        "c" => Some("c"),
+        "cpp" => Some("cpp"),
+        _ => None,
+    };
+    let mut asked = Vec::new();
+    for folder in ["examples", "xtask/bench"] {
+        for file in fs::read_dir(repository().join(folder)).expect("a folder of programs") {
+            let path = file.expect("a file").path();
+            let Some(language) = path.extension().and_then(|end| language(end.to_str()?)) else { continue };
+            let Ok(code) = fs::read_to_string(&path) else { continue };
+            // The one that measures itself never prints the same.
+            if !code.contains("elapsed_us") {
+                asked.push(json!({"lang": language, "code": code.replace("@SEED@", "7"), "stdin": "3 4 5\n"}));
+            }
+        }
+    }
+    assert!(asked.len() > 8, "there are programs: {}", asked.len());
+    assert_same(&["rust", "python", "javascript", "bash", "c", "cpp"], &asked);
+}
+
+#[test]
+fn what_the_page_documents_ends_as_in_a_cell_of_its_own() {
+    let mut asked = Vec::new();
+    for file in fs::read_dir(repository().join("tests/mission")).expect("a folder of requests") {
+        let request = fs::read_to_string(file.expect("a file").path()).expect("a request");
+        let Value::Object(request) = serde_json::from_str(&request).expect("JSON") else { panic!("no object") };
+        let (lang, code) = (&request["request"]["lang"], &request["request"]["code"]);
+        // What goes through a hash map comes in another order each time.
+        if !code.as_str().is_some_and(|code| code.contains("HashMap")) {
+            asked.push(json!({"lang": lang, "code": code}));
+        }
+    }
+    assert!(asked.len() > 8, "there are requests: {}", asked.len());
+    assert_same(&["rust"], &asked);
+}
+
+#[test]
+fn a_python_that_was_thawed_is_one_that_was_started() {
+    let file = |path: &str, content: &str| json!({"path": path, "content": content});
+    let code = |code: &str| json!({"lang": "python", "code": code});
+    let asked = [
+        code("import sys; print(sys.argv, sys.path[0], __name__, __file__, sys.flags, sys.executable, sys.version)"),
+        code("import sys; print(sorted(sys.modules)); print(sorted(globals()))"),
+        code("import os; print(os.getcwd(), sorted(os.environ.items()), os.listdir('.'), os.umask(0))"),
+        code("import os; print(os.getpid(), os.getppid(), sorted(os.listdir('/proc/self/fd')))"),
+        code("import os; print(open('/proc/self/comm').read(), open('/proc/self/cmdline').read())"),
+        code("import resource; print([resource.getrlimit(n) for n in range(16)])"),
+        code("import signal; print([(n, signal.getsignal(n)) for n in signal.valid_signals()])"),
+        code("import atexit; atexit.register(print, 'at the end'); raise SystemExit(7)"),
+        code("import threading; t = threading.Thread(target=print, args=['in a thread']); t.start(); t.join()"),
+        code("import subprocess; print(subprocess.run(['echo', 'a child'], capture_output=True))"),
+        code(
+            "import multiprocessing as m\nif __name__ == '__main__':\n  p = m.Process(target=print, args=[1]); p.start(); p.join()",
+        ),
+        code("raise ValueError('it went wrong')"),
+        code("def f(:\n  pass"),
+        code("print(open(__file__).read())"),
+        code("# -*- coding: latin-1 -*-\nprint('\u{e9}')"),
+        code("\u{feff}print('with a mark')"),
+        code("import os, signal; os.kill(os.getpid(), signal.SIGTERM)"),
+        code("import os; os._exit(3)"),
+        code("import sys; sys.setrecursionlimit(10**6)\ndef f(): f()\nf()"),
+        code("x = bytearray(200 << 20); x[::4096] = b'x' * len(x[::4096]); del x; y = [0] * 10**7; print(sum(y))"),
+        code("import ctypes; libc = ctypes.CDLL(None); p = libc.malloc; print(libc.getpid() > 0)"),
+        code("import time, os; a = os.times(); print(a.user + a.system < 1, time.process_time() < 1)"),
+        code("import socket; a, b = socket.socketpair(); a.send(b'x'); print(b.recv(1))"),
+        code("import sys; print(sys.stdin.read(), end=''); print(sys.stdin.fileno(), sys.stdin.encoding)"),
+        code(
+            "import math, json, re, decimal, datetime, random; print(math.pi, json.dumps([1]), decimal.Decimal(1) / 7)",
+        ),
+        json!({"lang": "python", "code": "print(input())", "stdin": "a line\nand more\n"}),
+        json!({"lang": "python", "code": "import sys; print(sys.argv)", "args": ["one", "two words"]}),
+        json!({"lang": "python", "code": "import os; print(os.environ['A'])", "env": {"A": "b"}}),
+        json!({"lang": "python", "code": "print(hash('x'))", "env": {"PYTHONHASHSEED": "1"}}),
+        json!({"lang": "python", "files": [file("main.py", "import helper; print(helper.x)"), file("helper.py", "x = 5")]}),
+        json!({"lang": "python", "files": [file("app.py", "print(__file__)")], "entry": "app.py"}),
+        json!({"lang": "python", "files": [file("main.py", "import random; print(random.x)"), file("random.py", "x = 'mine'")]}),
+        json!({"lang": "python", "code": "import time\nprint('before', flush=True)\ntime.sleep(9)", "limits": {"run_seconds": 1}}),
+        json!({"lang": "python", "code": "x = []\nwhile True: x.append(' ' * 10**6)", "limits": {"memory_mb": 64}}),
+        json!({"lang": "python", "code": "while True: pass", "limits": {"cpu_seconds": 1}}),
+        json!({"lang": "python", "code": "open('big', 'wb').write(b'x' * (9 << 20))", "limits": {"disk_mb": 4}}),
+        json!({"lang": "python", "code": "import os, time\nn = 0\nwhile n < 20:\n  try:\n    if not os.fork(): time.sleep(9)\n    n += 1\n  except OSError: break\nprint(n)", "limits": {"tasks": 8}}),
+    ];
+    assert_same(&["python"], &asked);
+}
+
+#[test]
+fn a_compiler_that_was_thawed_is_one_that_was_started() {
+    let file = |path: &str, content: &str| json!({"path": path, "content": content});
+    let code = |code: &str| json!({"lang": "rust", "code": code});
+    let asked = [
+        code("fn main() { let unused = 1; println!(\"{}\", include_str!(\"main.rs\").len()); }"),
+        code("fn main() { println!(\"{} {} {}\", file!(), line!(), module_path!()); }"),
+        code("fn main() { panic!(\"it went wrong\"); }"),
+        code("fn main() { let x: i32 = \"text\"; undefined(); }"),
+        code("fn main() { loop { } fn f( }"),
+        code("#![no_std] fn main() {}"),
+        code("#![crate_type = \"lib\"] pub fn f() {}"),
+        code("extern \"C\" { fn nowhere(); } fn main() { unsafe { nowhere() } }"),
+        code("mod other; fn main() {}"),
+        code(
+            "fn main() { println!(\"{:?}\", option_env!(\"LD_PRELOAD\")); println!(\"{:?}\", option_env!(\"PATH\")); }",
+        ),
+        code(
+            "use std::collections::HashMap; fn main() { let m: HashMap<_, _> = (0..9).map(|n| (n, n * n)).collect(); \
+              println!(\"{}\", m.values().sum::<i32>()); std::process::exit(m.len() as i32); }",
+        ),
+        code(
+            "fn f<const N: usize>() -> usize { N } fn main() { println!(\"{}\", f::<3>()); std::thread::spawn(|| \
+              println!(\"a thread\")).join().unwrap(); }",
+        ),
+        json!({"lang": "rust", "code": "fn main() { println!(\"{:?}\", std::env::args().skip(1).collect::<Vec<_>>()); }", "args": ["a"]}),
+        json!({"lang": "rust", "code": "fn main() { let async = 1; println!(\"{async}\"); }", "options": {"edition": 2015}}),
+        json!({"lang": "rust", "code": "fn main() { println!(\"{}\", 255u8 + std::env::args().count() as u8); }", "options": {"profile": "release"}}),
+        json!({"lang": "rust", "code": "fn main() { panic!(\"look back\"); }", "env": {"RUST_BACKTRACE": "1"}}),
+        json!({"lang": "rust", "files": [file("main.rs", "mod a; fn main() { println!(\"{}\", a::X); }"), file("a.rs", "pub const X: u8 = 7;")]}),
+        json!({"lang": "rust", "files": [file("app.rs", "fn main() { println!(\"{}\", file!()); }")], "entry": "app.rs"}),
+    ];
+    assert_same(&["rust"], &asked);
+}
+
+#[test]
+fn a_shell_and_a_node_that_were_started_ahead_are_as_if_started_late() {
+    let sh = |code: &str| json!({"lang": "bash", "code": code});
+    let js = |code: &str| json!({"lang": "javascript", "code": code});
+    let file = |path: &str, content: &str| json!({"path": path, "content": content});
+    let asked = [
+        sh("echo $0 $# $- $SHLVL $SECONDS; pwd; echo $$ $BASHPID; ls -a; umask; ulimit -a"),
+        sh("cat /proc/self/comm; tr '\\0' ' ' < /proc/$$/cmdline; readlink /proc/$$/exe; ls /proc/$$/fd"),
+        sh("trap 'echo at the end' EXIT; (exit 3); echo $?; false; exit 9"),
+        sh("read line; echo \"<$line>\"; cat"),
+        sh("kill -TERM $$"),
+        sh("if then"),
+        sh("for i in 1 2 3; do echo $i & wait; done; echo a | tr a b; x=$(echo sub); echo $x; exec echo gone"),
+        json!({"lang": "bash", "code": "read a; echo $a; read b; echo $b", "stdin": "1\n2\n"}),
+        json!({"lang": "bash", "code": "echo $A $1", "args": ["x"], "env": {"A": "y"}}),
+        json!({"lang": "bash", "code": "sleep 9", "limits": {"run_seconds": 1}}),
+        js("console.log(process.argv, process.execPath, __filename, require.main === module, process.version)"),
+        js("console.log(process.cwd(), process.env, process.pid, process.title, require('fs').readdirSync('.'))"),
+        js(
+            "process.on('exit', c => console.log('at the end', c)); process.exitCode = 4; setTimeout(() => console.log('later'), 5)",
+        ),
+        js(
+            "Promise.resolve(1).then(console.log); setImmediate(() => console.log(2)); process.nextTick(() => console.log(0))",
+        ),
+        js("throw new Error('it went wrong')"),
+        js("let x = ;"),
+        js("console.log(require('child_process').execSync('echo a child').toString())"),
+        js("const { Worker } = require('worker_threads'); new Worker('console.log(5)', { eval: true })"),
+        js("require('crypto').randomBytes(8, (e, b) => console.log(e, b.length))"),
+        js("require('fs').readFile(__filename, (e, d) => console.log(e, d.length))"),
+        json!({"lang": "javascript", "code": "process.stdin.on('data', d => process.stdout.write(d))", "stdin": "in and out\n"}),
+        json!({"lang": "javascript", "files": [file("main.js", "console.log(require('./a').x)"), file("a.js", "exports.x = 5")]}),
+        json!({"lang": "javascript", "files": [file("main.js", "import { x } from './a.js'; console.log(x)"),
+              file("a.js", "export const x = 5"), file("package.json", "{\"type\": \"module\"}")]}),
+    ];
+    assert_same(&["bash", "javascript"], &asked);
+}
+
+#[test]
+fn what_must_differ_from_job_to_job_differs() {
+    let twice = |language: &'static str, code: &str| {
+        let asked = json!({"lang": language, "code": code});
+        let answers = requests(&[language]).keeping_warm(WARM).ask("", asked.clone()).ask("", asked).answered();
+        let printed: Vec<String> = answers.iter().map(|answer: &Response| answer.stdout().to_owned()).collect();
+        assert!(printed.iter().all(|printed| printed.len() > 4), "{answers:?}");
+        assert_ne!(printed[0], printed[1], "{language}: {code}");
+    };
+    twice("python", "import random; print(random.random())");
+    twice("python", "import uuid; print(uuid.uuid4())");
+    twice("python", "import secrets; print(secrets.token_hex())");
+    twice("python", "import tempfile; print(tempfile.mktemp())");
+    twice("python", "import os; print(os.urandom(8))");
+    twice("python", "import time; print(time.time_ns())");
+    twice("python", "import ssl; print(ssl.RAND_bytes(8))");
+    twice("bash", "echo $RANDOM $RANDOM $RANDOM");
+    twice("bash", "echo $SRANDOM $SRANDOM");
+    twice("javascript", "console.log(Math.random())");
+    twice("javascript", "console.log(require('crypto').randomUUID())");
+    twice(
+        "rust",
+        "use std::hash::*; fn main() { println!(\"{}\", std::collections::hash_map::RandomState::new().build_hasher().finish()); }",
+    );
+    twice("rust", "fn main() { println!(\"{:p}\", main as *const ()); }");
+}
