@@ -104,7 +104,7 @@ impl Jails {
         // Last of what can fail by itself: descriptors close when they are let go, control groups have to be removed.
         let holding = Holding::new(&self.rights, number).map_err(at(Stage::Cgroup))?;
         let cloned = holding.doors().map_err(at(Stage::Cgroup)).and_then(|doors| {
-            let cloned = sys::clone_into_namespaces(holding.clone_target()).map_err(at(Stage::Clone))?;
+            let cloned = sys::clone_into_pid_namespace(holding.clone_target()).map_err(at(Stage::Clone))?;
             Ok((doors, cloned))
         });
         let (doors, cloned) = match cloned {

@@ -12,7 +12,8 @@ pub(crate) use lock::{Range, try_lock_range};
 pub(crate) use mount::{no_set_user_id, read_only, set_mount_attributes};
 pub(crate) use network::bring_up_loopback;
 pub(crate) use process::{
-    Cloned, clone_into_namespaces, enter_cgroup_namespace, enter_mount_namespace, enter_user_namespace,
+    Cloned, clone_into_pid_namespace, enter_cgroup_namespace, enter_mount_namespace, enter_namespaces,
+    enter_user_namespace,
 };
 
 /// A result as `rustix` has it.

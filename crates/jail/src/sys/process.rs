@@ -18,20 +18,19 @@ pub(crate) enum Cloned {
 }
 
 const CLONE_NEWCGROUP: usize = 0x0200_0000;
-const CLONE_NEWIPC: u64 = 0x0800_0000;
-const CLONE_NEWNET: u64 = 0x4000_0000;
-const CLONE_NEWNS: u64 = 0x0002_0000;
+const CLONE_NEWIPC: usize = 0x0800_0000;
+const CLONE_NEWNET: usize = 0x4000_0000;
+const CLONE_NEWNS: usize = 0x0002_0000;
 const CLONE_NEWPID: u64 = 0x2000_0000;
 const CLONE_NEWUSER: usize = 0x1000_0000;
-const CLONE_NEWUTS: u64 = 0x0400_0000;
+const CLONE_NEWUTS: usize = 0x0400_0000;
 const CLONE_PIDFD: u64 = 0x0000_1000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const SIGCHLD: u64 = 17;
 
-/// Those that a cell is cloned into.
-const NAMESPACES: [(Layer, u64); 5] = [
+/// Those that the first process of a cell enters by itself.
+const NAMESPACES: [(Layer, usize); 4] = [
     (Layer::MountNamespace, CLONE_NEWNS),
-    (Layer::PidNamespace, CLONE_NEWPID),
     (Layer::NetworkNamespace, CLONE_NEWNET),
     (Layer::IpcNamespace, CLONE_NEWIPC),
     (Layer::UtsNamespace, CLONE_NEWUTS),
@@ -54,12 +53,12 @@ struct CloneArgs {
     cgroup: u64,
 }
 
-/// Copies this process into new mount, PID, network, IPC and UTS namespaces, and into a control group (v2) if one is
-/// given. To be called only by a process with a single thread.
-pub(crate) fn clone_into_namespaces(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
+/// Copies this process into a new PID namespace, and into a control group (v2) if one is given. To be called only by a
+/// process with a single thread.
+pub(crate) fn clone_into_pid_namespace(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
     let mut pidfd: i32 = -1;
     let mut args = CloneArgs {
-        flags: NAMESPACES.iter().filter(|(layer, _)| !layer.is_left_out()).fold(CLONE_PIDFD, |all, (_, one)| all | one),
+        flags: CLONE_PIDFD | if Layer::PidNamespace.is_left_out() { 0 } else { CLONE_NEWPID },
         pidfd: (&raw mut pidfd) as u64,
         exit_signal: SIGCHLD,
         ..CloneArgs::default()
@@ -89,7 +88,13 @@ fn unshare(flags: usize) -> Result<(), Errno> {
 
 /// Gives this process a mount namespace of its own, a copy of the present one.
 pub(crate) fn enter_mount_namespace() -> Result<(), Errno> {
-    unshare(CLONE_NEWNS as usize)
+    unshare(CLONE_NEWNS)
+}
+
+/// Gives this process mount, network, IPC and UTS namespaces of its own.
+pub(crate) fn enter_namespaces() -> Result<(), Errno> {
+    let all = NAMESPACES.iter().filter(|(layer, _)| !layer.is_left_out());
+    unshare(all.fold(0, |all, (_, one)| all | one))
 }
 
 /// Makes the present control group the root of what this process sees of control groups.
