@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use firebox_wire::warden::{CellReply, CellRequest, Failure, MESSAGE_BYTES, Made, Make, Message, Stage, StepLimits};
 use rustix::io::Errno;
 
-use crate::engine::{Cell, Engine, LIMITS, has_answer, hear, tell, tell_with};
+use crate::engine::{Cell, Engine, LIMITS, has_answer, hear, is_answered, tell, tell_with};
 
 type Claim = (&'static str, fn(&Engine));
 
-pub(crate) const CLAIMS: [Claim; 15] = [
+pub(crate) const CLAIMS: [Claim; 16] = [
     ("what_is_no_request_for_a_cell_is_refused", what_is_no_request_for_a_cell_is_refused),
     ("a_view_that_does_not_exist_is_refused", a_view_that_does_not_exist_is_refused),
     ("what_is_no_request_about_a_cell_is_refused", what_is_no_request_about_a_cell_is_refused),
@@ -27,6 +27,7 @@ pub(crate) const CLAIMS: [Claim; 15] = [
     ("what_is_said_before_a_birth_is_answered_after_it", what_is_said_before_a_birth_is_answered_after_it),
     ("a_cell_that_is_let_go_before_its_birth_is_removed", a_cell_that_is_let_go_before_its_birth_is_removed),
     ("births_are_under_way_together_but_not_without_end", births_are_under_way_together_but_not_without_end),
+    ("neither_jobs_nor_burials_wait_for_births_to_end", neither_jobs_nor_burials_wait_for_births_to_end),
     ("an_engine_that_never_reads_is_not_waited_for", an_engine_that_never_reads_is_not_waited_for),
     ("cells_beyond_what_the_warden_can_hold_are_refused", cells_beyond_what_the_warden_can_hold_are_refused),
     ("wherever_descriptors_run_out_nothing_of_a_cell_is_left", wherever_descriptors_run_out_nothing_of_a_cell_is_left),
@@ -246,6 +247,27 @@ fn births_are_under_way_together_but_not_without_end(engine: &Engine) {
         engine.assert_at_rest();
     }
     assert!(together > 1, "a birth waits for the one before");
+}
+
+/// There is always one more birth that is asked for, and always a cell to be removed.
+fn neither_jobs_nor_burials_wait_for_births_to_end(engine: &Engine) {
+    let ask_for_one = || tell(&engine.socket, &Make { view: 0, ahead: false }.encode(), 0).expect("the warden listens");
+    let (job, removed) = (engine.make(), engine.make());
+    assert!(matches!(job.ask(&CellRequest::Limit(LIMITS)), Some(CellReply::Limited(_))));
+    (0..8).for_each(|_| ask_for_one());
+    tell(&removed.socket, &CellRequest::Remove.encode(), 0).expect("the warden listens");
+    let mut births = 0;
+    while !is_answered(&removed.socket) {
+        ask_for_one();
+        drop(engine.hear_of_a_cell());
+        assert!(matches!(job.ask(&CellRequest::Measure), Some(CellReply::Measured(_))));
+        births += 1;
+        assert!(births < 100, "a removal waits until nobody asks for a cell any more");
+    }
+    assert_eq!(removed.hear(), Some(CellReply::Removed));
+    (0..8).for_each(|_| drop(engine.hear_of_a_cell()));
+    drop(job);
+    engine.assert_at_rest();
 }
 
 /// Says something until nobody is there any more, or the other end has so much to read that it cannot say more.

@@ -185,6 +185,11 @@ pub(crate) fn tell_with(socket: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) 
     sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, flags).map(|_| ())
 }
 
+/// Whether there is an answer now.
+pub(crate) fn is_answered(socket: &OwnedFd) -> bool {
+    poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&Timespec::default())).expect("a poll") == 1
+}
+
 /// Whether there is an answer, or will be soon: the warden says nothing of those that found no room.
 pub(crate) fn has_answer(socket: &OwnedFd) -> bool {
     let soon = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
