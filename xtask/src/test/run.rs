@@ -21,6 +21,8 @@ const FOR_ANYBODY: [&str; 8] =
     ["mission", "statuses", "output", "running", "languages", "bad_input", "leftovers", "time"];
 /// The package that has no `std`.
 const AGENT: &str = "firebox-agent";
+/// The program in a cell that links.
+const LINKER: &str = "firebox-linker";
 
 /// Everything.
 pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
@@ -58,16 +60,17 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     report.run(Step { name: "format", what: "cargo fmt --all --check" }, || {
         command(repository.cargo().args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
     });
-    report.run(Step { name: "lints", what: "cargo clippy --all-targets, the agent by itself" }, || {
+    report.run(Step { name: "lints", what: "cargo clippy --all-targets, two programs by themselves" }, || {
         let lint = |packages: &[&str]| {
             let mut clippy = repository.cargo();
             clippy.args(["clippy", "--quiet", "--all-targets"]).args(packages).args(["--", "-D", "warnings"]);
             command(&mut clippy, "the lints above say what to change")
         };
-        // The agent by itself: see its manifest.
+        // By themselves: see their manifests.
         let agent = lint(&["--package", AGENT, "--features", "standalone"])?;
+        let linker = lint(&["--package", LINKER, "--features", "standalone"])?;
         let leaving_out = lint(&["--package", PRODUCT, "--features", rules::LEAVE_OUT])?;
-        Ok(lint(&["--workspace"])?.and(agent).and(leaving_out))
+        Ok(lint(&["--workspace"])?.and(agent).and(linker).and(leaving_out))
     });
     report.run(Step { name: "rules", what: "cargo xtask rules" }, || house_rules(repository));
     report.run(Step { name: "unit", what: "unit and integration tests of every crate" }, || {
