@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::View;
+use crate::{Supply, View};
 
 /// Where things are in a cell, as its programs name them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Layout {
         work: PathBuf,
         /// Where temporary files go.
         temporary: PathBuf,
+        /// Where the programs are that firebox brings along.
+        supplies: PathBuf,
     },
 }
 
@@ -42,6 +44,9 @@ impl Layout {
 
     /// Where something is that a view shows at `inside`.
     pub fn place(&self, view: &View, inside: &Path) -> PathBuf {
+        if let (Layout::OnHost { supplies, .. }, Ok(below)) = (self, inside.strip_prefix(Supply::PLACE)) {
+            return supplies.join(below);
+        }
         let moved = |mount: &&crate::Mount| mount.inside != mount.outside && inside.starts_with(&mount.inside);
         match (self, view.mounts.iter().find(moved)) {
             (Layout::OnHost { .. }, Some(mount)) => {
@@ -64,12 +69,13 @@ mod tests {
         let mount = |outside: &str, inside: &str| Mount { outside: outside.into(), inside: inside.into() };
         let view =
             View { mounts: vec![mount("/usr/bin", "/usr/bin"), mount("/home/x/py", "/opt/py")], ..View::default() };
-        let on_host = Layout::OnHost { work: "/w".into(), temporary: "/t".into() };
+        let on_host = Layout::OnHost { work: "/w".into(), temporary: "/t".into(), supplies: "/s".into() };
         for (inside, viewed, host) in [
             ("/usr/bin/cc", "/usr/bin/cc", "/usr/bin/cc"),
             ("/opt/py/bin/python", "/opt/py/bin/python", "/home/x/py/bin/python"),
             ("/opt/py", "/opt/py", "/home/x/py"),
             ("/opt/pypy", "/opt/pypy", "/opt/pypy"),
+            ("/opt/firebox/linker/cc", "/opt/firebox/linker/cc", "/s/linker/cc"),
         ] {
             assert_eq!(Layout::Viewed.place(&view, Path::new(inside)), Path::new(viewed));
             assert_eq!(on_host.place(&view, Path::new(inside)), Path::new(host));

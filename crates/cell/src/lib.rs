@@ -14,4 +14,4 @@ pub use error::CellError;
 pub use host::{Cell, CellHost, CellMaker, Measured, Past, Removal, StepLimits};
 pub use layout::Layout;
 pub use stream::{AgentStream, StreamError};
-pub use view::{Link, Mount, TextFile, View};
+pub use view::{Link, Mount, Supply, TextFile, View};

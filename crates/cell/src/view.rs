@@ -3,7 +3,8 @@
 //! A view is decided by trusted code before anything hostile is near: from a language's file and from where the
 //! host keeps the toolchain. It holds host paths; none of them is visible inside the cell.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// The read-only part of a cell's root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,6 +15,8 @@ pub struct View {
     pub links: Vec<Link>,
     /// Small files to make, such as `/etc/passwd`.
     pub files: Vec<TextFile>,
+    /// Programs that firebox brings along.
+    pub supplies: Vec<Supply>,
 }
 
 /// A directory or file of the host that appears in a cell, read-only.
@@ -41,4 +44,37 @@ pub struct TextFile {
     pub inside: PathBuf,
     /// What it says.
     pub content: String,
+}
+
+/// A program that firebox brings along, read-only in a cell: below [`Supply::PLACE`], under a name of our choosing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Supply {
+    below: PathBuf,
+    program: &'static [u8],
+}
+
+impl Supply {
+    /// Where all that firebox brings along appears in a cell with a root of its own.
+    pub const PLACE: &str = "/opt/firebox";
+
+    /// A program that appears at this path below the place.
+    pub fn new(below: impl Into<PathBuf>, program: &'static [u8]) -> Supply {
+        Supply { below: below.into(), program }
+    }
+
+    /// Its path below the place.
+    pub fn below(&self) -> &Path {
+        &self.below
+    }
+
+    /// The executable.
+    pub fn program(&self) -> &'static [u8] {
+        self.program
+    }
+}
+
+impl fmt::Debug for Supply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supply").field("below", &self.below).field("bytes", &self.program.len()).finish()
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use firebox_api::{Parts, Request, Response};
 use firebox_engine::{Cancel, Engine, Installed, Kept, Partition, PoolPolicy, Stdin};
 use firebox_job::{ByteSize, Policy};
-use firebox_lang::{Catalogue, Host};
+use firebox_lang::Catalogue;
 use serde_json::json;
 
 use crate::agent::AGENT;
@@ -33,7 +33,7 @@ pub(crate) fn answer(args: AnswerArgs) -> Result<ExitCode, Failure> {
     let catalogue = Catalogue::builtin();
     let installed = lang.iter().map(|name| {
         let language = catalogue.find(name).map_err(Failure::request)?.clone();
-        let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
+        let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
         Ok(Installed { language, toolchain })
     });
     let installed = installed.collect::<Result<Vec<Installed>, Failure>>()?;

@@ -23,6 +23,7 @@ mod isolation;
 mod languages;
 #[cfg(feature = "leave-out")]
 mod leave_out;
+mod linker;
 mod listing;
 mod live;
 mod measure;

@@ -6,7 +6,7 @@ use std::slice;
 use firebox_api::Response;
 use firebox_engine::{Cancel, Engine, Installed, PreparedCell, RunError, Stdin};
 use firebox_job::{Job, Outcome, Policy, Verdict};
-use firebox_lang::{Catalogue, Host};
+use firebox_lang::Catalogue;
 
 use crate::args::RunArgs;
 use crate::choice::choose_language;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
     let draft = Draft::new(wishes, &policy)?;
 
     // Finds the compiler or interpreter. Reads the host, runs nothing.
-    let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
+    let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
 
     // Splits off the process that makes cells: the only one that keeps its privileges. It knows what a cell may show
     // of the host, and never hears anything that came from the job. Whether it can make one is seen at once.

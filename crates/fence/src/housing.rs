@@ -28,9 +28,18 @@ const LANDLOCK: u32 = 6;
 /// Starts a warden that makes fences with these views.
 pub fn start(views: &[View], agent: &'static [u8]) -> Result<Warden, StartError> {
     fit()?;
-    let sights = views.iter().map(Sights::open).collect::<Result<_, _>>()?;
     let below = env::temp_dir();
     let ground = Ground::claim(&below).map_err(|source| StartError::RunDirectory { path: below, source })?;
+    let supplies = ground.path().join(Places::SUPPLIES);
+    let sights = views.iter().map(|view| Sights::open(view, &supplies)).collect::<Result<_, _>>();
+    let sights = match sights {
+        Ok(sights) => sights,
+        Err(error) => {
+            // What cannot be removed is left for the next start.
+            let _ = ground.remove();
+            return Err(error);
+        }
+    };
     let places = Places::Host(ground.path().to_owned());
     let proc = host_proc().map_err(StartError::kernel("open /proc"))?;
     let fences = Fences { sights, ground, proc, agent: sealed_agent(agent)? };

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use firebox_cell::{Mount, View};
+use firebox_cell::{Mount, Supply, View};
 use firebox_confine::Layer;
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mkdirat, mknodat, openat, stat, symlinkat};
 use rustix::io::Errno;
@@ -26,6 +26,7 @@ pub(crate) struct OpenView {
     devices: Vec<Device>,
     links: Vec<(PathBuf, PathBuf)>,
     files: Vec<(PathBuf, String)>,
+    supplies: Vec<Supply>,
 }
 
 struct OpenMount {
@@ -87,7 +88,7 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
 impl OpenView {
     /// Opens every part, while the host's file system is still in sight.
     pub(crate) fn open(view: &View, devices: Devices) -> Result<OpenView, Errno> {
-        let View { mounts, links, files } = view;
+        let View { mounts, links, files, supplies } = view;
         let there = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let open = mounts.iter().map(|Mount { outside, inside }| {
             Part::open(outside, &there).map(|part| OpenMount { inside: inside.clone(), part })
@@ -99,6 +100,7 @@ impl OpenView {
             devices: devices.into_iter().collect::<Result<_, _>>()?,
             links: links.iter().map(|link| (link.inside.clone(), link.target.clone())).collect(),
             files: files.iter().map(|file| (file.inside.clone(), file.content.clone())).collect(),
+            supplies: supplies.clone(),
         })
     }
 
@@ -120,7 +122,11 @@ impl OpenView {
             symlinkat(target, root, inside)?;
         }
         for (inside, content) in &self.files {
-            make_file(root, relative(inside)?, content.as_bytes())?;
+            make_file(root, relative(inside)?, content.as_bytes(), TEXT)?;
+        }
+        for supply in &self.supplies {
+            let inside = Path::new(Supply::PLACE).join(supply.below());
+            make_file(root, relative(&inside)?, supply.program(), PROGRAM)?;
         }
         for OpenMount { inside, part } in self.mounts {
             part.put_into(root, relative(&inside)?)?;
@@ -152,13 +158,13 @@ impl Part {
 
     fn put_into(self, root: Dir<'_>, inside: &Path) -> Result<(), Errno> {
         let (tree, shape) = match self {
-            Part::Copied(content) => return make_file(root, inside, &content),
+            Part::Copied(content) => return make_file(root, inside, &content, TEXT),
             Part::Bound { tree, shape } => (tree, shape),
             Part::Layered(tree) => (layered(tree)?, Shape::Directory),
         };
         match shape {
             Shape::Directory => make_directories(root, inside)?,
-            Shape::File => make_file(root, inside, b"")?,
+            Shape::File => make_file(root, inside, b"", TEXT)?,
         }
         move_mount(&tree, c"", root, inside, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
     }
@@ -229,18 +235,19 @@ impl Device {
             }
             Device::Shown { name, node } => {
                 let path = Path::new("dev").join(name);
-                make_file(root, &path, b"")?;
+                make_file(root, &path, b"", TEXT)?;
                 move_mount(node, c"", root, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
             }
         }
     }
 }
 
-/// An empty file system for mount points, links and small files; the device nodes in it must work.
+/// An empty file system for mount points, links, small files and what firebox brings along; the device nodes in it must
+/// work.
 fn mount_root(at: &Path) -> Result<OwnedFd, Errno> {
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(context.as_fd(), "mode", "0755")?;
-    fsconfig_set_string(context.as_fd(), "size", "4m")?;
+    fsconfig_set_string(context.as_fd(), "size", "64m")?;
     fsconfig_create(context.as_fd())?;
     let mount = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, no_set_user_id())?;
     move_mount(&mount, c"", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
@@ -272,11 +279,15 @@ fn make_directories(root: Dir<'_>, path: &Path) -> Result<(), Errno> {
     Ok(())
 }
 
-fn make_file(root: Dir<'_>, path: &Path, content: &[u8]) -> Result<(), Errno> {
+/// The modes of files in a root that is read-only: some are programs.
+const TEXT: Mode = Mode::from_raw_mode(0o644);
+const PROGRAM: Mode = Mode::from_raw_mode(0o755);
+
+fn make_file(root: Dir<'_>, path: &Path, content: &[u8], mode: Mode) -> Result<(), Errno> {
     make_parents(root, path)?;
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(root, path.as_c_str(), flags, Mode::from_raw_mode(0o644))?;
+    let file = openat(root, path.as_c_str(), flags, mode)?;
     let mut rest = content;
     while !rest.is_empty() {
         let written = rustix::io::write(&file, rest)?;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::passwd;
@@ -22,10 +23,24 @@ pub struct Host {
     pub rustup_toolchain: Option<String>,
     /// `PYENV_VERSION`, which overrides pyenv's global version.
     pub pyenv_version: Option<String>,
+    /// The linker that firebox brings along: what languages have in front of the host's.
+    pub linker: Option<Linker>,
+}
+
+/// The linker that firebox brings along.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Linker(pub &'static [u8]);
+
+impl fmt::Debug for Linker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Linker({} bytes)", self.0.len())
+    }
 }
 
 impl Host {
-    /// What this process's environment says. A variable that is set to nothing is as good as none; without `HOME`, as
+    /// What this process's environment says; it says nothing of a linker.
+    ///
+    /// A variable that is set to nothing is as good as none; without `HOME`, as
     /// in a service or a cron job, the home directory is what `/etc/passwd` says.
     pub fn current() -> Host {
         let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
@@ -36,6 +51,7 @@ impl Host {
             rustup_home: variable("RUSTUP_HOME").map(PathBuf::from),
             rustup_toolchain: text("RUSTUP_TOOLCHAIN"),
             pyenv_version: text("PYENV_VERSION"),
+            linker: None,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Language {
     pub(crate) options: Vec<OptionSpec>,
     pub(crate) programs: Vec<ProgramSpec>,
     pub(crate) mounts: Vec<PathBuf>,
+    /// The program that links, as it is called: firebox's own stands in front of it under the same name.
+    pub(crate) linker: Option<String>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) steps: Vec<StepSpec>,
     pub(crate) version: Vec<Pattern>,

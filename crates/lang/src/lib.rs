@@ -42,7 +42,7 @@ mod witness;
 pub use catalogue::{Catalogue, UnknownLanguage};
 pub use file::{LanguageFileError, check_file};
 pub use find::{PassReason, PassedOver};
-pub use host::Host;
+pub use host::{Host, Linker};
 pub use language::{Ahead, Language};
 pub use option::OptionSpec;
 pub use plan::{Plan, PlanError, Step};

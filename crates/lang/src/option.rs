@@ -1,6 +1,6 @@
 //! An option that a language takes, such as Rust's `edition`.
 
-use firebox_job::OptionValue;
+use firebox_job::{OptionValue, Sources};
 
 /// An option that a language takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,17 @@ pub struct OptionSpec {
     pub help: String,
     /// The arguments each value stands for, in the order of the values; without them, a value stands for its text.
     pub(crate) arguments: Option<Vec<Vec<String>>>,
+    /// What some values stand for instead where the job's files have a certain word. The first that fits counts.
+    pub(crate) instead: Vec<Instead>,
+}
+
+/// Arguments for jobs whose files have a certain word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Instead {
+    /// The word.
+    pub(crate) word: String,
+    /// The arguments in the order of the values; none where the value stands for what it does otherwise.
+    pub(crate) arguments: Vec<Option<Vec<String>>>,
 }
 
 impl OptionSpec {
@@ -25,6 +36,18 @@ impl OptionSpec {
     pub(crate) fn position(&self, given: &OptionValue) -> Option<usize> {
         let given = value_text(given);
         self.values.iter().position(|value| value_text(value) == given)
+    }
+
+    /// The arguments that the value at a position stands for in a job with these files, or in one that has none yet.
+    pub(crate) fn arguments_for(&self, at: usize, sources: Option<&Sources>) -> Option<&[String]> {
+        let has = |word: &str| {
+            let has = |content: &[u8]| content.windows(word.len()).any(|part| part == word.as_bytes());
+            sources.is_some_and(|sources| sources.files().iter().any(|file| has(&file.content)))
+        };
+        let instead =
+            self.instead.iter().filter_map(|instead| Some((&instead.word, instead.arguments.get(at)?.as_ref()?)));
+        let mut instead = instead.filter(|(word, _)| has(word)).map(|(_, arguments)| arguments);
+        instead.next().or_else(|| self.arguments.as_ref()?.get(at)).map(Vec::as_slice)
     }
 
     /// Its values for a message: `` `debug` or `release` ``.

@@ -111,6 +111,7 @@ impl Language {
             let chosen = self.chosen(option, options.get(&option.name))?;
             values.options.push((option, chosen));
         }
+        values.job = Some(sources);
         values.entry = Some(file_argument(sources.entry()));
         values.sources = self.own_sources(sources).map(file_argument).collect();
 
@@ -199,6 +200,7 @@ pub(crate) struct Values<'a> {
     toolchain: &'a Toolchain,
     layout: &'a Layout,
     options: Vec<(&'a OptionSpec, usize)>,
+    job: Option<&'a Sources>,
     entry: Option<String>,
     sources: Vec<String>,
 }
@@ -206,7 +208,7 @@ pub(crate) struct Values<'a> {
 impl<'a> Values<'a> {
     /// Programs alone. The check of the file saw to it that nothing else is asked for.
     pub(crate) fn without_job(language: &'a Language, toolchain: &'a Toolchain, layout: &'a Layout) -> Values<'a> {
-        Values { language, toolchain, layout, options: Vec::new(), entry: None, sources: Vec::new() }
+        Values { language, toolchain, layout, options: Vec::new(), job: None, entry: None, sources: Vec::new() }
     }
 
     /// A step, as long as the job adds nothing to it.
@@ -215,7 +217,7 @@ impl<'a> Values<'a> {
             name: spec.name.clone(),
             kind: spec.kind,
             argv: self.argv(&spec.argv),
-            env: self.toolchain.environment_in(self.layout).into_iter().collect(),
+            env: self.toolchain.environment_in(self.layout, spec.kind).into_iter().collect(),
             crash_codes: spec.crash_codes.clone(),
             makes: spec.makes.clone(),
         }
@@ -269,7 +271,7 @@ impl<'a> Values<'a> {
 
     fn option_arguments(&self, name: &str) -> Option<&[String]> {
         let (option, at) = self.options.iter().find(|(option, _)| option.name == name)?;
-        option.arguments.as_ref()?.get(*at).map(Vec::as_slice)
+        option.arguments_for(*at, self.job)
     }
 
     /// The arguments that a program always gets under the name it was found by.

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use firebox_cell::{Layout, Link, Mount, View};
+use firebox_cell::{Layout, Link, Mount, Supply, View};
+use firebox_job::StepKind;
 
 use crate::base;
 use crate::find::{self, Found, PassedOver, Place};
-use crate::host::Host;
+use crate::host::{Host, Linker};
 use crate::language::{Language, LinksSpec, ProgramSpec};
+
+/// The directory among what firebox brings along that holds its linker.
+const LINKER: &str = "linker";
 
 /// The programs of a language on this host, and what a cell must see for them to work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub struct Toolchain {
     pub view: View,
     /// The environment of every step, before the job's own.
     pub environment: BTreeMap<String, String>,
+    /// What goes to the front of `PATH` where something is built.
+    pub first_to_build: Option<PathBuf>,
 }
 
 /// A program of the host.
@@ -90,12 +96,17 @@ impl Language {
             }
             programs.push(Program { name: spec.name.clone(), found: name, outside: found.real, inside });
         }
+        let mut first_to_build = None;
+        if let (Some(name), Some(Linker(program))) = (&self.linker, host.linker) {
+            view.supplies.push(Supply::new(Path::new(LINKER).join(name), program));
+            first_to_build = Some(Path::new(Supply::PLACE).join(LINKER));
+        }
         environment.extend(self.environment.clone());
         let path = environment.entry("PATH".to_owned()).or_insert_with(|| base::SEARCH_PATH.to_owned());
         for directory in first_on_path.iter().rev() {
             *path = format!("{}:{path}", directory.display());
         }
-        Ok(Toolchain { programs, view, environment })
+        Ok(Toolchain { programs, view, environment, first_to_build })
     }
 
     /// The first name that leads to a usable program wins, wherever on the search path it does.
@@ -132,9 +143,12 @@ impl Language {
 }
 
 impl Toolchain {
-    /// The environment of every step, in a cell of this layout.
-    pub(crate) fn environment_in(&self, layout: &Layout) -> BTreeMap<String, String> {
+    /// The environment of every step of this kind, in a cell of this layout.
+    pub(crate) fn environment_in(&self, layout: &Layout, kind: StepKind) -> BTreeMap<String, String> {
         let mut environment = self.environment.clone();
+        if let (StepKind::Build, Some(first), Some(path)) = (kind, &self.first_to_build, environment.get_mut("PATH")) {
+            *path = format!("{}:{path}", first.display());
+        }
         if let Layout::OnHost { temporary, .. } = layout {
             for value in environment.values_mut() {
                 *value = self.moved(value, layout);

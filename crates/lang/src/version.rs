@@ -16,7 +16,7 @@ impl Language {
             name: "version".to_owned(),
             kind: StepKind::Build,
             argv: values.argv(&self.version),
-            env: toolchain.environment_in(layout).into_iter().collect(),
+            env: toolchain.environment_in(layout, StepKind::Build).into_iter().collect(),
             crash_codes: Vec::new(),
             makes: None,
         }

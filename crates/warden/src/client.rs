@@ -37,13 +37,19 @@ impl Ground {
     pub const WORK: &str = "job";
     /// The same for temporary files.
     pub const TEMPORARY: &str = "tmp";
+    /// What firebox brings along for all cells, below the ground itself.
+    pub const SUPPLIES: &str = "supplies";
 
     fn layout(&self, number: u32) -> Layout {
         match self {
             Ground::Own => Layout::Viewed,
             Ground::Host(base) => {
                 let cell = base.join(number.to_string());
-                Layout::OnHost { work: cell.join(Ground::WORK), temporary: cell.join(Ground::TEMPORARY) }
+                Layout::OnHost {
+                    work: cell.join(Ground::WORK),
+                    temporary: cell.join(Ground::TEMPORARY),
+                    supplies: base.join(Ground::SUPPLIES),
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use firebox_cell::CellMaker;
 use firebox_engine::{Engine, Installed, PreparedCell};
 use firebox_job::Isolation;
-use firebox_lang::{Catalogue, Host};
+use firebox_lang::Catalogue;
 use serde_json::json;
 
 use super::{QUIET, for_each_line, microseconds, quiet};
@@ -62,6 +62,6 @@ pub(super) fn kept(lang: &str) -> Result<(), Failure> {
 
 fn installed(lang: &str) -> Result<Installed, Failure> {
     let language = Catalogue::builtin().find(lang).map_err(Failure::request)?.clone();
-    let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
+    let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
     Ok(Installed { language, toolchain })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use firebox_engine::{Cancel, Engine, Installed, PoolPolicy, Stdin};
 use firebox_job::{ByteSize, Isolation, Job, Outcome, Policy, Stages};
-use firebox_lang::{Catalogue, Host, Language};
+use firebox_lang::{Catalogue, Language};
 use serde_json::{Value, json};
 
 use super::program::{Program, first_seed};
@@ -103,7 +103,7 @@ fn installed(targets: &[(Target, Language)]) -> Result<Vec<Installed>, Failure> 
     let mut installed: Vec<Installed> = Vec::new();
     for (_, language) in targets {
         if installed.iter().all(|known| known.language.name() != language.name()) {
-            let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
+            let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
             installed.push(Installed { language: language.clone(), toolchain });
         }
     }

@@ -165,7 +165,12 @@ fn engine(maker: &Arc<Maker>) -> Engine {
     let language = catalogue.find("bash").unwrap().clone();
     let place = PathBuf::from("/usr/bin/bash");
     let program = Program { name: "bash".to_owned(), found: "bash".to_owned(), outside: place.clone(), inside: place };
-    let toolchain = Toolchain { programs: vec![program], view: View::default(), environment: BTreeMap::new() };
+    let toolchain = Toolchain {
+        programs: vec![program],
+        view: View::default(),
+        environment: BTreeMap::new(),
+        first_to_build: None,
+    };
     Engine::new(vec![Installed { language, toolchain }], Box::new(Shared(Arc::clone(maker))), policy())
 }
 

@@ -52,15 +52,15 @@ impl Key {
 }
 
 fn take_toolchain(encoder: &mut Encoder, toolchain: &Toolchain) {
-    // The environment reaches a build in that of its step.
-    let Toolchain { programs, view, environment: _ } = toolchain;
+    // These two reach a build in the environment of its step.
+    let Toolchain { programs, view, environment: _, first_to_build: _ } = toolchain;
     encoder.list(programs, |encoder, Program { name, found, outside, inside }| {
         encoder.text(name);
         encoder.text(found);
         encoder.path(outside);
         encoder.path(inside);
     });
-    let View { mounts, links, files } = view;
+    let View { mounts, links, files, supplies } = view;
     encoder.list(mounts, |encoder, Mount { outside, inside }| {
         encoder.path(outside);
         encoder.path(inside);
@@ -72,6 +72,11 @@ fn take_toolchain(encoder: &mut Encoder, toolchain: &Toolchain) {
     encoder.list(files, |encoder, TextFile { inside, content }| {
         encoder.path(inside);
         encoder.text(content);
+    });
+    // What is kept lives no longer than the process, and neither does what that has brought along.
+    encoder.list(supplies, |encoder, supply| {
+        encoder.path(supply.below());
+        encoder.number(supply.program().len() as u64);
     });
 }
 
@@ -120,6 +125,8 @@ mod tests {
 
     use firebox_job::{ByteSize, SourcePath};
 
+    use firebox_cell::Supply;
+
     use super::*;
 
     /// Ingredients that can be changed one at a time.
@@ -146,6 +153,7 @@ mod tests {
             mounts: vec![Mount { outside: "/usr/bin".into(), inside: "/usr/bin".into() }],
             links: vec![Link { inside: "/bin".into(), target: "usr/bin".into() }],
             files: vec![TextFile { inside: "/etc/hostname".into(), content: "firebox\n".to_owned() }],
+            supplies: vec![Supply::new("linker/cc", b"a program")],
         };
         let marks = Marks { device: 1, inode: 2, size: 3, modified: (4, 5), changed: (6, 7) };
         let step = Step {
@@ -163,7 +171,7 @@ mod tests {
         Pantry {
             partition: Partition::named("ann"),
             language: "c".to_owned(),
-            toolchain: Toolchain { programs: vec![program], view, environment: BTreeMap::new() },
+            toolchain: Toolchain { programs: vec![program], view, environment: BTreeMap::new(), first_to_build: None },
             sightings: vec![Sighting { path: "/usr/bin/gcc-12".into(), marks: Some(marks) }],
             steps: vec![step],
             files: vec![file("main.c", "int main(void) {}"), file("a.h", "")],
@@ -200,6 +208,8 @@ mod tests {
         ("a link's place", |p| p.toolchain.view.links[0].inside = "/sbin".into()),
         ("a link's target", |p| p.toolchain.view.links[0].target = "usr/sbin".into()),
         ("a made-up file's place", |p| p.toolchain.view.files[0].inside = "/etc/hosts".into()),
+        ("a supply's place", |p| p.toolchain.view.supplies[0] = Supply::new("linker/ld", b"a program")),
+        ("a supply", |p| p.toolchain.view.supplies[0] = Supply::new("linker/cc", b"another program")),
         ("a made-up file's text", |p| p.toolchain.view.files[0].content.clear()),
         ("what is looked at", |p| p.sightings[0].path = "/usr/bin/gcc-13".into()),
         ("whether it can be looked at", |p| p.sightings[0].marks = None),

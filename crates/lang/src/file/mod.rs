@@ -33,6 +33,7 @@ const LANGUAGE: &[&str] = &[
     "entry",
     "install",
     "mounts",
+    "linker",
     "environment",
     "programs",
     "options",
@@ -103,6 +104,8 @@ fn language(table: Spanned<DeTable<'_>>, faults: &mut Faults<'_>) -> Option<(Lan
     let install = fields.text("install", faults);
     let install = words::sentence(install, faults);
     let mounts = fields.texts("mounts", faults).iter().filter_map(|path| words::mount(path, faults)).collect();
+    let linker = fields.optional("linker").and_then(|value| fields::text(value, faults));
+    let linker = words::keep(Vec::from_iter(linker), "file name", words::is_file_name, words::FILE_NAME, faults);
     let environment =
         fields.optional("environment").map_or_else(BTreeMap::new, |value| words::environment(value, faults));
 
@@ -151,6 +154,7 @@ fn language(table: Spanned<DeTable<'_>>, faults: &mut Faults<'_>) -> Option<(Lan
         options: options.into_iter().map(|(_, option)| option).collect(),
         programs: programs.into_iter().map(|(_, program)| program).collect(),
         mounts,
+        linker: words::plain(linker).pop(),
         environment,
         steps,
         version: version?,

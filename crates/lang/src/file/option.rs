@@ -7,9 +7,9 @@ use toml::de::DeValue;
 use super::fault::Faults;
 use super::fields::{self, Fields, Value};
 use super::words;
-use crate::option::{OptionSpec, value_text};
+use crate::option::{Instead, OptionSpec, value_text};
 
-const OPTION: &[&str] = &["name", "values", "default", "help", "arguments"];
+const OPTION: &[&str] = &["name", "values", "default", "help", "arguments", "instead"];
 
 /// Reads one entry of `options`; the name comes with its place, so that a second one of that name can be refused.
 pub(super) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<(Spanned<String>, OptionSpec)> {
@@ -22,6 +22,12 @@ pub(super) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<(Spanned
     let help = words::sentence(help, faults);
     let arguments = fields.optional("arguments");
     let arguments = arguments.map(|value| arguments_of(value, values.as_deref().unwrap_or_default(), faults));
+    let instead = fields.optional("instead").map(|value| {
+        if arguments.is_none() {
+            faults.add(value.span(), "`instead` is for values that stand for arguments; give `arguments` too");
+        }
+        instead_of(value, values.as_deref().unwrap_or_default(), faults)
+    });
     fields.close(faults);
 
     let (name, default) = (name?, default?);
@@ -31,6 +37,7 @@ pub(super) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<(Spanned
         default: default.get_ref().clone(),
         help: help?,
         arguments,
+        instead: instead.unwrap_or_default(),
     };
     if !spec.values.is_empty() && !spec.values.contains(&spec.default) {
         let text = value_text(&spec.default);
@@ -83,16 +90,35 @@ fn option_value(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Spanned<Opt
 /// What each value stands for, in the order of the values.
 fn arguments_of(value: Value<'_>, values: &[OptionValue], faults: &mut Faults<'_>) -> Vec<Vec<String>> {
     let place = value.span();
+    let given = given_for(value, values, faults);
+    for (value, _) in values.iter().zip(&given).filter(|(_, given)| given.is_none()) {
+        faults.add(place.clone(), format!("no arguments are given for the value `{}`", value_text(value)));
+    }
+    given.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// What some values stand for where there is a certain word.
+fn instead_of(value: Value<'_>, values: &[OptionValue], faults: &mut Faults<'_>) -> Vec<Instead> {
+    let mut instead = Vec::new();
+    for (word, value) in fields::entries(value, faults) {
+        if word.get_ref().is_empty() {
+            faults.add(word.span(), "every file has the empty word; name one");
+        }
+        let arguments = given_for(value, values, faults);
+        instead.push(Instead { word: word.into_inner(), arguments });
+    }
+    instead
+}
+
+/// The arguments that are given for each value, in the order of the values.
+fn given_for(value: Value<'_>, values: &[OptionValue], faults: &mut Faults<'_>) -> Vec<Option<Vec<String>>> {
     let mut given = fields::entries(value, faults);
     let arguments = values
         .iter()
         .map(|value| {
             let text = value_text(value);
-            let Some(at) = given.iter().position(|(name, _)| *name.get_ref() == text) else {
-                faults.add(place.clone(), format!("no arguments are given for the value `{text}`"));
-                return Vec::new();
-            };
-            words::plain(fields::texts(given.swap_remove(at).1, faults))
+            let at = given.iter().position(|(name, _)| *name.get_ref() == text)?;
+            Some(words::plain(fields::texts(given.swap_remove(at).1, faults)))
         })
         .collect();
     for (name, _) in given {

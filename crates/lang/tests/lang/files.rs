@@ -153,6 +153,25 @@ fn options_have_a_default_among_their_values() {
 }
 
 #[test]
+fn a_value_stands_for_something_else_only_if_it_is_one_and_stands_for_arguments() {
+    let after = |line: &str| format!("wild = [\"-w\"] }}\n{line}");
+    let (good, instead) = ("wild = [\"-w\"] }", |table: &str| after(&format!("instead = {table}")));
+    assert_eq!(check_file("toy.toml", &GOOD.replace(good, &instead("{ zoo = { wild = [] } }"))), Ok(()));
+    check(good, &instead("{ zoo = { mad = [] } }"), 31, "`mad`, which is not among the values");
+    check(good, &instead("{ zoo = [] }"), 31, "expected a table");
+    check(good, &instead("{ \"\" = {} }"), 31, "the empty word");
+    check("help = \"how large\"", "help = \"how large\"\ninstead = {}", 24, "give `arguments` too");
+}
+
+#[test]
+fn the_program_that_links_is_a_plain_name() {
+    let with = |name: &str| format!("install = \"buy one\"\nlinker = {name}");
+    assert_eq!(check_file("toy.toml", &GOOD.replace("install = \"buy one\"", &with("\"cc\""))), Ok(()));
+    check("install = \"buy one\"", &with("\"bin/cc\""), 6, "is no file name");
+    check("install = \"buy one\"", &with("[]"), 6, "expected a string");
+}
+
+#[test]
 fn steps_lead_to_one_run() {
     check("{sources}", "{source}", 35, "unknown placeholder `{source}`; there are `{toy}`");
     check("\"{sources}\"", "\"x{sources}\"", 35, "whole arguments");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use crate::support::Fixture;
 use firebox_cell::Layout;
@@ -9,7 +10,7 @@ use firebox_job::{
     Ask, ByteSize, Isolation, Job, Limits, OptionValue, Policy, Require, SourceFile, SourcePath, Sources, StepKind,
     TraceId,
 };
-use firebox_lang::{Catalogue, Language, Plan, PlanError, Toolchain};
+use firebox_lang::{Catalogue, Host, Language, Linker, Plan, PlanError, Toolchain};
 
 /// A host that has everything, each in a place of its own, so that no plan depends on where these tests run.
 fn toolchain(language: &Language) -> Toolchain {
@@ -61,7 +62,8 @@ fn each_language_has_its_plan() {
         "rust",
         &job(&["main.rs"]),
         &[
-            "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin --edition 2024 main.rs",
+            "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin --edition 2024 \
+             -C prefer-dynamic -C rpath main.rs",
             "run: /job/runbin",
         ],
     );
@@ -95,11 +97,56 @@ fn options_choose_arguments() {
     };
     let text = |text: &str| OptionValue::Text(text.to_owned());
     let rustc = "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin";
-    let old = format!("{rustc} --edition 2021 main.rs");
+    let old = format!("{rustc} --edition 2021 -C prefer-dynamic -C rpath main.rs");
     check("rust", &with(&[("edition", OptionValue::Number(2021))]), &[&old, "run: /job/runbin"]);
     check("rust", &with(&[("edition", text("2021")), ("profile", text("debug"))]), &[&old, "run: /job/runbin"]);
     let release = format!("{rustc} --edition 2024 -C opt-level=3 main.rs");
     check("rust", &with(&[("profile", text("release"))]), &[&release, "run: /job/runbin"]);
+}
+
+#[test]
+fn our_linker_comes_first_where_something_is_built_and_nowhere_else() {
+    let catalogue = Catalogue::builtin();
+    let fixture = Fixture::new().program("rust/bin/rustc").program("gcc/bin/cc").search("rust/bin").search("gcc/bin");
+    let host = Host { linker: Some(Linker(b"a linker")), ..fixture.as_host().clone() };
+    let rust = catalogue.find("rust").unwrap();
+    let toolchain = rust.find_toolchain(&host).unwrap();
+    let [supply] = toolchain.view.supplies.as_slice() else { panic!("{:?}", toolchain.view.supplies) };
+    assert_eq!((supply.below(), supply.program()), (Path::new("linker/cc"), b"a linker".as_slice()));
+
+    let on_host = Layout::OnHost { work: "/w/job".into(), temporary: "/w/tmp".into(), supplies: "/w/supplies".into() };
+    for (layout, ours) in [(Layout::Viewed, "/opt/firebox/linker"), (on_host, "/w/supplies/linker")] {
+        let plan = rust.plan(&job(&["main.rs"]), &toolchain, &layout).unwrap();
+        let paths = plan.steps.iter().map(|step| step.env.iter().find(|(name, _)| name == "PATH").unwrap().1.as_str());
+        let firsts: Vec<_> = paths.map(|path| path.split(':').next().unwrap() == ours).collect();
+        assert_eq!(firsts, [true, false], "{layout:?}");
+    }
+}
+
+#[test]
+fn a_program_with_an_allocator_of_its_own_gets_a_standard_library_of_its_own() {
+    let with = |name: &str, content: &str| {
+        let mut job = job(&["main.rs", "other"]);
+        let files = job.sources.files().iter().cloned().map(|mut file| {
+            if file.path.as_str() == name {
+                file.content = content.as_bytes().to_vec();
+            }
+            file
+        });
+        job.sources = Sources::new(files.collect(), Some(job.sources.entry().clone())).unwrap();
+        job
+    };
+    let rustc = "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin --edition 2024";
+    let (shared, own) = (format!("{rustc} -C prefer-dynamic -C rpath main.rs"), format!("{rustc} main.rs"));
+    for (name, content, expected) in [
+        ("main.rs", "#[global_allocator]\nstatic A: X = X;", &own),
+        ("main.rs", "#[r#global_allocator] static A: X = X;", &own),
+        ("other", "#[cfg_attr(all(), global_allocator)] static A: X = X;", &own),
+        ("main.rs", "#[global_allocato]", &shared),
+        ("main.rs", "", &shared),
+    ] {
+        check("rust", &with(name, content), &[expected, "run: /job/runbin"]);
+    }
 }
 
 #[test]
@@ -162,7 +209,7 @@ fn in_a_cell_on_the_hosts_root_everything_is_named_where_the_host_has_it() {
     let python = catalogue.find("python").unwrap();
     let fixture = Fixture::new().program("python/bin/python3").search("python/bin");
     let toolchain = python.find_toolchain(fixture.as_host()).unwrap();
-    let layout = Layout::OnHost { work: "/w/job".into(), temporary: "/w/tmp".into() };
+    let layout = Layout::OnHost { work: "/w/job".into(), temporary: "/w/tmp".into(), supplies: "/w/supplies".into() };
 
     let plan = python.plan(&job(&["main.py"]), &toolchain, &layout).unwrap();
 
