@@ -22,7 +22,7 @@ use crate::ahead::Stopped;
 use crate::confinement::{self, Left};
 use crate::doors::Doors;
 use crate::fetch::{Fetched, Footprint};
-use crate::freeze::{NoImage, freeze};
+use crate::freeze::{Hooks, NoImage, freeze};
 use crate::running::{self, POLLED, Running};
 use crate::step::{NoProcess, Waiting, WaitsFor};
 use crate::store::{NewFile, NewMode};
@@ -112,7 +112,7 @@ impl Agent {
                     match self.hands.obey(order) {
                         Answer::None => {}
                         Answer::Report(report) => self.stream.send(&report)?,
-                        Answer::Image(stopped) => self.freeze(&stopped)?,
+                        Answer::Image(stopped, hooks) => self.freeze(&stopped, &hooks)?,
                     }
                     if let Some(fetched) = self.hands.handing_out() {
                         fetched.hand_out(&mut self.stream, self.chunk)?;
@@ -175,8 +175,8 @@ impl Agent {
 
 impl Agent {
     /// Reports what a process has become that was started ahead.
-    fn freeze(&mut self, stopped: &Stopped) -> Result<(), Gone> {
-        let frozen = freeze(stopped, &mut self.stream, self.chunk);
+    fn freeze(&mut self, stopped: &Stopped, hooks: &Hooks) -> Result<(), Gone> {
+        let frozen = freeze(stopped, hooks, &mut self.stream, self.chunk);
         running::kill_everyone();
         match frozen {
             Ok(()) => Ok(()),
@@ -199,7 +199,7 @@ enum Answer {
     None,
     Report(Report<'static>),
     /// The image of a process, which is then ended.
-    Image(Stopped),
+    Image(Stopped, Hooks),
 }
 
 impl Hands {
@@ -234,8 +234,14 @@ impl Hands {
                     }
                 }
             }
-            (Order::Freeze, Work::Waiting(Waiting { for_what: WaitsFor::Us(stopped), .. })) => {
-                (Work::Idle, Answer::Image(stopped))
+            (Order::Freeze(functions), Work::Waiting(Waiting { for_what: WaitsFor::Us(stopped), .. })) => {
+                match Hooks::find(stopped.pid, functions) {
+                    Ok(hooks) => (Work::Idle, Answer::Image(stopped, hooks)),
+                    Err(errno) => {
+                        running::kill_everyone();
+                        (Work::Idle, refused(Refusal::Ahead, errno))
+                    }
+                }
             }
             (Order::Go(terms), Work::Waiting(waiting)) if self.storing.is_none() => {
                 self.steps = self.steps.saturating_add(1);

@@ -36,6 +36,14 @@ pub(crate) struct Stopped {
     pub(crate) asks: bool,
 }
 
+/// Where a tool is to be stopped.
+#[derive(Clone, Copy)]
+pub(crate) struct Until {
+    pub(crate) halt: Halt,
+    /// Random numbers of so many bytes at once it may draw: each copy of it will be told to draw its own.
+    pub(crate) renewed: u32,
+}
+
 /// How much of a tool's life is behind it when it begins to be followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Since {
@@ -66,7 +74,8 @@ enum Stop {
 impl Stopped {
     /// Follows a process that has been seized and is about to execute a tool, until there is nothing more that the tool
     /// could do without having looked at the work directory. `work` is the path of that.
-    pub(crate) fn bring(pid: Pid, since: Since, halt: Halt, work: &[u8]) -> Result<Stopped, Errno> {
+    pub(crate) fn bring(pid: Pid, since: Since, until: Until, work: &[u8]) -> Result<Stopped, Errno> {
+        let Until { halt, renewed } = until;
         let mut threads = Threads::new(pid);
         let mut executed = since == Since::Running;
         let mut asks = false;
@@ -100,7 +109,7 @@ impl Stopped {
                         asks = true;
                         break tid;
                     }
-                    if executed && entering && halt == Halt::AsksOrDraws && draws(&registers, pid) {
+                    if executed && entering && halt == Halt::AsksOrDraws && draws(&registers, pid, renewed) {
                         break tid;
                     }
                     sys::to_next_call(tid, 0)?;
@@ -226,10 +235,10 @@ fn names_job(registers: &Registers, pid: Pid, work: &[u8]) -> bool {
 
 /// Whether a thread that is about to make a system call draws random numbers by it: more of them than seed a table or an
 /// allocator. Copies of a process that has drawn them would all have the same.
-fn draws(registers: &Registers, pid: Pid) -> bool {
+fn draws(registers: &Registers, pid: Pid, renewed: u32) -> bool {
     const OF_A_TABLE: u64 = 32;
     if Sysno::new(registers.orig_rax as usize) == Some(Sysno::getrandom) {
-        return OF_A_TABLE < registers.rsi;
+        return OF_A_TABLE < registers.rsi && registers.rsi != u64::from(renewed);
     }
     Named::by(registers).is_some_and(|named| {
         named.does == Does::Opens && matches!(named.read(pid, &mut [0; PATH_BYTES]), b"/dev/urandom" | b"/dev/random")

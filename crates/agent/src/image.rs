@@ -38,7 +38,11 @@ const PIPES: usize = PIPES_COUNT + 8;
 const MOST_PIPES: usize = 6;
 const PIPE_BYTES: usize = 32 + CONTENT_BYTES;
 const CONTENT_BYTES: usize = 128;
-const _: () = assert!(PIPES + MOST_PIPES * PIPE_BYTES <= PAGE, "what is fixed fits into a page");
+const HOOKS_COUNT: usize = PIPES + MOST_PIPES * PIPE_BYTES;
+const HOOKS: usize = HOOKS_COUNT + 8;
+/// The most functions by which a copy is told that it is one.
+pub(crate) const MOST_HOOKS: usize = 8;
+const _: () = assert!(HOOKS + MOST_HOOKS * 8 <= PAGE, "what is fixed fits into a page");
 
 /// How many numbers there are in [`Bounds`].
 pub(crate) const BOUNDS_COUNT: usize = 11;
@@ -210,6 +214,16 @@ impl<'b> Writer<'b> {
         self.table[AUXILIARY..AUXILIARY + length].copy_from_slice(&vector[..length]);
     }
 
+    /// The functions by which a copy is told that it is one.
+    pub(crate) fn hooks(&mut self, addresses: &[u64]) -> Result<(), Errno> {
+        if MOST_HOOKS < addresses.len() {
+            return Err(Errno::TOOBIG);
+        }
+        put(self.table, HOOKS_COUNT, &[addresses.len() as u64]);
+        put(self.table, HOOKS, addresses);
+        Ok(())
+    }
+
     /// Adds an end of a pipe.
     pub(crate) fn pipe(&mut self, number: u32, end: End, flags: u32, pipe: u64, content: &[u8]) -> Result<(), Errno> {
         let count = get(self.table, PIPES_COUNT)? as usize;
@@ -337,6 +351,13 @@ impl<'a> Contents<'a> {
 
     pub(crate) fn handler(self, signal: usize) -> Result<[u64; 4], Errno> {
         words(self.0, HANDLERS + (signal - 1) * 32)
+    }
+
+    /// The functions by which this copy is told that it is one.
+    pub(crate) fn hooks(self) -> Result<impl Iterator<Item = u64>, Errno> {
+        let count = (get(self.0, HOOKS_COUNT)? as usize).min(MOST_HOOKS);
+        let all: [u64; MOST_HOOKS] = words(self.0, HOOKS)?;
+        Ok(all.into_iter().take(count))
     }
 
     /// All ends of pipes.

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-use crate::ahead::{Since, Stopped};
+use crate::ahead::{Since, Stopped, Until};
 use crate::confinement::Left;
 use crate::doors::StepDoors;
 use crate::store;
@@ -120,7 +120,10 @@ impl Waiting {
                 })?;
                 let for_what = match order.start {
                     Start::Fresh | Start::Thawed => WaitsFor::Terms(go_in),
-                    Start::Ahead(halt) => WaitsFor::Us(start_ahead(pid, go_in, halt, left).map_err(NoProcess::Ahead)?),
+                    Start::Ahead(halt) => WaitsFor::Us(
+                        start_ahead(pid, go_in, Until { halt, renewed: order.renewed }, left)
+                            .map_err(NoProcess::Ahead)?,
+                    ),
                     Start::ThawedAhead(halt) => {
                         WaitsFor::Us(go_on_ahead(pid, go_in, halt, left).map_err(NoProcess::Ahead)?)
                     }
@@ -138,10 +141,10 @@ impl Waiting {
 }
 
 /// Has a child that stands execute its program, as far as to where it is stopped.
-fn start_ahead(pid: Pid, go: OwnedFd, halt: Halt, left: &Left) -> Result<Stopped, Errno> {
+fn start_ahead(pid: Pid, go: OwnedFd, until: Until, left: &Left) -> Result<Stopped, Errno> {
     sys::seize(pid)?;
     rustix::io::write(&go, &[STANDS])?;
-    Stopped::bring(pid, Since::Executing, halt, left.work_path())
+    Stopped::bring(pid, Since::Executing, until, left.work_path())
 }
 
 /// Lets a child that was thawed and stands go on, as far as to where it is stopped again.
@@ -151,7 +154,7 @@ fn go_on_ahead(pid: Pid, go: OwnedFd, halt: Halt, left: &Left) -> Result<Stopped
     sys::seize(pid)?;
     sys::interrupt(pid)?;
     rustix::io::write(&go, &UNLIMITED.to_bytes())?;
-    Stopped::bring(pid, Since::Running, halt, left.work_path())
+    Stopped::bring(pid, Since::Running, Until { halt, renewed: 0 }, left.work_path())
 }
 
 /// What a child says once it stands where it is to wait. An error is longer.
@@ -278,7 +281,7 @@ pub(crate) fn limit_to(terms: &Terms, tasks: bool) -> Result<(), Errno> {
 }
 
 fn start(order: &StepOrder<'_>) -> Errno {
-    let StepOrder { argv, env, start: _ } = order;
+    let StepOrder { argv, env, start: _, renewed: _ } = order;
     let mut arguments = [core::ptr::null(); MOST_STRINGS + 1];
     let mut variables = [core::ptr::null(); MOST_STRINGS + 1];
     let (Some(arguments), Some(variables)) = (pointers(*argv, &mut arguments), pointers(*env, &mut variables)) else {

@@ -101,6 +101,8 @@ fn rebuild() -> Result<Infallible, Errno> {
         prepare_thread(contents, number)?;
     }
     bring_in(&emptied, contents)?;
+    sys::take_up(0)?;
+    tell(contents)?;
     sys::forget_contents()?;
     // Nothing of the agent is open any more, so the process may be looked at as any other of the job's.
     set_dumpable_behavior(DumpableBehavior::Dumpable)?;
@@ -114,10 +116,27 @@ fn rebuild() -> Result<Infallible, Errno> {
     for number in 1..threads {
         sys::begin_thread(number, go_on)?;
     }
-    go_on(0)
+    sys::resume(0)
 }
 
-/// A thread, on where it was frozen.
+/// Has the process call the functions by which it is told that it is a copy: the first without an argument, the others with
+/// what that has answered.
+fn tell(contents: Contents<'_>) -> Result<(), Errno> {
+    /// Beyond what a function may use below its stack without saying so.
+    const BELOW: u64 = 512;
+    let mut answer = None;
+    for hook in contents.hooks()? {
+        if contents.threads()? != 1 {
+            return Err(Errno::NOTSUP);
+        }
+        let stack = contents.thread(0)?.registers.rsp - BELOW;
+        let answered = sys::call(hook, answer.unwrap_or(0), stack);
+        answer = answer.or(Some(answered));
+    }
+    Ok(())
+}
+
+/// Another thread, on where it was frozen.
 extern "C" fn go_on(number: usize) -> ! {
     match sys::take_up(number) {
         Ok(()) => sys::resume(number),

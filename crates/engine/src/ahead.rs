@@ -5,7 +5,7 @@ use std::io;
 
 use firebox_cell::Layout;
 use firebox_job::{Outcome, SourceFile};
-use firebox_lang::{Ahead, Step};
+use firebox_lang::{Ahead, Copied, Step, StepAhead};
 use firebox_wire::Halt;
 
 use crate::image::Image;
@@ -34,10 +34,15 @@ impl Supply {
 
     fn start_ahead(&self, cell: &mut PreparedCell) -> Result<(), RunError> {
         let PreparedCell { language, session } = cell;
-        let Some((step, ahead)) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
+        let Some(first) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
+        let StepAhead { step, ahead, copied } = first;
         // In other layouts each cell has its own places, and a tool knows them from its start.
         if ahead == Ahead::Template && *session.layout() == Layout::Viewed {
-            let image = self.templates.get(*language, || self.make_template(*language, &step));
+            let image = self.templates.get(*language, || {
+                let told = copied.as_ref().map(|copied| self.make_template(*language, &step, Some(copied)));
+                // A tool that cannot be told is copied before it draws any random numbers.
+                told.and_then(Result::ok).map_or_else(|| self.make_template(*language, &step, None), Ok)
+            });
             if let Some(image) = image {
                 return session.start_ahead(step, Begin::Thawed(&image));
             }
@@ -48,17 +53,18 @@ impl Supply {
         session.start_ahead(step, Begin::Ahead(halt(ahead)))
     }
 
-    fn first_step_ahead(&self, language: usize, layout: &Layout) -> Option<(Step, Ahead)> {
+    fn first_step_ahead(&self, language: usize, layout: &Layout) -> Option<StepAhead> {
         let Installed { language, toolchain } = self.installed.get(language)?;
         language.first_step_ahead(toolchain, layout)
     }
 
     /// Has a tool started and frozen before it asks for anything of a job, and tries what comes of that: a copy must say the
     /// same of the same texts as the tool itself.
-    fn make_template(&self, language: usize, step: &Step) -> Result<Image, RunError> {
+    fn make_template(&self, language: usize, step: &Step, copied: Option<&Copied>) -> Result<Image, RunError> {
         let mut cell = self.make(language)?;
-        let started = cell.session.start_ahead(step.clone(), Begin::Ahead(Halt::AsksOrDraws));
-        let image = started.and_then(|()| cell.session.freeze());
+        let (functions, renewed) = copied.map_or((&[][..], 0), |copied| (&copied.functions, copied.renews));
+        let started = cell.session.start_ahead(step.clone(), Begin::ToBeCopied { renewed });
+        let image = started.and_then(|()| cell.session.freeze(functions));
         self.discard(cell);
         let image = image?;
         for text in TRIAL_TEXTS {

@@ -105,11 +105,16 @@ impl Session {
     }
 
     /// What the process has become that was started ahead. It is gone then.
-    pub(crate) fn freeze(&mut self) -> Result<Image, RunError> {
+    pub(crate) fn freeze(&mut self, functions: &[String]) -> Result<Image, RunError> {
         const DOING: &str = "freeze a process";
         self.ahead = None;
         let until = self.deadline();
-        self.send(DOING, &Order::Freeze, until)?;
+        let mut names = vec![0; MAX_PAYLOAD / 2];
+        let mut builder = StringsBuilder::new(&mut names);
+        if !functions.iter().all(|name| builder.push(name.as_bytes())) {
+            return Err(RunError::ArgumentsTooLarge { step: DOING.to_owned() });
+        }
+        self.send(DOING, &Order::Freeze(builder.finish()), until)?;
         let mut image = ImageBuilder::new()?;
         while Instant::now() < until {
             match self.cell.agent.receive().map_err(|source| RunError::Agent { doing: DOING, source })? {
@@ -142,12 +147,12 @@ impl Session {
         const DOING: &str = "prepare a step";
         let mut argv = vec![0; MAX_PAYLOAD];
         let mut env = vec![0; MAX_PAYLOAD];
-        let order = step_order(step, how.start(), &mut argv, &mut env)
+        let order = step_order(step, how, &mut argv, &mut env)
             .ok_or_else(|| RunError::ArgumentsTooLarge { step: step.name.clone() })?;
         let until = self.deadline();
         let sent = match how {
             Begin::Thawed(image) => self.cell.agent.send_with(&order, image.as_fd(), until),
-            Begin::Fresh | Begin::Ahead(_) => self.cell.agent.send(&order, until),
+            Begin::Fresh | Begin::Ahead(_) | Begin::ToBeCopied { .. } => self.cell.agent.send(&order, until),
         };
         match sent {
             Err(StreamError::TooLong) => return Err(RunError::ArgumentsTooLarge { step: step.name.clone() }),
@@ -269,15 +274,28 @@ pub(crate) enum Begin<'a> {
     Fresh,
     /// With its program at once, as far as to here.
     Ahead(Halt),
+    /// With its program at once, as far as copies of it may be.
+    ToBeCopied {
+        /// So many random bytes at once are drawn anew in each.
+        renewed: u32,
+    },
     /// As what another had become, and gone on with as far as to where it asks for something of the job.
     Thawed(&'a Image),
 }
 
 impl Begin<'_> {
+    fn renewed(self) -> u32 {
+        match self {
+            Begin::ToBeCopied { renewed } => renewed,
+            Begin::Fresh | Begin::Ahead(_) | Begin::Thawed(_) => 0,
+        }
+    }
+
     fn start(self) -> Start {
         match self {
             Begin::Fresh => Start::Fresh,
             Begin::Ahead(halt) => Start::Ahead(halt),
+            Begin::ToBeCopied { .. } => Start::Ahead(Halt::AsksOrDraws),
             Begin::Thawed(image) if image.asks() => Start::Thawed,
             Begin::Thawed(_) => Start::ThawedAhead(Halt::Asks),
         }
@@ -332,12 +350,13 @@ impl Answer {
     }
 }
 
-fn step_order<'b>(step: &Step, start: Start, argv: &'b mut [u8], env: &'b mut [u8]) -> Option<Order<'b>> {
+fn step_order<'b>(step: &Step, how: Begin<'_>, argv: &'b mut [u8], env: &'b mut [u8]) -> Option<Order<'b>> {
     let mut arguments = StringsBuilder::new(argv);
     let mut variables = StringsBuilder::new(env);
     let fits = step.argv.iter().all(|argument| arguments.push(argument))
         && step.env.iter().all(|(name, value)| variables.push(format!("{name}={value}").as_bytes()));
-    fits.then(|| Order::Step(StepOrder { argv: arguments.finish(), env: variables.finish(), start }))
+    let (start, renewed) = (how.start(), how.renewed());
+    fits.then(|| Order::Step(StepOrder { argv: arguments.finish(), env: variables.finish(), start, renewed }))
 }
 
 /// Waits for one of these, or for the time to pass.

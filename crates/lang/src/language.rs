@@ -74,6 +74,19 @@ pub(crate) struct StepSpec {
     pub(crate) volatile: Vec<String>,
     /// How far it can be before its job has come.
     pub(crate) ahead: Option<Ahead>,
+    /// How a copy of it is told that it is one.
+    pub(crate) copied: Option<Copied>,
+}
+
+/// How a copy of a program is told that it is one, so that it makes anew what copies must not share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Functions of its own or of its libraries, called one after the other: the first without an argument, the others with
+    /// what that has answered.
+    pub functions: Vec<String>,
+    /// How many random bytes at once are drawn anew by that. Larger draws of any other size stay what no copy may have behind
+    /// it.
+    pub renews: u32,
 }
 
 /// How far the program of a first step can be before its job has come.

@@ -7,7 +7,7 @@ use firebox_cell::Layout;
 use firebox_job::{Job, OptionValue, SourcePath, Sources, StepKind};
 
 use crate::excerpt::excerpt;
-use crate::language::{Ahead, Language, StepSpec};
+use crate::language::{Ahead, Copied, Language, StepSpec};
 use crate::nearest::{did_you_mean, nearest};
 use crate::option::{OptionSpec, value_text};
 use crate::pattern::{Pattern, Piece};
@@ -35,6 +35,17 @@ pub struct Step {
     pub crash_codes: Vec<u8>,
     /// The file that it makes in the work directory, if it builds.
     pub makes: Option<SourcePath>,
+}
+
+/// A step that can be started before its job has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepAhead {
+    /// The step.
+    pub step: Step,
+    /// How far it can be.
+    pub ahead: Ahead,
+    /// How a copy of it is told that it is one.
+    pub copied: Option<Copied>,
 }
 
 /// Why a job has no plan.
@@ -131,7 +142,7 @@ impl Language {
 
     /// The first step of a job that asks for nothing particular, if that step can be started before there is a job: one file
     /// under the name that an entry has by default, all options at their defaults, no arguments and no variables.
-    pub fn first_step_ahead(&self, toolchain: &Toolchain, layout: &Layout) -> Option<(Step, Ahead)> {
+    pub fn first_step_ahead(&self, toolchain: &Toolchain, layout: &Layout) -> Option<StepAhead> {
         let first = self.steps.first()?;
         let ahead = first.ahead?;
         let mut values = Values::without_job(self, toolchain, layout);
@@ -140,7 +151,7 @@ impl Language {
         }
         values.entry = Some(file_argument(&self.entry));
         values.sources = vec![file_argument(&self.entry)];
-        Some((values.step(first), ahead))
+        Some(StepAhead { step: values.step(first), ahead, copied: first.copied.clone() })
     }
 
     fn unknown_option(&self, option: &str) -> PlanError {

@@ -31,8 +31,9 @@ pub enum Order<'a> {
     Step(StepOrder<'a>),
     /// Let the waiting process go.
     Go(Terms),
-    /// Report what the waiting process is, byte for byte. For one that was started ahead.
-    Freeze,
+    /// Report what the waiting process is, byte for byte. For one that was started ahead. These functions of its own are to be
+    /// called in each copy of it, by which it is told that it is one.
+    Freeze(Strings<'a>),
     /// The next bytes for the step's standard input. One at a time: the next after `StdinTaken`.
     Stdin(&'a [u8]),
     /// There is no more standard input.
@@ -52,6 +53,8 @@ pub struct StepOrder<'a> {
     pub env: Strings<'a>,
     /// How far its program is while it waits.
     pub start: Start,
+    /// Random numbers of so many bytes at once may be drawn before a halt in front of that; zero stands for none.
+    pub renewed: u32,
 }
 
 /// How far the program of a step is while its process waits.
@@ -121,7 +124,9 @@ impl<'a> Order<'a> {
             Order::FileEnd => (FILE_END, [&[]; 4]),
             Order::Step(step) => return step.encode(buffer),
             Order::Go(terms) => return encode(GO, [&terms.to_bytes(), &[], &[], &[]], buffer),
-            Order::Freeze => (FREEZE, [&[]; 4]),
+            Order::Freeze(functions) => {
+                return encode(FREEZE, [&functions.count().to_le_bytes(), functions.bytes(), &[], &[]], buffer);
+            }
             Order::Stdin(bytes) => (STDIN, [bytes, &[], &[], &[]]),
             Order::StdinEnd => (STDIN_END, [&[]; 4]),
             Order::Kill => (KILL, [&[]; 4]),
@@ -141,9 +146,12 @@ impl<'a> Order<'a> {
             STDIN => return Ok(Order::Stdin(payload)),
             STEP => return StepOrder::decode(payload).map(Order::Step),
             GO => return Terms::decode(payload).map(Order::Go),
+            FREEZE => {
+                let mut cursor = Cursor(payload);
+                return Strings::new(cursor.u32()?, cursor.0).map(Order::Freeze);
+            }
             FETCH => return FetchOrder::decode(payload).map(Order::Fetch),
             FILE_END => Order::FileEnd,
-            FREEZE => Order::Freeze,
             STDIN_END => Order::StdinEnd,
             KILL => Order::Kill,
             other => return Err(DecodeError::UnknownKind(other)),
@@ -154,12 +162,13 @@ impl<'a> Order<'a> {
 
 impl<'a> StepOrder<'a> {
     fn encode<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-        let StepOrder { argv, env, start } = self;
-        let mut fixed = [0; 13];
+        let StepOrder { argv, env, start, renewed } = self;
+        let mut fixed = [0; 17];
         fixed[0..4].copy_from_slice(&argv.count().to_le_bytes());
         fixed[4..8].copy_from_slice(&(argv.bytes().len() as u32).to_le_bytes());
         fixed[8..12].copy_from_slice(&env.count().to_le_bytes());
         fixed[12] = start.number();
+        fixed[13..17].copy_from_slice(&renewed.to_le_bytes());
         encode(STEP, [&fixed, argv.bytes(), env.bytes(), &[]], buffer)
     }
 
@@ -168,12 +177,12 @@ impl<'a> StepOrder<'a> {
         let argc = cursor.u32()?;
         let argv_length = cursor.u32()?;
         let envc = cursor.u32()?;
-        let start = Start::from_number(cursor.u8()?)?;
+        let (start, renewed) = (Start::from_number(cursor.u8()?)?, cursor.u32()?);
         let argv = Strings::new(argc, cursor.slice(argv_length as usize)?)?;
         if argv.count() == 0 {
             return Err(DecodeError::Strings);
         }
-        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, start })
+        Ok(StepOrder { argv, env: Strings::new(envc, cursor.0)?, start, renewed })
     }
 }
 

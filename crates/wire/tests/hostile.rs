@@ -140,7 +140,7 @@ fn strings_are_as_many_as_announced_and_none_holds_a_nul() {
 fn a_step_without_a_program_or_with_lists_that_do_not_add_up_is_refused() {
     let argv = Strings::new(1, b"/bin/true\0").unwrap();
     let env = Strings::new(1, b"A=b\0").unwrap();
-    let step = StepOrder { argv, env, start: Start::Ahead(Halt::Asks) };
+    let step = StepOrder { argv, env, start: Start::Ahead(Halt::Asks), renewed: 2496 };
     let mut buffer = [0; 128];
     let (header, payload) = split(Order::Step(step).encode(&mut buffer).unwrap());
     assert_eq!(Order::decode(header, payload), Ok(Order::Step(step)));
@@ -152,6 +152,10 @@ fn a_step_without_a_program_or_with_lists_that_do_not_add_up_is_refused() {
         let (header, payload) = split(Order::Step(StepOrder { start, ..step }).encode(&mut buffer).unwrap());
         assert_eq!(Order::decode(header, payload), Ok(Order::Step(StepOrder { start, ..step })));
     }
+    let functions = Strings::new(2, b"one\0other\0").unwrap();
+    let mut buffer = [0; 128];
+    let (header, payload) = split(Order::Freeze(functions).encode(&mut buffer).unwrap());
+    assert_eq!(Order::decode(header, payload), Ok(Order::Freeze(functions)));
     let terms = Terms { stdin: StepStdin::Frames, file_bytes: 1 << 40, tasks: 65 };
     let mut buffer = [0; 128];
     let (header, payload) = split(Order::Go(terms).encode(&mut buffer).unwrap());

@@ -7,6 +7,7 @@
 
 mod asked;
 mod descriptors;
+mod hooks;
 mod mappings;
 mod proc;
 mod runs;
@@ -21,6 +22,7 @@ use crate::image::{Contents, Kind, SIGNALS, Thread, Writer};
 use crate::stream::{Gone, Stream};
 use crate::sys::{self, Border, Registers, VECTOR_BYTES};
 use asked::Asked;
+pub(crate) use hooks::Hooks;
 pub(crate) use mappings::{Mapping, Source, mappings};
 use proc::Proc;
 use runs::{Page, Runs};
@@ -29,7 +31,7 @@ use runs::{Page, Runs};
 const TABLE_BYTES: usize = 2 << 20;
 const PATHS_BYTES: usize = 64 << 10;
 /// What `/proc` says of all mappings of a process.
-const MAPPINGS_BYTES: usize = 256 << 10;
+pub(crate) const MAPPINGS_BYTES: usize = 256 << 10;
 
 /// Why there is no image.
 pub(crate) enum NoImage {
@@ -46,9 +48,10 @@ impl From<Errno> for NoImage {
 }
 
 /// Reports the image of a stopped process. The process is of no use afterwards.
-pub(crate) fn freeze(stopped: &Stopped, stream: &mut Stream, chunk: &mut [u8]) -> Result<(), NoImage> {
+pub(crate) fn freeze(stopped: &Stopped, hooks: &Hooks, stream: &mut Stream, chunk: &mut [u8]) -> Result<(), NoImage> {
     let proc = Proc::of(stopped.pid)?;
     let mut writer = Writer::new(sys::pages(TABLE_BYTES)?, sys::pages(PATHS_BYTES)?)?;
+    writer.hooks(hooks.addresses())?;
     descriptors::pipes(&proc, &mut writer)?;
     threads(stopped, &proc, &mut writer)?;
     writer.name(proc.name(chunk)?);

@@ -146,7 +146,7 @@ fn numbered<'b>(before: &[u8], mut number: u32, buffer: &'b mut [u8; 32]) -> Res
 }
 
 /// Reads until the buffer is full, or there is no more.
-fn read_at(file: &OwnedFd, mut offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+pub(super) fn read_at(file: &OwnedFd, mut offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
     let mut done = 0;
     while done < buffer.len() {
         match pread(file, &mut buffer[done..], offset) {

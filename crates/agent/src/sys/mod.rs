@@ -21,9 +21,9 @@ pub(crate) use trace::{
     seize, set_registers, to_next_call, vector_state,
 };
 pub(crate) use zone::{
-    ASIDE, BEYOND, Belongings, Bring, Emptied, MOST_THREADS, Resumed, Shows, VECTOR_BYTES, begin_thread, close_between,
-    forget_contents, give_number, give_up_everything, keep_only, map_contents, on_own_stack, prepare, resume,
-    set_bounds, take_up,
+    ASIDE, BEYOND, Belongings, Bring, Emptied, MOST_THREADS, Resumed, Shows, VECTOR_BYTES, begin_thread, call,
+    close_between, forget_contents, give_number, give_up_everything, keep_only, map_contents, on_own_stack, prepare,
+    resume, set_bounds, take_up,
 };
 
 fn checked(result: Result<usize, syscalls::Errno>) -> Result<usize, Errno> {

@@ -442,6 +442,40 @@ pub(crate) fn resume(number: usize) -> ! {
     }
 }
 
+/// Calls a function of the process that this one has become, on a stack of that process's.
+pub(crate) fn call(function: u64, argument: u64, stack: u64) -> u64 {
+    // SAFETY: the process is whole by now, with the thread pointer of the thread whose stack this is and which runs
+    // nothing else; what the function does to itself it does as that process.
+    unsafe { call_on(function, argument, stack & !15) }
+}
+
+/// The change of stacks there and back, which no compiler could follow.
+#[unsafe(naked)]
+unsafe extern "C" fn call_on(function: u64, argument: u64, stack: u64) -> u64 {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov rbp, rsp",
+        "mov rsp, rdx",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "cld",
+        "call rax",
+        "mov rsp, rbp",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}
+
 /// Begins another thread, which goes through `next` with this number.
 pub(crate) fn begin_thread(number: usize, next: extern "C" fn(usize) -> !) -> Result<i32, Errno> {
     if MOST_THREADS <= number {

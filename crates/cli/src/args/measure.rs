@@ -58,6 +58,9 @@ pub(crate) struct JobsArgs {
     /// How many cells are to wait for jobs in each language.
     #[arg(long, default_value_t = 0)]
     pub(crate) warm: usize,
+    /// Keeps what is built, for the next job with the same code.
+    #[arg(long)]
+    pub(crate) kept: bool,
     /// A variable of the programs' environment.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) env: Vec<Variable>,

@@ -1,11 +1,12 @@
 //! Jobs, one after the other or by several clients at once.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firebox_engine::{Cancel, Engine, Installed, PoolPolicy, Stdin};
+use firebox_engine::{Cancel, Engine, Installed, Kept, Partition, PoolPolicy, Stdin};
 use firebox_job::{ByteSize, Isolation, Job, Outcome, Policy, Stages};
 use firebox_lang::{Catalogue, Language};
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ use crate::host;
 use crate::isolation::{self, Housed};
 use crate::outlet;
 
+/// Room for what is built: more than a measurement builds.
+const KEPT: ByteSize = ByteSize::mib(256);
 /// What all cells that wait may cost: no bound that a measurement meets.
 const POOLS: ByteSize = ByteSize::mib(4096);
 /// Longer than any measurement.
@@ -37,6 +40,8 @@ struct Measurement<'e> {
     options: Vec<OptionArg>,
     clients: NonZeroUsize,
     seeds: Seeds,
+    /// Whose jobs they are.
+    partition: Partition,
 }
 
 /// The numbers that make code new.
@@ -59,7 +64,7 @@ enum Question {
 }
 
 pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
-    let JobsArgs { files, lang, same, clients, warm, env, options, args } = args;
+    let JobsArgs { files, lang, same, clients, warm, kept, env, options, args } = args;
     // The order is the one that `run` explains.
     let policy = host::policy()?;
     let catalogue = Catalogue::builtin();
@@ -74,6 +79,8 @@ pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
     let Housed { warden, cell } = isolation::house(Isolation::Auto, &views)?;
     let programs: Result<Vec<Program>, Failure> =
         targets.into_iter().map(|(target, language)| Program::read(target, &language, &policy)).collect();
+    // With the rights that the toolchains were found with.
+    let witnesses = installed.iter().map(|installed| installed.toolchain.witness()).collect::<io::Result<_>>();
     let cells = warden.drop_privileges().map_err(Failure::host)?;
     // That there is one was the question.
     drop(cell);
@@ -82,11 +89,16 @@ pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
         0 => engine,
         each => engine.with_pools(PoolPolicy { each, memory: POOLS, idle: IDLE }).map_err(Failure::host)?,
     };
+    let engine = match kept {
+        false => engine,
+        true => engine.with_kept(Kept::new(KEPT, witnesses.map_err(Failure::host)?)),
+    };
     engine.wait_for_pools(FILLED_WITHIN);
     let measured = programs.and_then(|programs| {
+        let partition = Partition::named("");
         let seeds = Seeds { next: AtomicU64::new(first_seed()?), same };
         let measurement =
-            Measurement { engine: &engine, policy: &policy, programs, args, env, options, clients, seeds };
+            Measurement { engine: &engine, policy: &policy, programs, args, env, options, clients, seeds, partition };
         for_each_line(|line| {
             outlet::say_json(&match question(line)? {
                 Question::Jobs { count, program } => measurement.run(count, program)?,
@@ -145,7 +157,8 @@ impl Measurement<'_> {
         let mut answers = Vec::new();
         while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
             let job = self.job(program)?;
-            let outcome = self.engine.run(&job, Stdin::Empty, &mut (), &cancel).map_err(Failure::host)?;
+            let engine = self.engine.within(&self.partition);
+            let outcome = engine.run(&job, Stdin::Empty, &mut (), &cancel).map_err(Failure::host)?;
             answers.push(told(&outcome));
         }
         Ok(answers)

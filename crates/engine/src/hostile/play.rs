@@ -54,7 +54,7 @@ impl From<Order<'_>> for Told {
             Order::FileEnd => Told::FileEnd,
             Order::Step(_) => Told::Step,
             Order::Go(_) => Told::Go,
-            Order::Freeze => Told::Freeze,
+            Order::Freeze(_) => Told::Freeze,
             Order::Stdin(_) => Told::Stdin,
             Order::StdinEnd => Told::StdinEnd,
             Order::Kill => Told::Kill,

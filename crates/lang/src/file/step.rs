@@ -7,10 +7,11 @@ use toml::de::DeValue;
 use super::fault::Faults;
 use super::fields::{self, Fields, Value};
 use super::words;
-use crate::language::{Ahead, StepSpec};
+use crate::language::{Ahead, Copied, StepSpec};
 use crate::pattern::{Pattern, Scope};
 
-const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes", "volatile", "ahead"];
+const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes", "volatile", "ahead", "copied"];
+const COPIED: &[&str] = &["functions", "renews"];
 
 /// Reads one entry of `steps`; the name comes with its place, so that a second one of that name can be refused.
 pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> Option<(Spanned<String>, StepSpec)> {
@@ -38,11 +39,52 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
     let makes = makes.and_then(|value| source_path(fields::text(value, faults)?, faults));
     let volatile = volatile.map_or_else(Vec::new, |value| words_of_code(value, faults));
     let ahead = fields.optional("ahead").and_then(|value| ahead(fields::text(value, faults)?, faults));
+    let told = fields.optional("copied");
+    if let Some(told) = told.as_ref().filter(|_| ahead != Some(Ahead::Template)) {
+        faults.add(told.span(), "belongs to a step of which there are copies: one with `ahead = \"template\"`");
+    }
+    let copied = told.and_then(|value| copied(value, faults));
     fields.close(faults);
     let name = name?;
-    let spec = StepSpec { name: name.get_ref().clone(), kind: kind?, argv: argv?, crash_codes, makes, volatile, ahead };
+    let (kind, argv) = (kind?, argv?);
+    let spec = StepSpec { name: name.get_ref().clone(), kind, argv, crash_codes, makes, volatile, ahead, copied };
     Some((name, spec))
 }
+
+fn copied(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Copied> {
+    let mut fields = Fields::of_value(value, COPIED, faults)?;
+    let functions = fields.required("functions", faults).map(|value| {
+        let place = value.span();
+        let names = fields::texts(value, faults);
+        if names.is_empty() || MOST_FUNCTIONS < names.len() {
+            faults.add(place, format!("there are 1 to {MOST_FUNCTIONS} functions"));
+        }
+        let plain =
+            |name: &str| (1..64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        for name in names.iter().filter(|name| !plain(name.get_ref())) {
+            faults.add(name.span(), "a function is named by letters, digits and `_`, fewer than 64");
+        }
+        names.into_iter().map(Spanned::into_inner).collect()
+    });
+    let renews = fields.required("renews", faults).and_then(|value| match value.get_ref() {
+        DeValue::Integer(number) => match number.as_str().parse() {
+            Ok(bytes) => Some(bytes),
+            Err(_) => {
+                faults.add(value.span(), format!("{number} is no number of bytes"));
+                None
+            }
+        },
+        other => {
+            fields::wrong_type("a number of bytes", other, value.span(), faults);
+            None
+        }
+    });
+    fields.close(faults);
+    Some(Copied { functions: functions?, renews: renews? })
+}
+
+/// What an image has room for.
+const MOST_FUNCTIONS: usize = 8;
 
 fn ahead(text: Spanned<String>, faults: &mut Faults<'_>) -> Option<Ahead> {
     let found = Ahead::ALL.into_iter().find(|ahead| ahead.name() == text.get_ref());
