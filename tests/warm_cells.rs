@@ -20,8 +20,9 @@ use rustix::process::Signal;
 const MOMENT: Duration = Duration::from_secs(20);
 /// When nothing of a job is left any more, after its outcome.
 const GONE_WITHIN: Duration = Duration::from_millis(100);
-/// What is counted for a cell that waits: `IDLE_CELL` of the engine.
+/// What is counted for a cell that waits, alone and with a tool in it: `EMPTY_CELL` and `CELL_WITH_TOOL` of the engine.
 const COUNTED: u64 = 1 << 20;
+const COUNTED_WITH_TOOL: u64 = 16 << 20;
 
 /// A process that runs jobs.
 struct Server {
@@ -33,8 +34,12 @@ struct Server {
 impl Server {
     /// One that keeps so many cells waiting.
     fn start(program: &str, warm: usize) -> Server {
+        Server::start_with("program.sh", program, warm)
+    }
+
+    fn start_with(file: &str, program: &str, warm: usize) -> Server {
         let warm = warm.to_string();
-        let call = firebox().file("program.sh", program).args(["measure", "jobs", "program.sh", "--warm", &warm]);
+        let call = firebox().file(file, program).args(["measure", "jobs", file, "--warm", &warm]);
         let questions = call.directory().join("questions");
         make_fifo(&questions);
         let call = call.through(["/bin/sh", "-c", "exec \"$@\" < questions", "sh"]).start();
@@ -166,15 +171,28 @@ fn a_cell_that_waits_costs_no_more_than_is_counted_for_it() {
     if !kit::is_root("a_cell_that_waits_costs_no_more_than_is_counted_for_it") {
         return;
     }
-    let host = HostInventory::take();
-    let server = Server::start("echo hello", 8);
-    let cells = server.wait_for_cells(8, &BTreeSet::new());
-    let sizes: Vec<u64> = cells.iter().map(|cell| proportional_set_size(cell.pid)).collect();
-    let each = sizes.iter().sum::<u64>() / sizes.len() as u64;
-    println!("a cell that waits has a proportional set size of {} KiB", each >> 10);
-    assert!(0 < each && each <= COUNTED, "{sizes:?}");
-    server.end();
-    host.assert_nothing_left();
+    for (file, program, counted) in [
+        ("program.c", "int main(void) { return 0; }", COUNTED),
+        ("program.sh", "echo hello", COUNTED_WITH_TOOL),
+        ("program.py", "print('hello')", COUNTED_WITH_TOOL),
+        ("program.js", "console.log('hello')", COUNTED_WITH_TOOL),
+        ("program.rs", "fn main() {}", COUNTED_WITH_TOOL),
+    ] {
+        let host = HostInventory::take();
+        let mut server = Server::start_with(file, program, 4);
+        // The answer to this comes when the pools are full.
+        server.run();
+        server.wait_for_cells(4, &BTreeSet::new());
+        let in_cells = |member: &Member| matches!(member.role, Role::Agent | Role::Step);
+        let members = family(server.call.pid(), Lineage::Jail);
+        let sizes: Vec<u64> =
+            members.iter().filter(|member| in_cells(member)).map(|member| proportional_set_size(member.pid)).collect();
+        let each = sizes.iter().sum::<u64>() / 4;
+        println!("a cell that waits for {file} has a proportional set size of {} KiB", each >> 10);
+        assert!(0 < each && each <= counted, "{file}: {sizes:?}");
+        server.end();
+        host.assert_nothing_left();
+    }
 }
 
 /// What a process has in memory, and its share of what it has with others.

@@ -97,7 +97,7 @@ impl Engine {
 
     /// Keeps cells waiting for jobs from now on, in a thread of its own: not to be called before privileges are dropped.
     pub fn with_pools(self, policy: PoolPolicy) -> Result<Engine, RunError> {
-        let shelves = Arc::new(Shelves::new(self.supply.installed.len(), policy));
+        let shelves = Arc::new(Shelves::new(self.supply.costs(), policy));
         let filler = Filler::start(Arc::clone(&shelves), Arc::clone(&self.supply)).map_err(RunError::Filler)?;
         Ok(Engine { pools: Some(Pools { shelves, filler }), ..self })
     }

@@ -4,11 +4,12 @@
 use std::time::Instant;
 
 use firebox_cell::CellMaker;
-use firebox_job::{Outcome, Policy, Require, SourceFile, TraceId};
+use firebox_job::{ByteSize, Outcome, Policy, Require, SourceFile, TraceId};
 use firebox_lang::Step;
 
 use crate::course::Course;
 use crate::edge::Listeners;
+use crate::pool::{CELL_WITH_TOOL, EMPTY_CELL};
 use crate::removals::Removals;
 use crate::templates::Templates;
 use crate::{Cancel, Installed, PreparedCell, RunError, Stdin};
@@ -28,6 +29,14 @@ impl Supply {
     pub(crate) fn make(&self, language: usize) -> Result<PreparedCell, RunError> {
         let view = u16::try_from(language).map_err(|_| RunError::NotInstalled(format!("number {language}")))?;
         PreparedCell::new(language, self.cells.make(view)?)
+    }
+
+    /// What a cell costs that waits for jobs in each of the languages.
+    pub(crate) fn costs(&self) -> impl Iterator<Item = ByteSize> {
+        self.installed.iter().map(|installed| match installed.language.starts_ahead() {
+            true => CELL_WITH_TOOL,
+            false => EMPTY_CELL,
+        })
     }
 
     /// Has a cell removed that no job came for.

@@ -154,6 +154,11 @@ impl Language {
         Some(StepAhead { step: values.step(first), ahead, copied: first.copied.clone() })
     }
 
+    /// Whether its first step can be started before there is a job.
+    pub fn starts_ahead(&self) -> bool {
+        self.steps.first().is_some_and(|first| first.ahead.is_some())
+    }
+
     fn unknown_option(&self, option: &str) -> PlanError {
         let known: Vec<String> = self.options.iter().map(|own| own.name.clone()).collect();
         let nearest = nearest(option, known.iter().map(String::as_str));

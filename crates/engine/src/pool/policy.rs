@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use firebox_job::ByteSize;
 
-/// What a cell that waits costs at most: its agent's memory, by the kernel's count of proportional set size. A bare
-/// agent needs far less; `warm_cells::a_cell_that_waits_costs_no_more_than_is_counted_for_it` measures it.
-const IDLE_CELL: ByteSize = ByteSize::mib(1);
+/// What a cell that waits costs at most, by the kernel's count of proportional set size: alone, and with a tool in it that
+/// was started ahead. `warm_cells::a_cell_that_waits_costs_no_more_than_is_counted_for_it` measures both.
+pub(crate) const EMPTY_CELL: ByteSize = ByteSize::mib(1);
+pub(crate) const CELL_WITH_TOOL: ByteSize = ByteSize::mib(16);
 
 /// After a failure to make a cell, the next try waits for this long; after each further one twice as long, up to the most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +34,8 @@ pub struct PoolPolicy {
 pub(crate) struct Level {
     /// How many cells wait.
     pub(crate) waiting: usize,
+    /// What each of them costs.
+    pub(crate) cost: ByteSize,
     /// When a job last asked for one.
     pub(crate) asked: Instant,
     /// After a failure: when to try again.
@@ -69,13 +72,19 @@ impl PoolPolicy {
     pub(crate) fn wanted(&self, levels: &[Level], now: Instant) -> Vec<usize> {
         let mut active: Vec<usize> = (0..levels.len()).filter(|place| now < self.idle_from(&levels[*place])).collect();
         active.sort_by_key(|place| Reverse(levels[*place].asked));
-        let mut left = usize::try_from(self.memory.as_u64() / IDLE_CELL.as_u64()).unwrap_or(usize::MAX);
+        let mut left = self.memory.as_u64();
         let mut wanted = vec![0; levels.len()];
-        for _ in 0..self.each.min(left) {
-            for place in active.iter().take(left) {
-                wanted[*place] += 1;
+        for _ in 0..self.each {
+            let before = left;
+            for place in &active {
+                if let Some(less) = left.checked_sub(levels[*place].cost.as_u64()) {
+                    left = less;
+                    wanted[*place] += 1;
+                }
             }
-            left = left.saturating_sub(active.len());
+            if left == before {
+                break;
+            }
         }
         wanted
     }
@@ -135,6 +144,7 @@ mod tests {
     fn levels(now: Instant, pools: &[(usize, u64)]) -> Vec<Level> {
         let level = |(waiting, ago): &(usize, u64)| Level {
             waiting: *waiting,
+            cost: EMPTY_CELL,
             asked: now - Duration::from_secs(*ago),
             barred: None,
         };
@@ -150,6 +160,17 @@ mod tests {
     /// A time that has a past.
     fn now() -> Instant {
         Instant::now() + 2 * IDLE
+    }
+
+    #[test]
+    fn a_cell_with_a_tool_takes_more_of_memory_than_one_without() {
+        let now = now();
+        let mut pools = levels(now, &[(0, 1), (0, 2)]);
+        pools[0].cost = CELL_WITH_TOOL;
+        let policy = PoolPolicy { each: 4, memory: ByteSize::mib(20), idle: IDLE };
+        assert_eq!(policy.wanted(&pools, now), [1, 4]);
+        let policy = PoolPolicy { each: 4, memory: ByteSize::mib(15), idle: IDLE };
+        assert_eq!(policy.wanted(&pools, now), [0, 4]);
     }
 
     #[test]

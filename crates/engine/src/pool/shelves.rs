@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use firebox_job::ByteSize;
+
 use crate::PreparedCell;
 use crate::pool::policy::{Chore, Level, PoolPolicy, Traffic, pause_after};
 
@@ -30,6 +32,7 @@ struct State {
 struct Shelf {
     /// The one that has waited longest first: it has come furthest with whatever it does before its job.
     cells: VecDeque<PreparedCell>,
+    cost: ByteSize,
     asked: Instant,
     failures: u32,
     barred: Option<Instant>,
@@ -57,11 +60,12 @@ pub(crate) struct Visit {
 }
 
 impl Shelves {
-    /// Empty ones. Every language counts as asked for now, so that the first jobs find cells as well.
-    pub(crate) fn new(languages: usize, policy: PoolPolicy) -> Shelves {
+    /// Empty ones, one for each language, whose cells cost so much. Every language counts as asked for now, so that the first
+    /// jobs find cells as well.
+    pub(crate) fn new(costs: impl Iterator<Item = ByteSize>, policy: PoolPolicy) -> Shelves {
         let asked = Instant::now();
-        let shelf = || Shelf { cells: VecDeque::new(), asked, failures: 0, barred: None };
-        let shelves = std::iter::repeat_with(shelf).take(languages).collect();
+        let shelf = |cost| Shelf { cells: VecDeque::new(), cost, asked, failures: 0, barred: None };
+        let shelves = costs.map(shelf).collect();
         let state =
             Mutex::new(State { shelves, traffic: Traffic { arriving: 0, running: 0, latest: asked }, closed: false });
         Shelves { policy, state, emptied: Condvar::new(), filled: Condvar::new() }
@@ -173,7 +177,12 @@ impl Shelves {
 
 impl State {
     fn levels(&self) -> Vec<Level> {
-        let level = |shelf: &Shelf| Level { waiting: shelf.cells.len(), asked: shelf.asked, barred: shelf.barred };
+        let level = |shelf: &Shelf| Level {
+            waiting: shelf.cells.len(),
+            cost: shelf.cost,
+            asked: shelf.asked,
+            barred: shelf.barred,
+        };
         self.shelves.iter().map(level).collect()
     }
 
