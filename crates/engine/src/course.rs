@@ -49,7 +49,8 @@ struct Progress {
 enum Parting {
     /// Every step ended by itself, and the agent said so when it was to: the removal is ordered, and not awaited.
     InPeace,
-    /// We had to end a step, or its end was not heard of: nothing is left of the cell before anything else happens.
+    /// We had to end a step, its end was not heard of, or the host still sees somebody but the agent: nothing is left of the
+    /// cell before anything else happens.
     Watched,
 }
 
@@ -194,7 +195,7 @@ impl Course<'_> {
         };
         let Watched { killed, end, not_started, measured, stdout, mut stderr, wall } =
             watch.run(session, &limits, input, listeners)?;
-        if killed.is_some() || end.is_none() {
+        if killed.is_some() || end.is_none() || measured.others {
             progress.parting = Parting::Watched;
         }
         let ended = Ended { kind: step.kind, killed, end, measured, crash_codes: &step.crash_codes };

@@ -249,6 +249,10 @@ fn an_outcome_waits_for_the_end_of_a_cell_only_if_that_could_keep_something_aliv
     lost.answers.measured.oom_kills = 1;
     lost.answers.since_step = 2;
     assert!(lost.take().cell_went_first);
+    let mut haunted = Trial::new("somebody but the agent is left, by the host's count", once_it_runs(&[ended()]));
+    haunted.answers.measured.others = true;
+    haunted.answers.since_step = 2;
+    assert!(haunted.take().cell_went_first);
 }
 
 #[test]
