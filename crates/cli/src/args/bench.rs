@@ -11,6 +11,7 @@ use crate::duration::parse_duration;
 /// For each language that is installed, a small program runs again and again, one job right after the other, in turns
 /// with its bare compiler or interpreter: the program itself, not a version manager's stand-in, started without a shell,
 /// on files in memory. Times are medians. A compiled program has other code each time, and is compiled and run each time.
+/// Jobs are run by a process that stays and keeps cells waiting for them, as a server does; `firebox run` makes a cell for each.
 /// All of it takes less than a minute; do nothing else meanwhile.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {

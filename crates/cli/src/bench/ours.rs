@@ -10,6 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+/// How many cells wait for jobs in each language, as in a process that stays.
+const WARM: &str = "4";
+
 /// The process. Dropping it ends it, and waits until nothing is left of its cells.
 pub(super) struct Ours {
     child: Child,
@@ -36,7 +39,7 @@ impl Ours {
     /// Over these programs.
     pub(super) fn start(programs: &[PathBuf]) -> Result<Ours> {
         let mut command = Command::new(std::env::current_exe().context("cannot find out where firebox itself is")?);
-        command.args(["measure", "jobs"]).args(programs).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["measure", "jobs", "--warm", WARM]).args(programs).stdin(Stdio::piped()).stdout(Stdio::piped());
         // Ctrl-C is for us: this one ends when we close its input, and not before its cells have.
         command.process_group(0);
         let mut child = command.spawn().context("cannot start firebox itself")?;
