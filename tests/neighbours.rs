@@ -148,9 +148,10 @@ fn two_jobs_that_know_the_same_names_do_not_meet() {
     // Outside, they meet at every one of them.
     let mut args: Vec<OsString> = words(["both"]);
     args.extend([directory.path().into(), OsString::from(&name)]);
-    let outside = bare("meeting.py", &args, Control::OwnNamespaces).stdout();
+    let call = bare("meeting.py", &args, Control::OwnNamespaces);
+    let outside = call.stdout();
     let met: Vec<&str> = outside.lines().filter_map(|line| line.strip_prefix("ESCAPED: ")).collect();
-    assert!(met.len() == 14 && met.len() == outside.lines().count(), "not even outside:\n{outside}");
+    assert!(met.len() == 14 && met.len() == outside.lines().count(), "not even outside:\n{call}");
 
     let (nobody, stranger) = (Ordinary::new(NOBODY), Ordinary::new(STRANGER));
     let (root, nobody, stranger) = (Caller::Root, Caller::User(&nobody), Caller::User(&stranger));

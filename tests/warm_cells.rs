@@ -78,6 +78,22 @@ impl Server {
         }
     }
 
+    /// What every process in its cells has in memory, when there are so many cells and none of them is being removed.
+    fn sizes_of_cells(&self, count: usize) -> Vec<u64> {
+        let until = Instant::now() + MOMENT;
+        loop {
+            let mut members = family(self.call.pid(), Lineage::Jail);
+            members.retain(|member| matches!(member.role, Role::Agent | Role::Step));
+            let cells = members.iter().filter(|member| member.role == Role::Agent).count();
+            let sizes: Option<Vec<u64>> = members.iter().map(|member| proportional_set_size(member.pid)).collect();
+            match sizes {
+                Some(sizes) if cells == count => return sizes,
+                _ => assert!(Instant::now() < until, "not {count} cells at rest after {MOMENT:?}, but {members:?}"),
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Lets it end, and sees that all its jobs went well.
     fn end(self) {
         let Server { call, questions, asked } = self;
@@ -183,10 +199,7 @@ fn a_cell_that_waits_costs_no_more_than_is_counted_for_it() {
         // The answer to this comes when the pools are full.
         server.run();
         server.wait_for_cells(4, &BTreeSet::new());
-        let in_cells = |member: &Member| matches!(member.role, Role::Agent | Role::Step);
-        let members = family(server.call.pid(), Lineage::Jail);
-        let sizes: Vec<u64> =
-            members.iter().filter(|member| in_cells(member)).map(|member| proportional_set_size(member.pid)).collect();
+        let sizes = server.sizes_of_cells(4);
         let each = sizes.iter().sum::<u64>() / 4;
         println!("a cell that waits for {file} has a proportional set size of {} KiB", each >> 10);
         assert!(0 < each && each <= counted, "{file}: {sizes:?}");
@@ -195,9 +208,9 @@ fn a_cell_that_waits_costs_no_more_than_is_counted_for_it() {
     }
 }
 
-/// What a process has in memory, and its share of what it has with others.
-fn proportional_set_size(pid: u32) -> u64 {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("root may read it");
-    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).expect("there is a sum");
-    pss.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10
+/// What a process has in memory, and its share of what it has with others. One that is ending has none.
+fn proportional_set_size(pid: u32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    Some(pss.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10)
 }

@@ -98,7 +98,7 @@ if role == "both":
     if holder == 0:
         os.dup2(told, 1)
         hold()
-    assert os.read(ready, 5) == b"held\n"
+    assert os.fdopen(ready, "rb").readline() == b"held\n"
     try:
         look()
     finally:
