@@ -68,7 +68,7 @@ fn the_agent_keeps_its_place_in_the_schedule() {
 fn the_agent_is_never_open_not_even_while_it_starts_a_program() {
     Attack {
         name: "racing for the agent, its program and its descriptors",
-        layer: "not dumpable, program on no file system",
+        layer: "not dumpable, program that is only executed",
         source: "race_for_the_agent.c",
         control: Control::OwnNamespaces,
         succeeds_outside: &[

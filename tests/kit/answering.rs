@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-use super::firebox::firebox;
+use super::firebox::{Firebox, firebox};
 use super::inventory::leaving_nothing;
+use super::setting::Setting;
 
 /// Requests that are answered by one process, one after the other, each in a partition.
 pub(crate) struct Requests {
+    firebox: Firebox,
     languages: Vec<&'static str>,
     /// What the process is told about keeping.
     keeping: Vec<String>,
@@ -19,10 +21,16 @@ pub(crate) struct Response(Value);
 
 /// Nothing asked for yet, in these languages.
 pub(crate) fn requests(languages: &[&'static str]) -> Requests {
-    Requests { languages: languages.to_vec(), keeping: Vec::new(), lines: String::new() }
+    Requests { firebox: firebox(), languages: languages.to_vec(), keeping: Vec::new(), lines: String::new() }
 }
 
 impl Requests {
+    /// By a process of this setting, whose cells are jails.
+    pub(crate) fn by(mut self, setting: Setting) -> Requests {
+        self.firebox = setting.caller();
+        self
+    }
+
     /// By a process that builds every job anew, with so many cells waiting in each language.
     pub(crate) fn keeping_warm(mut self, cells: usize) -> Requests {
         self.keeping = ["--keep-mb", "0", "--warm", &cells.to_string()].map(str::to_owned).to_vec();
@@ -38,10 +46,15 @@ impl Requests {
 
     /// The responses, in order, of a process that leaves nothing behind.
     pub(crate) fn answered(self) -> Vec<Response> {
+        leaving_nothing(|| self.answers())
+    }
+
+    /// The responses, in order; the caller sees to it that nothing is left behind.
+    pub(crate) fn answers(self) -> Vec<Response> {
         let asked = self.lines.lines().count();
         let languages = self.languages.iter().flat_map(|language| ["--lang", language]);
-        let call = firebox().arg("answer").args(languages).args(self.keeping).stdin(self.lines.into_bytes());
-        let call = leaving_nothing(|| call.run());
+        let call = self.firebox.arg("answer").args(languages).args(self.keeping).stdin(self.lines.into_bytes());
+        let call = call.run();
         assert_eq!(call.code(), 0, "{call}");
         let responses = String::from_utf8_lossy(&call.stdout).into_owned();
         let responses: Vec<Response> = responses

@@ -20,13 +20,18 @@ pub(crate) enum Setting {
 impl Setting {
     pub(crate) const ALL: [Setting; 3] = [Setting::RootJail, Setting::UserJail, Setting::Fence];
 
+    /// `firebox`, as whoever calls it in this setting.
+    pub(crate) fn caller(self) -> Firebox {
+        match self {
+            Setting::RootJail => firebox(),
+            Setting::UserJail | Setting::Fence => firebox().by_ordinary_user(),
+        }
+    }
+
     /// `firebox run` in this setting.
     pub(crate) fn run(self) -> Firebox {
-        match self {
-            Setting::RootJail => firebox().args(["run", "--isolation", "jail"]),
-            Setting::UserJail => firebox().by_ordinary_user().args(["run", "--isolation", "jail"]),
-            Setting::Fence => firebox().by_ordinary_user().args(["run", "--isolation", "fence"]),
-        }
+        let kind = if self == Setting::Fence { "fence" } else { "jail" };
+        self.caller().args(["run", "--isolation", kind])
     }
 
     /// The same, with code and `--json`.

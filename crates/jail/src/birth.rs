@@ -102,7 +102,8 @@ impl Birth<'_> {
                 self.user_namespace(&maps)?;
                 self.enter_root(&root)?;
             }
-            drop(maps);
+            // Before their numbers become those of the agent's own descriptors, which they would take along.
+            drop((maps, root));
             self.privileges()?;
             self.descriptors()
         });

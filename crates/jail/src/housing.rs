@@ -8,10 +8,9 @@ use std::path::Path;
 
 use firebox_cell::{Mount, View};
 use firebox_job::CellKind;
-use firebox_warden::{
-    Confession, Ends, EngineUser, Ground, Housing, Newborn, StartError, Warden, Weight, at, sealed_agent,
-};
+use firebox_warden::{Confession, Ends, EngineUser, Ground, Housing, Newborn, StartError, Warden, Weight, at};
 use firebox_wire::warden::{Failure, Held, Measured, Stage, StepLimits};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
 use crate::birth::Birth;
@@ -28,15 +27,23 @@ pub fn start(views: &[View], agent: &'static [u8]) -> Result<Warden, StartError>
         let there = std::fs::metadata(outside);
         there.map_err(|source| StartError::View { path: outside.clone(), source })?;
     }
-    let jails = Jails { rights, agent: sealed_agent(agent)?, views: views.to_vec() };
+    let jails = Jails { rights, agent: Agent::Bytes(agent), views: views.to_vec() };
     Warden::start(jails, CellKind::Jail, Ground::Own, engine)
 }
 
 /// What is held for all jails.
 struct Jails {
     rights: Rights,
-    agent: OwnedFd,
+    agent: Agent,
     views: Vec<View>,
+}
+
+/// The program that is process 1 of each jail.
+enum Agent {
+    /// As it comes with firebox.
+    Bytes(&'static [u8]),
+    /// As a file that can be executed, and nothing else.
+    Housed(OwnedFd),
 }
 
 /// What is held for one jail.
@@ -51,7 +58,10 @@ impl Housing for Jails {
     type House = House;
 
     fn move_in(&mut self) -> Result<(), Failure> {
-        quarters::move_in(&self.rights, &self.views)
+        if let Agent::Bytes(agent) = self.agent {
+            self.agent = Agent::Housed(quarters::move_in(&self.rights, &self.views, agent)?);
+        }
+        Ok(())
     }
 
     fn views(&self) -> usize {
@@ -99,6 +109,7 @@ impl Housing for Jails {
 
 impl Jails {
     fn make_as(&self, uid: u32, view: usize, number: u32, ends: Ends) -> Result<Newborn<House>, Failure> {
+        let Agent::Housed(agent) = &self.agent else { return Err(at(Stage::Agent)(Errno::NOENT)) };
         let files = Files::create(uid).map_err(at(Stage::Files))?;
         let confession = Confession::new().map_err(at(Stage::Clone))?;
         // Last of what can fail by itself: descriptors close when they are let go, control groups have to be removed.
@@ -125,7 +136,7 @@ impl Jails {
                     uid,
                     groups: self.rights.groups_of_a_cell(),
                     stream: stream.as_fd(),
-                    agent: self.agent.as_fd(),
+                    agent: agent.as_fd(),
                     doors: &doors,
                     failed: told.as_fd(),
                 };

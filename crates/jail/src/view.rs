@@ -283,7 +283,7 @@ fn make_directories(root: Dir<'_>, path: &Path) -> Result<(), Errno> {
 const TEXT: Mode = Mode::from_raw_mode(0o644);
 const PROGRAM: Mode = Mode::from_raw_mode(0o755);
 
-fn make_file(root: Dir<'_>, path: &Path, content: &[u8], mode: Mode) -> Result<(), Errno> {
+pub(crate) fn make_file(root: Dir<'_>, path: &Path, content: &[u8], mode: Mode) -> Result<(), Errno> {
     make_parents(root, path)?;
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
