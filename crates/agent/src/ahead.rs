@@ -109,8 +109,11 @@ impl Stopped {
                         asks = true;
                         break tid;
                     }
-                    if executed && entering && halt == Halt::AsksOrDraws && draws(&registers, pid, renewed) {
-                        break tid;
+                    if executed && entering && halt == Halt::AsksOrDraws {
+                        if draws(&registers, pid, renewed) {
+                            break tid;
+                        }
+                        keep_from_forgetting(tid, &registers)?;
                     }
                     sys::to_next_call(tid, 0)?;
                 }
@@ -250,6 +253,24 @@ fn draws(registers: &Registers, pid: Pid, renewed: u32) -> bool {
 enum Does {
     Opens,
     LooksAt,
+}
+
+/// Sees to it that a process which will be copied has no memory that the kernel empties for whoever is forked. That is where
+/// random numbers are kept for later: in a copy they would be those of all others, and since the C library takes them from
+/// there without a system call, nobody would see it draw.
+fn keep_from_forgetting(tid: Pid, registers: &Registers) -> Result<(), Errno> {
+    const MAP_TYPE: u64 = 0xf;
+    const MAP_DROPPABLE: u64 = 0x8;
+    const WIPE_ON_FORK: u64 = 18;
+    match Sysno::new(registers.orig_rax as usize) {
+        // Of no type it is refused, as by a kernel that does not know of this one, and the C library asks the kernel for
+        // random numbers instead. A copy tries again.
+        Some(Sysno::mmap) if registers.r10 & MAP_TYPE == MAP_DROPPABLE => {
+            sys::set_registers(tid, &Registers { r10: registers.r10 & !MAP_TYPE, ..*registers })
+        }
+        Some(Sysno::madvise) if registers.rdx == WIPE_ON_FORK => Err(Errno::NOTSUP),
+        _ => Ok(()),
+    }
 }
 
 /// The path that a system call names.
