@@ -156,8 +156,11 @@ impl Agent {
         if came.end {
             return Err(Gone::Host);
         }
-        let Work::Running(running) = &mut self.hands.work else {
-            return Ok(());
+        let running = match &mut self.hands.work {
+            Work::Running(running) => running,
+            // The host hears from our end that this cell is of no use, before it gives it a job.
+            Work::Waiting(waiting) if came.child && waiting.is_gone() => return Err(Gone::Waiting),
+            Work::Idle | Work::Waiting(_) | Work::HandingOut(_) => return Ok(()),
         };
         running.pass_on(&mut self.stream, self.chunk, self.hands.pending)?;
         if !came.child {

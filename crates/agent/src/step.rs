@@ -17,7 +17,9 @@ use firebox_wire::{Halt, MOST_STRINGS, Start, StepOrder, StepStdin, Strings, Ter
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Pid, Resource, Rlimit, WaitId, WaitIdOptions, getrlimit, set_dumpable_behavior, setrlimit, waitid,
+};
 
 use crate::ahead::{Since, Stopped, Until};
 use crate::confinement::Left;
@@ -137,6 +139,14 @@ impl Waiting {
                 Ok(Waiting { pid, for_what, pipes })
             }
         }
+    }
+}
+
+impl Waiting {
+    /// Whether it has ended. It is not taken leave of by that.
+    pub(crate) fn is_gone(&self) -> bool {
+        let only_look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        matches!(waitid(WaitId::Pid(self.pid), only_look), Ok(Some(_)))
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Gone {
     Host,
     /// The kernel gave no memory at the start.
     Memory,
+    /// What stood and waited for a job has ended by itself: there is nothing to run it with.
+    Waiting,
     /// The host speaks another language, or asked for what cannot be.
     Protocol,
 }

@@ -129,8 +129,9 @@ impl Session {
 
     /// Has the step's process made, unless it stands already, and holds it to its limits. Nothing of the job runs yet.
     pub(crate) fn prepare(&mut self, step: &Step, limits: &StepLimits) -> Result<Prepared, RunError> {
+        let mut stood = false;
         match self.ahead.take() {
-            Some(ahead) if ahead == *step => {}
+            Some(ahead) if ahead == *step => stood = true,
             Some(_) => {
                 self.dismiss()?;
                 self.make(step, Begin::Fresh)?;
@@ -138,7 +139,15 @@ impl Session {
             None => self.make(step, Begin::Fresh)?,
         }
         self.laps.end(|stages| &mut stages.prepare);
-        let enforcement = self.cell.host.limit(limits)?;
+        let enforcement = match self.cell.host.limit(limits) {
+            // What waits may be more already than the job is granted. Who starts from nothing finds that out as it grows.
+            Err(_) if stood => {
+                self.dismiss()?;
+                self.make(step, Begin::Fresh)?;
+                self.cell.host.limit(limits)?
+            }
+            limited => limited?,
+        };
         self.laps.end(|stages| &mut stages.limit);
         Ok(Prepared { enforcement })
     }

@@ -86,7 +86,8 @@ impl Holding {
         }
     }
 
-    /// Begins a step: every process but the agent is held to these limits, and measuring starts from zero.
+    /// Begins a step: every process but the agent is held to these limits, and measuring starts from zero. Who stands and waits
+    /// for that may not be more already: such a step has not begun.
     pub(crate) fn begin(&mut self, agent: Pid, limits: &StepLimits, rights: &Rights) -> Result<Held, Errno> {
         match self {
             Holding::Grouped { number, agent: agents, steps, begun, before } => {
@@ -95,6 +96,7 @@ impl Holding {
                     let rights::Holding::Groups(groups) = rights.holding() else { return Err(Errno::NODEV) };
                     steps.push(groups.group(&format!("c{number}.{}", *begun + 1), &limits)?);
                 } else {
+                    are_not_more(&steps[*begun], &limits)?;
                     steps[*begun].limit(&limits)?;
                 }
                 let step = &mut steps[*begun];
@@ -108,7 +110,10 @@ impl Holding {
                 Ok(Held { memory: true, tasks: true, cpu: true, disk: true })
             }
             Holding::Watched { watching, memory } => {
-                watching.begin(agent)?;
+                let Seen { tasks, memory: taken, .. } = watching.begin(agent)?;
+                if u64::from(limits.tasks) < tasks || limits.memory < taken {
+                    return Err(Errno::BUSY);
+                }
                 *memory = limits.memory;
                 // The agent sets the rlimit for tasks, and the kernel holds it for the whole user namespace.
                 Ok(Held { memory: false, tasks: true, cpu: false, disk: true })
@@ -148,6 +153,15 @@ impl Holding {
             }
         }
     }
+}
+
+/// Refuses to hold those who stand and wait in a group to less than they are. A kernel would refuse that for memory, or end
+/// them for it, and would let them have their tasks. Until now the group was held to the agent's limits, and most steps are
+/// granted more.
+fn are_not_more(step: &Group, limits: &Limits) -> Result<(), Errno> {
+    let tasks = limits.tasks < AGENT_TASKS && u64::from(limits.tasks) < step.tasks()?;
+    let memory = limits.memory < AGENT_MEMORY && limits.memory < step.memory()?;
+    if tasks || memory { Err(Errno::BUSY) } else { Ok(()) }
 }
 
 /// Whether there is anybody but the agent, in whichever group. Nobody gets from one into another while this looks: only the

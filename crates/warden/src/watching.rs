@@ -65,12 +65,13 @@ impl Watching {
         Ok(Watching { proc: proc.try_clone().map_err(|_| Errno::MFILE)?, before: Duration::ZERO, memory_peak: 0 })
     }
 
-    /// Begins a step.
-    pub fn begin(&mut self, agent: Pid) -> Result<(), Errno> {
+    /// Begins a step. Who is there already.
+    pub fn begin(&mut self, agent: Pid) -> Result<Seen, Errno> {
         self.process(agent)?;
         self.memory_peak = 0;
-        self.before = self.now(agent).cpu;
-        Ok(())
+        let Now { cpu, memory, tasks, others } = self.now(agent);
+        self.before = cpu;
+        Ok(Seen { cpu: Duration::ZERO, memory, memory_peak: None, tasks, others })
     }
 
     /// Looks at every process that descends from the agent. One that ends meanwhile is passed over: its time is its

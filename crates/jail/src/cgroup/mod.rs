@@ -182,6 +182,14 @@ impl Group {
         }
     }
 
+    /// How much memory is counted for it.
+    pub(crate) fn memory(&self) -> Result<u64, Errno> {
+        match self {
+            Group::V1(group) => group.memory(),
+            Group::V2(group) => group.memory(),
+        }
+    }
+
     /// Removes it. Nobody may be left in it.
     pub(crate) fn remove(&self) -> Result<(), Errno> {
         match self {

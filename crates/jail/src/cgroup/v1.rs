@@ -224,6 +224,10 @@ impl Group {
         self.with(Controller::Memory)?.write("memory.max_usage_in_bytes", 0)
     }
 
+    pub(super) fn memory(&self) -> Result<u64, Errno> {
+        self.with(Controller::Memory)?.number("memory.usage_in_bytes")
+    }
+
     pub(super) fn tasks(&self) -> Result<u64, Errno> {
         self.with(Controller::Pids)?.number("pids.current")
     }

@@ -162,6 +162,10 @@ impl Group {
         }
     }
 
+    pub(super) fn memory(&self) -> Result<u64, Errno> {
+        self.directory.number("memory.current")
+    }
+
     pub(super) fn tasks(&self) -> Result<u64, Errno> {
         self.directory.number("pids.current")
     }
