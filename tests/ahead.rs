@@ -195,6 +195,21 @@ fn a_shell_and_a_node_that_were_started_ahead_are_as_if_started_late() {
 }
 
 #[test]
+fn a_job_that_is_granted_less_than_what_waits_ends_as_in_a_cell_of_its_own() {
+    let python = json!({"lang": "python", "code": "pass", "limits": {"memory_mb": 4, "disk_mb": 1}});
+    let threads = json!({"lang": "javascript", "code": "0", "limits": {"tasks": 1}});
+    let node = json!({"lang": "javascript", "code": "0", "limits": {"memory_mb": 4, "disk_mb": 1}});
+    for (request, status) in [(python, "memory_limit"), (threads, "signaled"), (node, "memory_limit")] {
+        let language = if request["lang"] == "python" { "python" } else { "javascript" };
+        for warm in [0, 1] {
+            let answers = requests(&[language]).keeping_warm(warm).ask("", request.clone()).answered();
+            // Not all else: where a tool had to go first, the program's process has another number.
+            assert_eq!((answers[0].status(), answers[0].stdout()), (status, ""), "{answers:?}");
+        }
+    }
+}
+
+#[test]
 fn what_must_differ_from_job_to_job_differs() {
     let twice = |language: &'static str, code: &str| {
         let asked = json!({"lang": language, "code": code});

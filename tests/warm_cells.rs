@@ -29,6 +29,7 @@ struct Server {
     call: Started,
     questions: File,
     asked: usize,
+    jobs: usize,
 }
 
 impl Server {
@@ -45,13 +46,23 @@ impl Server {
         let call = call.through(["/bin/sh", "-c", "exec \"$@\" < questions", "sh"]).start();
         // For reading too, since that does not wait for the other end.
         let questions = OpenOptions::new().read(true).write(true).open(questions).expect("it was made");
-        Server { call, questions, asked: 0 }
+        Server { call, questions, asked: 0, jobs: 0 }
     }
 
     /// Has a job run, and returns when its outcome is there.
     fn run(&mut self) {
+        self.jobs += 1;
+        self.ask("\n");
+    }
+
+    /// Waits until nothing goes on in the background, such as filling the pool.
+    fn rest(&mut self) {
+        self.ask("quiet\n");
+    }
+
+    fn ask(&mut self, question: &str) {
         self.asked += 1;
-        self.questions.write_all(b"\n").expect("somebody reads it");
+        self.questions.write_all(question.as_bytes()).expect("somebody reads it");
         let until = Instant::now() + MOMENT;
         while self.call.stdout().lines().count() < self.asked {
             assert!(Instant::now() < until && self.call.is_running(), "no outcome after {}", self.call.stdout());
@@ -78,6 +89,15 @@ impl Server {
         }
     }
 
+    /// Waits until the agents of these cells have ended, whether anybody has noticed or not.
+    fn wait_until_ended(&self, cells: &BTreeSet<u32>) {
+        let until = Instant::now() + MOMENT;
+        while self.cells().iter().any(|cell| cells.contains(&cell.pid) && cell.parent().is_some()) {
+            assert!(Instant::now() < until, "some of {cells:?} are still there after {MOMENT:?}");
+            std::thread::yield_now();
+        }
+    }
+
     /// What every process in its cells has in memory, when there are so many cells and none of them is being removed.
     fn sizes_of_cells(&self, count: usize) -> Vec<u64> {
         let until = Instant::now() + MOMENT;
@@ -96,9 +116,9 @@ impl Server {
 
     /// Lets it end, and sees that all its jobs went well.
     fn end(self) {
-        let Server { call, questions, asked } = self;
+        let Server { call, questions, asked: _, jobs } = self;
         drop(questions);
-        assert_all_are_fine(&call.wait(), asked);
+        assert_all_are_fine(&call.wait(), jobs);
     }
 }
 
@@ -139,6 +159,35 @@ fn cells_that_are_killed_while_they_wait_are_replaced_and_no_job_meets_one() {
     server.wait_for_cells(3, &gone);
     server.end();
     host.assert_nothing_left();
+}
+
+#[test]
+fn tools_that_are_killed_while_they_wait_take_their_cells_along_and_no_job_meets_one() {
+    for (file, program) in [
+        // One that waits by itself for the word to go, one that the agent holds.
+        ("program.py", "print('hello')"),
+        ("program.sh", "echo hello"),
+    ] {
+        let host = HostInventory::take();
+        let mut server = Server::start_with(file, program, 3);
+        server.run();
+        let mut gone = BTreeSet::new();
+        for _ in 0..3 {
+            server.wait_for_cells(3, &gone);
+            server.rest();
+            let mut tools = family(server.call.pid(), Lineage::Jail);
+            tools.retain(|member| member.role == Role::Step);
+            let killed = tools.iter().filter_map(|tool| tool.parent().filter(|_| tool.kill()));
+            let killed: BTreeSet<u32> = killed.collect();
+            assert_eq!(killed.len(), 3, "only the tools of {killed:?} out of {tools:?} could be killed");
+            server.wait_until_ended(&killed);
+            gone.extend(killed);
+            server.run();
+        }
+        server.wait_for_cells(3, &gone);
+        server.end();
+        host.assert_nothing_left();
+    }
 }
 
 #[test]

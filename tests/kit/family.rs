@@ -72,6 +72,11 @@ pub(crate) fn family(engine: Pid, lineage: Lineage) -> Vec<Member> {
 }
 
 impl Member {
+    /// Whose child it is, if it lives.
+    pub(crate) fn parent(&self) -> Option<u32> {
+        parent(self.pid)
+    }
+
     /// Kills it; false if it was gone already.
     pub(crate) fn kill(&self) -> bool {
         let Some(pid) = Pid::from_raw(self.pid as i32) else { return false };

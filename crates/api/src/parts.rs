@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use firebox_job::{
-    Ask, Isolation, Job, Limits, LimitsError, OptionValue, Policy, Require, SourceFile, SourcePath, SourcePathError,
-    Sources, SourcesError, TraceId, TraceIdError,
+    Ask, Isolation, Job, Limits, LimitsError, OptionValue, Policy, Require, Seed, SourceFile, SourcePath,
+    SourcePathError, Sources, SourcesError, TraceId, TraceIdError,
 };
 
 use crate::{Detail, Number, Request, RequestFile};
@@ -32,6 +32,8 @@ pub struct Parts {
     pub ask: Ask,
     /// Where it may run.
     pub isolation: Isolation,
+    /// What its tools may have in common with those of other jobs.
+    pub seed: Seed,
     /// How much the response is to say.
     pub detail: Detail,
 }
@@ -119,6 +121,7 @@ impl TryFrom<Request> for Parts {
             limits,
             options,
             isolation,
+            fresh_seed,
             steps,
         } = request;
         if let Some(at) = args.iter().position(|arg| arg.contains('\0')) {
@@ -142,6 +145,7 @@ impl TryFrom<Request> for Parts {
             options: options.into_iter().map(|(name, value)| (name, value.into())).collect(),
             ask: limits.with_timeout(timeout)?,
             isolation: isolation.into(),
+            seed: if fresh_seed { Seed::Fresh } else { Seed::MayBeShared },
             detail: if steps { Detail::Steps } else { Detail::Summary },
         })
     }
@@ -214,7 +218,7 @@ impl Parts {
         policy: &Policy,
         fresh: TraceId,
     ) -> Result<(Job, Option<String>), JobError> {
-        let Parts { trace_id, language, code, stdin, args, env, options, ask, isolation, detail: _ } = self;
+        let Parts { trace_id, language, code, stdin, args, env, options, ask, isolation, seed, detail: _ } = self;
         let job = Job {
             trace_id: trace_id.unwrap_or(fresh),
             language,
@@ -226,6 +230,7 @@ impl Parts {
             isolation,
             // What a job may insist on beyond the operator's own word is not part of the public format yet.
             require: Require::default(),
+            seed,
         };
         Ok((job, stdin))
     }

@@ -44,6 +44,9 @@ pub struct Request {
     /// Where the job may run.
     #[serde(default)]
     pub isolation: AskedIsolation,
+    /// Whether the language's tools have nothing in common with those of other jobs, not even the seeds of their hashes.
+    #[serde(default)]
+    pub fresh_seed: bool,
     /// Whether the response tells every step.
     #[serde(default)]
     pub steps: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use firebox_job::{Isolation, Job, Limits, OptionValue, Policy, Require, Sources, TraceId};
+use firebox_job::{Isolation, Job, Limits, OptionValue, Policy, Require, Seed, Sources, TraceId};
 
 use crate::args::{IsolationArg, LimitArgs, OptionArg, RequireArg, Variable, flag_of, option_value};
 use crate::failure::Failure;
@@ -18,6 +18,7 @@ pub(crate) struct Draft {
     limits: Limits,
     isolation: Isolation,
     require: Require,
+    seed: Seed,
 }
 
 /// What of the command line a draft is made from; by default what a command line without flags says.
@@ -41,12 +42,14 @@ pub(crate) struct Wishes {
     pub(crate) isolation: IsolationArg,
     /// Which protections must hold.
     pub(crate) require: Option<RequireArg>,
+    /// What its tools may have in common with those of other jobs.
+    pub(crate) seed: Seed,
 }
 
 impl Draft {
     /// Checks what was wished for.
     pub(crate) fn new(wishes: Wishes, policy: &Policy) -> Result<Draft, Failure> {
-        let Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require } = wishes;
+        let Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require, seed } = wishes;
         let trace_id = match trace_id {
             Some(id) => TraceId::new(id).map_err(Failure::request)?,
             None => fresh_trace_id()
@@ -67,6 +70,7 @@ impl Draft {
                 None => Require::Required,
                 Some(RequireArg::Enforced) => Require::Enforced,
             },
+            seed,
         })
     }
 
@@ -82,9 +86,9 @@ impl Draft {
 
     /// The job.
     pub(crate) fn into_job(self, language: &str, sources: Sources) -> Job {
-        let Draft { trace_id, args, env, options, limits, isolation, require } = self;
+        let Draft { trace_id, args, env, options, limits, isolation, require, seed } = self;
         let language = language.to_owned();
-        Job { trace_id, language, sources, args, env, options, limits, isolation, require }
+        Job { trace_id, language, sources, args, env, options, limits, isolation, require, seed }
     }
 }
 

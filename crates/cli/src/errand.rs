@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use firebox_api::Detail;
-use firebox_job::SourcePath;
+use firebox_job::{Seed, SourcePath};
 
 use crate::args::RunArgs;
 use crate::choice::Target;
@@ -63,6 +63,7 @@ impl Errand {
             limits,
             isolation,
             require,
+            fresh_seed,
         } = args;
         let target = match (code, target) {
             (Some(code), _) => Target::Text(code),
@@ -76,13 +77,14 @@ impl Errand {
             (false, _, true) => Show::Live(Warnings::Shown),
             (false, _, false) => Show::Live(Warnings::Hidden),
         };
+        let seed = if fresh_seed { Seed::Fresh } else { Seed::MayBeShared };
         Ok(Errand {
             stdin: stdin_source(&target, stdin),
             target,
             lang,
             entry: entry.as_deref().map(source_path).transpose().map_err(Failure::request)?,
             files: files.iter().map(|file| Companion::find(file)).collect::<Result<_, _>>()?,
-            wishes: Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require },
+            wishes: Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require, seed },
             show,
         })
     }

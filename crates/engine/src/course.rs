@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use firebox_cell::StepLimits;
 use firebox_job::{
-    Building, Captured, CellKind, Enforcement, Limits, Outcome, Protection, Require, SourceFile, StepKind, StepReport,
-    Timing, TraceId, Usage, Verdict,
+    Building, Captured, CellKind, Enforcement, Limits, Outcome, Protection, Require, Seed, SourceFile, StepKind,
+    StepReport, Timing, TraceId, Usage, Verdict,
 };
 use firebox_lang::Step;
 
@@ -28,6 +28,7 @@ pub(crate) struct Course<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) building: &'a Building,
     pub(crate) require: Require,
+    pub(crate) seed: Seed,
     pub(crate) admitted: Instant,
     /// Where what is built is kept, if it is.
     pub(crate) keeping: Option<Keeping<'a>>,
@@ -178,7 +179,7 @@ impl Course<'_> {
         let input = Input::new(stdin)?;
         let now = Instant::now();
         let limits = self.step_limits(step.kind, self.until(step.kind, now, &progress.reports));
-        let prepared = session.prepare(step, &limits)?;
+        let prepared = session.prepare(step, &limits, self.seed)?;
         if self.require == Require::Enforced && !prepared.enforcement.is_complete() {
             return Err(RunError::NotEnforced);
         }

@@ -292,6 +292,7 @@ impl Engine {
             limits: &job.limits,
             building,
             require: job.require,
+            seed: job.seed,
             admitted,
             keeping,
         }

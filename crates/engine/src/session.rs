@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use firebox_cell::{Cell, CellHost, Layout, StepLimits, StreamError};
-use firebox_job::{Enforcement, SourceFile, SourcePath};
+use firebox_job::{Enforcement, Seed, SourceFile, SourcePath};
 use firebox_lang::Step;
 use firebox_wire::{
     Halt, MAX_PAYLOAD, Order, Refusal, Report, Start, StepOrder, StepStdin, StringsBuilder, Terms, VERSION,
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     latest: Option<Instant>,
     /// A step whose process was made before it was known whether there would be a job for it.
     ahead: Option<Step>,
+    /// What that process has in common with those in other cells.
+    seed: Seed,
     /// For those who want to know that there is a job.
     visit: Option<Visit>,
 }
@@ -46,8 +48,15 @@ pub(crate) struct Prepared {
 impl Session {
     /// Takes a cell into use, once its agent has said that it stands.
     pub(crate) fn begin(cell: Cell, patience: Patience) -> Result<Session, RunError> {
-        let mut session =
-            Session { cell, patience, laps: Laps::since(Instant::now()), latest: None, ahead: None, visit: None };
+        let mut session = Session {
+            cell,
+            patience,
+            laps: Laps::since(Instant::now()),
+            latest: None,
+            ahead: None,
+            seed: Seed::Fresh,
+            visit: None,
+        };
         match session.answer("start", session.deadline())? {
             Answer::Ready(VERSION) => Ok(session),
             other => Err(other.out_of_turn("start")),
@@ -100,7 +109,7 @@ impl Session {
     /// Has the process of a step made before there is a job for it.
     pub(crate) fn start_ahead(&mut self, step: Step, how: Begin<'_>) -> Result<(), RunError> {
         self.make(&step, how)?;
-        self.ahead = Some(step);
+        (self.ahead, self.seed) = (Some(step), how.seed());
         Ok(())
     }
 
@@ -127,11 +136,12 @@ impl Session {
         Err(RunError::Silent { doing: DOING })
     }
 
-    /// Has the step's process made, unless it stands already, and holds it to its limits. Nothing of the job runs yet.
-    pub(crate) fn prepare(&mut self, step: &Step, limits: &StepLimits) -> Result<Prepared, RunError> {
+    /// Has the step's process made, unless one stands already that serves, and holds it to its limits. Nothing of the job runs
+    /// yet.
+    pub(crate) fn prepare(&mut self, step: &Step, limits: &StepLimits, seed: Seed) -> Result<Prepared, RunError> {
         let mut stood = false;
         match self.ahead.take() {
-            Some(ahead) if ahead == *step => stood = true,
+            Some(ahead) if ahead == *step && (self.seed, seed) != (Seed::MayBeShared, Seed::Fresh) => stood = true,
             Some(_) => {
                 self.dismiss()?;
                 self.make(step, Begin::Fresh)?;
@@ -293,6 +303,14 @@ pub(crate) enum Begin<'a> {
 }
 
 impl Begin<'_> {
+    /// A copy shares what was settled before it was one.
+    fn seed(self) -> Seed {
+        match self {
+            Begin::Thawed(_) => Seed::MayBeShared,
+            Begin::Fresh | Begin::Ahead(_) | Begin::ToBeCopied { .. } => Seed::Fresh,
+        }
+    }
+
     fn renewed(self) -> u32 {
         match self {
             Begin::ToBeCopied { renewed } => renewed,

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use firebox_cell::CellMaker;
-use firebox_job::{ByteSize, Outcome, Policy, Require, SourceFile, TraceId};
+use firebox_job::{ByteSize, Outcome, Policy, Require, Seed, SourceFile, TraceId};
 use firebox_lang::Step;
 
 use crate::course::Course;
@@ -60,6 +60,8 @@ impl Supply {
             limits: &self.policy.default,
             building: &self.policy.building,
             require: Require::Required,
+            // A copy is tried as what it is.
+            seed: Seed::MayBeShared,
             admitted,
             keeping: None,
         };

@@ -25,6 +25,8 @@ pub struct Job {
     pub isolation: Isolation,
     /// Which protections it insists on.
     pub require: Require,
+    /// What its tools may have in common with those of other jobs.
+    pub seed: Seed,
 }
 
 /// The value of a language's option. Which options there are and what they take is in the language's file.
@@ -60,6 +62,16 @@ pub enum Require {
     Required,
     /// Every one of them enforced; a host that only watches refuses the job.
     Enforced,
+}
+
+/// What the tools of a job may have in common with those of other jobs: where things are in memory, the seeds of hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Seed {
+    /// What a template has settled, from which each of these jobs gets a copy of its tool.
+    #[default]
+    MayBeShared,
+    /// Nothing: each tool is started from nothing in the job's own cell.
+    Fresh,
 }
 
 impl Isolation {

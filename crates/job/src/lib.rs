@@ -22,7 +22,7 @@ mod verdict;
 pub use captured::{Captured, Truncated};
 pub use cell_kind::CellKind;
 pub use enforcement::{Enforcement, Protection};
-pub use job::{Isolation, Job, OptionValue, Require};
+pub use job::{Isolation, Job, OptionValue, Require, Seed};
 pub use limits::{Ask, Limits, LimitsError};
 pub use outcome::{Outcome, StepReport, Timing, Usage};
 pub use policy::{Building, Policy};

@@ -108,7 +108,8 @@ impl Language {
     /// does not depend on the layout.
     pub fn plan(&self, job: &Job, toolchain: &Toolchain, layout: &Layout) -> Result<Plan, PlanError> {
         // Exhaustive: whether a new field bears on the plan must be decided here.
-        let Job { trace_id: _, language: _, sources, args, env, options, limits: _, isolation: _, require: _ } = job;
+        let Job { trace_id: _, language: _, sources, args, env, options, limits: _, isolation: _, require: _, seed: _ } =
+            job;
         if let Some(option) = options.keys().find(|name| !self.options.iter().any(|own| own.name == **name)) {
             return Err(self.unknown_option(option));
         }

@@ -95,6 +95,10 @@ pub(crate) struct RunArgs {
     /// Refuses to run where a protection would be weaker than this.
     #[arg(long, help_heading = "Isolation", value_name = "LEVEL")]
     pub(crate) require: Option<RequireArg>,
+    /// Starts compilers and interpreters from nothing, so that not even the layout of their memory and the seeds of their
+    /// hashes are those of another job's. A single `firebox run` does so anyway; what serves many jobs gives them copies.
+    #[arg(long, help_heading = "Isolation")]
+    pub(crate) fresh_seed: bool,
 }
 
 /// Where the program may run.

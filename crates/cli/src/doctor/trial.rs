@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use firebox_engine::{Cancel, Engine, PreparedCell, Stdin};
 use firebox_job::{
-    Ask, ByteSize, Enforcement, Isolation, Job, Limits, Outcome, Policy, Require, SourceFile, SourcePath, Sources,
-    TraceId, Verdict,
+    Ask, ByteSize, Enforcement, Isolation, Job, Limits, Outcome, Policy, Require, Seed, SourceFile, SourcePath,
+    Sources, TraceId, Verdict,
 };
 
 use crate::failure::Failure;
@@ -80,6 +80,7 @@ impl Trier<'_> {
             limits: Limits::within(ask, self.policy).map_err(Failure::host)?,
             isolation: Isolation::Auto,
             require: Require::Required,
+            seed: Seed::MayBeShared,
         })
     }
 }

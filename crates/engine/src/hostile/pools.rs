@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use firebox_cell::{AgentStream, Cell, CellError, CellMaker, Layout, View};
 use firebox_job::{
-    Ask, ByteSize, CellKind, Isolation, Job, Limits, Outcome, Policy, Require, SourceFile, SourcePath, Sources,
+    Ask, ByteSize, CellKind, Isolation, Job, Limits, Outcome, Policy, Require, Seed, SourceFile, SourcePath, Sources,
     TraceId, Verdict,
 };
 use firebox_lang::{Catalogue, Program, Toolchain};
@@ -190,6 +190,7 @@ fn run(engine: &Engine) -> Result<Outcome, RunError> {
         limits: Limits::within(Ask::default(), &policy()).unwrap(),
         isolation: Isolation::Auto,
         require: Require::Required,
+        seed: Seed::MayBeShared,
     };
     let (cancel, _canceller) = Cancel::new().unwrap();
     engine.run(&job, Stdin::Empty, &mut (), &cancel)

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use firebox_cell::{AgentStream, Cell, Layout, Past};
 use firebox_job::{
-    Building, ByteSize, Captured, Limits, Outcome, Require, SourceFile, SourcePath, StepKind, TraceId, Verdict,
+    Building, ByteSize, Captured, Limits, Outcome, Require, Seed, SourceFile, SourcePath, StepKind, TraceId, Verdict,
 };
 use firebox_lang::Step;
 
@@ -155,6 +155,7 @@ impl Trial {
             limits: &LIMITS,
             building: &BUILDING,
             require: Require::Required,
+            seed: Seed::MayBeShared,
             admitted,
             keeping: Some(keeping),
         };

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::support::Fixture;
 use firebox_cell::Layout;
 use firebox_job::{
-    Ask, ByteSize, Isolation, Job, Limits, OptionValue, Policy, Require, SourceFile, SourcePath, Sources, StepKind,
-    TraceId,
+    Ask, ByteSize, Isolation, Job, Limits, OptionValue, Policy, Require, Seed, SourceFile, SourcePath, Sources,
+    StepKind, TraceId,
 };
 use firebox_lang::{Catalogue, Host, Language, Linker, Plan, PlanError, Toolchain};
 
@@ -36,6 +36,7 @@ fn job(files: &[&str]) -> Job {
         limits: Limits::within(Ask::default(), &policy).unwrap(),
         isolation: Isolation::default(),
         require: Require::default(),
+        seed: Seed::default(),
     }
 }
 
