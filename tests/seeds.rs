@@ -4,8 +4,9 @@
 mod kit;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
-use kit::{HostInventory, job, requests};
+use kit::{HostInventory, Requests, compiler, job, repository, requests, show_to_everybody, skip, temp_dir};
 use serde_json::{Value, json};
 
 /// How many jobs are compared.
@@ -58,7 +59,11 @@ type Said = BTreeMap<String, Vec<String>>;
 /// What jobs say that come one after the other to a process which keeps cells waiting.
 fn said(language: &'static str, code: &str, fresh_seed: bool) -> BTreeMap<&'static str, Said> {
     let request = json!({"lang": language, "code": code, "fresh_seed": fresh_seed});
-    let asking = (0..JOBS).fold(requests(&[language]).keeping_warm(2), |asking, _| asking.ask("", request.clone()));
+    said_to(requests(&[language]), &request)
+}
+
+fn said_to(asking: Requests, request: &Value) -> BTreeMap<&'static str, Said> {
+    let asking = (0..JOBS).fold(asking.keeping_warm(2), |asking, _| asking.ask("", request.clone()));
     let mut said: BTreeMap<&'static str, Said> = BTreeMap::new();
     for response in asking.answered() {
         let one: Value =
@@ -99,6 +104,28 @@ fn copies_share_what_is_documented_and_draw_everything_else_anew() {
 fn jobs_that_ask_for_a_fresh_seed_share_nothing() {
     let said = said("python", PYTHON, true);
     assert_all_differ(&said["shared"]);
+    assert_all_differ(&said["drawn"]);
+}
+
+#[test]
+fn random_numbers_that_a_tool_keeps_for_later_are_no_copies_own() {
+    let toolchain = temp_dir();
+    let program = toolchain.path().join("bin/python3");
+    std::fs::create_dir(toolchain.path().join("bin")).expect("a directory");
+    let source = repository("tests/seeds/keeps_random_numbers.c");
+    let built = compiler("c").expect("a compiler").arg(source).arg("-o").arg(&program).status();
+    assert!(built.is_ok_and(|status| status.success()), "it does not build");
+    show_to_everybody(toolchain.path());
+    let code = toolchain.path().join("code");
+    std::fs::write(&code, "tell").expect("a file");
+    let outside = Command::new(&program).arg(&code).output().expect("it starts");
+    if !String::from_utf8_lossy(&outside.stdout).contains("\"state\": 1") {
+        return skip("random numbers that a tool keeps", "this kernel keeps none in a process");
+    }
+
+    let asking = requests(&["python"]).with_programs_in(program.parent().expect("it has one"));
+    let said = said_to(asking, &json!({"lang": "python", "code": "tell"}));
+    assert_all_are_equal(&said["shared"]);
     assert_all_differ(&said["drawn"]);
 }
 

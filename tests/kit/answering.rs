@@ -1,5 +1,7 @@
 //! `firebox answer`: one process that answers many requests, as a server does.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::firebox::{Firebox, firebox};
@@ -28,6 +30,13 @@ impl Requests {
     /// By a process of this setting, whose cells are jails.
     pub(crate) fn by(mut self, setting: Setting) -> Requests {
         self.firebox = setting.caller();
+        self
+    }
+
+    /// By a process that looks for toolchains here, and nowhere else before.
+    pub(crate) fn with_programs_in(mut self, directory: &Path) -> Requests {
+        let path = format!("{}:/usr/bin:/bin", directory.display());
+        self.firebox = self.firebox.env("PATH", path);
         self
     }
 

@@ -27,7 +27,7 @@ mod user;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use answering::{Response, requests};
+pub(crate) use answering::{Requests, Response, requests};
 pub(crate) use attack::{Attack, Expectation, words};
 pub(crate) use dice::Dice;
 pub(crate) use family::{Lineage, Member, Role, family};
