@@ -132,6 +132,13 @@ impl Stopped {
         for tid in others.into_iter().flatten().filter(|tid| *tid != halted) {
             match sys::interrupt(tid).and_then(|()| stop_of(tid)) {
                 Ok(Stop::Gone) | Err(Errno::SRCH | Errno::CHILD) => threads.remove(tid),
+                // It was just about to begin another, which stops by itself. Nobody else would ever let that one go.
+                Ok(Stop::Thread) => {
+                    let begun = sys::new_thread(tid)?;
+                    threads.add(begun)?;
+                    wait_for(begun)?;
+                }
+                Ok(Stop::Forked) => return Err(Errno::NOTSUP),
                 Ok(_) => {}
                 Err(errno) => return Err(errno),
             }
@@ -239,7 +246,8 @@ fn names_job(registers: &Registers, pid: Pid, work: &[u8]) -> bool {
 /// Whether a thread that is about to make a system call draws random numbers by it: more of them than seed a table or an
 /// allocator. Copies of a process that has drawn them would all have the same.
 fn draws(registers: &Registers, pid: Pid, renewed: u32) -> bool {
-    const OF_A_TABLE: u64 = 32;
+    /// CPython's hashes take 24 bytes, Rust's 16. At 32 begin the keys of generators.
+    const OF_A_TABLE: u64 = 24;
     if Sysno::new(registers.orig_rax as usize) == Some(Sysno::getrandom) {
         return OF_A_TABLE < registers.rsi && registers.rsi != u64::from(renewed);
     }

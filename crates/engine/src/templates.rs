@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::RunError;
 use crate::image::Image;
 
-/// What copies have in common (where things are in memory, the seed of hashes) does not stay for longer than this.
+/// What copies have in common (where things are in memory, the seed of hashes) does not stay for longer than this. What could not
+/// be had is tried again then, too: it may have been for lack of time or memory, which a job can bring about.
 const RENEWED_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// The templates of an engine, by the place of their language.
@@ -20,10 +21,14 @@ enum State {
         image: Arc<Image>,
         at: Instant,
     },
-    /// It cannot be had, or did not prove itself. Tools are started in each cell then.
-    Without,
-    /// Not even that works.
-    NothingAhead,
+    /// It could not be had then, or did not prove itself. Tools are started in each cell.
+    Without {
+        since: Instant,
+    },
+    /// Not even that worked.
+    NothingAhead {
+        since: Instant,
+    },
 }
 
 impl Templates {
@@ -37,9 +42,9 @@ impl Templates {
     pub(crate) fn get(&self, language: usize, make: impl FnOnce() -> Result<Image, RunError>) -> Option<Arc<Image>> {
         let mut state = self.0.get(language)?.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
-            State::Without | State::NothingAhead => return None,
+            State::Without { since } | State::NothingAhead { since } if since.elapsed() < RENEWED_AFTER => return None,
             State::Made { image, at } if at.elapsed() < RENEWED_AFTER => return Some(Arc::clone(image)),
-            State::Made { .. } | State::NotMade => {}
+            State::Made { .. } | State::Without { .. } | State::NothingAhead { .. } | State::NotMade => {}
         }
         match make() {
             Ok(image) => {
@@ -48,22 +53,55 @@ impl Templates {
                 Some(image)
             }
             Err(_) => {
-                *state = State::Without;
+                *state = State::Without { since: Instant::now() };
                 None
             }
         }
     }
 
-    /// Nothing is started ahead in this language any more.
+    /// For now, nothing is started ahead in this language any more.
     pub(crate) fn give_up(&self, language: usize) {
         if let Some(state) = self.0.get(language) {
-            *state.lock().unwrap_or_else(PoisonError::into_inner) = State::NothingAhead;
+            let since = Instant::now();
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = State::NothingAhead { since };
         }
     }
 
     /// Whether that is so.
     pub(crate) fn are_given_up(&self, language: usize) -> bool {
         let state = self.0.get(language).map(|state| state.lock().unwrap_or_else(PoisonError::into_inner));
-        state.is_none_or(|state| matches!(*state, State::NothingAhead))
+        state.is_none_or(|state| match *state {
+            State::NothingAhead { since } => since.elapsed() < RENEWED_AFTER,
+            State::NotMade | State::Made { .. } | State::Without { .. } => false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given_up(since: Instant) -> Templates {
+        Templates(vec![Mutex::new(State::NothingAhead { since })])
+    }
+
+    #[test]
+    fn what_could_not_be_started_is_left_alone_for_a_while_and_tried_again() {
+        let now = given_up(Instant::now());
+        assert!(now.are_given_up(0));
+        assert!(now.get(0, || panic!("it is tried")).is_none());
+        // A host that has just started has no such time.
+        let Some(long_ago) = Instant::now().checked_sub(RENEWED_AFTER) else { return };
+        let then = given_up(long_ago);
+        assert!(!then.are_given_up(0));
+        let mut tried = false;
+        let made = then.get(0, || {
+            tried = true;
+            Err(RunError::Silent { doing: "try" })
+        });
+        assert!(tried && made.is_none());
+        // From here on tools are started in each cell, for as long.
+        assert!(!then.are_given_up(0));
+        assert!(then.get(0, || panic!("it is tried at once")).is_none());
     }
 }
