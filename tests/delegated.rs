@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use kit::{HostInventory, NOBODY, Ordinary, Outcome, firebox, job, skip};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 /// A group in each hierarchy of version 1 that firebox needs, handed to a user. Gone when this is dropped.
 struct Handed(Vec<PathBuf>);
@@ -103,6 +104,28 @@ fn what_a_killed_firebox_left_in_them_goes_with_the_next_start() {
         assert_eq!(handed.left(), of_the_living, "only what is somebody's stays");
         living.signal(Signal::INT);
         assert_eq!(living.wait().code(), 130);
+        assert_eq!(handed.left(), Vec::<PathBuf>::new());
+    });
+}
+
+#[test]
+fn tools_that_wait_and_their_jobs_are_held_in_them_too() {
+    with_groups("tools_that_wait_and_their_jobs_are_held_in_them_too", |user, handed| {
+        let code = "print('firebox-template' in open('/proc/self/maps').read())";
+        let request = json!({"lang": "python", "code": code});
+        let less = json!({"lang": "python", "code": code, "limits": {"memory_mb": 4, "disk_mb": 1}});
+        let call = firebox().args(["answer", "--lang", "python", "--keep-mb", "0", "--warm", "1"]);
+        let call = user.call_after(&handed.enter(), call.stdin(format!("\t{request}\n\t{request}\n\t{less}\n"))).run();
+        assert_eq!(call.code(), 0, "{call}");
+        let stdout = call.stdout();
+        let answers: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let said: Vec<_> =
+            answers.iter().map(|answer| (answer["status"].as_str(), answer["stdout"].as_str())).collect();
+        let thawed = (Some("ok"), Some("True\n"));
+        assert_eq!(said, [thawed, thawed, (Some("memory_limit"), Some(""))], "{call}");
+        for limit in ["memory", "tasks", "cpu", "disk"] {
+            assert!(answers.iter().all(|answer| answer["enforcement"][limit] == "enforced"), "{limit}\n{call}");
+        }
         assert_eq!(handed.left(), Vec::<PathBuf>::new());
     });
 }
