@@ -155,3 +155,18 @@ fn no_file_of_a_job_is_on_a_file_system_of_the_host() {
     }
     .check();
 }
+
+#[test]
+fn nobody_is_kept_waiting_by_leases() {
+    Attack {
+        name: "keeping others waiting by leases on files",
+        layer: "seccomp",
+        source: "leases.py",
+        succeeds_outside: &[
+            "a lease on a file that nobody else may write to meanwhile",
+            "a lease on a file that nobody else may open meanwhile",
+        ],
+        ..Attack::PLAIN
+    }
+    .check();
+}

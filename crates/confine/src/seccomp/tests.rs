@@ -173,6 +173,17 @@ fn ioctl_does_not_reach_the_terminal_driver() {
 }
 
 #[test]
+fn no_lease_is_to_be_had() {
+    // F_SETFL, F_DUPFD_CLOEXEC; F_SETLEASE.
+    for command in [4, 1030] {
+        check("fcntl", &[3, command], Verdict::Allow);
+    }
+    for command in [1024, 0xffff_ffff_0000_0400] {
+        check("fcntl", &[3, command], EPERM);
+    }
+}
+
+#[test]
 fn limits_are_lowered_for_oneself_and_the_core_limit_stays() {
     let pointer = 0x7fff_0000_1000;
     check("prlimit64", &[0, 7, pointer, 0], Verdict::Allow);
