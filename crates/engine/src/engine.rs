@@ -132,7 +132,7 @@ impl Engine {
     /// else a new one. Before the job is under way, or the cell is discarded, pools are not filled.
     pub fn take(&self, language: usize) -> Result<PreparedCell, RunError> {
         let visit = self.visit();
-        let mut cell = self.take_waiting(language).map_or_else(|| self.supply.make(language), Ok)?;
+        let mut cell = self.take_waiting(language).map_or_else(|| self.supply.make_at_once(language), Ok)?;
         cell.session.is_for(visit);
         Ok(cell)
     }
@@ -250,7 +250,7 @@ impl Engine {
                         Err(error) => return Err(error),
                     }
                 }
-                let mut cell = self.supply.make(admission.language)?;
+                let mut cell = self.supply.make_at_once(admission.language)?;
                 cell.session.is_for(visit);
                 cell
             }

@@ -4,6 +4,7 @@
 //! the host and timed here.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firebox_cell::{Cell, CellHost, Layout, StepLimits, StreamError};
@@ -32,12 +33,19 @@ pub(crate) struct Session {
     pub(crate) laps: Laps,
     /// When the agent must have given its last answer, once that is known.
     latest: Option<Instant>,
-    /// A step whose process was made before it was known whether there would be a job for it.
-    ahead: Option<Step>,
-    /// What that process has in common with those in other cells.
-    seed: Seed,
+    /// What there is for the first step before the job is looked at.
+    ahead: Option<Ahead>,
     /// For those who want to know that there is a job.
     visit: Option<Visit>,
+}
+
+/// A step that can begin otherwise than from nothing.
+enum Ahead {
+    /// Its process was made before it was known whether there would be a job for it, and has this in common with those in
+    /// other cells.
+    Stands(Step, Seed),
+    /// Its process can be a copy of this.
+    Copy(Step, Arc<Image>),
 }
 
 /// A step whose process stands and waits.
@@ -54,7 +62,6 @@ impl Session {
             laps: Laps::since(Instant::now()),
             latest: None,
             ahead: None,
-            seed: Seed::Fresh,
             visit: None,
         };
         match session.answer("start", session.deadline())? {
@@ -109,8 +116,13 @@ impl Session {
     /// Has the process of a step made before there is a job for it.
     pub(crate) fn start_ahead(&mut self, step: Step, how: Begin<'_>) -> Result<(), RunError> {
         self.make(&step, how)?;
-        (self.ahead, self.seed) = (Some(step), how.seed());
+        self.ahead = Some(Ahead::Stands(step, how.seed()));
         Ok(())
+    }
+
+    /// Says of a cell in which nothing was started that this step can be a copy.
+    pub(crate) fn can_copy(&mut self, step: Step, image: Arc<Image>) {
+        self.ahead = Some(Ahead::Copy(step, image));
     }
 
     /// What the process has become that was started ahead. It is gone then.
@@ -141,12 +153,23 @@ impl Session {
     pub(crate) fn prepare(&mut self, step: &Step, limits: &StepLimits, seed: Seed) -> Result<Prepared, RunError> {
         let mut stood = false;
         match self.ahead.take() {
-            Some(ahead) if ahead == *step && (self.seed, seed) != (Seed::MayBeShared, Seed::Fresh) => stood = true,
-            Some(_) => {
+            Some(Ahead::Stands(ahead, own)) if ahead == *step && (own, seed) != (Seed::MayBeShared, Seed::Fresh) => {
+                stood = true;
+            }
+            Some(Ahead::Stands(..)) => {
                 self.dismiss()?;
                 self.make(step, Begin::Fresh)?;
             }
-            None => self.make(step, Begin::Fresh)?,
+            Some(Ahead::Copy(ahead, image)) if ahead == *step && seed == Seed::MayBeShared => {
+                match self.make(step, Begin::Thawed(&image)) {
+                    Err(RunError::Refused { what: Refusal::Ahead, .. }) => self.make(step, Begin::Fresh)?,
+                    made => {
+                        made?;
+                        stood = true;
+                    }
+                }
+            }
+            Some(Ahead::Copy(..)) | None => self.make(step, Begin::Fresh)?,
         }
         self.laps.end(|stages| &mut stages.prepare);
         let enforcement = match self.cell.host.limit(limits) {

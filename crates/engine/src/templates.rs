@@ -59,6 +59,15 @@ impl Templates {
         }
     }
 
+    /// The image for a language if there is one now: for a job, which waits for nobody. One that has more to do before it asks
+    /// for something is of use only where there is time for that.
+    pub(crate) fn at_hand(&self, language: usize) -> Option<Arc<Image>> {
+        match &*self.0.get(language)?.try_lock().ok()? {
+            State::Made { image, at } if at.elapsed() < RENEWED_AFTER && image.asks() => Some(Arc::clone(image)),
+            State::Made { .. } | State::NotMade | State::Without { .. } | State::NothingAhead { .. } => None,
+        }
+    }
+
     /// For now, nothing is started ahead in this language any more.
     pub(crate) fn give_up(&self, language: usize) {
         if let Some(state) = self.0.get(language) {

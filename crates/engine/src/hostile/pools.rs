@@ -18,7 +18,7 @@ use firebox_job::{
     TraceId, Verdict,
 };
 use firebox_lang::{Catalogue, Program, Toolchain};
-use firebox_wire::{End, Report, VERSION};
+use firebox_wire::{End, Refusal, Report, VERSION};
 
 use super::double::Double;
 use super::frames::frame;
@@ -161,7 +161,11 @@ argv = ["{bash}", "{entry}"]
 "#;
 
 fn engine(maker: &Arc<Maker>) -> Engine {
-    let catalogue = Catalogue::load([("plain.toml", PLAIN)]).unwrap();
+    engine_for(maker, PLAIN)
+}
+
+fn engine_for(maker: &Arc<Maker>, language: &str) -> Engine {
+    let catalogue = Catalogue::load([("plain.toml", language)]).unwrap();
     let language = catalogue.find("bash").unwrap().clone();
     let place = PathBuf::from("/usr/bin/bash");
     let program = Program { name: "bash".to_owned(), found: "bash".to_owned(), outside: place.clone(), inside: place };
@@ -179,12 +183,16 @@ fn with_pool(maker: &Arc<Maker>, each: usize, idle: Duration) -> Engine {
 }
 
 fn run(engine: &Engine) -> Result<Outcome, RunError> {
+    run_with(engine, &[])
+}
+
+fn run_with(engine: &Engine, args: &[&str]) -> Result<Outcome, RunError> {
     let file = SourceFile { path: SourcePath::new("main.sh").unwrap(), content: b"echo hello".to_vec() };
     let job = Job {
         trace_id: TraceId::from_random([0; 16]),
         language: "bash".to_owned(),
         sources: Sources::new(vec![file], None).unwrap(),
-        args: Vec::new(),
+        args: args.iter().map(|&arg| arg.to_owned()).collect(),
         env: BTreeMap::new(),
         options: BTreeMap::new(),
         limits: Limits::within(Ask::default(), &policy()).unwrap(),
@@ -331,4 +339,63 @@ fn a_removal_that_fails_after_its_outcome_is_told_at_the_end() {
     assert_fine(run(&engine));
     let error = engine.close().unwrap_err();
     assert!(matches!(error, RunError::Cell(CellError::Refused { doing: "remove a cell", .. })), "{error}");
+}
+
+/// An agent whose cell is asked for this before there is a file in it.
+fn ahead_of_files(moves: Vec<Move>) -> Vec<Move> {
+    let ready = vec![say(Report::Ready { version: VERSION }), Move::Await(Told::Step), say(Report::Prepared)];
+    [ready, moves].concat()
+}
+
+/// All that it takes to have a template, and a cell with a copy: the cell, the frozen one, and what it is tried on.
+fn plays_of_a_template() -> Vec<Vec<Move>> {
+    let image = vec![say(Report::Image(b"all that it is")), say(Report::Frozen { asks: true })];
+    let frozen = ahead_of_files([vec![Move::Await(Told::Freeze)], image].concat());
+    let copy = || {
+        let stored = vec![Move::Await(Told::FileEnd), say(Report::Stored), Move::Await(Told::Go)];
+        let said = vec![say(Report::Started), say(Report::Stdout(b"hello")), say(Report::Ended(End::Exited(0)))];
+        ahead_of_files([stored, said].concat())
+    };
+    vec![ahead_of_files(Vec::new()), frozen, honest(), copy(), honest(), copy()]
+}
+
+/// An agent that cannot thaw anything.
+fn no_copy() -> Vec<Move> {
+    let refused = Report::Refused { what: Refusal::Ahead, errno: 12 };
+    let stored = vec![say(Report::Ready { version: VERSION }), Move::Await(Told::FileEnd), say(Report::Stored)];
+    let not_copied = vec![Move::Await(Told::Step), say(refused)];
+    [stored, not_copied, honest().split_off(3)].concat()
+}
+
+/// An engine without a cell that waits, and with a template.
+fn with_template(maker: &Arc<Maker>) -> Engine {
+    let language = PLAIN.replace("kind = \"run\"", "kind = \"run\"\nahead = \"template\"");
+    let engine = engine_for(maker, &language);
+    maker.plays.lock().unwrap().extend(plays_of_a_template().into_iter().rev());
+    engine.discard(engine.prepare(0).unwrap()).unwrap();
+    assert_eq!(maker.made(), plays_of_a_template().len(), "there is a template");
+    engine
+}
+
+#[test]
+fn a_job_that_finds_no_cell_is_given_a_copy_and_one_that_cannot_be_made_costs_it_nothing_but_time() {
+    let maker = Arc::new(Maker::default());
+    let engine = with_template(&maker);
+    assert_fine(run(&engine));
+    // It is refused a copy, so it was asked for one; and then it goes on in the same cell.
+    let made = maker.made();
+    maker.plays.lock().unwrap().push(no_copy());
+    assert_fine(run(&engine));
+    assert_eq!(maker.made(), made + 1);
+    engine.close().unwrap();
+}
+
+#[test]
+fn what_a_template_does_not_serve_begins_from_nothing() {
+    let maker = Arc::new(Maker::default());
+    let engine = with_template(&maker);
+    maker.plays.lock().unwrap().push(no_copy());
+    let error = run_with(&engine, &["an argument"]).unwrap_err();
+    assert!(matches!(error, RunError::Refused { what: Refusal::Ahead, .. }), "{error}");
+    engine.close().unwrap();
 }
