@@ -8,9 +8,6 @@ use rustix::io::Errno;
 
 use crate::sys;
 
-/// More than there are hierarchies of control groups.
-const MOST_DOORS: u32 = 9;
-
 /// The doors of all steps that have some.
 #[derive(Clone, Copy)]
 pub(crate) struct Doors {
@@ -25,20 +22,19 @@ pub(crate) struct StepDoors {
     count: u32,
 }
 
-/// How many steps have doors, on a host that has them.
-const STEPS: u32 = 2;
-
 impl Doors {
     /// None at all.
     pub(crate) const NONE: Doors = Doors { per_step: 0, steps: 0 };
 
-    /// From the argument that the agent was started with: the number of doors per step.
+    /// From the argument that the agent was started with: a digit for the number of doors per step, and one for that of steps
+    /// that have some.
     pub(crate) fn from_argument(argument: &[u8]) -> Doors {
-        let per_step = match argument {
-            [digit @ b'1'..=b'9'] => u32::from(digit - b'0').min(MOST_DOORS),
-            _ => 0,
-        };
-        Doors { per_step, steps: if per_step == 0 { 0 } else { STEPS } }
+        match argument {
+            [per_step @ b'0'..=b'9', b'x', steps @ b'0'..=b'9'] => {
+                Doors { per_step: u32::from(per_step - b'0'), steps: u32::from(steps - b'0') }
+            }
+            _ => Doors::NONE,
+        }
     }
 
     /// Those of a step, the first being number 0; none for a step that has none.

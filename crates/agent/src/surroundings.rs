@@ -19,7 +19,7 @@ pub(crate) enum Surroundings {
 }
 
 impl Surroundings {
-    /// From the argument that the agent was started with: `fence`, or the number of doors per step.
+    /// From the argument that the agent was started with: `fence`, or the doors.
     pub(crate) fn from_argument(argument: &CStr) -> Surroundings {
         match leave_out::heed(argument.to_bytes()) {
             b"fence" => Surroundings::Fence,

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The read-only part of a cell's root file system.
+/// What is laid out in a cell before it is known for which job: above all, the read-only part of its root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
     /// Directories and files of the host, and where they appear.
@@ -17,6 +17,8 @@ pub struct View {
     pub files: Vec<TextFile>,
     /// Programs that firebox brings along.
     pub supplies: Vec<Supply>,
+    /// How many steps a job in it takes. What each of them needs can be made with the cell; one more makes its own.
+    pub steps: usize,
 }
 
 /// A directory or file of the host that appears in a cell, read-only.

@@ -41,7 +41,8 @@ const TICK: Duration = Duration::from_millis(10);
 fn main() -> Result<(), Box<dyn Error>> {
     let given = |place, otherwise| std::env::args().nth(place).map_or(Ok(otherwise), |given| given.parse::<u64>());
     let (seconds, neighbours) = (given(1, 3)?, given(2, 2)?);
-    let cells = firebox_jail::start(&[View::default()], idle_agent::idle_agent())?.drop_privileges()?;
+    let cells =
+        firebox_jail::start(&[View { steps: 2, ..View::default() }], idle_agent::idle_agent())?.drop_privileges()?;
     let warden = fs::read_to_string("/proc/thread-self/children")?.trim().to_owned();
     let mut job = cells.make(0)?;
     job.host.limit(&LIMITS)?;

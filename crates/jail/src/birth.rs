@@ -280,8 +280,9 @@ impl Birth<'_> {
         place_descriptors(&kept, AGENT_STREAM).map_err(at(Stage::Descriptors))
     }
 
-    /// How the agent is told of the doors: how many there are to a step.
+    /// How the agent is told of the doors: how many there are to a step, and to how many steps.
     fn agents_argument(&self) -> String {
-        self.doors.steps.first().map_or(0, Vec::len).to_string()
+        let steps = &self.doors.steps;
+        format!("{}x{}", steps.first().map_or(0, Vec::len), steps.len())
     }
 }

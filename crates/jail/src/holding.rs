@@ -18,8 +18,8 @@ const AGENT_MEMORY: u64 = 128 << 20;
 /// The agent, and a process of a step before it is moved to that step's group.
 const AGENT_TASKS: u32 = 8;
 
-/// Most plans have a step that builds and one that runs. Groups for them stand before they are needed.
-const STEPS_AHEAD: usize = 2;
+/// Most plans have no more than a step that builds and one that runs. Groups for these stand before they are needed.
+const MOST_STEPS_AHEAD: usize = 2;
 
 /// How a cell is held to its limits.
 pub(crate) enum Holding {
@@ -38,13 +38,14 @@ pub(crate) enum Holding {
 }
 
 impl Holding {
-    /// For a cell that is about to be made.
-    pub(crate) fn new(rights: &Rights, number: u32) -> Result<Holding, Errno> {
+    /// For a cell that is about to be made, and whose job will take so many steps.
+    pub(crate) fn new(rights: &Rights, number: u32, steps: usize) -> Result<Holding, Errno> {
         match rights.holding() {
             rights::Holding::Groups(groups) => {
                 let limits = Limits { memory: AGENT_MEMORY, tasks: AGENT_TASKS, cpus: None };
                 let agent = groups.group(&format!("c{number}.agent"), &limits)?;
-                let names: Vec<String> = (1..=STEPS_AHEAD).map(|step| format!("c{number}.{step}")).collect();
+                let names: Vec<String> =
+                    (1..=steps.min(MOST_STEPS_AHEAD)).map(|step| format!("c{number}.{step}")).collect();
                 match groups.groups_for_later(&names, &limits) {
                     Ok(steps) => Ok(Holding::Grouped { number, agent, steps, begun: 0, before: Used::default() }),
                     Err(errno) => {

@@ -88,7 +88,7 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
 impl OpenView {
     /// Opens every part, while the host's file system is still in sight.
     pub(crate) fn open(view: &View, devices: Devices) -> Result<OpenView, Errno> {
-        let View { mounts, links, files, supplies } = view;
+        let View { mounts, links, files, supplies, steps: _ } = view;
         let there = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let open = mounts.iter().map(|Mount { outside, inside }| {
             Part::open(outside, &there).map(|part| OpenMount { inside: inside.clone(), part })

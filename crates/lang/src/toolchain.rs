@@ -64,7 +64,7 @@ impl Language {
     /// Finds the language's programs on a host, by reading alone: nothing that is found is run.
     pub fn find_toolchain(&self, host: &Host) -> Result<Toolchain, MissingToolchain> {
         let root = Path::new("/");
-        let mut view = base::view(root);
+        let mut view = View { steps: self.steps.len(), ..base::view(root) };
         for mount in &self.mounts {
             base::add(&mut view, root, mount);
         }

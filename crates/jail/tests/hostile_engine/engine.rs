@@ -59,7 +59,7 @@ impl Engine {
         let few = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
         setrlimit(Resource::Nofile, few).expect("fewer descriptors");
         let before = own_sockets();
-        let warden = firebox_jail::start(&[View::default()], idle_agent()).expect("a warden");
+        let warden = firebox_jail::start(&[View { steps: 2, ..View::default() }], idle_agent()).expect("a warden");
         let socket = *own_sockets().difference(&before).next().expect("a socket to the warden");
         let this = pidfd_open(getpid(), PidfdFlags::empty()).expect("this process");
         let socket = pidfd_getfd(&this, socket, PidfdGetfdFlags::empty()).expect("the socket to the warden");

@@ -38,9 +38,6 @@ pub(crate) const MEMORY_BEFORE: usize = 48 << 20;
 /// The stream, and after it in a jail the doors of the steps.
 const STREAM: i32 = 3;
 
-/// How many steps have doors, where there are any.
-const STEPS_WITH_DOORS: i32 = 2;
-
 /// A step's process that stands and waits.
 struct Standing {
     pid: Pid,
@@ -51,7 +48,9 @@ struct Standing {
 pub(crate) fn live(argument: &str) -> ! {
     // In a jail it is that anyway.
     set_child_subreaper(Some(getpid())).expect("whoever loses its parent");
-    let doors_per_step: i32 = argument.parse().unwrap_or(0);
+    let number = |digit: Option<&str>| digit.and_then(|digit| digit.parse().ok()).unwrap_or(0);
+    let mut told = argument.split('x');
+    let (doors_per_step, steps_with_doors): (i32, i32) = (number(told.next()), number(told.next()));
     let mut stream = File::from(inherited(STREAM));
     let (mut standing, mut left, mut begun) = (None, None, 0);
     loop {
@@ -62,7 +61,7 @@ pub(crate) fn live(argument: &str) -> ! {
         match word[0] {
             STAND => {
                 // A step after these is brought into its group, and has no way in.
-                let doors = if begun < STEPS_WITH_DOORS { doors_per_step } else { 0 };
+                let doors = if begun < steps_with_doors { doors_per_step } else { 0 };
                 let first = STREAM + 1 + begun * doors_per_step;
                 begun += 1;
                 standing = Some(stand((first..first + doors).map(inherited).collect()));

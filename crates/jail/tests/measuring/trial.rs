@@ -33,6 +33,7 @@ pub(crate) fn view() -> View {
     View {
         mounts: ["/usr/lib", "/usr/lib64"].map(mount).into(),
         links: vec![link("/lib", "usr/lib"), link("/lib64", "usr/lib64")],
+        steps: 2,
         ..View::default()
     }
 }
