@@ -32,16 +32,21 @@ impl Supply {
         }
     }
 
-    /// Makes a cell for a job that is here already and found none that waits. Where there is a template, the job's first step
-    /// can be a copy of it: to make one takes less than to start the tool.
+    /// Makes a cell for a job that is here already and found none that waits.
     pub(crate) fn make_at_once(&self, language: usize) -> Result<PreparedCell, RunError> {
         let mut cell = self.make(language)?;
-        if let Some(image) = self.templates.at_hand(language)
-            && let Some(StepAhead { step, .. }) = self.first_step_ahead(language, cell.session.layout())
+        self.let_copy(&mut cell);
+        Ok(cell)
+    }
+
+    /// Where there is a template, the first step of the job that has come for this empty cell can be a copy of it: to make one
+    /// takes less than to start the tool.
+    pub(crate) fn let_copy(&self, cell: &mut PreparedCell) {
+        if let Some(image) = self.templates.at_hand(cell.language)
+            && let Some(StepAhead { step, .. }) = self.first_step_ahead(cell.language, cell.session.layout())
         {
             cell.session.can_copy(step, image);
         }
-        Ok(cell)
     }
 
     fn start_ahead(&self, cell: &mut PreparedCell) -> Result<(), RunError> {

@@ -31,7 +31,7 @@ pub(crate) struct Course<'a> {
     pub(crate) seed: Seed,
     pub(crate) admitted: Instant,
     /// Where what is built is kept, if it is.
-    pub(crate) keeping: Option<Keeping<'a>>,
+    pub(crate) keeping: Option<&'a Keeping<'a>>,
 }
 
 /// What the steps so far have come to.
@@ -111,11 +111,11 @@ impl Course<'_> {
         listeners: &mut Listeners<'_>,
     ) -> Result<Progress, RunError> {
         let mut stdin = Some(stdin);
-        let served = match &self.keeping {
+        let served = match self.keeping {
             Some(keeping) => keeping.serve(session, self.limits.output, listeners)?,
             None => None,
         };
-        let to_keep = self.keeping.as_ref().filter(|_| served.is_none());
+        let to_keep = self.keeping.filter(|_| served.is_none());
         let steps = if served.is_some() { self.running_steps() } else { self.steps };
         let Served { reports, verdict } = served.unwrap_or_default();
         let mut progress = Progress { reports, enforcement: WATCHED, verdict, parting: Parting::InPeace };

@@ -16,8 +16,7 @@ use crate::course::Course;
 use crate::edge::Listeners;
 use crate::kept::{Admitted, Keeping, Kept, Partition};
 use crate::patience::Patience;
-use crate::pool::{Filler, PoolPolicy, Shelves, Visit};
-use crate::removals::Removals;
+use crate::pool::{Filler, Filling, PoolPolicy, Shelves, Visit};
 use crate::session::Session;
 use crate::supply::Supply;
 use crate::templates::Templates;
@@ -82,6 +81,11 @@ impl PreparedCell {
         self.session.cell.agent.is_quiet()
     }
 
+    /// What stands in it.
+    pub(crate) fn filling(&self) -> Filling {
+        if self.session.has_tool() { Filling::Tool } else { Filling::Nothing }
+    }
+
     pub(crate) fn into_session(self) -> Session {
         self.session
     }
@@ -91,7 +95,7 @@ impl Engine {
     /// Over a maker of cells and the languages in the order of the views that it was started with.
     pub fn new(installed: Vec<Installed>, cells: Box<dyn CellMaker>, policy: Policy) -> Engine {
         let templates = Templates::for_so_many(installed.len());
-        let supply = Supply { installed, cells, policy, templates, removals: Removals::default() };
+        let supply = Supply::new(installed, cells, policy, templates);
         Engine { supply: Arc::new(supply), policy, pools: None, kept: None }
     }
 
@@ -132,7 +136,8 @@ impl Engine {
     /// else a new one. Before the job is under way, or the cell is discarded, pools are not filled.
     pub fn take(&self, language: usize) -> Result<PreparedCell, RunError> {
         let visit = self.visit();
-        let mut cell = self.take_waiting(language).map_or_else(|| self.supply.make_at_once(language), Ok)?;
+        let mut cell =
+            self.take_waiting(language, Filling::Tool).map_or_else(|| self.supply.make_at_once(language), Ok)?;
         cell.session.is_for(visit);
         Ok(cell)
     }
@@ -186,11 +191,15 @@ impl Engine {
         Ok(removed.and(closed)?)
     }
 
-    fn take_waiting(&self, language: usize) -> Option<PreparedCell> {
+    fn take_waiting(&self, language: usize, wanted: Filling) -> Option<PreparedCell> {
         self.supply.removals.make_room();
-        let taken = self.pools.as_ref()?.shelves.take(language);
+        let taken = self.pools.as_ref()?.shelves.take(language, wanted);
         taken.dead.into_iter().for_each(|cell| self.supply.discard(cell));
-        taken.cell
+        let mut cell = taken.cell?;
+        if wanted == Filling::Tool && cell.filling() == Filling::Nothing {
+            self.supply.let_copy(&mut cell);
+        }
+        Some(cell)
     }
 
     fn visit(&self) -> Option<Visit> {
@@ -231,15 +240,17 @@ impl Engine {
     ) -> Result<Outcome, RunError> {
         let admitted = Instant::now();
         let admission = self.admit(job, &stdin)?;
+        let keeping = self.keeping(partition, job, &admission);
         let removals = &self.supply.removals;
         let cell = match cell {
             Some(cell) if cell.language == admission.language => cell,
             Some(_) => return Err(RunError::NotInstalled(job.language.clone())),
             None => {
                 let visit = self.visit();
-                if let Some(cell) = self.take_waiting(admission.language) {
+                let wanted = self.has_use_for(&admission, keeping.as_ref());
+                if let Some(cell) = self.take_waiting(admission.language, wanted) {
                     let steps = self.steps_in(&cell, &admission, job)?;
-                    let course = self.course(partition, job, &steps, admitted, &cell);
+                    let course = self.course(job, &steps, admitted, keeping.as_ref(), &cell);
                     match course.enter(cell.session) {
                         Ok(mut session) => {
                             session.is_for(visit);
@@ -256,7 +267,32 @@ impl Engine {
             }
         };
         let steps = self.steps_in(&cell, &admission, job)?;
-        self.course(partition, job, &steps, admitted, &cell).take(cell.session, stdin, listeners, removals)
+        let course = self.course(job, &steps, admitted, keeping.as_ref(), &cell);
+        course.take(cell.session, stdin, listeners, removals)
+    }
+
+    /// What a job can use of a cell that waits: a tool that is started in another way than the job's first step, or not at all
+    /// since what it would build is there already, has to be ended.
+    fn has_use_for(&self, admission: &Admission, keeping: Option<&Keeping<'_>>) -> Filling {
+        let is_usual = self.supply.begins_as_usual(admission.language, &admission.steps);
+        match is_usual && !keeping.is_some_and(Keeping::is_served) {
+            true => Filling::Tool,
+            false => Filling::Nothing,
+        }
+    }
+
+    /// A job's way to the store, if it has one.
+    fn keeping<'a>(
+        &'a self,
+        partition: Option<&'a Partition>,
+        job: &'a Job,
+        admission: &'a Admission,
+    ) -> Option<Keeping<'a>> {
+        let (kept, partition) = self.kept.as_ref().zip(partition)?;
+        let Admission { language: number, steps } = admission;
+        let (installed, building) = (self.supply.installed.get(*number)?, &self.policy.building);
+        let admitted = Admitted { job, number: *number, installed, steps, building, cell: self.supply.cells.kind() };
+        Keeping::begin(kept, partition, admitted)
     }
 
     /// The steps in the layout that this cell has.
@@ -274,27 +310,23 @@ impl Engine {
 
     fn course<'a>(
         &'a self,
-        partition: Option<&'a Partition>,
         job: &'a Job,
         steps: &'a [Step],
         admitted: Instant,
+        keeping: Option<&'a Keeping<'a>>,
         cell: &PreparedCell,
     ) -> Course<'a> {
-        let (number, building) = (cell.language, &self.policy.building);
-        let keeping = self.kept.as_ref().zip(partition).and_then(|(kept, partition)| {
-            let installed = &self.supply.installed[number];
-            Keeping::begin(kept, partition, Admitted { job, number, installed, steps, building }, &cell.session)
-        });
         Course {
             trace_id: &job.trace_id,
             files: job.sources.files(),
             steps,
             limits: &job.limits,
-            building,
+            building: &self.policy.building,
             require: job.require,
             seed: job.seed,
             admitted,
-            keeping,
+            // In a cell without a root of its own, a build can see where on the host that cell is.
+            keeping: keeping.filter(|_| *cell.session.layout() == Layout::Viewed),
         }
     }
 }

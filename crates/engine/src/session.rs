@@ -120,6 +120,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the process of a step was made in it before its job came.
+    pub(crate) fn has_tool(&self) -> bool {
+        matches!(self.ahead, Some(Ahead::Stands(_)))
+    }
+
     /// Says of a cell in which nothing was started that this step can be a copy.
     pub(crate) fn can_copy(&mut self, step: Step, image: Arc<Image>) {
         self.ahead = Some(Ahead::Copy(step, image));

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use firebox_cell::CellMaker;
+use firebox_cell::{CellMaker, Layout};
 use firebox_job::{ByteSize, Outcome, Policy, Require, Seed, SourceFile, TraceId};
 use firebox_lang::Step;
 
@@ -22,9 +22,29 @@ pub(crate) struct Supply {
     pub(crate) policy: Policy,
     pub(crate) templates: Templates,
     pub(crate) removals: Removals,
+    /// The steps that tools are started for ahead of jobs, by language, in the layout that most cells have.
+    usual: Vec<Option<Step>>,
 }
 
 impl Supply {
+    pub(crate) fn new(
+        installed: Vec<Installed>,
+        cells: Box<dyn CellMaker>,
+        policy: Policy,
+        templates: Templates,
+    ) -> Supply {
+        let usual = |Installed { language, toolchain }: &Installed| {
+            Some(language.first_step_ahead(toolchain, &Layout::Viewed)?.step)
+        };
+        let usual = installed.iter().map(usual).collect();
+        Supply { installed, cells, policy, templates, removals: Removals::default(), usual }
+    }
+
+    /// Whether these steps, in that layout, begin with what is started ahead of jobs.
+    pub(crate) fn begins_as_usual(&self, language: usize, steps: &[Step]) -> bool {
+        self.usual.get(language).and_then(Option::as_ref).is_some_and(|usual| steps.first() == Some(usual))
+    }
+
     /// Makes a cell for a job in this language that is here already.
     pub(crate) fn make(&self, language: usize) -> Result<PreparedCell, RunError> {
         let view = u16::try_from(language).map_err(|_| RunError::NotInstalled(format!("number {language}")))?;

@@ -399,3 +399,41 @@ fn what_a_template_does_not_serve_begins_from_nothing() {
     assert!(matches!(error, RunError::Refused { what: Refusal::Ahead, .. }), "{error}");
     engine.close().unwrap();
 }
+
+/// An agent in whose cell a tool stands, and that runs a job with it.
+fn with_tool() -> Vec<Move> {
+    let stored = vec![Move::Await(Told::FileEnd), say(Report::Stored)];
+    ahead_of_files([stored, honest().split_off(5)].concat())
+}
+
+/// The same for a job that has no use for the tool.
+fn with_tool_that_has_to_go() -> Vec<Move> {
+    let ended = vec![Move::Await(Told::Kill), say(Report::Ended(End::Signaled(9)))];
+    let stored = vec![Move::Await(Told::FileEnd), say(Report::Stored)];
+    ahead_of_files([stored, ended, honest().split_off(3)].concat())
+}
+
+#[test]
+fn cells_are_filled_as_the_latest_jobs_had_a_use_for() {
+    let maker = Arc::new(Maker::default());
+    let language = PLAIN.replace("kind = \"run\"", "kind = \"run\"\nahead = \"loaded\"");
+    // Who is asked for something else than is played here gives no answer.
+    let plays = [with_tool_that_has_to_go(), with_tool(), honest(), honest(), with_tool()];
+    maker.plays.lock().unwrap().extend(plays.into_iter().rev());
+    let policy = PoolPolicy { each: 2, memory: ByteSize::mib(100), idle: LONG };
+    let engine = engine_for(&maker, &language).with_pools(policy).unwrap();
+    let all_wait = |made: usize| {
+        assert!(engine.wait_for_pools(MOMENT));
+        assert_eq!(maker.made(), made);
+    };
+
+    all_wait(2);
+    assert_fine(run_with(&engine, &["an argument"]));
+    all_wait(3);
+    // One has a tool and one has not: each job finds what it can use.
+    assert_fine(run_with(&engine, &["an argument"]));
+    all_wait(4);
+    assert_fine(run(&engine));
+    all_wait(5);
+    engine.close().unwrap();
+}

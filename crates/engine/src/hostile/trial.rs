@@ -157,7 +157,7 @@ impl Trial {
             require: Require::Required,
             seed: Seed::MayBeShared,
             admitted,
-            keeping: Some(keeping),
+            keeping: Some(&keeping),
         };
         course.take(Session::begin(cell, PATIENCE)?, stdin, &mut Listeners { sink, cancel: &cancel }, removals)
     }

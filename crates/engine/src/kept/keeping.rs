@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use firebox_cell::Layout;
-use firebox_job::{Building, ByteSize, Captured, Job, StepKind, StepReport, Usage, Verdict};
+use firebox_job::{Building, ByteSize, Captured, CellKind, Job, StepKind, StepReport, Usage, Verdict};
 use firebox_lang::Step;
 
 use super::build::{Build, Said};
@@ -47,23 +46,18 @@ pub(crate) struct Admitted<'a> {
     /// The place of its language in the engine's list.
     pub(crate) number: usize,
     pub(crate) installed: &'a Installed,
-    /// In the layout of its cell.
+    /// In the layout that most cells have.
     pub(crate) steps: &'a [Step],
     pub(crate) building: &'a Building,
+    /// What kind of cell it will have.
+    pub(crate) cell: CellKind,
 }
 
 impl<'a> Keeping<'a> {
-    /// For a job that has something to keep, in a cell where builds do not depend on which cell it is.
-    ///
-    /// In a cell without a root of its own, a build can see where on the host that cell is.
-    pub(crate) fn begin(
-        kept: &'a Kept,
-        partition: &'a Partition,
-        admitted: Admitted<'a>,
-        session: &Session,
-    ) -> Option<Keeping<'a>> {
-        let Admitted { job, number, installed: Installed { language, toolchain }, steps, building } = admitted;
-        if *session.layout() != Layout::Viewed || !language.is_repeatable(&job.sources) {
+    /// For a job that has something to keep. Of use only in a cell where builds do not depend on which cell it is.
+    pub(crate) fn begin(kept: &'a Kept, partition: &'a Partition, admitted: Admitted<'a>) -> Option<Keeping<'a>> {
+        let Admitted { job, number, installed: Installed { language, toolchain }, steps, building, cell } = admitted;
+        if !language.is_repeatable(&job.sources) {
             return None;
         }
         let runs = steps.iter().position(|step| step.kind == StepKind::Run)?;
@@ -76,9 +70,14 @@ impl<'a> Keeping<'a> {
             steps: &steps[..runs],
             files: job.sources.files(),
             building,
-            cell: session.cell.host.kind(),
+            cell,
         });
         Some(Keeping { kept, partition, key, building: &steps[..runs] })
+    }
+
+    /// Whether what the job would build is there, as far as can be told without looking at it.
+    pub(crate) fn is_served(&self) -> bool {
+        self.kept.has(self.partition, self.key)
     }
 
     /// Puts what was kept into the cell, and says again what was said when it was built; none if it is not there.

@@ -95,6 +95,11 @@ impl Kept {
         found
     }
 
+    /// Whether there is one. Nothing is counted, and it does not become used by that.
+    fn has(&self, partition: &Partition, key: Key) -> bool {
+        self.shelves().has(partition, key)
+    }
+
     fn put(&self, partition: &Partition, key: Key, build: Build) {
         self.shelves().put_up(partition, key, build);
     }

@@ -57,6 +57,11 @@ impl Shelves {
         KeptCounts { builds, bytes: shelves().map(|shelf| shelf.bytes).sum(), ..self.counts }
     }
 
+    /// Whether there is a build of this key.
+    pub(super) fn has(&self, partition: &Partition, key: Key) -> bool {
+        self.shelves.get(partition).is_some_and(|shelf| shelf.places.contains_key(&key))
+    }
+
     /// The build of this key, which has been used now.
     pub(super) fn take_down(&mut self, partition: &Partition, key: Key) -> Option<Arc<Build>> {
         let now = self.tick();
@@ -81,8 +86,7 @@ impl Shelves {
     /// Keeps a build, and makes room for it. One that is larger than all the room there is is not kept, and neither is a
     /// second of the same key: two jobs may have built it at the same time.
     pub(super) fn put_up(&mut self, partition: &Partition, key: Key, build: Build) {
-        if self.most < build.bytes() || self.shelves.get(partition).is_some_and(|shelf| shelf.places.contains_key(&key))
-        {
+        if self.most < build.bytes() || self.has(partition, key) {
             return;
         }
         let now = self.tick();

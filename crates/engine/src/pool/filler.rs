@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use crate::pool::policy::Filling;
 use crate::pool::shelves::{Errand, Shelves};
 use crate::supply::Supply;
 
@@ -39,9 +40,13 @@ fn fill(shelves: &Shelves, supply: &Supply) {
         match shelves.errand() {
             Errand::End => return,
             Errand::GiveBack(cells) => cells.into_iter().for_each(|cell| supply.discard(cell)),
-            Errand::Make(language) => {
+            Errand::Make(language, filling) => {
                 supply.removals.make_room();
-                match supply.prepare(language) {
+                let made = match filling {
+                    Filling::Tool => supply.prepare(language),
+                    Filling::Nothing => supply.make(language),
+                };
+                match made {
                     Ok(cell) => {
                         let unwanted = shelves.put(language, cell);
                         unwanted.into_iter().for_each(|cell| supply.discard(cell));

@@ -15,5 +15,5 @@ mod shelves;
 
 pub(crate) use filler::Filler;
 pub use policy::PoolPolicy;
-pub(crate) use policy::{CELL_WITH_TOOL, EMPTY_CELL};
+pub(crate) use policy::{CELL_WITH_TOOL, EMPTY_CELL, Filling};
 pub(crate) use shelves::{Shelves, Visit};

@@ -29,11 +29,24 @@ pub struct PoolPolicy {
     pub idle: Duration,
 }
 
+/// What stands in a cell that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filling {
+    /// The tool with which jobs in its language usually begin.
+    Tool,
+    /// Nothing: for jobs that begin with something else, which would have to end that tool first.
+    Nothing,
+}
+
 /// What is known of one language's pool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Level {
     /// How many cells wait.
     pub(crate) waiting: usize,
+    /// In how many of them nothing stands.
+    pub(crate) empty: usize,
+    /// How many of the latest jobs, as many as cells may wait, had no use for the tool.
+    pub(crate) asked_empty: usize,
     /// What each of them costs.
     pub(crate) cost: ByteSize,
     /// When a job last asked for one.
@@ -56,8 +69,8 @@ pub(crate) struct Traffic {
 /// What is to be done next about the pools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Chore {
-    /// Make a cell for this language.
-    Make(usize),
+    /// Make a cell for this language, with this in it.
+    Make(usize, Filling),
     /// Give one of this language's cells back.
     GiveBack(usize),
     /// Nothing, before this time or before something happens.
@@ -92,7 +105,7 @@ impl PoolPolicy {
     /// What is to be done next.
     ///
     /// What there is too much of goes first, so that there are never more than memory is for. Then whichever language has
-    /// the fewest gets one.
+    /// the fewest gets one. What is in it follows what the latest jobs had a use for: the next are likely to be like them.
     ///
     /// But jobs go before: to make a cell for later takes the warden and a CPU that they need. So nothing is made while one
     /// is on its way. Nor while one has just begun, for it may be over in a moment; unless most of the cells are gone.
@@ -114,7 +127,7 @@ impl PoolPolicy {
             Some((_, (level, wanted))) if traffic.running > 0 && now < calm && *wanted <= 2 * level.waiting => {
                 Some(calm)
             }
-            Some((place, _)) => return Chore::Make(place),
+            Some((place, (level, _))) => return Chore::Make(place, level.next()),
             None => None,
         };
         let idle =
@@ -124,6 +137,12 @@ impl PoolPolicy {
 
     fn idle_from(&self, level: &Level) -> Instant {
         level.asked + self.idle
+    }
+}
+
+impl Level {
+    fn next(&self) -> Filling {
+        if self.empty < self.asked_empty { Filling::Nothing } else { Filling::Tool }
     }
 }
 
@@ -144,11 +163,17 @@ mod tests {
     fn levels(now: Instant, pools: &[(usize, u64)]) -> Vec<Level> {
         let level = |(waiting, ago): &(usize, u64)| Level {
             waiting: *waiting,
+            empty: 0,
+            asked_empty: 0,
             cost: EMPTY_CELL,
             asked: now - Duration::from_secs(*ago),
             barred: None,
         };
         pools.iter().map(level).collect()
+    }
+
+    fn tool(place: usize) -> Chore {
+        Chore::Make(place, Filling::Tool)
     }
 
     impl Traffic {
@@ -199,15 +224,32 @@ mod tests {
     fn the_emptiest_pool_is_filled_first_and_what_is_too_much_goes_before() {
         let policy = PoolPolicy { each: 3, memory: MANY, idle: IDLE };
         for (pools, chore) in [
-            (&[(3, 5), (0, 9)][..], Chore::Make(1)),
-            (&[(1, 5), (2, 1)], Chore::Make(0)),
-            (&[(1, 5), (1, 1)], Chore::Make(1)),
+            (&[(3, 5), (0, 9)][..], tool(1)),
+            (&[(1, 5), (2, 1)], tool(0)),
+            (&[(1, 5), (1, 1)], tool(1)),
             (&[(0, 5), (4, 1)], Chore::GiveBack(1)),
             (&[(0, 5), (1, 70)], Chore::GiveBack(1)),
             (&[(0, 70), (0, 70)], Chore::Rest(None)),
         ] {
             let now = now();
             assert_eq!(policy.chore(&levels(now, pools), Traffic::none(now), now), chore, "{pools:?}");
+        }
+    }
+
+    #[test]
+    fn a_cell_is_filled_as_the_latest_jobs_had_a_use_for() {
+        let (now, policy) = (now(), PoolPolicy { each: 4, memory: MANY, idle: IDLE });
+        for (empty, asked_empty, filling) in [
+            (0, 0, Filling::Tool),
+            (0, 1, Filling::Nothing),
+            (1, 1, Filling::Tool),
+            (3, 1, Filling::Tool),
+            (3, 4, Filling::Nothing),
+        ] {
+            let pools: Vec<_> =
+                levels(now, &[(3, 1)]).into_iter().map(|level| Level { empty, asked_empty, ..level }).collect();
+            let chore = policy.chore(&pools, Traffic::none(now), now);
+            assert_eq!(chore, Chore::Make(0, filling), "{empty} are empty, {asked_empty} were wanted");
         }
     }
 
@@ -231,9 +273,9 @@ mod tests {
             (0, 1, 0, ago(IDLE), Chore::Rest(None)),
             (2, 1, 0, ago(IDLE), Chore::Rest(Some(idle))),
             (2, 0, 1, ago(BRIEF / 2), Chore::Rest(Some(calm))),
-            (1, 0, 1, ago(BRIEF / 2), Chore::Make(0)),
-            (2, 0, 1, ago(BRIEF), Chore::Make(0)),
-            (3, 0, 0, now, Chore::Make(0)),
+            (1, 0, 1, ago(BRIEF / 2), tool(0)),
+            (2, 0, 1, ago(BRIEF), tool(0)),
+            (3, 0, 0, now, tool(0)),
         ] {
             let traffic = Traffic { arriving, running, latest };
             assert_eq!(policy.chore(&levels(now, &[(waiting, 10)]), traffic, now), chore, "{waiting}, {traffic:?}");
@@ -246,10 +288,10 @@ mod tests {
         let soon = now + Duration::from_secs(1);
         let mut pools = levels(now, &[(0, 1), (0, 2)]);
         pools[0].barred = Some(soon);
-        assert_eq!(policy.chore(&pools, Traffic::none(now), now), Chore::Make(1));
+        assert_eq!(policy.chore(&pools, Traffic::none(now), now), tool(1));
         pools[1].waiting = 1;
         assert_eq!(policy.chore(&pools, Traffic::none(now), now), Chore::Rest(Some(soon)));
-        assert_eq!(policy.chore(&pools, Traffic::none(now), soon), Chore::Make(0));
+        assert_eq!(policy.chore(&pools, Traffic::none(now), soon), tool(0));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use firebox_job::ByteSize;
 
 use crate::PreparedCell;
-use crate::pool::policy::{Chore, Level, PoolPolicy, Traffic, pause_after};
+use crate::pool::policy::{Chore, Filling, Level, PoolPolicy, Traffic, pause_after};
 
 /// The cells that wait.
 pub(crate) struct Shelves {
@@ -34,6 +34,8 @@ struct Shelf {
     cells: VecDeque<PreparedCell>,
     cost: ByteSize,
     asked: Instant,
+    /// What the latest jobs had a use for, as many as cells may wait.
+    wanted: VecDeque<Filling>,
     failures: u32,
     barred: Option<Instant>,
 }
@@ -47,7 +49,7 @@ pub(crate) struct Taken {
 
 /// What the filler is to do.
 pub(crate) enum Errand {
-    Make(usize),
+    Make(usize, Filling),
     GiveBack(Vec<PreparedCell>),
     End,
 }
@@ -64,20 +66,23 @@ impl Shelves {
     /// jobs find cells as well.
     pub(crate) fn new(costs: impl Iterator<Item = ByteSize>, policy: PoolPolicy) -> Shelves {
         let asked = Instant::now();
-        let shelf = |cost| Shelf { cells: VecDeque::new(), cost, asked, failures: 0, barred: None };
+        let shelf = |cost| {
+            let (cells, wanted) = (VecDeque::new(), VecDeque::new());
+            Shelf { cells, cost, asked, wanted, failures: 0, barred: None }
+        };
         let shelves = costs.map(shelf).collect();
         let state =
             Mutex::new(State { shelves, traffic: Traffic { arriving: 0, running: 0, latest: asked }, closed: false });
         Shelves { policy, state, emptied: Condvar::new(), filled: Condvar::new() }
     }
 
-    /// A cell for a job, if one waits.
-    pub(crate) fn take(&self, language: usize) -> Taken {
+    /// A cell for a job, if one waits: with what the job has a use for, if there is one.
+    pub(crate) fn take(&self, language: usize, wanted: Filling) -> Taken {
         let mut taken = Taken { cell: None, dead: Vec::new() };
         let mut state = self.state();
         if let Some(shelf) = state.shelves.get_mut(language) {
-            shelf.asked = Instant::now();
-            while let Some(cell) = shelf.cells.pop_front() {
+            shelf.note(wanted, self.policy.each);
+            while let Some(cell) = shelf.next(wanted) {
                 if cell.is_waiting() {
                     taken.cell = Some(cell);
                     break;
@@ -108,7 +113,7 @@ impl Shelves {
             }
             let now = Instant::now();
             let until = match self.policy.chore(&state.levels(), state.traffic, now) {
-                Chore::Make(language) => return Errand::Make(language),
+                Chore::Make(language, filling) => return Errand::Make(language, filling),
                 Chore::GiveBack(language) => {
                     let longest = state.shelves[language].cells.pop_front();
                     return Errand::GiveBack(longest.into_iter().collect());
@@ -179,6 +184,8 @@ impl State {
     fn levels(&self) -> Vec<Level> {
         let level = |shelf: &Shelf| Level {
             waiting: shelf.cells.len(),
+            empty: shelf.cells.iter().filter(|cell| cell.filling() == Filling::Nothing).count(),
+            asked_empty: shelf.wanted.iter().filter(|wanted| **wanted == Filling::Nothing).count(),
             cost: shelf.cost,
             asked: shelf.asked,
             barred: shelf.barred,
@@ -193,6 +200,23 @@ impl State {
             Vec::from(dead)
         };
         self.shelves.iter_mut().flat_map(dead).collect()
+    }
+}
+
+impl Shelf {
+    /// Remembers that a job has come, and what it had a use for.
+    fn note(&mut self, wanted: Filling, latest: usize) {
+        self.asked = Instant::now();
+        self.wanted.push_back(wanted);
+        while latest < self.wanted.len() {
+            self.wanted.pop_front();
+        }
+    }
+
+    /// The cell that is to be taken next.
+    fn next(&mut self, wanted: Filling) -> Option<PreparedCell> {
+        let place = self.cells.iter().position(|cell| cell.filling() == wanted);
+        self.cells.remove(place.unwrap_or(0))
     }
 }
 
