@@ -157,7 +157,12 @@ impl Stopped {
         if limits_tasks {
             self.limit(Resource::Nproc, terms.tasks.into())?;
         }
-        self.threads().try_for_each(sys::detach)
+        self.threads().try_for_each(|tid| match sys::detach(tid) {
+            // Those before it run already. On a busy machine they can have come to the end of the process by now, and its end is
+            // heard of as any other.
+            Err(Errno::SRCH) => Ok(()),
+            detached => detached,
+        })
     }
 
     /// Where less was inherited, less it stays.
