@@ -25,14 +25,8 @@ pub trait CellMaker: fmt::Debug + Send + Sync {
     /// Which kind.
     fn kind(&self) -> CellKind;
 
-    /// Makes a cell with one of the views that the maker was started with, for a job that waits for it.
+    /// Makes a cell with one of the views that the maker was started with.
     fn make(&self, view: u16) -> Result<Cell, CellError>;
-
-    /// The same for a job that is yet to come. Where there are means for that, the cell gives way to those that have a job,
-    /// from its birth until [`CellHost::take`] or its first limits.
-    fn make_ahead(&self, view: u16) -> Result<Cell, CellError> {
-        self.make(view)
-    }
 
     /// Ends the maker and all its cells, and returns when nothing is left. Dropping does the same, and tells nobody
     /// when it fails.
@@ -43,11 +37,6 @@ pub trait CellMaker: fmt::Debug + Send + Sync {
 pub trait CellHost: Send {
     /// Which kind of cell this is.
     fn kind(&self) -> CellKind;
-
-    /// A job has come for a cell that was made ahead: it gives way no longer. Waits for nobody.
-    fn take(&mut self) -> Result<(), CellError> {
-        Ok(())
-    }
 
     /// Begins a step: every process of the cell but the agent is held to these limits from now on, together, and
     /// measuring starts from zero, whatever these processes have used before.

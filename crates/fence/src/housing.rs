@@ -7,7 +7,7 @@ use firebox_cell::View;
 use firebox_confine::{Landlock, Unavailable};
 use firebox_job::CellKind;
 use firebox_warden::{
-    Confession, Ends, EngineUser, Forked, Ground as Places, Housing, Newborn, StartError, Warden, Weight, at, fork,
+    Confession, Ends, EngineUser, Forked, Ground as Places, Housing, Newborn, StartError, Warden, at, fork,
     sealed_agent,
 };
 use firebox_wire::warden::{Failure, Held, Measured, Stage, StepLimits};
@@ -106,11 +106,6 @@ impl Housing for Fences {
                 Err(failure)
             }
         }
-    }
-
-    /// There are no means: who has lowered a priority could not raise it again.
-    fn weigh(&mut self, _house: &mut House, _weight: Weight) -> Result<(), Failure> {
-        Ok(())
     }
 
     fn limit(&mut self, house: &mut House, limits: &StepLimits) -> Result<Held, Failure> {

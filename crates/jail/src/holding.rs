@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use firebox_confine::Layer;
-use firebox_warden::{Seen, Watching, Weight};
+use firebox_warden::{Seen, Watching};
 use firebox_wire::warden::{Held, Measured, Past, StepLimits};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -73,17 +73,6 @@ impl Holding {
                 Ok(Doors { agent: agent.doors()?, steps: steps.iter().map(Group::doors).collect::<Result<_, _>>()? })
             }
             Holding::Watched { .. } => Ok(Doors::default()),
-        }
-    }
-
-    /// Has the cell give way to others for CPU time, or no longer: its agent, and whoever stands and waits for the first step.
-    pub(crate) fn weigh(&self, weight: Weight) -> Result<(), Errno> {
-        match self {
-            Holding::Grouped { agent, steps, .. } => {
-                agent.weigh(weight)?;
-                steps.first().map_or(Ok(()), |step| step.weigh(weight))
-            }
-            Holding::Watched { .. } => Ok(()),
         }
     }
 

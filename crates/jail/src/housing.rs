@@ -8,7 +8,7 @@ use std::path::Path;
 
 use firebox_cell::{Mount, View};
 use firebox_job::CellKind;
-use firebox_warden::{Confession, Ends, EngineUser, Ground, Housing, Newborn, StartError, Warden, Weight, at};
+use firebox_warden::{Confession, Ends, EngineUser, Ground, Housing, Newborn, StartError, Warden, at};
 use firebox_wire::warden::{Failure, Held, Measured, Stage, StepLimits};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
@@ -71,10 +71,6 @@ impl Housing for Jails {
     fn make(&mut self, view: usize, number: u32, ends: Ends) -> Result<Newborn<House>, Failure> {
         let uid = self.rights.lease().map_err(|error| at(Stage::LeaseUid)(error.errno()))?;
         self.make_as(uid, view, number, ends).inspect_err(|_| self.rights.give_back(uid))
-    }
-
-    fn weigh(&mut self, house: &mut House, weight: Weight) -> Result<(), Failure> {
-        house.holding.weigh(weight).map_err(at(Stage::Cgroup))
     }
 
     fn limit(&mut self, house: &mut House, limits: &StepLimits) -> Result<Held, Failure> {

@@ -74,11 +74,7 @@ impl CellMaker for Cells {
     }
 
     fn make(&self, view: u16) -> Result<Cell, CellError> {
-        self.bear(&Make { view, ahead: false })
-    }
-
-    fn make_ahead(&self, view: u16) -> Result<Cell, CellError> {
-        self.bear(&Make { view, ahead: true })
+        self.bear(&Make { view })
     }
 
     fn close(self: Box<Self>) -> Result<(), CellError> {
@@ -146,10 +142,6 @@ impl WardensCell {
 impl CellHost for WardensCell {
     fn kind(&self) -> CellKind {
         self.kind
-    }
-
-    fn take(&mut self) -> Result<(), CellError> {
-        tell(self.socket.as_fd(), &CellRequest::Take)
     }
 
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {

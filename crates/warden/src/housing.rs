@@ -23,9 +23,6 @@ pub trait Housing {
     /// Makes the process that becomes a cell. `number` counts the cells of this warden.
     fn make(&mut self, view: usize, number: u32, ends: Ends) -> Result<Newborn<Self::House>, Failure>;
 
-    /// Has a cell give way to others when there is not CPU time enough for all, or no longer, where there are means for that.
-    fn weigh(&mut self, house: &mut Self::House, weight: Weight) -> Result<(), Failure>;
-
     /// Begins a step: holds every process of the cell but the agent to these limits; measuring starts from zero.
     fn limit(&mut self, house: &mut Self::House, limits: &StepLimits) -> Result<Held, Failure>;
 
@@ -40,15 +37,6 @@ pub trait Housing {
 
     /// The end of the warden: gives back what was claimed at its start.
     fn release(self);
-}
-
-/// What part a cell has of CPU time that there is not enough of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
-    /// A small one: no job is in it.
-    Low,
-    /// The same as every other.
-    Ordinary,
 }
 
 /// A cell whose process has been made, and of which it is yet to be heard whether that became a cell.

@@ -27,7 +27,7 @@ pub use agent::{execute_agent, sealed_agent};
 pub use client::{Cells, Ground};
 pub use ends::Ends;
 pub use failure::{Confession, at, confess};
-pub use housing::{Housing, Newborn, Weight};
+pub use housing::{Housing, Newborn};
 pub use start::{EngineUser, StartError, Warden};
 pub use sys::{Forked, exit, fork, out_of_the_way, place_descriptors};
 pub use watching::{Seen, Watching};

@@ -22,7 +22,7 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use crate::channel::{Patience, receive_bytes, send};
 use crate::ends::Ends;
 use crate::failure::{Heard, at};
-use crate::housing::{Housing, Newborn, Weight};
+use crate::housing::{Housing, Newborn};
 
 /// One cell on the host's side.
 pub(crate) struct Living<H: Housing> {
@@ -30,8 +30,6 @@ pub(crate) struct Living<H: Housing> {
     house: H::House,
     socket: OwnedFd,
     life: Life,
-    /// Whether nobody has come for it yet.
-    ahead: bool,
     /// When it is ended without being asked for.
     until: Option<Instant>,
 }
@@ -50,8 +48,6 @@ enum Life {
 /// What cell is wanted.
 pub(crate) struct Wanted {
     pub(crate) view: usize,
-    /// Whether nobody waits for it.
-    pub(crate) ahead: bool,
     pub(crate) number: u32,
 }
 
@@ -65,12 +61,12 @@ impl<H: Housing> Living<H> {
     /// Makes the process that is to become a cell.
     pub(crate) fn conceive(housing: &mut H, wanted: Wanted) -> Result<(Living<H>, EnginesEnds), Failure> {
         let ends = Ends::new().map_err(at(Stage::Clone))?;
-        let Wanted { view, ahead, number } = wanted;
+        let Wanted { view, number } = wanted;
         let Newborn { house, pidfd, ends, confession } = housing.make(view, number, ends)?;
         // What is the new process's alone goes here, before the next is cloned and gets copies of all there is.
         let Ends { agents_stream: _, engines_stream, wardens_socket, engines_socket } = ends;
         let life = Life::Unborn(confession.into_heard());
-        let cell = Living { pidfd, house, socket: wardens_socket, life, ahead, until: None };
+        let cell = Living { pidfd, house, socket: wardens_socket, life, until: None };
         Ok((cell, EnginesEnds { stream: engines_stream, socket: engines_socket }))
     }
 
@@ -112,11 +108,6 @@ impl<H: Housing> Living<H> {
     /// Says what became of it.
     fn welcome(&mut self, outcome: Result<(), Failure>, housing: &mut H) {
         self.life = Life::Alive;
-        // Only now: others may wait until those who are under way to their birth have come there.
-        let outcome = outcome.and_then(|()| match self.ahead {
-            true => housing.weigh(&mut self.house, Weight::Low),
-            false => Ok(()),
-        });
         let reply = outcome.map_or_else(CellReply::Failed, |()| CellReply::Born);
         let told = send(self.socket.as_fd(), &reply, &[], Patience::Never);
         if outcome.is_err() || told.is_err() {
@@ -133,11 +124,6 @@ impl<H: Housing> Living<H> {
         };
         let reply = match CellRequest::decode(&message) {
             Ok(CellRequest::Limit(limits)) => self.limit(&limits, housing).map(CellReply::Limited),
-            Ok(CellRequest::Take) => {
-                // Where this fails, limits will say so.
-                let _ = self.take(housing);
-                return;
-            }
             Ok(CellRequest::Measure) => housing.measure(&mut self.house).map(CellReply::Measured),
             Ok(CellRequest::Remove) => {
                 self.end(housing);
@@ -178,7 +164,7 @@ impl<H: Housing> Living<H> {
 
     /// Takes leave of the cell's first process, which ends only after all others, and of all that was held for it.
     pub(crate) fn bury(self, housing: &mut H) {
-        let Living { pidfd, house, socket, life, ahead: _, until: _ } = self;
+        let Living { pidfd, house, socket, life, until: _ } = self;
         let reaped = reap(&pidfd).map_err(at(Stage::Remove));
         // Descriptors that were on their way between sockets of the cell are collected when some socket is closed, and
         // hold what they stand for until then.
@@ -191,16 +177,7 @@ impl<H: Housing> Living<H> {
         }
     }
 
-    fn take(&mut self, housing: &mut H) -> Result<(), Failure> {
-        if self.ahead {
-            housing.weigh(&mut self.house, Weight::Ordinary)?;
-            self.ahead = false;
-        }
-        Ok(())
-    }
-
     fn limit(&mut self, limits: &StepLimits, housing: &mut H) -> Result<Held, Failure> {
-        self.take(housing)?;
         let held = housing.limit(&mut self.house, limits)?;
         self.until = Instant::now().checked_add(Duration::from_millis(limits.wall_ms));
         Ok(held)

@@ -118,13 +118,12 @@ impl<H: Housing> Serving<'_, H> {
 
     /// Sets about making one cell, and hands its two ends to the engine.
     fn make(&mut self, message: &[u8], number: u32) -> Result<Living<H>, Failure> {
-        let Make { view, ahead } = Make::decode(message).map_err(|_| at(Stage::Message)(Errno::BADMSG))?;
+        let Make { view } = Make::decode(message).map_err(|_| at(Stage::Message)(Errno::BADMSG))?;
         let view = usize::from(view);
         if self.housing.views() <= view {
             return Err(at(Stage::View)(Errno::NOENT));
         }
-        let (mut cell, EnginesEnds { stream, socket }) =
-            Living::conceive(self.housing, Wanted { view, ahead, number })?;
+        let (mut cell, EnginesEnds { stream, socket }) = Living::conceive(self.housing, Wanted { view, number })?;
         let ends = [stream.as_fd(), socket.as_fd()];
         if send(self.socket.as_fd(), &Made::Cell { number }, &ends, Patience::Never).is_err() {
             cell.end(self.housing);

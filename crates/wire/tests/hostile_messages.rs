@@ -30,11 +30,10 @@ fn messages() -> Vec<Bytes> {
         others: true,
     };
     vec![
-        Make { view: u16::MAX, ahead: false }.encode(),
+        Make { view: u16::MAX }.encode(),
         Made::Cell { number: u32::MAX }.encode(),
         Made::Failed(FAILURE).encode(),
         CellRequest::Limit(limits).encode(),
-        CellRequest::Take.encode(),
         CellRequest::Measure.encode(),
         CellRequest::Remove.encode(),
         CellReply::Limited(Held { memory: true, tasks: true, cpu: true, disk: true }).encode(),

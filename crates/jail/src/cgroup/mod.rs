@@ -23,7 +23,6 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use firebox_warden::Weight;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -60,10 +59,6 @@ pub(crate) struct Used {
     pub(crate) memory_peak: Option<u64>,
     pub(crate) oom_kills: u64,
 }
-
-/// The part of CPU time that a group of low weight gets beside one of ordinary weight: little enough for a job not to be held
-/// up by what is made ahead, and enough for that to be there when the next job comes.
-const LOW_PART: u32 = 8;
 
 /// How long to go on asking the kernel to remove a group whose last process has just ended.
 const REMOVAL: Duration = Duration::from_secs(2);
@@ -130,14 +125,6 @@ impl Group {
         match self {
             Group::V1(group) => group.doors(),
             Group::V2(_) => Ok(Vec::new()),
-        }
-    }
-
-    /// What part it gets of CPU time that there is not enough of.
-    pub(crate) fn weigh(&self, weight: Weight) -> Result<(), Errno> {
-        match self {
-            Group::V1(group) => group.weigh(weight),
-            Group::V2(group) => group.weigh(weight),
         }
     }
 

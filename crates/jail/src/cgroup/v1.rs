@@ -6,12 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use firebox_confine::Layer;
-use firebox_warden::Weight;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::directory::Directory;
-use super::{LOW_PART, Limits, REMOVAL, Used, patiently, patiently_until};
+use super::{Limits, REMOVAL, Used, patiently, patiently_until};
 
 /// What a hierarchy is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +40,6 @@ const SOCKET_MEMORY: u64 = 32 << 20;
 
 /// Time slices are dealt out per this many microseconds.
 const PERIOD_US: u64 = 100_000;
-
-/// What every group has of CPU time beside others, unless told otherwise.
-const SHARES: u32 = 1024;
 
 /// One hierarchy: where our instance's directory is, and which of our controllers it has.
 struct Hierarchy {
@@ -183,14 +179,6 @@ impl Group {
     /// Holds a group that was made for later to its own limits.
     pub(super) fn limit(&self, limits: &Limits) -> Result<(), Errno> {
         self.parts.iter().try_for_each(|part| part.limit(limits, Swap::Now))
-    }
-
-    pub(super) fn weigh(&self, weight: Weight) -> Result<(), Errno> {
-        let shares = match weight {
-            Weight::Low => SHARES / LOW_PART,
-            Weight::Ordinary => SHARES,
-        };
-        self.with(Controller::Cpu)?.write("cpu.shares", shares)
     }
 
     /// Ways in: a process with a single thread that writes `0` to each of them has moved itself here.

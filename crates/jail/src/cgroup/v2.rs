@@ -6,22 +6,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use firebox_confine::Layer;
-use firebox_warden::Weight;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::directory::{self, Directory};
-use super::{LOW_PART, Limits, Used, patiently};
+use super::{Limits, Used, patiently};
 
 /// The controllers that an instance needs for its groups.
 pub(super) const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// CPU time is dealt out per this many microseconds.
 const PERIOD_US: u64 = 100_000;
-
-/// What every group has of CPU time beside others, unless told otherwise.
-const WEIGHT: u32 = 100;
 
 /// The directory of an instance.
 pub(crate) struct Tree {
@@ -118,14 +114,6 @@ impl Group {
 
     pub(super) fn limit(&self, limits: &Limits) -> Result<(), Errno> {
         limit(&self.directory, limits)
-    }
-
-    pub(super) fn weigh(&self, weight: Weight) -> Result<(), Errno> {
-        let weight = match weight {
-            Weight::Low => WEIGHT / LOW_PART,
-            Weight::Ordinary => WEIGHT,
-        };
-        self.directory.write("cpu.weight", weight)
     }
 
     pub(super) fn admit(&self, pid: Pid) -> Result<(), Errno> {
@@ -255,15 +243,6 @@ mod tests {
         let empty = fixture(&[("cgroup.procs", "")]);
         group(&empty).admit(Pid::from_raw(77).unwrap()).unwrap();
         assert_eq!(content(&empty, "cgroup.procs"), "77");
-    }
-
-    #[test]
-    fn a_group_weighs_little_or_as_much_as_any_other() {
-        let files = fixture(&[("cpu.weight", "")]);
-        for (weight, expected) in [(Weight::Low, "12"), (Weight::Ordinary, "100")] {
-            group(&files).weigh(weight).unwrap();
-            assert_eq!(content(&files, "cpu.weight"), expected);
-        }
     }
 
     #[test]

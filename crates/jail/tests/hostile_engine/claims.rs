@@ -11,16 +11,12 @@ use crate::engine::{Cell, Engine, LIMITS, has_answer, hear, is_answered, tell, t
 
 type Claim = (&'static str, fn(&Engine));
 
-pub(crate) const CLAIMS: [Claim; 16] = [
+pub(crate) const CLAIMS: [Claim; 15] = [
     ("what_is_no_request_for_a_cell_is_refused", what_is_no_request_for_a_cell_is_refused),
     ("a_view_that_does_not_exist_is_refused", a_view_that_does_not_exist_is_refused),
     ("what_is_no_request_about_a_cell_is_refused", what_is_no_request_about_a_cell_is_refused),
     ("descriptors_that_come_along_are_closed", descriptors_that_come_along_are_closed),
     ("a_cell_is_measured_once_it_was_limited", a_cell_is_measured_once_it_was_limited),
-    (
-        "a_cell_made_ahead_gives_way_until_it_is_taken_or_limited",
-        a_cell_made_ahead_gives_way_until_it_is_taken_or_limited,
-    ),
     ("no_limit_is_too_odd_to_be_answered", no_limit_is_too_odd_to_be_answered),
     ("a_cell_that_begins_steps_without_end_is_still_removed", a_cell_that_begins_steps_without_end_is_still_removed),
     ("a_cell_is_removed_once", a_cell_is_removed_once),
@@ -58,7 +54,7 @@ fn what_is_no_request_for_a_cell_is_refused(engine: &Engine) {
 
 fn a_view_that_does_not_exist_is_refused(engine: &Engine) {
     for view in [1, 2, 255, 256, u16::MAX] {
-        tell(&engine.socket, &Make { view, ahead: false }.encode(), 0).expect("the warden listens");
+        tell(&engine.socket, &Make { view }.encode(), 0).expect("the warden listens");
         let (answer, fds) = hear(&engine.socket).expect("the warden answers");
         let refused = matches!(Made::decode(&answer), Ok(Made::Failed(Failure { stage: Stage::View, .. })));
         assert!(refused && fds.is_empty(), "view {view} is answered by {answer:?}");
@@ -81,7 +77,7 @@ fn descriptors_that_come_along_are_closed(engine: &Engine) {
     for count in [1, 2, 3, 4, 5, 64, 253] {
         for (socket, message) in [
             (&engine.socket, [0; MESSAGE_BYTES]),
-            (&engine.socket, Make { view: 9, ahead: false }.encode()),
+            (&engine.socket, Make { view: 9 }.encode()),
             (&cell.socket, [0; MESSAGE_BYTES]),
             (&cell.socket, CellRequest::Measure.encode()),
         ] {
@@ -94,7 +90,7 @@ fn descriptors_that_come_along_are_closed(engine: &Engine) {
         }
     }
     // Along with a request that is as it should be, they change nothing.
-    tell(&engine.socket, &Make { view: 0, ahead: false }.encode(), 253).expect("the warden listens");
+    tell(&engine.socket, &Make { view: 0 }.encode(), 253).expect("the warden listens");
     let (answer, fds) = hear(&engine.socket).expect("the warden answers");
     assert!(matches!((Made::decode(&answer), fds.len()), (Ok(Made::Cell { .. }), 2)), "{answer:?}");
 }
@@ -105,37 +101,6 @@ fn a_cell_is_measured_once_it_was_limited(engine: &Engine) {
     assert!(matches!(early, Some(CellReply::Failed(Failure { stage: Stage::Measure, .. }))), "{early:?}");
     assert!(matches!(cell.ask(&CellRequest::Limit(LIMITS)), Some(CellReply::Limited(_))));
     assert!(matches!(cell.ask(&CellRequest::Measure), Some(CellReply::Measured(_))));
-}
-
-fn a_cell_made_ahead_gives_way_until_it_is_taken_or_limited(engine: &Engine) {
-    let ordinary = {
-        let cell = engine.make();
-        let ordinary = engine.weights();
-        assert!(!ordinary.is_empty(), "no group of a cell has a weight");
-        drop(cell);
-        engine.assert_at_rest();
-        ordinary
-    };
-    let requests: [fn(&Cell); 2] = [
-        |cell| {
-            tell(&cell.socket, &CellRequest::Take.encode(), 0).expect("the warden listens");
-            // It is the answer to this, and there is none before it.
-            let early = cell.ask(&CellRequest::Measure);
-            assert!(matches!(early, Some(CellReply::Failed(Failure { stage: Stage::Measure, .. }))), "{early:?}");
-        },
-        |cell| assert!(matches!(cell.ask(&CellRequest::Limit(LIMITS)), Some(CellReply::Limited(_)))),
-    ];
-    for request in requests {
-        tell(&engine.socket, &Make { view: 0, ahead: true }.encode(), 0).expect("the warden listens");
-        let cell = engine.hear_of_a_cell();
-        assert_eq!(cell.hear(), Some(CellReply::Born));
-        let low = engine.weights();
-        assert!(low[0] < ordinary[0], "{low:?} is no less than {ordinary:?}");
-        request(&cell);
-        assert_eq!(engine.weights(), ordinary);
-        drop(cell);
-        engine.assert_at_rest();
-    }
 }
 
 fn no_limit_is_too_odd_to_be_answered(engine: &Engine) {
@@ -228,7 +193,7 @@ fn births_are_under_way_together_but_not_without_end(engine: &Engine) {
     for _ in 0..20 {
         const ASKED: usize = 7;
         for _ in 0..ASKED {
-            tell(&engine.socket, &Make { view: 0, ahead: false }.encode(), 0).expect("the warden listens");
+            tell(&engine.socket, &Make { view: 0 }.encode(), 0).expect("the warden listens");
         }
         let until = Instant::now() + Duration::from_secs(10);
         loop {
@@ -251,7 +216,7 @@ fn births_are_under_way_together_but_not_without_end(engine: &Engine) {
 
 /// There is always one more birth that is asked for, and always a cell to be removed.
 fn neither_jobs_nor_burials_wait_for_births_to_end(engine: &Engine) {
-    let ask_for_one = || tell(&engine.socket, &Make { view: 0, ahead: false }.encode(), 0).expect("the warden listens");
+    let ask_for_one = || tell(&engine.socket, &Make { view: 0 }.encode(), 0).expect("the warden listens");
     let (job, removed) = (engine.make(), engine.make());
     assert!(matches!(job.ask(&CellRequest::Limit(LIMITS)), Some(CellReply::Limited(_))));
     (0..8).for_each(|_| ask_for_one());
@@ -311,7 +276,7 @@ fn read_all(engine: &Engine) -> usize {
 
 fn cells_beyond_what_the_warden_can_hold_are_refused(engine: &Engine) {
     for _ in 0..60 {
-        tell(&engine.socket, &Make { view: 0, ahead: false }.encode(), 0).expect("the warden listens");
+        tell(&engine.socket, &Make { view: 0 }.encode(), 0).expect("the warden listens");
     }
     assert!(read_all(engine) > 0, "no cell came of sixty requests");
     engine.assert_at_rest();
@@ -319,7 +284,7 @@ fn cells_beyond_what_the_warden_can_hold_are_refused(engine: &Engine) {
     // The same, held on to until there can be no more.
     let mut held = Vec::new();
     let refused = loop {
-        tell(&engine.socket, &Make { view: 0, ahead: false }.encode(), 0).expect("the warden listens");
+        tell(&engine.socket, &Make { view: 0 }.encode(), 0).expect("the warden listens");
         let (answer, fds) = hear(&engine.socket).expect("the warden answers");
         match Made::decode(&answer) {
             Ok(Made::Cell { .. }) => held.push(fds),
@@ -336,7 +301,7 @@ fn wherever_descriptors_run_out_nothing_of_a_cell_is_left(engine: &Engine) {
     let mut refused = 0;
     for spare in 0.. {
         engine.leave_descriptors(spare);
-        tell(&engine.socket, &Make { view: 0, ahead: false }.encode(), 0).expect("the warden listens");
+        tell(&engine.socket, &Make { view: 0 }.encode(), 0).expect("the warden listens");
         let (answer, fds) = hear(&engine.socket).expect("the warden answers");
         drop(fds);
         engine.assert_at_rest();

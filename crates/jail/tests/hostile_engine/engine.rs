@@ -79,7 +79,7 @@ impl Engine {
 
     /// Asks for a cell, and does not wait until it is born.
     pub(crate) fn conceive(&self) -> Cell {
-        tell(&self.socket, &Make { view: 0, ahead: false }.encode(), 0).expect("the warden listens");
+        tell(&self.socket, &Make { view: 0 }.encode(), 0).expect("the warden listens");
         self.hear_of_a_cell()
     }
 
@@ -107,16 +107,6 @@ impl Engine {
         assert_eq!(cell.ask(&CellRequest::Remove), Some(CellReply::Removed));
         drop(cell);
         self.assert_at_rest();
-    }
-
-    /// What the groups of its cells weigh when there is not CPU time enough, the least first.
-    pub(crate) fn weights(&self) -> Vec<u64> {
-        let groups = Seen::of(self.pid).groups;
-        let files = groups.iter().flat_map(|group| ["cpu.shares", "cpu.weight"].map(|file| group.join(file)));
-        let weights = files.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
-        let mut weights: Vec<u64> = weights.collect();
-        weights.sort_unstable();
-        weights
     }
 
     /// Leaves the warden no more than so many descriptors beyond those that it has at rest.

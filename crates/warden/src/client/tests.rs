@@ -87,7 +87,7 @@ fn nonsense() -> Vec<Vec<u8>> {
 #[test]
 fn a_warden_that_does_not_greet_as_it_should_makes_no_cell() {
     let failed = bytes(&Made::Failed(Failure { stage: Stage::Root, errno: 1 }));
-    let others = [failed, bytes(&Make { view: 0, ahead: false }), bytes(&CellReply::Removed)];
+    let others = [failed, bytes(&Make { view: 0 }), bytes(&CellReply::Removed)];
     for greeting in nonsense().into_iter().chain(others) {
         for fds in [0, 1, 2, 3, 64] {
             let traced = Traced::new();

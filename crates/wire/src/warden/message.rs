@@ -23,17 +23,16 @@ const MEASURED: u8 = 8;
 const REMOVED: u8 = 9;
 const CELL_FAILED: u8 = 10;
 const BORN: u8 = 11;
-const TAKE: u8 = 12;
 
 impl Message for Make {
     fn encode(&self) -> [u8; MESSAGE_BYTES] {
-        Writer::new(MAKE).u16(self.view).flag(self.ahead).done()
+        Writer::new(MAKE).u16(self.view).done()
     }
 
     fn decode(bytes: &[u8]) -> Result<Make, DecodeError> {
         let (kind, mut cursor) = open(bytes)?;
         match kind {
-            MAKE => closed(Make { view: cursor.u16()?, ahead: flag(&mut cursor)? }, cursor),
+            MAKE => closed(Make { view: cursor.u16()? }, cursor),
             other => Err(DecodeError::UnknownKind(other)),
         }
     }
@@ -64,7 +63,6 @@ impl Message for CellRequest {
             CellRequest::Limit(StepLimits { memory, tasks, vcpus, disk, inodes, wall_ms }) => {
                 Writer::new(LIMIT).u64(*memory).u32(*tasks).u32(*vcpus).u64(*disk).u32(*inodes).u64(*wall_ms).done()
             }
-            CellRequest::Take => Writer::new(TAKE).done(),
             CellRequest::Measure => Writer::new(MEASURE).done(),
             CellRequest::Remove => Writer::new(REMOVE).done(),
         }
@@ -81,7 +79,6 @@ impl Message for CellRequest {
                 inodes: cursor.u32()?,
                 wall_ms: cursor.u64()?,
             }),
-            TAKE => CellRequest::Take,
             MEASURE => CellRequest::Measure,
             REMOVE => CellRequest::Remove,
             other => return Err(DecodeError::UnknownKind(other)),

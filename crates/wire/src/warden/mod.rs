@@ -24,9 +24,6 @@ pub const MESSAGE_BYTES: usize = 64;
 pub struct Make {
     /// Which of the views told at the start the cell has.
     pub view: u16,
-    /// Whether no job waits for it. Where it can be helped such a cell gives way to those that have one, from its birth until
-    /// it is taken or limited.
-    pub ahead: bool,
 }
 
 /// The answer to [`Make`].
@@ -53,8 +50,6 @@ pub struct Failure {
 /// A request about one cell, on that cell's own socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CellRequest {
-    /// A job has come for a cell that was made ahead. This alone is not answered: a job does not wait for it.
-    Take,
     /// Hold every process of the cell but the agent to these limits, as a new step.
     Limit(StepLimits),
     /// Say what the step has consumed.
