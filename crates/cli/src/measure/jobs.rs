@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use firebox_engine::{Cancel, Engine, Installed, Kept, Partition, PoolPolicy, Stdin};
 use firebox_job::{ByteSize, Isolation, Job, Outcome, Policy, Stages};
 use firebox_lang::{Catalogue, Language};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::program::{Program, first_seed};
 use super::{QUIET, for_each_line, microseconds, quiet};
@@ -188,6 +188,7 @@ fn told(outcome: &Outcome) -> Value {
         "isolation": outcome.isolation.name(),
         "stdout": String::from_utf8_lossy(&stdout[..stdout.len().min(BEGINNING)]),
         "total_us": microseconds(timing.total),
+        "cpu_us": outcome.steps.iter().map(|step| (step.name.clone(), microseconds(step.usage.cpu).into())).collect::<Map<_, _>>(),
         "stages_us": {
             "cell": microseconds(cell),
             "store": microseconds(store),
