@@ -257,9 +257,41 @@ fn a_cell_that_waits_costs_no_more_than_is_counted_for_it() {
     }
 }
 
+#[test]
+fn a_copy_of_a_compiler_has_the_code_that_it_will_use_before_its_job_comes() {
+    if !kit::is_root("a_copy_of_a_compiler_has_the_code_that_it_will_use_before_its_job_comes") {
+        return;
+    }
+    // A copy that nothing was learnt for has less than one.
+    const LEAST: u64 = 8 << 20;
+    let host = HostInventory::take();
+    let mut server = Server::start_with("program.rs", "fn main() {}", 1);
+    server.run();
+    let until = Instant::now() + MOMENT;
+    loop {
+        let tools = family(server.call.pid(), Lineage::Jail).into_iter().filter(|member| member.role == Role::Step);
+        // One that was started, and so has all that it used at its start, is the program that it is; a copy is not.
+        let is_copy = |pid| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| !exe.ends_with("rustc"));
+        let of_files = |pid| Some(in_memory(pid, "Rss:")? - in_memory(pid, "Anonymous:")?);
+        let found: Vec<u64> = tools.filter(|tool| is_copy(tool.pid)).filter_map(|tool| of_files(tool.pid)).collect();
+        if found.iter().any(|bytes| LEAST <= *bytes) {
+            break;
+        }
+        assert!(Instant::now() < until, "copies have so much of their files in memory: {found:?}");
+        std::thread::yield_now();
+    }
+    server.end();
+    host.assert_nothing_left();
+}
+
 /// What a process has in memory, and its share of what it has with others. One that is ending has none.
 fn proportional_set_size(pid: u32) -> Option<u64> {
+    in_memory(pid, "Pss:")
+}
+
+/// So much of one kind a process has in memory.
+fn in_memory(pid: u32, kind: &str) -> Option<u64> {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    Some(pss.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10)
+    let size = rollup.lines().find_map(|line| line.strip_prefix(kind))?;
+    Some(size.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10)
 }

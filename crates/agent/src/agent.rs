@@ -22,7 +22,7 @@ use crate::ahead::Stopped;
 use crate::confinement::{self, Left};
 use crate::doors::Doors;
 use crate::fetch::{Fetched, Footprint};
-use crate::freeze::{Hooks, NoImage, freeze};
+use crate::freeze::{Hooks, NoImage, freeze, learn};
 use crate::running::{self, POLLED, Running};
 use crate::step::{NoProcess, Waiting, WaitsFor};
 use crate::store::{NewFile, NewMode};
@@ -245,6 +245,16 @@ impl Hands {
                         (Work::Idle, refused(Refusal::Ahead, errno))
                     }
                 }
+            }
+            (Order::Learn(terms), Work::Waiting(Waiting { pid, for_what: WaitsFor::Terms(go), mut pipes })) => {
+                pipes.stdin = None;
+                let learnt = learn(pid, &go, &terms);
+                running::kill_everyone();
+                let answer = match learnt {
+                    Ok(learnt) => Answer::Report(Report::Learnt(learnt)),
+                    Err(errno) => refused(Refusal::Ahead, errno),
+                };
+                (Work::Idle, answer)
             }
             (Order::Go(terms), Work::Waiting(waiting)) if self.storing.is_none() => {
                 self.steps = self.steps.saturating_add(1);

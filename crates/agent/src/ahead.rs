@@ -24,6 +24,7 @@ const FORKED: i32 = 1;
 const FORKED_AND_WAITS: i32 = 2;
 const BEGAN_THREAD: i32 = 3;
 const EXECUTED: i32 = 4;
+const ENDS: i32 = 6;
 const STOPPED: i32 = 128;
 
 /// A tool that was started, and stopped.
@@ -65,6 +66,8 @@ enum Stop {
     Executed,
     Thread,
     Forked,
+    /// It is about to end, with all it has.
+    Ends,
     /// By us, or as each thread does at its beginning.
     Interrupted,
     Breakpoint,
@@ -117,7 +120,7 @@ impl Stopped {
                     }
                     sys::to_next_call(tid, 0)?;
                 }
-                Stop::Interrupted => sys::to_next_call(tid, 0)?,
+                Stop::Interrupted | Stop::Ends => sys::to_next_call(tid, 0)?,
                 Stop::Breakpoint => match breakpoint.take() {
                     Some(breakpoint) => {
                         breakpoint.remove()?;
@@ -349,6 +352,19 @@ fn wait_for_any() -> Result<(Pid, Stop), Errno> {
     }
 }
 
+/// Follows the first thread of a process until that is about to end, and with it the process.
+pub(crate) fn follow_to_its_end(pid: Pid) -> Result<(), Errno> {
+    loop {
+        match stop_of(pid)? {
+            Stop::Ends => return Ok(()),
+            Stop::Gone => return Err(Errno::CHILD),
+            Stop::Signal(signal) => sys::go_on(pid, signal)?,
+            Stop::Breakpoint => sys::go_on(pid, SIGTRAP as usize)?,
+            Stop::Call | Stop::Executed | Stop::Thread | Stop::Forked | Stop::Interrupted => sys::go_on(pid, 0)?,
+        }
+    }
+}
+
 /// Waits until a thread has stopped, for whatever reason.
 pub(crate) fn wait_for(tid: Pid) -> Result<(), Errno> {
     match stop_of(tid)? {
@@ -377,6 +393,7 @@ fn stop(status: WaitStatus) -> Stop {
         (EXECUTED, _) => Stop::Executed,
         (BEGAN_THREAD, _) => Stop::Thread,
         (FORKED | FORKED_AND_WAITS, _) => Stop::Forked,
+        (ENDS, _) => Stop::Ends,
         (STOPPED, _) => Stop::Interrupted,
         (_, signal) if signal == SIGTRAP | SYSTEM_CALL => Stop::Call,
         (_, SIGTRAP) => Stop::Breakpoint,

@@ -6,6 +6,7 @@
 //! after them   the parts of its address space, one after the other; then the paths they name
 //! ---- here the table of contents ends, at the end of a page ----
 //! pages        what the parts point at
+//! behind them  what its copies were seen to use, once that has been learnt: see `learnt`
 //! ```
 //!
 //! One agent writes it, another reads it, both of the same build: there is no other format to understand. It comes out of a
@@ -111,21 +112,11 @@ pub(crate) enum Kind {
     CopiedPages,
     /// The kernel's own: the time, and the code that tells it.
     Kernels,
-    /// No mapping: a range whose pages were in use.
-    InUse,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
-        Kind::File,
-        Kind::SharedFile,
-        Kind::Blank,
-        Kind::Stack,
-        Kind::ShownPages,
-        Kind::CopiedPages,
-        Kind::Kernels,
-        Kind::InUse,
-    ];
+    const ALL: [Kind; 7] =
+        [Kind::File, Kind::SharedFile, Kind::Blank, Kind::Stack, Kind::ShownPages, Kind::CopiedPages, Kind::Kernels];
 }
 
 impl Part {
@@ -381,6 +372,11 @@ impl<'a> Contents<'a> {
             let kind = *Kind::ALL.get(number as usize)?;
             Some(Part { kind, protection: small as u8, path: (small >> 32) as u32, start, end, offset })
         }))
+    }
+
+    /// How many bytes of pages follow the table.
+    pub(crate) fn pages(self) -> Result<u64, Errno> {
+        self.parts()?.try_fold(0u64, |sum, part| sum.checked_add(part.pages()).ok_or(Errno::INVAL))
     }
 
     /// The path of a part that shows a file, with the NUL that ends it.

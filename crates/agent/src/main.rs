@@ -17,6 +17,7 @@ mod doors;
 mod fetch;
 mod freeze;
 mod image;
+mod learnt;
 mod programs;
 mod running;
 mod step;

@@ -21,9 +21,10 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::freeze::{Mapping, Source, mappings};
-use crate::image::{Contents, End, Kind, SIGNALS};
+use crate::image::{Contents, End, Kind, PAGE, SIGNALS};
+use crate::learnt::Reader;
 use crate::step::{self, ChildEnds, Go, STANDS};
-use crate::sys::{self, ASIDE, BEYOND, Belongings, Bring, Emptied, Resumed, Shows};
+use crate::sys::{self, ASIDE, BEYOND, Belongings, Emptied, Resumed, Shows};
 
 /// How long the image's table of contents is: what is known before the change of stacks and needed after it.
 static TABLE_BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -100,7 +101,7 @@ fn rebuild() -> Result<Infallible, Errno> {
     for number in 0..threads {
         prepare_thread(contents, number)?;
     }
-    bring_in(&emptied, contents)?;
+    bring_in(&emptied, image, table_bytes as u64 + contents.pages()?)?;
     sys::take_up(0)?;
     tell(contents)?;
     sys::forget_contents()?;
@@ -171,7 +172,6 @@ fn map_parts(emptied: &Emptied, contents: Contents<'_>, image: BorrowedFd<'_>, p
                 let begin = *kernels_begin.get_or_insert(range.start);
                 emptied.take_from_shelf(range.start - begin, range)?;
             }
-            Kind::InUse => {}
         }
     }
     Ok(())
@@ -247,18 +247,20 @@ fn prepare_thread(contents: Contents<'_>, number: usize) -> Result<(), Errno> {
     )
 }
 
-/// Does before the job comes what the process would else do page by page, each time by way of the kernel.
-fn bring_in(emptied: &Emptied, contents: Contents<'_>) -> Result<(), Errno> {
-    const WRITE: u8 = 2;
-    for part in contents.parts()? {
-        match part.kind {
-            Kind::InUse => emptied.bring_in(part.range(), Bring::ToRead),
-            // What a program has changed of a file's pages at its start are tables of addresses, which it does not change
-            // again, and variables, which it does.
-            Kind::ShownPages if part.protection & WRITE != 0 => emptied.bring_in(part.range(), Bring::ToWrite),
-            Kind::ShownPages => emptied.bring_in(part.range(), Bring::ToRead),
-            Kind::File | Kind::SharedFile | Kind::Blank | Kind::Stack | Kind::CopiedPages | Kind::Kernels => {}
+/// Does before the job comes what the process would else do page by page, each time by way of the kernel: what is written
+/// behind the image's last page.
+fn bring_in(emptied: &Emptied, image: BorrowedFd<'_>, mut at: u64) -> Result<(), Errno> {
+    let mut reader = Reader::new();
+    let mut part = [0; PAGE];
+    loop {
+        let read = pread(image, &mut part, at)?;
+        if read == 0 {
+            return Ok(());
         }
+        for range in reader.ranges(&part[..read]) {
+            let (how, range) = range?;
+            emptied.bring_in(range.start as usize..range.end as usize, how)?;
+        }
+        at += read as u64;
     }
-    Ok(())
 }

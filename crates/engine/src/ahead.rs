@@ -52,13 +52,14 @@ impl Supply {
     fn start_ahead(&self, cell: &mut PreparedCell) -> Result<(), RunError> {
         let PreparedCell { language, session } = cell;
         let Some(first) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
-        let StepAhead { step, ahead, copied } = first;
+        let StepAhead { step, ahead, copied, typical } = first;
         // In other layouts each cell has its own places, and a tool knows them from its start.
         if ahead == Ahead::Template && *session.layout() == Layout::Viewed {
             let image = self.templates.get(*language, || {
-                let told = copied.as_ref().map(|copied| self.make_template(*language, &step, Some(copied)));
+                let make = |copied| self.make_template(*language, &step, copied, typical.as_deref());
+                let told = copied.as_ref().map(|copied| make(Some(copied)));
                 // A tool that cannot be told is copied before it draws any random numbers.
-                told.and_then(Result::ok).map_or_else(|| self.make_template(*language, &step, None), Ok)
+                told.and_then(Result::ok).map_or_else(|| make(None), Ok)
             });
             if let Some(image) = image {
                 return session.start_ahead(step, Begin::Thawed(&image));
@@ -77,13 +78,23 @@ impl Supply {
 
     /// Has a tool started and frozen before it asks for anything of a job, and tries what comes of that: a copy must say the
     /// same of the same texts as the tool itself.
-    fn make_template(&self, language: usize, step: &Step, copied: Option<&Copied>) -> Result<Image, RunError> {
+    fn make_template(
+        &self,
+        language: usize,
+        step: &Step,
+        copied: Option<&Copied>,
+        typical: Option<&str>,
+    ) -> Result<Image, RunError> {
         let mut cell = self.make(language)?;
         let (functions, renewed) = copied.map_or((&[][..], 0), |copied| (&copied.functions, copied.renews));
         let started = cell.session.start_ahead(step.clone(), Begin::ToBeCopied { renewed });
         let image = started.and_then(|()| cell.session.freeze(functions));
         self.discard(cell);
-        let image = image?;
+        let mut image = image?;
+        if let Some(typical) = typical {
+            // Only speed depends on it.
+            image = self.learn(language, step, typical, &image).unwrap_or(image);
+        }
         for text in TRIAL_TEXTS {
             let itself = self.trial(self.make(language)?, step, text)?;
             let mut cell = self.make(language)?;
@@ -96,11 +107,23 @@ impl Supply {
         Ok(image)
     }
 
+    /// Has a copy watched over a text of ours. The image, with what was learnt by that.
+    fn learn(&self, language: usize, step: &Step, text: &str, image: &Image) -> Result<Image, RunError> {
+        let mut cell = self.make(language)?;
+        let began = cell.session.start_ahead(step.clone(), Begin::Thawed(image));
+        let learnt = began.and_then(|()| self.learn_from(&[self.entry(language, text)], step, &mut cell.session));
+        self.discard(cell);
+        image.with(&learnt?)
+    }
+
     /// Runs a first step over a text of ours.
     fn trial(&self, cell: PreparedCell, step: &Step, text: &str) -> Result<Outcome, RunError> {
-        let language = &self.installed[cell.language].language;
-        let file = SourceFile { path: language.entry().clone(), content: text.as_bytes().to_vec() };
-        self.course_of_ours(std::slice::from_ref(&file), step, cell)
+        self.course_of_ours(&[self.entry(cell.language, text)], step, cell)
+    }
+
+    fn entry(&self, language: usize, text: &str) -> SourceFile {
+        let language = &self.installed[language].language;
+        SourceFile { path: language.entry().clone(), content: text.as_bytes().to_vec() }
     }
 }
 

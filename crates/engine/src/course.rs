@@ -217,7 +217,7 @@ impl Course<'_> {
         Ok(())
     }
 
-    fn step_limits(&self, kind: StepKind, until: Instant) -> StepLimits {
+    pub(crate) fn step_limits(&self, kind: StepKind, until: Instant) -> StepLimits {
         let (building, limits) = (self.building, self.limits);
         let most = until.saturating_duration_since(Instant::now()) + LAST_RESORT;
         match kind {

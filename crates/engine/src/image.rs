@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
@@ -10,6 +11,8 @@ use crate::RunError;
 
 /// The most that an image may hold. It comes out of a cell.
 const MOST_BYTES: u64 = 256 << 20;
+
+const COPIED_AT_ONCE: usize = 256 << 10;
 
 /// An image that nobody can change any more.
 #[derive(Debug)]
@@ -22,6 +25,20 @@ impl Image {
     /// Whether the process has nothing left to do before it asks for something of a job.
     pub(crate) fn asks(&self) -> bool {
         self.asks
+    }
+
+    /// The same, with what an agent has learnt of a copy.
+    pub(crate) fn with(&self, learnt: &[u8]) -> Result<Image, RunError> {
+        let mut whole = ImageBuilder::new()?;
+        let mut chunk = vec![0; COPIED_AT_ONCE];
+        loop {
+            match self.file.read_at(&mut chunk, whole.bytes).map_err(RunError::Image)? {
+                0 => break,
+                read => whole.append(&chunk[..read])?,
+            }
+        }
+        whole.append(learnt)?;
+        whole.finish(self.asks)
     }
 }
 

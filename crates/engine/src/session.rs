@@ -153,6 +153,17 @@ impl Session {
         Err(RunError::Silent { doing: DOING })
     }
 
+    /// What an agent can learn of a thawed process that stands and waits, from the word to go to its end. It is gone then.
+    pub(crate) fn learn(&mut self, limits: &StepLimits) -> Result<Vec<u8>, RunError> {
+        const DOING: &str = "learn from a process";
+        let until = self.deadline();
+        self.send(DOING, &Order::Learn(terms(limits, StepStdin::Empty)), until)?;
+        self.hear(DOING, until, |report| match report {
+            Report::Learnt(bytes) => Ok(bytes.to_vec()),
+            report => Err(Answer::from(report).out_of_turn(DOING)),
+        })?
+    }
+
     /// Has the step's process made, unless one stands already that serves, and holds it to its limits. Nothing of the job runs
     /// yet.
     pub(crate) fn prepare(&mut self, step: &Step, limits: &StepLimits, seed: Seed) -> Result<Prepared, RunError> {
@@ -229,15 +240,7 @@ impl Session {
 
     /// Lets the process that waits go, on its limits and with its input.
     pub(crate) fn go(&mut self, limits: &StepLimits, stdin: StepStdin) -> Result<(), RunError> {
-        let terms = Terms {
-            stdin,
-            // Only a file with holes can grow past what the disk holds, and SIGXFSZ is then the program's own signal; a dense
-            // one meets the end of the disk first, which a program can cope with and the host can measure.
-            file_bytes: limits.disk.as_u64().saturating_mul(2),
-            // The agent counts too.
-            tasks: limits.tasks.get().saturating_add(1),
-        };
-        self.send("start a step", &Order::Go(terms), self.deadline())?;
+        self.send("start a step", &Order::Go(terms(limits, stdin)), self.deadline())?;
         if let Some(visit) = &mut self.visit {
             visit.gets_under_way();
         }
@@ -382,6 +385,7 @@ impl From<&Report<'_>> for Answer {
             Report::Ended(_) => Answer::Ended,
             Report::Content(_) | Report::Made(_) => Answer::Other("a file".to_owned()),
             Report::Image(_) => Answer::Other("a part of an image".to_owned()),
+            Report::Learnt(_) => Answer::Other("what was learnt of a process".to_owned()),
             Report::StdinTaken | Report::Frozen { .. } => Answer::Other(format!("{report:?}")),
         }
     }
@@ -402,6 +406,17 @@ impl Answer {
             Answer::Other(text) => text,
         };
         RunError::OutOfTurn { doing, answer }
+    }
+}
+
+fn terms(limits: &StepLimits, stdin: StepStdin) -> Terms {
+    Terms {
+        stdin,
+        // Only a file with holes can grow past what the disk holds, and SIGXFSZ is then the program's own signal; a dense
+        // one meets the end of the disk first, which a program can cope with and the host can measure.
+        file_bytes: limits.disk.as_u64().saturating_mul(2),
+        // The agent counts too.
+        tasks: limits.tasks.get().saturating_add(1),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::course::Course;
 use crate::edge::Listeners;
 use crate::pool::{CELL_WITH_TOOL, EMPTY_CELL};
 use crate::removals::Removals;
+use crate::session::Session;
 use crate::templates::Templates;
 use crate::{Cancel, Installed, PreparedCell, RunError, Stdin};
 
@@ -71,10 +72,30 @@ impl Supply {
         step: &Step,
         cell: PreparedCell,
     ) -> Result<Outcome, RunError> {
-        let admitted = Instant::now();
         let (cancel, _canceller) = Cancel::new().map_err(RunError::Wait)?;
-        let course = Course {
-            trace_id: &TraceId::from_random([0; 16]),
+        let trace_id = TraceId::from_random([0; 16]);
+        let course = self.of_ours(&trace_id, files, step);
+        course.take(cell.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel }, &self.removals)
+    }
+
+    /// What an agent can learn of a step's thawed process, which it watches to its end.
+    pub(crate) fn learn_from(
+        &self,
+        files: &[SourceFile],
+        step: &Step,
+        session: &mut Session,
+    ) -> Result<Vec<u8>, RunError> {
+        let trace_id = TraceId::from_random([0; 16]);
+        let course = self.of_ours(&trace_id, files, step);
+        session.store(files)?;
+        let limits = course.step_limits(step.kind, course.admitted + self.policy.default.timeout);
+        session.prepare(step, &limits)?;
+        session.learn(&limits)
+    }
+
+    fn of_ours<'a>(&'a self, trace_id: &'a TraceId, files: &'a [SourceFile], step: &'a Step) -> Course<'a> {
+        Course {
+            trace_id,
             files,
             steps: std::slice::from_ref(step),
             limits: &self.policy.default,
@@ -82,9 +103,8 @@ impl Supply {
             require: Require::Required,
             // A copy is tried as what it is.
             seed: Seed::MayBeShared,
-            admitted,
+            admitted: Instant::now(),
             keeping: None,
-        };
-        course.take(cell.session, Stdin::Empty, &mut Listeners { sink: &mut (), cancel: &cancel }, &self.removals)
+        }
     }
 }

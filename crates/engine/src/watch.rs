@@ -219,6 +219,7 @@ impl UnderWay<'_> {
             | Report::Prepared
             | Report::Image(_)
             | Report::Frozen { .. }
+            | Report::Learnt(_)
             | Report::Made(_)
             | Report::Content(_) => {
                 return Err(Answer::from(report).out_of_turn("run a step"));

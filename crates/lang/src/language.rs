@@ -76,6 +76,8 @@ pub(crate) struct StepSpec {
     pub(crate) ahead: Option<Ahead>,
     /// How a copy of it is told that it is one.
     pub(crate) copied: Option<Copied>,
+    /// A text on which it does what it does on most.
+    pub(crate) typical: Option<String>,
 }
 
 /// How a copy of a program is told that it is one, so that it makes anew what copies must not share.

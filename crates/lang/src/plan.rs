@@ -46,6 +46,8 @@ pub struct StepAhead {
     pub ahead: Ahead,
     /// How a copy of it is told that it is one.
     pub copied: Option<Copied>,
+    /// A text on which it does what it does on most.
+    pub typical: Option<String>,
 }
 
 /// Why a job has no plan.
@@ -152,7 +154,8 @@ impl Language {
         }
         values.entry = Some(file_argument(&self.entry));
         values.sources = vec![file_argument(&self.entry)];
-        Some(StepAhead { step: values.step(first), ahead, copied: first.copied.clone() })
+        let (copied, typical) = (first.copied.clone(), first.typical.clone());
+        Some(StepAhead { step: values.step(first), ahead, copied, typical })
     }
 
     /// Whether its first step can be started before there is a job.

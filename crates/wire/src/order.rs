@@ -5,6 +5,7 @@
 //! host:  File, Content*, FileEnd      agent: Stored            (for each file; Program in place of File for one to run)
 //! host:  Step                         agent: Prepared          (a process stands and waits)
 //! host:  Freeze                       agent: Image*, Frozen    (what it is, for others to be thawed from)
+//! host:  Learn                        agent: Learnt            (what memory it uses, once it is let go and to its end)
 //! host:  Go                           agent: Started, Stdout*, Stderr*, Ended
 //!        Stdin*, StdinEnd, Kill       agent: StdinTaken        (while it runs)
 //! host:  Fetch                        agent: Made, Content*    (between two steps)
@@ -34,6 +35,9 @@ pub enum Order<'a> {
     /// Report what the waiting process is, byte for byte. For one that was started ahead. These functions of its own are to be
     /// called in each copy of it, by which it is told that it is one.
     Freeze(Strings<'a>),
+    /// Let the waiting process go, which was thawed, watch what memory it uses up to its end, and report that. Nothing that it
+    /// writes is.
+    Learn(Terms),
     /// The next bytes for the step's standard input. One at a time: the next after `StdinTaken`.
     Stdin(&'a [u8]),
     /// There is no more standard input.
@@ -113,6 +117,7 @@ const KILL: u8 = 8;
 const FREEZE: u8 = 9;
 const FETCH: u8 = 10;
 const PROGRAM: u8 = 11;
+const LEARN: u8 = 12;
 
 impl<'a> Order<'a> {
     /// Writes the frame into a buffer; none when it does not fit there or into one frame.
@@ -124,6 +129,7 @@ impl<'a> Order<'a> {
             Order::FileEnd => (FILE_END, [&[]; 4]),
             Order::Step(step) => return step.encode(buffer),
             Order::Go(terms) => return encode(GO, [&terms.to_bytes(), &[], &[], &[]], buffer),
+            Order::Learn(terms) => return encode(LEARN, [&terms.to_bytes(), &[], &[], &[]], buffer),
             Order::Freeze(functions) => {
                 return encode(FREEZE, [&functions.count().to_le_bytes(), functions.bytes(), &[], &[]], buffer);
             }
@@ -146,6 +152,7 @@ impl<'a> Order<'a> {
             STDIN => return Ok(Order::Stdin(payload)),
             STEP => return StepOrder::decode(payload).map(Order::Step),
             GO => return Terms::decode(payload).map(Order::Go),
+            LEARN => return Terms::decode(payload).map(Order::Learn),
             FREEZE => {
                 let mut cursor = Cursor(payload);
                 return Strings::new(cursor.u32()?, cursor.0).map(Order::Freeze);

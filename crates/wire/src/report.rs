@@ -24,6 +24,8 @@ pub enum Report<'a> {
         /// Whether the process has nothing left to do but to ask for something in the work directory.
         asks: bool,
     },
+    /// What memory a process has used that was thawed and watched to its end: bytes that agents alone understand.
+    Learnt(&'a [u8]),
     /// The step's program has been started.
     Started,
     /// The step wrote to its standard output.
@@ -67,7 +69,7 @@ pub enum Refusal {
     Fork,
     /// Start the program.
     Exec,
-    /// Stop a program ahead of its job, freeze it, or thaw it.
+    /// Stop a program ahead of its job, freeze it, thaw it, or watch it.
     Ahead,
     /// Understand what it was told, or at that time.
     Order,
@@ -88,6 +90,7 @@ const IMAGE: u8 = 10;
 const FROZEN: u8 = 11;
 const MADE: u8 = 12;
 const CONTENT: u8 = 13;
+const LEARNT: u8 = 14;
 
 impl<'a> Report<'a> {
     /// Writes the frame into a buffer; none when it does not fit there or into one frame.
@@ -97,6 +100,7 @@ impl<'a> Report<'a> {
             Report::Stdout(bytes) => return encode(STDOUT, [bytes, &[], &[], &[]], buffer),
             Report::Stderr(bytes) => return encode(STDERR, [bytes, &[], &[], &[]], buffer),
             Report::Image(bytes) => return encode(IMAGE, [bytes, &[], &[], &[]], buffer),
+            Report::Learnt(bytes) => return encode(LEARNT, [bytes, &[], &[], &[]], buffer),
             Report::Content(bytes) => return encode(CONTENT, [bytes, &[], &[], &[]], buffer),
             Report::Made(made) => return encode(MADE, [&made.to_bytes(), &[], &[], &[]], buffer),
             Report::Stored => plain(STORED),
@@ -125,6 +129,7 @@ impl<'a> Report<'a> {
             STDOUT => return Ok(Report::Stdout(payload)),
             STDERR => return Ok(Report::Stderr(payload)),
             IMAGE => return Ok(Report::Image(payload)),
+            LEARNT => return Ok(Report::Learnt(payload)),
             FROZEN => match cursor.u8()? {
                 asks @ (0 | 1) => Report::Frozen { asks: asks == 1 },
                 other => return Err(DecodeError::Value(other)),

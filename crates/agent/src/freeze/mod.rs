@@ -8,6 +8,7 @@
 mod asked;
 mod descriptors;
 mod hooks;
+mod learn;
 mod mappings;
 mod proc;
 mod runs;
@@ -23,9 +24,10 @@ use crate::stream::{Gone, Stream};
 use crate::sys::{self, Border, Registers, VECTOR_BYTES};
 use asked::Asked;
 pub(crate) use hooks::Hooks;
+pub(crate) use learn::learn;
 pub(crate) use mappings::{Mapping, Source, mappings};
 use proc::Proc;
-use runs::{Page, Runs};
+use runs::Runs;
 
 /// The largest table of contents.
 const TABLE_BYTES: usize = 2 << 20;
@@ -149,11 +151,7 @@ fn parts(mapping: &Mapping<'_>, proc: &Proc, writer: &mut Writer<'_>) -> Result<
         return Ok(());
     }
     for run in Runs::of(range.clone(), proc) {
-        let (page, run) = run?;
-        match page {
-            Page::Own => writer.part(pages, *protection, run, 0, b"")?,
-            Page::OfFile => writer.part(Kind::InUse, 0, run, 0, b"")?,
-        }
+        writer.part(pages, *protection, run?, 0, b"")?;
     }
     Ok(())
 }

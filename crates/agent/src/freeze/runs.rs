@@ -1,4 +1,4 @@
-//! Which pages of a mapping are a process's own, and which of a file's it has used.
+//! Which pages of a mapping are a process's own.
 
 use core::ops::Range;
 
@@ -16,13 +16,26 @@ pub(super) enum Page {
     OfFile,
 }
 
-/// Runs of pages of one kind, in the order of their addresses.
+impl Page {
+    /// By the kernel's word about it; none when it is not in the process's tables.
+    pub(super) fn of(entry: &[u8]) -> Option<Page> {
+        let entry = entry.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+        let (present, swapped, of_file) = (entry >> 63 & 1 == 1, entry >> 62 & 1 == 1, entry >> 61 & 1 == 1);
+        match (present || swapped, of_file) {
+            (false, _) => None,
+            (true, false) => Some(Page::Own),
+            (true, true) => Some(Page::OfFile),
+        }
+    }
+}
+
+/// Runs of pages that are the process's own, in the order of their addresses.
 pub(super) struct Runs<'p> {
     proc: &'p Proc,
     /// The first page that has not been looked at.
     next: u64,
     end: u64,
-    run: Option<(Page, Range<u64>)>,
+    run: Option<Range<u64>>,
     entries: [u8; ENTRIES * PAGE_ENTRY],
     known: Range<u64>,
 }
@@ -31,12 +44,7 @@ pub(super) struct Runs<'p> {
 const ENTRIES: usize = 512;
 
 /// Pages that are so near to each other count as one run: a mapping more costs more than a few pages too many.
-fn near(page: Page) -> u64 {
-    match page {
-        Page::Own => 4,
-        Page::OfFile => 16,
-    }
-}
+const NEAR: u64 = 4;
 
 impl Runs<'_> {
     pub(super) fn of(range: Range<u64>, proc: &Proc) -> Runs<'_> {
@@ -44,7 +52,7 @@ impl Runs<'_> {
         Runs { proc, next, end, run: None, entries: [0; ENTRIES * PAGE_ENTRY], known: 0..0 }
     }
 
-    fn look_at(&mut self, page: u64) -> Result<Option<Page>, Errno> {
+    fn is_own(&mut self, page: u64) -> Result<bool, Errno> {
         if !self.known.contains(&page) {
             let most = ENTRIES.min((self.end - page) as usize);
             let read = self.proc.pages(page, &mut self.entries[..most * PAGE_ENTRY])?;
@@ -54,27 +62,21 @@ impl Runs<'_> {
             self.known = page..page + read as u64;
         }
         let at = (page - self.known.start) as usize * PAGE_ENTRY;
-        let entry = self.entries[at..].first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
-        let (present, swapped, of_file) = (entry >> 63 & 1 == 1, entry >> 62 & 1 == 1, entry >> 61 & 1 == 1);
-        Ok(match (present || swapped, of_file) {
-            (false, _) => None,
-            (true, false) => Some(Page::Own),
-            (true, true) => Some(Page::OfFile),
-        })
+        Ok(Page::of(&self.entries[at..]) == Some(Page::Own))
     }
 }
 
-fn addresses((page, run): (Page, Range<u64>)) -> (Page, Range<u64>) {
-    (page, run.start * PAGE as u64..run.end * PAGE as u64)
+fn addresses(run: Range<u64>) -> Range<u64> {
+    run.start * PAGE as u64..run.end * PAGE as u64
 }
 
 impl Iterator for Runs<'_> {
-    type Item = Result<(Page, Range<u64>), Errno>;
+    type Item = Result<Range<u64>, Errno>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.next < self.end {
-            let found = match self.look_at(self.next) {
-                Ok(found) => found,
+            let is_own = match self.is_own(self.next) {
+                Ok(is_own) => is_own,
                 Err(errno) => {
                     self.next = self.end;
                     return Some(Err(errno));
@@ -82,11 +84,13 @@ impl Iterator for Runs<'_> {
             };
             let at = self.next;
             self.next += 1;
-            let Some(page) = found else { continue };
+            if !is_own {
+                continue;
+            }
             match &mut self.run {
-                Some((kind, run)) if *kind == page && at - run.end <= near(page) => run.end = at + 1,
+                Some(run) if at - run.end <= NEAR => run.end = at + 1,
                 run => {
-                    if let Some(before) = run.replace((page, at..at + 1)) {
+                    if let Some(before) = run.replace(at..at + 1) {
                         return Some(Ok(addresses(before)));
                     }
                 }

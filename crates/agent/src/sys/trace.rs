@@ -13,6 +13,7 @@ use super::checked;
 const GETREGS: usize = 12;
 const SETREGS: usize = 13;
 const POKETEXT: usize = 4;
+const CONTINUE: usize = 7;
 const DETACH: usize = 17;
 const SYSCALL: usize = 24;
 const GETEVENTMSG: usize = 0x4201;
@@ -28,6 +29,7 @@ const TRACE_FORK: usize = 2;
 const TRACE_VFORK: usize = 4;
 const TRACE_CLONE: usize = 8;
 const TRACE_EXEC: usize = 0x10;
+const TRACE_EXIT: usize = 0x40;
 const EXIT_KILL: usize = 0x10_0000;
 
 /// The note of a core file that holds the state of the vector unit.
@@ -183,6 +185,16 @@ fn ptrace(request: usize, tid: Pid, address: usize, data: usize) -> Result<usize
 pub(crate) fn seize(pid: Pid) -> Result<(), Errno> {
     let options = TRACE_SYSGOOD | TRACE_FORK | TRACE_VFORK | TRACE_CLONE | TRACE_EXEC | EXIT_KILL;
     ptrace(SEIZE, pid, 0, options).map(drop)
+}
+
+/// Begins to follow the first thread of a process, which stops when it is about to end. The process does not outlive us.
+pub(crate) fn seize_for_its_end(pid: Pid) -> Result<(), Errno> {
+    ptrace(SEIZE, pid, 0, TRACE_EXIT | EXIT_KILL).map(drop)
+}
+
+/// Lets a stopped thread go on, with a signal if one was on its way.
+pub(crate) fn go_on(tid: Pid, signal: usize) -> Result<(), Errno> {
+    ptrace(CONTINUE, tid, 0, signal).map(drop)
 }
 
 /// Lets a stopped thread go to its next system call, with a signal if one was on its way.

@@ -159,18 +159,20 @@ impl Emptied {
     }
 
     /// Has the kernel bring the pages of a range in, before they are needed. Only speed depends on it.
-    pub(crate) fn bring_in(&self, range: Range<usize>, how: Bring) {
+    pub(crate) fn bring_in(&self, range: Range<usize>, how: Bring) -> Result<(), Errno> {
+        outside(&range)?;
         let advice = match how {
             Bring::ToRead => 22,
             Bring::ToWrite => 23,
         };
         // SAFETY: it changes no contents.
         let _ = unsafe { syscall!(Sysno::madvise, range.start, range.len(), advice) };
+        Ok(())
     }
 }
 
 /// Why pages are brought in.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bring {
     ToRead,
     ToWrite,
@@ -228,7 +230,8 @@ pub(crate) fn give_number(fd: BorrowedFd<'_>, number: u32, close_on_exec: bool) 
     checked(unsafe { syscall!(Sysno::dup3, fd.as_raw_fd(), number, flags) }).map(drop)
 }
 
-fn outside(range: &Range<usize>) -> Result<(), Errno> {
+/// Whether a range has nothing of the zone in it, and could be mapped.
+pub(crate) fn outside(range: &Range<usize>) -> Result<(), Errno> {
     let free = LOWEST <= range.start && range.start <= range.end && range.end <= HIGHEST;
     if free && (range.end <= BEGIN || END <= range.start) { Ok(()) } else { Err(Errno::ADDRINUSE) }
 }

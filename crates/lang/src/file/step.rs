@@ -10,7 +10,7 @@ use super::words;
 use crate::language::{Ahead, Copied, StepSpec};
 use crate::pattern::{Pattern, Scope};
 
-const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes", "volatile", "ahead", "copied"];
+const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes", "volatile", "ahead", "copied", "typical"];
 const COPIED: &[&str] = &["functions", "renews"];
 
 /// Reads one entry of `steps`; the name comes with its place, so that a second one of that name can be refused.
@@ -44,10 +44,19 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
         faults.add(told.span(), "belongs to a step of which there are copies: one with `ahead = \"template\"`");
     }
     let copied = told.and_then(|value| copied(value, faults));
+    let typical = fields.optional("typical");
+    if let Some(typical) = typical.as_ref().filter(|_| ahead != Some(Ahead::Template)) {
+        faults.add(
+            typical.span(),
+            "belongs to a step that is tried before there is a job: one with `ahead = \"template\"`",
+        );
+    }
+    let typical = typical.and_then(|value| fields::text(value, faults)).map(Spanned::into_inner);
     fields.close(faults);
     let name = name?;
     let (kind, argv) = (kind?, argv?);
-    let spec = StepSpec { name: name.get_ref().clone(), kind, argv, crash_codes, makes, volatile, ahead, copied };
+    let name_text = name.get_ref().clone();
+    let spec = StepSpec { name: name_text, kind, argv, crash_codes, makes, volatile, ahead, copied, typical };
     Some((name, spec))
 }
 

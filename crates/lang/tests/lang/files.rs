@@ -182,6 +182,7 @@ fn steps_lead_to_one_run() {
     check("kind = \"run\"", "kind = \"build\"", 32, "must end with the one of kind `run`");
     check("crash_codes = [3]", "crash_codes = [0, 256]", 37, "no exit code of a failure");
     check("makes = \"out\"", "makes = \"/out\"", 36, "absolute");
+    check("makes = \"out\"", "typical = \"a text\"", 36, "one with `ahead = \"template\"`");
     check("{toy}\", \"--version\"", "{entry}\", \"--version\"", 7, "unknown placeholder `{entry}`");
 }
 
