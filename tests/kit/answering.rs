@@ -46,6 +46,12 @@ impl Requests {
         self
     }
 
+    /// With the toolchains that this search path leads to.
+    pub(crate) fn by_programs_of(mut self, path: &str) -> Requests {
+        self.firebox = self.firebox.env("PATH", path);
+        self
+    }
+
     /// Asks for this next. Its response tells every step.
     pub(crate) fn ask(mut self, partition: &str, mut request: Value) -> Requests {
         request["steps"] = true.into();
@@ -82,6 +88,17 @@ impl Response {
 
     pub(crate) fn status(&self) -> &str {
         self.0["status"].as_str().unwrap_or_else(|| panic!("no status: {self:?}"))
+    }
+
+    /// Whether the kernel held the job to its limits.
+    pub(crate) fn is_enforced(&self) -> bool {
+        let held = self.0["enforcement"].as_object().unwrap_or_else(|| panic!("no enforcement: {self:?}"));
+        held.values().all(|how| how == "enforced")
+    }
+
+    /// What the first step has printed.
+    pub(crate) fn diagnostics(&self) -> &Value {
+        &self.0["steps"][0]["stderr"]
     }
 
     /// Whether its build was kept from an earlier request.

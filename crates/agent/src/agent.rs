@@ -35,6 +35,9 @@ pub(crate) struct Agent {
     stream: Stream,
     signals: SignalFd,
     hands: Hands,
+    /// Whether a child may have ended of which leave has yet to be taken: one of a step that was over before it was gone ends
+    /// at any time.
+    bereft: bool,
     /// Where output passes through.
     chunk: &'static mut [u8],
 }
@@ -95,6 +98,7 @@ impl Agent {
                 steps: 0,
                 stored: Footprint::default(),
             },
+            bereft: false,
             chunk,
         })
     }
@@ -156,6 +160,7 @@ impl Agent {
         if came.end {
             return Err(Gone::Host);
         }
+        self.bereft |= came.child;
         let running = match &mut self.hands.work {
             Work::Running(running) => running,
             // The host hears from our end that this cell is of no use, before it gives it a job.
@@ -163,13 +168,13 @@ impl Agent {
             Work::Idle | Work::Waiting(_) | Work::HandingOut(_) => return Ok(()),
         };
         running.pass_on(&mut self.stream, self.chunk, self.hands.pending)?;
-        if !came.child {
+        if !core::mem::take(&mut self.bereft) {
             return Ok(());
         }
-        if let Some(end) = running.reap() {
-            let ended = core::mem::replace(&mut self.hands.work, Work::Idle);
-            if let Work::Running(running) = ended {
-                running.finish(end, &mut self.stream, self.chunk)?;
+        if let Some(ended) = running.reap() {
+            let work = core::mem::replace(&mut self.hands.work, Work::Idle);
+            if let Work::Running(running) = work {
+                running.finish(ended, &mut self.stream, self.chunk)?;
             }
         }
         Ok(())
@@ -246,7 +251,7 @@ impl Hands {
                     }
                 }
             }
-            (Order::Learn(terms), Work::Waiting(Waiting { pid, for_what: WaitsFor::Terms(go), mut pipes })) => {
+            (Order::Learn(terms), Work::Waiting(Waiting { pid, for_what: WaitsFor::Terms(go), mut pipes, .. })) => {
                 pipes.stdin = None;
                 let learnt = learn(pid, &go, &terms);
                 running::kill_everyone();

@@ -160,7 +160,7 @@ impl Stopped {
         if limits_tasks {
             self.limit(Resource::Nproc, terms.tasks.into())?;
         }
-        self.threads().try_for_each(|tid| match sys::detach(tid) {
+        self.threads().try_for_each(|tid| match sys::detach(tid, 0) {
             // Those before it run already. On a busy machine they can have come to the end of the process by now, and its end is
             // heard of as any other.
             Err(Errno::SRCH) => Ok(()),

@@ -14,6 +14,7 @@ mod agent;
 mod ahead;
 mod confinement;
 mod doors;
+mod exit_watch;
 mod fetch;
 mod freeze;
 mod image;

@@ -1,13 +1,14 @@
 //! A step that runs: its streams, and its end.
 
 use firebox_confine::Layer;
-use firebox_wire::{End, MAX_PAYLOAD, Refusal, Report, StepStdin, Terms};
+use firebox_wire::{End, Ends, MAX_PAYLOAD, Refusal, Report, StepStdin, Terms};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait};
 
 use crate::confinement::Left;
+use crate::exit_watch::{self, ExitWatch};
 use crate::step::{Pipes, Waiting, WaitsFor};
 use crate::stream::{Gone, Stream};
 
@@ -23,6 +24,16 @@ pub(crate) struct Running {
     stderr: Option<OwnedFd>,
     exec: Option<OwnedFd>,
     input: Input,
+    /// Where the step's end is to be told before everybody is gone.
+    exit: Option<ExitWatch>,
+}
+
+/// How much of a step has ended.
+pub(crate) enum Ended {
+    /// Its program is gone.
+    Gone(End),
+    /// Its program has ended well by its own word, but is still there.
+    Over,
 }
 
 /// What the step has yet to be given to read.
@@ -43,11 +54,19 @@ impl Running {
         if terms.stdin == StepStdin::Empty {
             pipes.stdin = None;
         }
-        match for_what {
-            WaitsFor::Terms(go) => rustix::io::write(&go, &terms.to_bytes()).map(drop)?,
-            WaitsFor::Us(stopped) => stopped.let_go(terms, left.limits_tasks())?,
-        }
-        Ok(Running::attend(pid, pipes))
+        let watched = || (terms.ends == Ends::Over).then(|| ExitWatch::begin(pid).ok()).flatten();
+        let exit = match for_what {
+            WaitsFor::Terms(go) => {
+                let exit = watched();
+                rustix::io::write(&go, &terms.to_bytes())?;
+                exit
+            }
+            WaitsFor::Us(stopped) => {
+                stopped.let_go(terms, left.limits_tasks())?;
+                watched()
+            }
+        };
+        Ok(Running { exit, ..Running::attend(pid, pipes) })
     }
 
     /// Ends a waiting process that was never let go, by the same road as any other.
@@ -58,7 +77,15 @@ impl Running {
 
     fn attend(pid: Pid, pipes: Pipes) -> Running {
         let Pipes { stdin, stdout, stderr, exec } = pipes;
-        Running { pid, stdin, stdout: Some(stdout), stderr: Some(stderr), exec: Some(exec), input: Input::None }
+        Running {
+            pid,
+            stdin,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            exec: Some(exec),
+            input: Input::None,
+            exit: None,
+        }
     }
 
     /// What to wait for, each with the events that matter.
@@ -105,26 +132,49 @@ impl Running {
         let _ = kill_process(self.pid, Signal::KILL);
     }
 
-    /// Takes leave of children that have ended. When the step's program is among them, the step is over.
-    pub(crate) fn reap(&self) -> Option<End> {
-        let mut end = None;
-        while let Ok(Some((pid, how))) = wait_for_one(WaitOptions::NOHANG) {
-            if pid == self.pid {
-                end = Some(how);
+    /// Takes leave of children that have ended. When the step's program is among them, or sure to be, the step is over.
+    pub(crate) fn reap(&mut self) -> Option<Ended> {
+        let mut ended = None;
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            match end_of(status) {
+                Some(end) if pid == self.pid => ended = Some(Ended::Gone(end)),
+                Some(_) => {}
+                None => {
+                    if self.exit.as_mut().is_some_and(|exit| exit.is_leaving(pid, status)) {
+                        return Some(Ended::Over);
+                    }
+                }
             }
         }
-        end
+        ended
     }
 
     /// Ends everything the step has started, and passes on what is left in its pipes.
-    pub(crate) fn finish(mut self, end: End, stream: &mut Stream, chunk: &mut [u8]) -> Result<(), Gone> {
-        if !Layer::KillingEveryone.is_left_out() {
-            kill_everyone();
-        }
+    pub(crate) fn finish(mut self, ended: Ended, stream: &mut Stream, chunk: &mut [u8]) -> Result<(), Gone> {
+        let end = match ended {
+            Ended::Gone(end) => {
+                if !Layer::KillingEveryone.is_left_out() {
+                    kill_everyone();
+                }
+                end
+            }
+            Ended::Over => {
+                // Whoever has been signalled does nothing more. Their going is awaited at the end of the step that follows.
+                if !Layer::KillingEveryone.is_left_out() {
+                    let _ = kill_process_group(Pid::INIT, Signal::KILL);
+                }
+                End::Exited(0)
+            }
+        };
         self.exec_result(stream)?;
         drain(self.stdout, stream, chunk, |bytes| Report::Stdout(bytes))?;
         drain(self.stderr, stream, chunk, |bytes| Report::Stderr(bytes))?;
-        stream.send(&Report::Ended(end))
+        let told = stream.send(&Report::Ended(end));
+        // After that, since whoever is let go may have the CPU first.
+        if let Some(exit) = self.exit {
+            exit.let_go();
+        }
+        told
     }
 
     fn exec_result(&mut self, stream: &mut Stream) -> Result<(), Gone> {
@@ -219,20 +269,18 @@ pub(crate) fn kill_everyone() {
     loop {
         let _ = kill_process_group(Pid::INIT, Signal::KILL);
         match wait(WaitOptions::empty()) {
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(Some((pid, status))) => exit_watch::let_die(pid, status),
+            Ok(None) | Err(Errno::INTR) => {}
             Err(_) => return,
         }
     }
 }
 
-/// Takes leave of one child that has ended.
-fn wait_for_one(options: WaitOptions) -> Result<Option<(Pid, End)>, Errno> {
-    let Some((pid, status)) = wait(options)? else {
-        return Ok(None);
-    };
-    let end = match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => End::Exited(code as u8),
-        (None, signal) => End::Signaled(signal.unwrap_or(0) as u8),
-    };
-    Ok(Some((pid, end)))
+/// How a child has ended, if it has.
+fn end_of(status: WaitStatus) -> Option<End> {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Some(End::Exited(code as u8)),
+        (None, Some(signal)) => Some(End::Signaled(signal as u8)),
+        (None, None) => None,
+    }
 }

@@ -13,7 +13,7 @@
 use core::ffi::CStr;
 
 use firebox_confine::{ConfineError, Filter, Layer};
-use firebox_wire::{Halt, MOST_STRINGS, Start, StepOrder, StepStdin, Strings, Terms};
+use firebox_wire::{Ends, Halt, MOST_STRINGS, Start, StepOrder, StepStdin, Strings, Terms};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -160,7 +160,8 @@ fn start_ahead(pid: Pid, go: OwnedFd, until: Until, left: &Left) -> Result<Stopp
 /// Lets a child that was thawed and stands go on, as far as to where it is stopped again.
 fn go_on_ahead(pid: Pid, go: OwnedFd, halt: Halt, left: &Left) -> Result<Stopped, Errno> {
     /// None at all: it is held to its own when it is let go.
-    const UNLIMITED: Terms = Terms { stdin: StepStdin::Frames, file_bytes: u64::MAX, tasks: u32::MAX };
+    const UNLIMITED: Terms =
+        Terms { stdin: StepStdin::Frames, file_bytes: u64::MAX, tasks: u32::MAX, ends: Ends::Gone };
     sys::seize(pid)?;
     sys::interrupt(pid)?;
     rustix::io::write(&go, &UNLIMITED.to_bytes())?;

@@ -9,6 +9,7 @@ use firebox_job::{
     StepReport, Timing, TraceId, Usage, Verdict,
 };
 use firebox_lang::Step;
+use firebox_wire::Ends;
 
 use crate::decide::{self, Ended};
 use crate::edge::Listeners;
@@ -40,18 +41,20 @@ struct Progress {
     enforcement: Enforcement,
     verdict: Verdict,
     parting: Parting,
+    /// Whether the host still saw anybody but the agent when the last step had ended.
+    others: bool,
 }
 
 /// How a job takes leave of its cell.
 ///
 /// When an outcome is returned, no process of its job exists. For that an agent ends and awaits them all before it says
-/// that a step has ended; and one that could be lying goes before the outcome comes.
+/// that the last step has ended; and one that could be lying goes before the outcome comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Parting {
-    /// Every step ended by itself, and the agent said so when it was to: the removal is ordered, and not awaited.
+    /// Every step ended by itself, and the agent said so when it was to: the removal is ordered, and not awaited, unless the
+    /// host still sees somebody but the agent.
     InPeace,
-    /// We had to end a step, its end was not heard of, or the host still sees somebody but the agent: nothing is left of the
-    /// cell before anything else happens.
+    /// We had to end a step, or its end was not heard of: nothing is left of the cell before anything else happens.
     Watched,
 }
 
@@ -96,7 +99,9 @@ impl Course<'_> {
         let mut laps = session.laps;
         match progress.parting {
             // A word too many is a lie of another kind.
-            Parting::InPeace if session.cell.agent.is_quiet() => removals.order(session.let_go())?,
+            Parting::InPeace if !progress.others && session.cell.agent.is_quiet() => {
+                removals.order(session.let_go())?
+            }
             Parting::InPeace | Parting::Watched => session.end()?,
         }
         laps.end(|stages| &mut stages.end);
@@ -118,7 +123,8 @@ impl Course<'_> {
         let to_keep = self.keeping.filter(|_| served.is_none());
         let steps = if served.is_some() { self.running_steps() } else { self.steps };
         let Served { reports, verdict } = served.unwrap_or_default();
-        let mut progress = Progress { reports, enforcement: WATCHED, verdict, parting: Parting::InPeace };
+        let parting = Parting::InPeace;
+        let mut progress = Progress { reports, enforcement: WATCHED, verdict, parting, others: false };
         for step in steps {
             if progress.verdict != Verdict::Ok {
                 break;
@@ -138,7 +144,7 @@ impl Course<'_> {
     }
 
     fn outcome(&self, progress: Progress, isolation: CellKind, laps: Laps) -> Outcome {
-        let Progress { reports, enforcement, verdict, parting: _ } = progress;
+        let Progress { reports, enforcement, verdict, parting: _, others: _ } = progress;
         let run = reports.iter().find(|report| report.kind == StepKind::Run);
         let failed_build = reports.last().filter(|last| last.kind == StepKind::Build && verdict != Verdict::Ok);
         Outcome {
@@ -193,12 +199,14 @@ impl Course<'_> {
             cpu: (step.kind == StepKind::Run).then_some((self.limits.cpu, self.limits.vcpus.get())),
             looks: Looks::for_these(prepared.enforcement),
             output: self.limits.output,
+            ends: self.ends(step, prepared.enforcement),
         };
         let Watched { killed, end, not_started, measured, stdout, mut stderr, wall } =
             watch.run(session, &limits, input, listeners)?;
-        if killed.is_some() || end.is_none() || measured.others {
+        if killed.is_some() || end.is_none() {
             progress.parting = Parting::Watched;
         }
+        progress.others = measured.others;
         let ended = Ended { kind: step.kind, killed, end, measured, crash_codes: &step.crash_codes };
         progress.verdict = decide::verdict(&ended);
         if let Some(errno) = not_started {
@@ -215,6 +223,13 @@ impl Course<'_> {
             stderr,
         });
         Ok(())
+    }
+
+    /// A tool that is followed by another step need not be gone before that begins, where the kernel holds each to its own:
+    /// then what is still being taken down counts for nobody else.
+    fn ends(&self, step: &Step, enforcement: Enforcement) -> Ends {
+        let followed = self.steps.last().is_some_and(|last| last.name != step.name);
+        if followed && enforcement.is_complete() { Ends::Over } else { Ends::Gone }
     }
 
     pub(crate) fn step_limits(&self, kind: StepKind, until: Instant) -> StepLimits {

@@ -11,7 +11,7 @@ use firebox_cell::{Cell, CellHost, Layout, StepLimits, StreamError};
 use firebox_job::{Enforcement, Seed, SourceFile, SourcePath};
 use firebox_lang::Step;
 use firebox_wire::{
-    Halt, MAX_PAYLOAD, Order, Refusal, Report, Start, StepOrder, StepStdin, StringsBuilder, Terms, VERSION,
+    Ends, Halt, MAX_PAYLOAD, Order, Refusal, Report, Start, StepOrder, StepStdin, StringsBuilder, Terms, VERSION,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -25,6 +25,9 @@ use crate::pool::Visit;
 /// How a file's content is cut into frames.
 const CONTENT_BYTES: usize = 64 * 1024;
 
+/// A compiler has few threads left when it ends.
+const MOST_TAKEN_DOWN: u32 = 16;
+
 /// A cell in use.
 pub(crate) struct Session {
     pub(crate) cell: Cell,
@@ -37,6 +40,8 @@ pub(crate) struct Session {
     ahead: Option<Ahead>,
     /// For those who want to know that there is a job.
     visit: Option<Visit>,
+    /// So many threads of the step before can still be there.
+    taken_down: u32,
 }
 
 /// A step that can begin otherwise than from nothing.
@@ -63,6 +68,7 @@ impl Session {
             latest: None,
             ahead: None,
             visit: None,
+            taken_down: 0,
         };
         match session.answer("start", session.deadline())? {
             Answer::Ready(VERSION) => Ok(session),
@@ -157,7 +163,7 @@ impl Session {
     pub(crate) fn learn(&mut self, limits: &StepLimits) -> Result<Vec<u8>, RunError> {
         const DOING: &str = "learn from a process";
         let until = self.deadline();
-        self.send(DOING, &Order::Learn(terms(limits, StepStdin::Empty)), until)?;
+        self.send(DOING, &Order::Learn(terms(limits, StepStdin::Empty, Ends::Gone)), until)?;
         self.hear(DOING, until, |report| match report {
             Report::Learnt(bytes) => Ok(bytes.to_vec()),
             report => Err(Answer::from(report).out_of_turn(DOING)),
@@ -239,8 +245,15 @@ impl Session {
     }
 
     /// Lets the process that waits go, on its limits and with its input.
-    pub(crate) fn go(&mut self, limits: &StepLimits, stdin: StepStdin) -> Result<(), RunError> {
-        self.send("start a step", &Order::Go(terms(limits, stdin)), self.deadline())?;
+    pub(crate) fn go(&mut self, limits: &StepLimits, stdin: StepStdin, ends: Ends) -> Result<(), RunError> {
+        let terms = terms(limits, stdin, ends);
+        // Who is still being taken down counts; a control group counts without them.
+        let tasks = terms.tasks.saturating_add(self.taken_down);
+        self.taken_down = match ends {
+            Ends::Over => MOST_TAKEN_DOWN,
+            Ends::Gone => 0,
+        };
+        self.send("start a step", &Order::Go(Terms { tasks, ..terms }), self.deadline())?;
         if let Some(visit) = &mut self.visit {
             visit.gets_under_way();
         }
@@ -409,7 +422,7 @@ impl Answer {
     }
 }
 
-fn terms(limits: &StepLimits, stdin: StepStdin) -> Terms {
+fn terms(limits: &StepLimits, stdin: StepStdin, ends: Ends) -> Terms {
     Terms {
         stdin,
         // Only a file with holes can grow past what the disk holds, and SIGXFSZ is then the program's own signal; a dense
@@ -417,6 +430,7 @@ fn terms(limits: &StepLimits, stdin: StepStdin) -> Terms {
         file_bytes: limits.disk.as_u64().saturating_mul(2),
         // The agent counts too.
         tasks: limits.tasks.get().saturating_add(1),
+        ends,
     }
 }
 

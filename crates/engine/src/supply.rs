@@ -89,7 +89,7 @@ impl Supply {
         let course = self.of_ours(&trace_id, files, step);
         session.store(files)?;
         let limits = course.step_limits(step.kind, course.admitted + self.policy.default.timeout);
-        session.prepare(step, &limits)?;
+        session.prepare(step, &limits, Seed::MayBeShared)?;
         session.learn(&limits)
     }
 

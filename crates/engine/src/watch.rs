@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use firebox_cell::{Measured, StepLimits, StreamError};
 use firebox_job::{ByteSize, Captured, Enforcement, Protection, StepKind};
-use firebox_wire::{End, Refusal, Report};
+use firebox_wire::{End, Ends, Refusal, Report};
 use rustix::event::{PollFd, PollFlags};
 
 use crate::capture::Capture;
@@ -37,6 +37,8 @@ pub(crate) struct Watch {
     pub(crate) looks: Looks,
     /// How much of each stream is kept.
     pub(crate) output: ByteSize,
+    /// When its end is to be heard of.
+    pub(crate) ends: Ends,
 }
 
 /// Whether a step has to be looked at again and again.
@@ -105,7 +107,7 @@ impl Watch {
     ) -> Result<Watched, RunError> {
         let Listeners { sink, cancel } = listeners;
         let started = self.started;
-        session.go(limits, input.announced())?;
+        session.go(limits, input.announced(), self.ends)?;
         let mut step = UnderWay {
             stdout: Capture::new(self.output),
             stderr: Capture::new(self.output),

@@ -21,7 +21,7 @@ pub use buffer::FrameBuffer;
 pub use decode::DecodeError;
 pub use fetch::{FetchOrder, Growth, MadeFile};
 pub use header::{HEADER_BYTES, Header, MAX_PAYLOAD};
-pub use order::{Halt, Order, Start, StepOrder, StepStdin, Terms};
+pub use order::{Ends, Halt, Order, Start, StepOrder, StepStdin, Terms};
 pub use report::{End, Refusal, Report};
 pub use strings::{MOST_STRINGS, Strings, StringsBuilder};
 
@@ -29,4 +29,4 @@ pub use strings::{MOST_STRINGS, Strings, StringsBuilder};
 pub const WORK_DIRECTORY: &core::ffi::CStr = c"/job";
 
 /// The version of the frames. The agent says it first of all; a host that speaks another refuses the cell.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;

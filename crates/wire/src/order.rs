@@ -95,6 +95,18 @@ pub struct Terms {
     pub file_bytes: u64,
     /// Processes and threads that the cell's user may have, the agent among them; past it `fork` fails with EAGAIN.
     pub tasks: u32,
+    /// When the host wants to hear that the step has ended.
+    pub ends: Ends,
+}
+
+/// When the host hears that a step has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// When nobody is left of it.
+    Gone,
+    /// Sooner, where that can be had: when its program has ended well by its own word and all else of it was told to die,
+    /// though the kernel may still be taking their memory back. For a step that is followed by another.
+    Over,
 }
 
 /// Where the standard input of a step comes from.
@@ -232,11 +244,11 @@ impl Halt {
 
 impl Terms {
     /// How many bytes terms take: the same inside a cell, where the agent hands them on.
-    pub const BYTES: usize = 13;
+    pub const BYTES: usize = 14;
 
     /// The terms as bytes.
     pub fn to_bytes(self) -> [u8; Terms::BYTES] {
-        let Terms { stdin, file_bytes, tasks } = self;
+        let Terms { stdin, file_bytes, tasks, ends } = self;
         let mut bytes = [0; Terms::BYTES];
         bytes[0] = match stdin {
             StepStdin::Empty => 0,
@@ -244,6 +256,10 @@ impl Terms {
         };
         bytes[1..9].copy_from_slice(&file_bytes.to_le_bytes());
         bytes[9..13].copy_from_slice(&tasks.to_le_bytes());
+        bytes[13] = match ends {
+            Ends::Gone => 0,
+            Ends::Over => 1,
+        };
         bytes
     }
 
@@ -255,8 +271,13 @@ impl Terms {
             1 => StepStdin::Frames,
             other => return Err(DecodeError::Value(other)),
         };
-        let terms = Terms { stdin, file_bytes: cursor.u64()?, tasks: cursor.u32()? };
-        cursor.end().map(|()| terms)
+        let (file_bytes, tasks) = (cursor.u64()?, cursor.u32()?);
+        let ends = match cursor.u8()? {
+            0 => Ends::Gone,
+            1 => Ends::Over,
+            other => return Err(DecodeError::Value(other)),
+        };
+        cursor.end().map(|()| Terms { stdin, file_bytes, tasks, ends })
     }
 }
 

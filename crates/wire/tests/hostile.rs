@@ -4,7 +4,7 @@ use firebox_wire::warden::{
     CellReply, CellRequest, Failure, Held, MESSAGE_BYTES, Made, Make, Measured, Message, Past, Stage, StepLimits,
 };
 use firebox_wire::{
-    DecodeError, End, FetchOrder, FrameBuffer, Growth, HEADER_BYTES, Halt, Header, MAX_PAYLOAD, MadeFile, Order,
+    DecodeError, End, Ends, FetchOrder, FrameBuffer, Growth, HEADER_BYTES, Halt, Header, MAX_PAYLOAD, MadeFile, Order,
     Refusal, Report, Start, StepOrder, StepStdin, Strings, StringsBuilder, Terms, VERSION,
 };
 
@@ -161,14 +161,16 @@ fn a_step_without_a_program_or_with_lists_that_do_not_add_up_is_refused() {
     let mut buffer = [0; 128];
     let (header, payload) = split(Order::Freeze(functions).encode(&mut buffer).unwrap());
     assert_eq!(Order::decode(header, payload), Ok(Order::Freeze(functions)));
-    let terms = Terms { stdin: StepStdin::Frames, file_bytes: 1 << 40, tasks: 65 };
-    let mut buffer = [0; 128];
-    for order in [Order::Go(terms), Order::Learn(terms)] {
-        let (header, payload) = split(order.encode(&mut buffer).unwrap());
-        assert_eq!(Order::decode(header, payload), Ok(order));
-        assert!(Order::decode(header, &[payload, &[0]].concat()).is_err(), "terms with a byte more");
-        for cut in 0..payload.len() {
-            assert!(Order::decode(header, &payload[..cut]).is_err(), "terms cut at {cut}");
+    for ends in [Ends::Gone, Ends::Over] {
+        let terms = Terms { stdin: StepStdin::Frames, file_bytes: 1 << 40, tasks: 65, ends };
+        for order in [Order::Go(terms), Order::Learn(terms)] {
+            let mut buffer = [0; 128];
+            let (header, payload) = split(order.encode(&mut buffer).unwrap());
+            assert_eq!(Order::decode(header, payload), Ok(order));
+            assert!(Order::decode(header, &[payload, &[0]].concat()).is_err(), "terms with a byte more");
+            for cut in 0..payload.len() {
+                assert!(Order::decode(header, &payload[..cut]).is_err(), "terms cut at {cut}");
+            }
         }
     }
     let nothing = Strings::new(0, b"").unwrap();

@@ -27,7 +27,7 @@ const WRITE: u8 = 2;
 /// Lets a process go that was thawed and waits for that word on `go`. What it used comes as [`Gathered`] has it; the process
 /// is then about to end.
 pub(crate) fn learn(pid: Pid, go: &OwnedFd, terms: &Terms) -> Result<&'static [u8], Errno> {
-    sys::seize_for_its_end(pid)?;
+    sys::watch_exit(pid)?;
     let proc = Proc::of(pid)?;
     let maps = proc.mappings(sys::pages(MAPPINGS_BYTES)?)?;
     let own_before = sys::pages(MOST_PAGES / 8)?;
@@ -41,7 +41,7 @@ pub(crate) fn learn(pid: Pid, go: &OwnedFd, terms: &Terms) -> Result<&'static [u
     ahead::follow_to_its_end(pid)?;
     let learnt = gather(maps, &proc, entries, own_before);
     // About to end, it would not be woken by being killed.
-    sys::detach(pid)?;
+    sys::detach(pid, 0)?;
     learnt
 }
 

@@ -13,13 +13,14 @@ use super::checked;
 const GETREGS: usize = 12;
 const SETREGS: usize = 13;
 const POKETEXT: usize = 4;
-const CONTINUE: usize = 7;
 const DETACH: usize = 17;
+const CONT: usize = 7;
 const SYSCALL: usize = 24;
 const GETEVENTMSG: usize = 0x4201;
 const GETREGSET: usize = 0x4204;
 const SEIZE: usize = 0x4206;
 const INTERRUPT: usize = 0x4207;
+const LISTEN: usize = 0x4208;
 const GETSIGMASK: usize = 0x420a;
 const GET_SYSCALL_INFO: usize = 0x420e;
 const GET_RSEQ_CONFIGURATION: usize = 0x420f;
@@ -187,16 +188,6 @@ pub(crate) fn seize(pid: Pid) -> Result<(), Errno> {
     ptrace(SEIZE, pid, 0, options).map(drop)
 }
 
-/// Begins to follow the first thread of a process, which stops when it is about to end. The process does not outlive us.
-pub(crate) fn seize_for_its_end(pid: Pid) -> Result<(), Errno> {
-    ptrace(SEIZE, pid, 0, TRACE_EXIT | EXIT_KILL).map(drop)
-}
-
-/// Lets a stopped thread go on, with a signal if one was on its way.
-pub(crate) fn go_on(tid: Pid, signal: usize) -> Result<(), Errno> {
-    ptrace(CONTINUE, tid, 0, signal).map(drop)
-}
-
 /// Lets a stopped thread go to its next system call, with a signal if one was on its way.
 pub(crate) fn to_next_call(tid: Pid, signal: usize) -> Result<(), Errno> {
     ptrace(SYSCALL, tid, 0, signal).map(drop)
@@ -207,16 +198,44 @@ pub(crate) fn interrupt(tid: Pid) -> Result<(), Errno> {
     ptrace(INTERRUPT, tid, 0, 0).map(drop)
 }
 
-/// Lets a stopped thread go for good.
-pub(crate) fn detach(tid: Pid) -> Result<(), Errno> {
-    ptrace(DETACH, tid, 0, 0).map(drop)
+/// Begins to watch a process: it stops before it exits, and for its signals.
+pub(crate) fn watch_exit(pid: Pid) -> Result<(), Errno> {
+    ptrace(SEIZE, pid, 0, TRACE_EXIT).map(drop)
+}
+
+/// Lets a stopped thread go, with a signal if one was on its way.
+pub(crate) fn go_on(tid: Pid, signal: usize) -> Result<(), Errno> {
+    ptrace(CONT, tid, 0, signal).map(drop)
+}
+
+/// Has a process that is to stand still do so, as it would if nobody watched it.
+pub(crate) fn listen(tid: Pid) -> Result<(), Errno> {
+    ptrace(LISTEN, tid, 0, 0).map(drop)
+}
+
+/// The exit code of a process whose first thread has stopped before it exits; none where it has not chosen one itself for all
+/// of its threads, so that it could still change.
+pub(crate) fn exits_with(pid: Pid) -> Result<Option<u64>, Errno> {
+    let chosen = Sysno::new(registers(pid)?.orig_rax as usize) == Some(Sysno::exit_group);
+    let status = message(pid)?;
+    Ok((chosen && status & 0x7f == 0).then_some(status >> 8 & 0xff))
+}
+
+/// Lets a stopped thread go for good, with a signal if one was on its way.
+pub(crate) fn detach(tid: Pid, signal: usize) -> Result<(), Errno> {
+    ptrace(DETACH, tid, 0, signal).map(drop)
 }
 
 /// The thread that a stop tells of.
 pub(crate) fn new_thread(tid: Pid) -> Result<Pid, Errno> {
+    Pid::from_raw(message(tid)? as i32).ok_or(Errno::SRCH)
+}
+
+/// What there is to be known of a stop.
+fn message(tid: Pid) -> Result<u64, Errno> {
     let mut message = 0u64;
     ptrace(GETEVENTMSG, tid, 0, ptr::from_mut(&mut message).addr())?;
-    Pid::from_raw(message as i32).ok_or(Errno::SRCH)
+    Ok(message)
 }
 
 /// The registers of a stopped thread.

@@ -187,6 +187,14 @@ fn once_it_runs(moves: &[Move]) -> Vec<Move> {
     [&honest[..=last], moves].concat()
 }
 
+/// A build that ends like this.
+fn a_build_that(ends: End) -> Vec<Move> {
+    let mut moves = play::until_it_is_built();
+    moves.truncate(moves.len() - 2);
+    moves.push(Move::Say(frame(&Report::Ended(ends))));
+    moves
+}
+
 #[test]
 fn what_the_host_measured_is_the_verdict_whatever_the_agent_says() {
     let none = Answers::INNOCENT;
@@ -253,6 +261,14 @@ fn an_outcome_waits_for_the_end_of_a_cell_only_if_that_could_keep_something_aliv
     haunted.answers.measured.others = true;
     haunted.answers.since_step = 2;
     assert!(haunted.take().cell_went_first);
+    let mut outlived =
+        Trial::new("the compiler is still there when the program begins, and then not", once_it_runs(&[ended()]));
+    outlived.answers.measured.others = true;
+    outlived.answers.until_step = 1;
+    assert!(!outlived.take().cell_went_first);
+    let mut unbuilt = Trial::new("somebody is left of a build that failed", a_build_that(End::Exited(1)));
+    unbuilt.answers.measured.others = true;
+    assert!(unbuilt.take().cell_went_first);
 }
 
 #[test]

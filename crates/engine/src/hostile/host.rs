@@ -33,6 +33,8 @@ pub(super) struct Answers {
     pub(super) measured: Measured,
     /// The first step that it measures this in; the ones before it have used nothing.
     pub(super) since_step: u32,
+    /// And the last one; the ones after it use nothing.
+    pub(super) until_step: u32,
     pub(super) held: Protection,
     /// Which request it refuses.
     pub(super) refuses: Option<Request>,
@@ -58,7 +60,7 @@ const NOTHING: Measured =
 impl Answers {
     /// Nothing was used.
     pub(super) const INNOCENT: Answers =
-        Answers { measured: NOTHING, since_step: 1, held: Protection::Enforced, refuses: None };
+        Answers { measured: NOTHING, since_step: 1, until_step: u32::MAX, held: Protection::Enforced, refuses: None };
 }
 
 impl Asked {
@@ -94,7 +96,8 @@ impl CellHost for FakeHost {
     }
 
     fn measure(&mut self) -> Result<Measured, CellError> {
-        let is_innocent = self.asked.counts().limits < self.answers.since_step;
+        let Answers { since_step, until_step, .. } = self.answers;
+        let is_innocent = !(since_step..=until_step).contains(&self.asked.counts().limits);
         self.answer(Request::Measure, if is_innocent { NOTHING } else { self.answers.measured })
     }
 
