@@ -72,6 +72,8 @@ pub(crate) struct StepSpec {
     pub(crate) makes: Option<SourcePath>,
     /// Words of the language that stand for something else every time, such as the date.
     pub(crate) volatile: Vec<String>,
+    /// Variables that no other step has, laid over the language's.
+    pub(crate) environment: BTreeMap<String, String>,
     /// How far it can be before its job has come.
     pub(crate) ahead: Option<Ahead>,
     /// How a copy of it is told that it is one.

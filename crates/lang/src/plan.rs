@@ -237,7 +237,7 @@ impl<'a> Values<'a> {
             name: spec.name.clone(),
             kind: spec.kind,
             argv: self.argv(&spec.argv),
-            env: self.toolchain.environment_in(self.layout, spec.kind).into_iter().collect(),
+            env: self.toolchain.environment_in(self.layout, spec.kind, &spec.environment).into_iter().collect(),
             crash_codes: spec.crash_codes.clone(),
             makes: spec.makes.clone(),
         }

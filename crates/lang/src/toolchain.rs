@@ -143,9 +143,15 @@ impl Language {
 }
 
 impl Toolchain {
-    /// The environment of every step of this kind, in a cell of this layout.
-    pub(crate) fn environment_in(&self, layout: &Layout, kind: StepKind) -> BTreeMap<String, String> {
+    /// The environment of a step of this kind with variables of its own, in a cell of this layout.
+    pub(crate) fn environment_in(
+        &self,
+        layout: &Layout,
+        kind: StepKind,
+        own: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
         let mut environment = self.environment.clone();
+        environment.extend(own.clone());
         if let (StepKind::Build, Some(first), Some(path)) = (kind, &self.first_to_build, environment.get_mut("PATH")) {
             *path = format!("{}:{path}", first.display());
         }

@@ -1,5 +1,7 @@
 //! Which version a toolchain is, in its own words.
 
+use std::collections::BTreeMap;
+
 use firebox_cell::Layout;
 use firebox_job::StepKind;
 
@@ -16,7 +18,7 @@ impl Language {
             name: "version".to_owned(),
             kind: StepKind::Build,
             argv: values.argv(&self.version),
-            env: toolchain.environment_in(layout, StepKind::Build).into_iter().collect(),
+            env: toolchain.environment_in(layout, StepKind::Build, &BTreeMap::new()).into_iter().collect(),
             crash_codes: Vec::new(),
             makes: None,
         }

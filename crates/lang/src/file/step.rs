@@ -1,5 +1,7 @@
 //! The steps of a language file.
 
+use std::collections::BTreeMap;
+
 use firebox_job::{SourcePath, StepKind};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -10,7 +12,8 @@ use super::words;
 use crate::language::{Ahead, Copied, StepSpec};
 use crate::pattern::{Pattern, Scope};
 
-const STEP: &[&str] = &["name", "kind", "argv", "crash_codes", "makes", "volatile", "ahead", "copied", "typical"];
+const STEP: &[&str] =
+    &["name", "kind", "argv", "crash_codes", "makes", "volatile", "environment", "ahead", "copied", "typical"];
 const COPIED: &[&str] = &["functions", "renews"];
 
 /// Reads one entry of `steps`; the name comes with its place, so that a second one of that name can be refused.
@@ -38,6 +41,8 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
     let crash_codes = crash_codes.map_or_else(Vec::new, |value| exit_codes(value, faults));
     let makes = makes.and_then(|value| source_path(fields::text(value, faults)?, faults));
     let volatile = volatile.map_or_else(Vec::new, |value| words_of_code(value, faults));
+    let environment =
+        fields.optional("environment").map_or_else(BTreeMap::new, |value| words::environment(value, faults));
     let ahead = fields.optional("ahead").and_then(|value| ahead(fields::text(value, faults)?, faults));
     let told = fields.optional("copied");
     if let Some(told) = told.as_ref().filter(|_| ahead != Some(Ahead::Template)) {
@@ -55,8 +60,8 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
     fields.close(faults);
     let name = name?;
     let (kind, argv) = (kind?, argv?);
-    let name_text = name.get_ref().clone();
-    let spec = StepSpec { name: name_text, kind, argv, crash_codes, makes, volatile, ahead, copied, typical };
+    let own_name = name.get_ref().clone();
+    let spec = StepSpec { name: own_name, kind, argv, crash_codes, makes, volatile, environment, ahead, copied, typical };
     Some((name, spec))
 }
 

@@ -71,6 +71,8 @@ fn keys_are_known_present_and_of_their_type() {
     check("install = \"buy one\"", "", 1, "`install` is missing");
     check("install = \"buy one\"", "install = 7", 5, "expected a string, found a whole number");
     check("aliases = [\"plaything\"]", "aliases = \"plaything\"", 2, "expected a list, found a string");
+    check("crash_codes = [3]", "environment = [3]", 37, "expected a table, found a list");
+    check("crash_codes = [3]", "environment = { \"T O Y\" = \"x\" }", 37, "is no variable");
     check("TOY = \"yes\"", "TOY = true", 10, "expected a string, found a switch");
     check("values = [1, 2]", "values = [1.5]", 21, "found a number with a fraction");
     check("install = \"buy one\"", "install = \"  \"", 5, "is empty");
