@@ -1,5 +1,7 @@
 //! Links, or has it done: see the library beside this program.
 
+mod sys;
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -15,6 +17,9 @@ use libwild::error::Result;
 use libwild::{Args, Linker};
 use rayon::ThreadPoolBuilder;
 
+/// What the link of a small program against the shared standard library uses.
+const HEAP: usize = 5 << 19;
+
 fn main() -> ExitCode {
     let mut words = env::args_os();
     let started_by = words.next().unwrap_or_default();
@@ -27,6 +32,7 @@ fn main() -> ExitCode {
     let next = Next { program: next, words };
     if let Some((request, system)) = ours {
         next.takes_over_when_the_linker_breaks_down();
+        sys::bring_in_heap(HEAP);
         // A linker that said something has not done what another one would have done in silence.
         if link(&request.on(&system)).is_ok_and(|said_something| !said_something) {
             return ExitCode::SUCCESS;
