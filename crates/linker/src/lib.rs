@@ -10,13 +10,24 @@
 //!   `----------- anything else ------------------------------------------------`---> the real one
 //! ```
 //!
+//! The same program, called `driver`, does what the driver of a compiler does, by commands that the driver has said
+//! beforehand ([`Chain`]): it has the file compiled and assembled, and links what comes of that, if it is what all linkers
+//! make the same of ([`is_ordinary`]) and none has anything to say about ([`Warned`]).
+//!
 //! What a C compiler adds to a command line of its own (start files, directories, the loader) is looked up where every
 //! C compiler looks it up, by reading directories: no compiler is run for it.
 
+mod chain;
+mod elf;
 mod next;
+mod object;
 mod request;
 mod system;
+mod warned;
 
+pub use chain::Chain;
 pub use next::next_in_line;
+pub use object::is_ordinary;
 pub use request::{Form, Request};
 pub use system::System;
+pub use warned::Warned;

@@ -1,5 +1,6 @@
 //! Links, or has it done: see the library beside this program.
 
+mod drive;
 mod sys;
 
 use std::env;
@@ -24,6 +25,9 @@ fn main() -> ExitCode {
     let mut words = env::args_os();
     let started_by = words.next().unwrap_or_default();
     let words: Vec<OsString> = words.collect();
+    if Path::new(&started_by).file_name() == Some(OsStr::new(drive::NAME)) {
+        return drive::drive(&words);
+    }
     let search_path = env::var_os("PATH").unwrap_or_default();
     let Some(next) = next_in_line(Path::new(&started_by), &search_path) else {
         return nobody(&started_by);
@@ -31,7 +35,7 @@ fn main() -> ExitCode {
     let ours = Request::read(&words).zip(System::find(Path::new("/"), &next));
     let next = Next { program: next, words };
     if let Some((request, system)) = ours {
-        next.takes_over_when_the_linker_breaks_down();
+        next.takes_over_when_the_linker_breaks_down(|| {});
         sys::bring_in_heap(HEAP);
         // A linker that said something has not done what another one would have done in silence.
         if link(&request.on(&system)).is_ok_and(|said_something| !said_something) {
@@ -76,9 +80,10 @@ impl Next {
     }
 
     /// A mistake of the linker's is nothing that its user can do anything about; the program behind it makes others.
-    fn takes_over_when_the_linker_breaks_down(&self) {
+    fn takes_over_when_the_linker_breaks_down(&self, first: impl Fn() + Send + Sync + 'static) {
         let next = self.clone();
         panic::set_hook(Box::new(move |_| {
+            first();
             next.take_over();
         }));
     }
