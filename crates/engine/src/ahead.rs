@@ -4,13 +4,14 @@
 use std::io;
 
 use firebox_cell::Layout;
-use firebox_job::{Outcome, SourceFile};
-use firebox_lang::{Ahead, Copied, Step, StepAhead};
+use firebox_job::{Outcome, SourceFile, Verdict};
+use firebox_lang::{Ahead, Copied, Driver, Step, StepAhead};
 use firebox_wire::Halt;
 
 use crate::image::Image;
 use crate::session::Begin;
 use crate::supply::Supply;
+use crate::templates::Template;
 use crate::{Installed, PreparedCell, RunError};
 
 /// What a tool and its copy are tried on: nothing at all, and what is wrong in every language.
@@ -42,33 +43,47 @@ impl Supply {
     /// Where there is a template, the first step of the job that has come for this empty cell can be a copy of it: to make one
     /// takes less than to start the tool.
     pub(crate) fn let_copy(&self, cell: &mut PreparedCell) {
-        if let Some(image) = self.templates.at_hand(cell.language)
+        if let Some(template) = self.templates.at_hand(cell.language)
             && let Some(StepAhead { step, .. }) = self.first_step_ahead(cell.language, cell.session.layout())
         {
-            cell.session.can_copy(step, image);
+            cell.session.can_copy(step, template);
         }
     }
 
     fn start_ahead(&self, cell: &mut PreparedCell) -> Result<(), RunError> {
         let PreparedCell { language, session } = cell;
         let Some(first) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
-        let StepAhead { step, ahead, copied, typical } = first;
+        let StepAhead { step, ahead, copied, driver, typical } = first;
         // In other layouts each cell has its own places, and a tool knows them from its start.
-        if ahead == Ahead::Template && *session.layout() == Layout::Viewed {
-            let image = self.templates.get(*language, || {
-                let make = |copied| self.make_template(*language, &step, copied, typical.as_deref());
+        if matches!(ahead, Ahead::Template | Ahead::Driver) && *session.layout() == Layout::Viewed {
+            let template = self.templates.get(*language, || {
+                let tool = match &driver {
+                    None => step.clone(),
+                    Some(driver) => self.without_driver(*language, driver)?,
+                };
+                let make = |copied| self.make_template(*language, &step, &tool, copied, typical.as_deref());
                 let told = copied.as_ref().map(|copied| make(Some(copied)));
                 // A tool that cannot be told is copied before it draws any random numbers.
                 told.and_then(Result::ok).map_or_else(|| make(None), Ok)
             });
-            if let Some(image) = image {
-                return session.start_ahead(step, Begin::Thawed(&image));
+            if let Some(template) = template {
+                return session.start_ahead(step, &template.tool, Begin::Thawed(&template.image));
             }
         }
-        if self.templates.are_given_up(*language) {
-            return Ok(());
+        match halt(ahead) {
+            Some(halt) if !self.templates.are_given_up(*language) => {
+                session.start_ahead(step.clone(), &step, Begin::Ahead(halt))
+            }
+            Some(_) | None => Ok(()),
         }
-        session.start_ahead(step, Begin::Ahead(halt(ahead)))
+    }
+
+    /// Has the driver of others tell what it would have them do, and makes a step of it that does the same.
+    fn without_driver(&self, language: usize, driver: &Driver) -> Result<Step, RunError> {
+        let told = self.trial(self.make(language)?, &driver.asked, "")?;
+        let said = told.steps.last().map(|report| &report.stderr).filter(|said| said.truncated().is_none());
+        let said = said.filter(|_| told.verdict == Verdict::Ok);
+        said.and_then(|said| driver.replaced(said.bytes())).ok_or(RunError::Image(io::ErrorKind::InvalidData.into()))
     }
 
     fn first_step_ahead(&self, language: usize, layout: &Layout) -> Option<StepAhead> {
@@ -82,35 +97,36 @@ impl Supply {
         &self,
         language: usize,
         step: &Step,
+        tool: &Step,
         copied: Option<&Copied>,
         typical: Option<&str>,
-    ) -> Result<Image, RunError> {
+    ) -> Result<Template, RunError> {
         let mut cell = self.make(language)?;
         let (functions, renewed) = copied.map_or((&[][..], 0), |copied| (&copied.functions, copied.renews));
-        let started = cell.session.start_ahead(step.clone(), Begin::ToBeCopied { renewed });
+        let started = cell.session.start_ahead(step.clone(), tool, Begin::ToBeCopied { renewed });
         let image = started.and_then(|()| cell.session.freeze(functions));
         self.discard(cell);
         let mut image = image?;
         if let Some(typical) = typical {
             // Only speed depends on it.
-            image = self.learn(language, step, typical, &image).unwrap_or(image);
+            image = self.learn(language, step, tool, typical, &image).unwrap_or(image);
         }
         for text in TRIAL_TEXTS {
             let itself = self.trial(self.make(language)?, step, text)?;
             let mut cell = self.make(language)?;
-            cell.session.start_ahead(step.clone(), Begin::Thawed(&image))?;
+            cell.session.start_ahead(step.clone(), tool, Begin::Thawed(&image))?;
             let copy = self.trial(cell, step, text)?;
             if (itself.verdict, &itself.stdout, &itself.stderr) != (copy.verdict, &copy.stdout, &copy.stderr) {
                 return Err(RunError::Image(io::ErrorKind::InvalidData.into()));
             }
         }
-        Ok(image)
+        Ok(Template { image, tool: tool.clone() })
     }
 
     /// Has a copy watched over a text of ours. The image, with what was learnt by that.
-    fn learn(&self, language: usize, step: &Step, text: &str, image: &Image) -> Result<Image, RunError> {
+    fn learn(&self, language: usize, step: &Step, tool: &Step, text: &str, image: &Image) -> Result<Image, RunError> {
         let mut cell = self.make(language)?;
-        let began = cell.session.start_ahead(step.clone(), Begin::Thawed(image));
+        let began = cell.session.start_ahead(step.clone(), tool, Begin::Thawed(image));
         let learnt = began.and_then(|()| self.learn_from(&[self.entry(language, text)], step, &mut cell.session));
         self.discard(cell);
         image.with(&learnt?)
@@ -127,9 +143,11 @@ impl Supply {
     }
 }
 
-fn halt(ahead: Ahead) -> Halt {
+/// How far a tool itself is brought in each cell; nowhere, when it only drives others.
+fn halt(ahead: Ahead) -> Option<Halt> {
     match ahead {
-        Ahead::Loaded => Halt::Loaded,
-        Ahead::Started | Ahead::Template => Halt::Asks,
+        Ahead::Loaded => Some(Halt::Loaded),
+        Ahead::Started | Ahead::Template => Some(Halt::Asks),
+        Ahead::Driver => None,
     }
 }

@@ -21,6 +21,7 @@ use crate::image::{Image, ImageBuilder};
 use crate::laps::Laps;
 use crate::patience::Patience;
 use crate::pool::Visit;
+use crate::templates::Template;
 
 /// How a file's content is cut into frames.
 const CONTENT_BYTES: usize = 64 * 1024;
@@ -50,7 +51,7 @@ enum Ahead {
     /// other cells.
     Stands(Step, Seed),
     /// Its process can be a copy of this.
-    Copy(Step, Arc<Image>),
+    Copy(Step, Arc<Template>),
 }
 
 /// A step whose process stands and waits.
@@ -119,21 +120,21 @@ impl Session {
         }
     }
 
-    /// Has the process of a step made before there is a job for it.
-    pub(crate) fn start_ahead(&mut self, step: Step, how: Begin<'_>) -> Result<(), RunError> {
-        self.make(&step, how)?;
+    /// Has a process made before there is a job for it, which serves this step.
+    pub(crate) fn start_ahead(&mut self, step: Step, tool: &Step, how: Begin<'_>) -> Result<(), RunError> {
+        self.make(tool, how)?;
         self.ahead = Some(Ahead::Stands(step, how.seed()));
         Ok(())
     }
 
     /// Whether the process of a step was made in it before its job came.
     pub(crate) fn has_tool(&self) -> bool {
-        matches!(self.ahead, Some(Ahead::Stands(_)))
+        matches!(self.ahead, Some(Ahead::Stands(..)))
     }
 
     /// Says of a cell in which nothing was started that this step can be a copy.
-    pub(crate) fn can_copy(&mut self, step: Step, image: Arc<Image>) {
-        self.ahead = Some(Ahead::Copy(step, image));
+    pub(crate) fn can_copy(&mut self, step: Step, template: Arc<Template>) {
+        self.ahead = Some(Ahead::Copy(step, template));
     }
 
     /// What the process has become that was started ahead. It is gone then.
@@ -182,8 +183,8 @@ impl Session {
                 self.dismiss()?;
                 self.make(step, Begin::Fresh)?;
             }
-            Some(Ahead::Copy(ahead, image)) if ahead == *step && seed == Seed::MayBeShared => {
-                match self.make(step, Begin::Thawed(&image)) {
+            Some(Ahead::Copy(ahead, template)) if ahead == *step && seed == Seed::MayBeShared => {
+                match self.make(&template.tool, Begin::Thawed(&template.image)) {
                     Err(RunError::Refused { what: Refusal::Ahead, .. }) => self.make(step, Begin::Fresh)?,
                     made => {
                         made?;

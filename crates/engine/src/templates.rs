@@ -1,7 +1,9 @@
-//! The templates of an engine: for each language that can have one, the image that its cells are given a copy of.
+//! The templates of an engine: for each language that can have one, what its cells are given a copy of.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use firebox_lang::Step;
 
 use crate::RunError;
 use crate::image::Image;
@@ -9,6 +11,15 @@ use crate::image::Image;
 /// What copies have in common (where things are in memory, the seed of hashes) does not stay for longer than this. What could not
 /// be had is tried again then, too: it may have been for lack of time or memory, which a job can bring about.
 const RENEWED_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// What cells are given a copy of.
+#[derive(Debug)]
+pub(crate) struct Template {
+    /// What the process was when it was frozen.
+    pub(crate) image: Image,
+    /// What it was started as: the step that it serves, or what does the same as that.
+    pub(crate) tool: Step,
+}
 
 /// The templates of an engine, by the place of their language.
 #[derive(Debug)]
@@ -18,7 +29,7 @@ pub(crate) struct Templates(Vec<Mutex<State>>);
 enum State {
     NotMade,
     Made {
-        image: Arc<Image>,
+        template: Arc<Template>,
         at: Instant,
     },
     /// It could not be had then, or did not prove itself. Tools are started in each cell.
@@ -37,20 +48,24 @@ impl Templates {
         Templates((0..languages).map(|_| Mutex::new(State::NotMade)).collect())
     }
 
-    /// The image for a language, made when there is none or when it has become old; none when it cannot be had. Who comes
+    /// The template of a language, made when there is none or when it has become old; none when it cannot be had. Who comes
     /// while it is being made waits: that is never a job, only who prepares for jobs.
-    pub(crate) fn get(&self, language: usize, make: impl FnOnce() -> Result<Image, RunError>) -> Option<Arc<Image>> {
+    pub(crate) fn get(
+        &self,
+        language: usize,
+        make: impl FnOnce() -> Result<Template, RunError>,
+    ) -> Option<Arc<Template>> {
         let mut state = self.0.get(language)?.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
             State::Without { since } | State::NothingAhead { since } if since.elapsed() < RENEWED_AFTER => return None,
-            State::Made { image, at } if at.elapsed() < RENEWED_AFTER => return Some(Arc::clone(image)),
+            State::Made { template, at } if at.elapsed() < RENEWED_AFTER => return Some(Arc::clone(template)),
             State::Made { .. } | State::Without { .. } | State::NothingAhead { .. } | State::NotMade => {}
         }
         match make() {
-            Ok(image) => {
-                let image = Arc::new(image);
-                *state = State::Made { image: Arc::clone(&image), at: Instant::now() };
-                Some(image)
+            Ok(template) => {
+                let template = Arc::new(template);
+                *state = State::Made { template: Arc::clone(&template), at: Instant::now() };
+                Some(template)
             }
             Err(_) => {
                 *state = State::Without { since: Instant::now() };
@@ -59,11 +74,13 @@ impl Templates {
         }
     }
 
-    /// The image for a language if there is one now: for a job, which waits for nobody. One that has more to do before it asks
+    /// The template of a language if there is one now: for a job, which waits for nobody. One that has more to do before it asks
     /// for something is of use only where there is time for that.
-    pub(crate) fn at_hand(&self, language: usize) -> Option<Arc<Image>> {
+    pub(crate) fn at_hand(&self, language: usize) -> Option<Arc<Template>> {
         match &*self.0.get(language)?.try_lock().ok()? {
-            State::Made { image, at } if at.elapsed() < RENEWED_AFTER && image.asks() => Some(Arc::clone(image)),
+            State::Made { template, at } if at.elapsed() < RENEWED_AFTER && template.image.asks() => {
+                Some(Arc::clone(template))
+            }
             State::Made { .. } | State::NotMade | State::Without { .. } | State::NothingAhead { .. } => None,
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct ProgramSpec {
     pub(crate) find: Vec<String>,
     /// Arguments it always gets when it was found by a certain one of these names.
     pub(crate) arguments: BTreeMap<String, Vec<String>>,
+    /// Arguments by which it tells, found by one of these names, what it would have others do, and does nothing.
+    pub(crate) tells: BTreeMap<String, Vec<String>>,
     /// What to install when it is missing, if that is not what the language says.
     pub(crate) install: Option<String>,
     /// Where it appears when it comes from outside of what every job in the language sees.
@@ -103,16 +105,20 @@ pub enum Ahead {
     /// The same, but started only once: each cell gets a copy of what it has become by then. For a program that has settled
     /// nothing by then that must differ from one job to the next.
     Template,
+    /// It only drives others, and tells what it would have them do. A program of ours does the same, and of that each cell
+    /// gets a copy.
+    Driver,
 }
 
 impl Ahead {
-    pub(crate) const ALL: [Ahead; 3] = [Ahead::Loaded, Ahead::Started, Ahead::Template];
+    pub(crate) const ALL: [Ahead; 4] = [Ahead::Loaded, Ahead::Started, Ahead::Template, Ahead::Driver];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Ahead::Loaded => "loaded",
             Ahead::Started => "started",
             Ahead::Template => "template",
+            Ahead::Driver => "driver",
         }
     }
 }

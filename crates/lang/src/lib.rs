@@ -24,6 +24,7 @@
 
 mod base;
 mod catalogue;
+mod driver;
 mod excerpt;
 mod file;
 mod find;
@@ -40,6 +41,7 @@ mod version;
 mod witness;
 
 pub use catalogue::{Catalogue, UnknownLanguage};
+pub use driver::Driver;
 pub use file::{LanguageFileError, check_file};
 pub use find::{PassReason, PassedOver};
 pub use host::{Host, Linker};

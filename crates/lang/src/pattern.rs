@@ -91,6 +91,14 @@ impl Pattern {
         }
     }
 
+    /// The program that it is, if it is one and nothing else.
+    pub(crate) fn program(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [Piece::Program(name)] => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether what it makes is certainly an absolute path.
     pub(crate) fn is_absolute(&self) -> bool {
         match self.pieces.as_slice() {

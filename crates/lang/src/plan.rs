@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use firebox_cell::Layout;
 use firebox_job::{Job, OptionValue, SourcePath, Sources, StepKind};
 
+use crate::driver::Driver;
 use crate::excerpt::excerpt;
 use crate::language::{Ahead, Copied, Language, StepSpec};
 use crate::nearest::{did_you_mean, nearest};
@@ -48,6 +49,8 @@ pub struct StepAhead {
     pub copied: Option<Copied>,
     /// A text on which it does what it does on most.
     pub typical: Option<String>,
+    /// What does the step's work in place of its program, if that is only the driver of others.
+    pub driver: Option<Driver>,
 }
 
 /// Why a job has no plan.
@@ -154,8 +157,12 @@ impl Language {
         }
         values.entry = Some(file_argument(&self.entry));
         values.sources = vec![file_argument(&self.entry)];
-        let (copied, typical) = (first.copied.clone(), first.typical.clone());
-        Some(StepAhead { step: values.step(first), ahead, copied, typical })
+        let step = values.step(first);
+        let driver = match ahead {
+            Ahead::Driver => Some(Driver::of(self, first, &step, toolchain, layout)?),
+            Ahead::Loaded | Ahead::Started | Ahead::Template => None,
+        };
+        Some(StepAhead { step, ahead, copied: first.copied.clone(), typical: first.typical.clone(), driver })
     }
 
     /// Whether its first step can be started before there is a job.

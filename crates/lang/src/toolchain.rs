@@ -15,6 +15,9 @@ use crate::language::{Language, LinksSpec, ProgramSpec};
 /// The directory among what firebox brings along that holds its linker.
 const LINKER: &str = "linker";
 
+/// What firebox brings along to do the work of a driver: the same program, under another name.
+pub(crate) const DRIVER: &str = "driver";
+
 /// The programs of a language on this host, and what a cell must see for them to work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toolchain {
@@ -101,12 +104,22 @@ impl Language {
             view.supplies.push(Supply::new(Path::new(LINKER).join(name), program));
             first_to_build = Some(Path::new(Supply::PLACE).join(LINKER));
         }
+        if let (true, Some(Linker(program))) = (self.has_a_driver(&programs), host.linker) {
+            view.supplies.push(Supply::new(DRIVER, program));
+        }
         environment.extend(self.environment.clone());
         let path = environment.entry("PATH".to_owned()).or_insert_with(|| base::SEARCH_PATH.to_owned());
         for directory in first_on_path.iter().rev() {
             *path = format!("{}:{path}", directory.display());
         }
         Ok(Toolchain { programs, view, environment, first_to_build })
+    }
+
+    /// Whether one of these is the driver of others, and tells what it would have them do.
+    fn has_a_driver(&self, programs: &[Program]) -> bool {
+        self.programs.iter().any(|spec| {
+            programs.iter().any(|program| program.name == spec.name && spec.tells.contains_key(&program.found))
+        })
     }
 
     /// The first name that leads to a usable program wins, wherever on the search path it does.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use firebox_job::SourcePath;
+use firebox_job::{SourcePath, StepKind};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -22,7 +22,7 @@ use fault::Faults;
 pub use fault::LanguageFileError;
 use fields::{Fields, Value};
 
-use crate::language::Language;
+use crate::language::{Ahead, Language, StepSpec};
 use crate::option::OptionSpec;
 use crate::pattern::{JobPlaceholders, Pattern, Piece, Scope, Stands};
 
@@ -130,7 +130,15 @@ fn language(table: Spanned<DeTable<'_>>, faults: &mut Faults<'_>) -> Option<(Lan
 
     // Follow-up faults of a step that could not be read would only distract.
     if faults.none() {
-        step::check_order(&steps, steps_place, faults);
+        step::check_order(&steps, steps_place.clone(), faults);
+        let tells = |name: &str| programs.iter().any(|(_, program)| program.name == name && !program.tells.is_empty());
+        let driven = |step: &&StepSpec| step.ahead == Some(Ahead::Driver);
+        let by_driver = |step: &StepSpec| {
+            step.kind == StepKind::Build && step.argv.first().and_then(Pattern::program).is_some_and(tells)
+        };
+        if !steps.iter().filter(driven).all(by_driver) {
+            faults.add(steps_place, "`ahead = \"driver\"` is for a step that builds, with a program that has `tells`");
+        }
         let used = |name: &str| steps.iter().any(|step| step.argv.iter().any(|argument| mentions(argument, name)));
         for (place, option) in options.iter().filter(|(_, option)| !used(&option.name)) {
             faults.add(place.clone(), format!("option `{}` appears in no step", option.name));

@@ -10,7 +10,7 @@ use super::fields::{self, Fields, Value};
 use super::words;
 use crate::language::{Elsewhere, LinksSpec, ProgramSpec};
 
-const PROGRAM: &[&str] = &["name", "find", "arguments", "install", "elsewhere", "links"];
+const PROGRAM: &[&str] = &["name", "find", "arguments", "tells", "install", "elsewhere", "links"];
 const ELSEWHERE: &[&str] = &["at", "environment"];
 const LINKS: &[&str] = &["at", "names"];
 
@@ -28,24 +28,29 @@ pub(super) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<(Spanned
         }
         words::plain(words::keep(names, "program", words::is_file_name, words::FILE_NAME, faults))
     });
-    let arguments = fields.optional("arguments").map_or_else(BTreeMap::new, |value| {
-        let mut arguments = BTreeMap::new();
-        for (found, value) in fields::entries(value, faults) {
-            if !find.as_ref().is_some_and(|find| find.contains(found.get_ref())) {
-                faults.add(found.span(), format!("`{}` is not among the names in `find`", found.get_ref()));
-            }
-            arguments.insert(found.into_inner(), words::plain(fields::texts(value, faults)));
-        }
-        arguments
-    });
+    let names = find.as_deref().unwrap_or_default();
+    let arguments = fields.optional("arguments").map_or_else(BTreeMap::new, |value| by_name(value, names, faults));
+    let tells = fields.optional("tells").map_or_else(BTreeMap::new, |value| by_name(value, names, faults));
     let install = fields.optional("install").and_then(|value| words::sentence(fields::text(value, faults), faults));
     let elsewhere = fields.optional("elsewhere").and_then(|value| elsewhere(value, faults));
     let links = fields.optional("links").and_then(|value| links(value, faults));
     fields.close(faults);
 
     let name = name?;
-    let spec = ProgramSpec { name: name.get_ref().clone(), find: find?, arguments, install, elsewhere, links };
+    let spec = ProgramSpec { name: name.get_ref().clone(), find: find?, arguments, tells, install, elsewhere, links };
     Some((name, spec))
+}
+
+/// Arguments for a program by the name that it is found by.
+fn by_name(value: Value<'_>, names: &[String], faults: &mut Faults<'_>) -> BTreeMap<String, Vec<String>> {
+    let mut arguments = BTreeMap::new();
+    for (found, value) in fields::entries(value, faults) {
+        if !names.contains(found.get_ref()) {
+            faults.add(found.span(), format!("`{}` is not among the names in `find`", found.get_ref()));
+        }
+        arguments.insert(found.into_inner(), words::plain(fields::texts(value, faults)));
+    }
+    arguments
 }
 
 fn elsewhere(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Elsewhere> {

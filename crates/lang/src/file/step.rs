@@ -61,7 +61,8 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
     let name = name?;
     let (kind, argv) = (kind?, argv?);
     let own_name = name.get_ref().clone();
-    let spec = StepSpec { name: own_name, kind, argv, crash_codes, makes, volatile, environment, ahead, copied, typical };
+    let spec =
+        StepSpec { name: own_name, kind, argv, crash_codes, makes, volatile, environment, ahead, copied, typical };
     Some((name, spec))
 }
 

@@ -117,6 +117,7 @@ mod tests {
             name: "tool".to_owned(),
             find: vec!["tool".to_owned()],
             arguments: BTreeMap::new(),
+            tells: BTreeMap::new(),
             install: None,
             elsewhere: Some(elsewhere),
             links: None,

@@ -174,6 +174,16 @@ fn the_program_that_links_is_a_plain_name() {
 }
 
 #[test]
+fn a_driver_is_a_program_that_tells_and_builds() {
+    let (kind, find) = ("kind = \"build\"", "find = [\"toy\", \"toy2\"]");
+    let ahead = "kind = \"build\"\nahead = \"driver\"";
+    let tells = |name: &str| format!("{find}\ntells = {{ {name} = [\"-###\"] }}");
+    assert_eq!(check_file("toy.toml", &GOOD.replace(kind, ahead).replace(find, &tells("toy2"))), Ok(()));
+    check(find, &tells("toy3"), 15, "`toy3` is not among the names");
+    check(kind, ahead, 32, "is for a step that builds, with a program that has `tells`");
+}
+
+#[test]
 fn steps_lead_to_one_run() {
     check("{sources}", "{source}", 35, "unknown placeholder `{source}`; there are `{toy}`");
     check("\"{sources}\"", "\"x{sources}\"", 35, "whole arguments");

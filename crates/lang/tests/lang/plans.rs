@@ -10,7 +10,7 @@ use firebox_job::{
     Ask, ByteSize, Isolation, Job, Limits, OptionValue, Policy, Require, Seed, SourceFile, SourcePath, Sources,
     StepKind, TraceId,
 };
-use firebox_lang::{Catalogue, Host, Language, Linker, Plan, PlanError, Toolchain};
+use firebox_lang::{Catalogue, Host, Language, Linker, Plan, PlanError, Step, Toolchain};
 
 /// A host that has everything, each in a place of its own, so that no plan depends on where these tests run.
 fn toolchain(language: &Language) -> Toolchain {
@@ -122,6 +122,36 @@ fn our_linker_comes_first_where_something_is_built_and_nowhere_else() {
         let firsts: Vec<_> = paths.map(|path| path.split(':').next().unwrap() == ours).collect();
         assert_eq!(firsts, [true, false], "{layout:?}");
     }
+}
+
+#[test]
+fn a_driver_that_tells_what_it_would_do_is_done_without() {
+    let ahead = |compiler: &str, linker: Option<Linker>, layout: &Layout| {
+        let fixture = Fixture::new().program(&format!("cc/bin/{compiler}")).search("cc/bin");
+        let host = Host { linker, ..fixture.as_host().clone() };
+        let catalogue = Catalogue::builtin();
+        let c = catalogue.find("c").unwrap();
+        let toolchain = c.find_toolchain(&host).unwrap();
+        let supplies: Vec<_> = toolchain.view.supplies.iter().map(|supply| supply.below().to_owned()).collect();
+        (c.first_step_ahead(&toolchain, layout), supplies)
+    };
+    let ours = Some(Linker(b"a linker"));
+    let (first, supplies) = ahead("gcc", ours, &Layout::Viewed);
+    let first = first.unwrap();
+    assert_eq!(supplies, [Path::new("driver")]);
+    let argv = |step: &Step| String::from_utf8(step.argv.join(&b' ')).unwrap();
+    let plain = "/opt/cc/bin/gcc -pass-exit-codes -o runbin -std=gnu17 -pthread -x c main.c -x none -lm";
+    let driver = first.driver.unwrap();
+    assert_eq!((argv(&first.step), argv(&driver.asked)), (plain.to_owned(), format!("{plain} -pipe -###")));
+    let step = driver.replaced(b" cc1 main.c -o - |\n as -o x.o\n ld x.o -o runbin\n").unwrap();
+    let expected = format!("/opt/firebox/driver 4 cc1 main.c -o - 3 as -o x.o 4 ld x.o -o runbin {plain}");
+    assert_eq!(argv(&step), expected);
+    assert_eq!(Step { argv: first.step.argv.clone(), ..step }, first.step, "all else is as in the step that it does");
+
+    let on_host = Layout::OnHost { work: "/w/job".into(), temporary: "/w/tmp".into(), supplies: "/w/supplies".into() };
+    assert_eq!(ahead("clang", ours, &Layout::Viewed), (None, Vec::new()));
+    assert_eq!(ahead("gcc", None, &Layout::Viewed), (None, Vec::new()));
+    assert_eq!(ahead("gcc", ours, &on_host).0, None);
 }
 
 #[test]

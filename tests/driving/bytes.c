@@ -1,0 +1,4 @@
+int puts(const char *);
+int main(void) { puts("a\
+ b"); return 0; } // ??/
+int f(void) { return 'ÿ'; }

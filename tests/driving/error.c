@@ -1,0 +1,2 @@
+#error "no"
+int main(void) { return 0; }

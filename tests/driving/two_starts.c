@@ -1,0 +1,3 @@
+int printf(const char *, ...);
+void _start(void) {}
+int main(void) { return 0; }

@@ -1,0 +1,3 @@
+int missing(void);
+extern int nowhere;
+int main(void) { return missing() + nowhere; }

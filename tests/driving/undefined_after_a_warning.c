@@ -1,0 +1,3 @@
+#warning first
+int missing(void);
+int main(void) { return missing(); }
