@@ -4,6 +4,7 @@
 //! on a program of ours can have them do the same, by the very same commands; and where anything at all goes in another way
 //! than it went by then, that program becomes the driver.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use firebox_cell::{Layout, Supply};
@@ -49,12 +50,13 @@ impl Driver {
     /// The step without the driver, by what it has told on standard error; nothing when that is no way that we could go: to
     /// compile, assemble and link, the compiler's output being the assembler's input.
     pub fn replaced(&self, told: &[u8]) -> Option<Step> {
-        let commands = commands(std::str::from_utf8(told).ok()?)?;
+        let told = std::str::from_utf8(told).ok()?;
+        let commands = commands(told)?;
         let [(compile, Then::Pipe), (assemble, Then::End), (link, Then::End)] = commands.as_slice() else {
             return None;
         };
         let mut argv = vec![self.ours.clone()];
-        for command in [compile, assemble, link] {
+        for command in [&variables(told), compile, assemble, link] {
             argv.push(command.len().to_string().into_bytes());
             argv.extend(command.iter().map(|word| word.clone().into_bytes()));
         }
@@ -70,6 +72,19 @@ enum Then {
     Pipe,
     /// The next one begins when it has ended.
     End,
+}
+
+/// The variables that a driver sets for those that it starts, as they are in the end: the linker comes last, and they are for
+/// that. These lines are a name in capitals, a sign, and the value.
+fn variables(told: &str) -> Vec<String> {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_uppercase());
+    let mut variables = BTreeMap::new();
+    for (name, line) in told.lines().filter_map(|line| Some((line.split_once('=')?.0, line))) {
+        if is_name(name) {
+            variables.insert(name, line.to_owned());
+        }
+    }
+    variables.into_values().collect()
 }
 
 /// The commands among what a driver has told. These are the lines that begin with a blank.
@@ -132,7 +147,7 @@ mod tests {
     const TOLD: &str = "Using built-in specs.\nCOLLECT_GCC=gcc\nTarget: x86_64-linux-gnu\n\
         COLLECT_GCC_OPTIONS='-o' 'runbin' '-pipe'\n \
         /usr/lib/cc1 -quiet main.c \"-std=gnu17\" -o - |\n \
-        as --64 -o /tmp/a.o\nCOMPILER_PATH=/usr/lib\n \
+        as --64 -o /tmp/a.o\nCOMPILER_PATH=/usr/lib\nCOLLECT_GCC_OPTIONS='-o' 'runbin'\n \
         /usr/lib/collect2 \"-plugin-opt=\\\"\\\\x \\$y\" -o runbin /tmp/a.o \"\" -lc\n";
 
     fn driver() -> Driver {
@@ -152,9 +167,11 @@ mod tests {
     fn what_a_driver_tells_becomes_the_words_of_ours() {
         let step = driver().replaced(TOLD.as_bytes()).unwrap();
         let words: Vec<_> = step.argv.iter().map(|word| std::str::from_utf8(word).unwrap()).collect();
-        let expected = "/opt/firebox/driver 6 /usr/lib/cc1 -quiet main.c -std=gnu17 -o - 4 as --64 -o /tmp/a.o 7 \
-            /usr/lib/collect2 -plugin-opt=\"\\x_$y -o runbin /tmp/a.o  -lc /usr/bin/gcc main.c";
-        let expected: Vec<_> = expected.split(' ').map(|word| word.replace('_', " ")).collect();
+        let commands = "6 /usr/lib/cc1 -quiet main.c -std=gnu17 -o - 4 as --64 -o /tmp/a.o 7 /usr/lib/collect2";
+        let mut expected = vec!["/opt/firebox/driver", "3", "COLLECT_GCC=gcc"];
+        expected.extend(["COLLECT_GCC_OPTIONS='-o' 'runbin'", "COMPILER_PATH=/usr/lib"]);
+        expected.extend(commands.split(' '));
+        expected.extend(["-plugin-opt=\"\\x $y", "-o", "runbin", "/tmp/a.o", "", "-lc", "/usr/bin/gcc", "main.c"]);
         assert_eq!(words, expected);
         assert_eq!((&step.env, &step.crash_codes), (&driver().asked.env, &driver().asked.crash_codes));
     }

@@ -1,6 +1,7 @@
 //! The commands that make a program out of one file, as a compiler's driver has said them: compile, assemble, link.
 //!
-//! Given as words, each command with the number of its words in front, and then the driver's own command.
+//! Given as words: the variables that the driver sets for the linker, each of the commands, and the driver's own. In front of
+//! each but the last is the number of its words.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -12,8 +13,12 @@ pub struct Chain {
     pub compiler: Vec<OsString>,
     /// Reads it from its standard input.
     pub assembler: Vec<OsString>,
-    /// For a linker, a name for itself first.
-    pub linker: Vec<String>,
+    /// The linker of the system.
+    pub linker: Vec<OsString>,
+    /// What it finds in its environment besides.
+    pub variables: Vec<(OsString, OsString)>,
+    /// The same for ours, a name for itself first.
+    pub ours: Vec<String>,
     /// What the assembler makes.
     pub object: PathBuf,
     /// What the linker makes.
@@ -25,14 +30,16 @@ pub struct Chain {
 impl Chain {
     /// Reads the words; nothing when they are no such commands.
     pub fn read(words: &[OsString]) -> Option<Chain> {
-        let (compiler, rest) = counted(words)?;
+        let (variables, rest) = counted(words)?;
+        let (compiler, rest) = counted(rest)?;
         let (assembler, rest) = counted(rest)?;
         let (linker, driver) = counted(rest)?;
         let object = made_by(assembler)?;
-        let linker: Option<Vec<String>> = linker.iter().map(|word| word.to_str().map(str::to_owned)).collect();
-        let linker = without_plugins(linker?)?;
-        let program = PathBuf::from(after_o(linker.iter().map(OsStr::new))?);
-        let links_once = linker.iter().filter(|word| OsStr::new(word.as_str()) == object).count() == 1;
+        let variables: Option<Vec<_>> = variables.iter().map(variable).collect();
+        let ours: Option<Vec<String>> = linker.iter().map(|word| word.to_str().map(str::to_owned)).collect();
+        let ours = without_plugins(ours?)?;
+        let program = PathBuf::from(after_o(ours.iter().map(OsStr::new))?);
+        let links_once = ours.iter().filter(|word| OsStr::new(word.as_str()) == object).count() == 1;
         if made_by(compiler)? != "-" || !links_once || driver.is_empty() {
             return None;
         }
@@ -41,17 +48,24 @@ impl Chain {
             assembler: assembler.to_vec(),
             object: object.into(),
             program,
-            linker,
+            linker: linker.to_vec(),
+            variables: variables?,
+            ours,
             driver: driver.to_vec(),
         })
     }
 }
 
-/// A command, with the number of its words in front; and what follows it.
+/// Some words, with the number of them in front; and what follows them.
 fn counted(words: &[OsString]) -> Option<(&[OsString], &[OsString])> {
     let (count, rest) = words.split_first()?;
     let count: usize = count.to_str()?.parse().ok()?;
-    if count == 0 { None } else { rest.split_at_checked(count) }
+    rest.split_at_checked(count)
+}
+
+fn variable(word: &OsString) -> Option<(OsString, OsString)> {
+    let (name, value) = word.to_str()?.split_once('=')?;
+    Some((name.into(), value.into()))
 }
 
 fn made_by(command: &[OsString]) -> Option<&OsStr> {
@@ -89,14 +103,16 @@ mod tests {
     }
 
     const LINE: &str =
-        "4 cc1 main.c -o - 4 as --64 -o /tmp/x.o 8 ld -plugin p -plugin-opt=q -o runbin /tmp/x.o -lc gcc main.c";
+        "1 A=b 4 cc1 main.c -o - 4 as --64 -o /tmp/x.o 8 ld -plugin p -plugin-opt=q -o runbin /tmp/x.o -lc gcc main.c";
 
     #[test]
     fn three_commands_and_the_one_that_does_it_all() {
         let chain = read(LINE).unwrap();
         assert_eq!(chain.compiler, ["cc1", "main.c", "-o", "-"]);
         assert_eq!(chain.assembler, ["as", "--64", "-o", "/tmp/x.o"]);
-        assert_eq!(chain.linker, ["ld", "-o", "runbin", "/tmp/x.o", "-lc"]);
+        assert_eq!(chain.linker, ["ld", "-plugin", "p", "-plugin-opt=q", "-o", "runbin", "/tmp/x.o", "-lc"]);
+        assert_eq!(chain.variables, [("A".into(), "b".into())]);
+        assert_eq!(chain.ours, ["ld", "-o", "runbin", "/tmp/x.o", "-lc"]);
         assert_eq!(chain.driver, ["gcc", "main.c"]);
         assert_eq!((chain.object.to_str(), chain.program.to_str()), (Some("/tmp/x.o"), Some("runbin")));
     }
@@ -104,6 +120,8 @@ mod tests {
     #[test]
     fn other_commands_are_not_understood() {
         for (from, to) in [
+            ("A=b", "A"),
+            ("1 A=b", "0 A=b"),
             ("4 cc1", "5 cc1"),
             ("4 cc1", "0 cc1"),
             ("4 cc1", "x cc1"),

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! compiler --assembly language--> assembler --object--> linked in here --> done
-//!     `--- ends with 1: its words are what the driver would have passed on
-//!     `------------------- anything else ------------------------------------> the driver, from the beginning
+//!     |                               |                    |
+//!     |                               |                    `-- not ordinary, or not done in silence: the system's linker
+//!     `-- ends with 1: its words are what the driver would have passed on, and so are that linker's
+//!     `-- anything else --------------'----------------------------------------> the driver, from the beginning
 //! ```
 //!
 //! Nothing that is said on the way is passed on before it is known that the driver would have said the same.
@@ -25,7 +27,7 @@ pub(crate) const NAME: &str = "driver";
 const SAID: &str = "said";
 const WARNED: &str = "warned";
 
-/// How a compiler ends for which the code is wrong.
+/// How a compiler or a linker ends for which the code is wrong.
 const WRONG: i32 = 1;
 
 /// Makes the program, or becomes the driver that does.
@@ -34,7 +36,7 @@ pub(crate) fn drive(words: &[OsString]) -> ExitCode {
     let Some((program, arguments)) = chain.driver.split_first() else { return failed("there is no driver") };
     let next = Next { program: program.into(), words: arguments.to_vec() };
     let own = chain.object.to_string_lossy();
-    let warned = Warned::by(chain.linker.get(1..).unwrap_or_default(), &own);
+    let warned = Warned::by(chain.ours.get(1..).unwrap_or_default(), &own);
     let left = chain.clone();
     next.takes_over_when_the_linker_breaks_down(move || tidy(&left));
     // Ahead of its job, this process gets as far as to here.
@@ -63,32 +65,39 @@ fn tidy(chain: &Chain) {
 
 /// What has come of it, where that is what the driver would have made of it.
 enum Made {
-    /// The program, and what the compiler said on the way.
+    /// The program, and what was said on the way.
     Program { said: Vec<u8> },
-    /// Nothing, for the reasons that the compiler gave.
+    /// Nothing, for the reasons that were given.
     Nothing { said: Vec<u8> },
 }
 
 fn make(chain: &Chain, warned: &Warned) -> io::Result<Option<Made>> {
     let (compilers, assemblers) = (Words::new(&chain.object, SAID)?, Words::new(&chain.object, WARNED)?);
-    let mut compiler = start(&chain.compiler, Stdio::null(), Stdio::piped(), &compilers)?;
+    let mut compiler = start(&chain.compiler, Stdio::null(), Stdio::piped(), &compilers, &[])?;
     let assembly = compiler.stdout.take().map_or_else(Stdio::null, Stdio::from);
-    let assembler = start(&chain.assembler, assembly, Stdio::null(), &assemblers);
+    let assembler = start(&chain.assembler, assembly, Stdio::null(), &assemblers, &[]);
     let assembled = assembler.and_then(|mut assembler| assembler.wait());
     // The compiler has said all of it by now, and is only taking leave; so there is a linker's time to wait for that.
-    let linked = assembled.is_ok_and(|status| status.success())
-        && assemblers.silent()
+    let assembled = assembled.is_ok_and(|status| status.success()) && assemblers.silent();
+    let linked = assembled
         && !has_failed(&mut compiler)?
         && is_ordinary(&fs::read(&chain.object)?, warned)
-        && link(&chain.linker).is_ok_and(|said_something| !said_something);
-    let ended = compiler.wait()?;
-    let said = compilers.take()?;
-    Ok(match ended.code() {
-        Some(0) if linked => Some(Made::Program { said }),
-        Some(WRONG) => {
-            let _ = fs::remove_file(&chain.program);
-            Some(Made::Nothing { said })
+        && link(&chain.ours).is_ok_and(|said_something| !said_something);
+    let compiled = compiler.wait()?;
+    if !linked || !compiled.success() {
+        let _ = fs::remove_file(&chain.program);
+    }
+    let last = match (compiled.success(), assembled, linked) {
+        (false, ..) | (true, true, true) => compiled,
+        (true, true, false) => {
+            start(&chain.linker, Stdio::null(), Stdio::inherit(), &compilers, &chain.variables)?.wait()?
         }
+        (true, false, _) => return Ok(None),
+    };
+    let said = compilers.take()?;
+    Ok(match last.code() {
+        Some(0) => Some(Made::Program { said }),
+        Some(WRONG) => Some(Made::Nothing { said }),
         _ => None,
     })
 }
@@ -97,9 +106,17 @@ fn has_failed(compiler: &mut Child) -> io::Result<bool> {
     Ok(compiler.try_wait()?.is_some_and(|ended: ExitStatus| !ended.success()))
 }
 
-fn start(command: &[OsString], input: Stdio, output: Stdio, words: &Words) -> io::Result<Child> {
+fn start(
+    command: &[OsString],
+    input: Stdio,
+    output: Stdio,
+    words: &Words,
+    variables: &[(OsString, OsString)],
+) -> io::Result<Child> {
     let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    Command::new(program).args(arguments).stdin(input).stdout(output).stderr(words.file.try_clone()?).spawn()
+    let mut command = Command::new(program);
+    command.args(arguments).envs(variables.iter().cloned());
+    command.stdin(input).stdout(output).stderr(words.file.try_clone()?).spawn()
 }
 
 /// What a command says, held back until it is known whether it counts.

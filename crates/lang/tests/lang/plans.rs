@@ -144,7 +144,7 @@ fn a_driver_that_tells_what_it_would_do_is_done_without() {
     let driver = first.driver.unwrap();
     assert_eq!((argv(&first.step), argv(&driver.asked)), (plain.to_owned(), format!("{plain} -pipe -###")));
     let step = driver.replaced(b" cc1 main.c -o - |\n as -o x.o\n ld x.o -o runbin\n").unwrap();
-    let expected = format!("/opt/firebox/driver 4 cc1 main.c -o - 3 as -o x.o 4 ld x.o -o runbin {plain}");
+    let expected = format!("/opt/firebox/driver 0 4 cc1 main.c -o - 3 as -o x.o 4 ld x.o -o runbin {plain}");
     assert_eq!(argv(&step), expected);
     assert_eq!(Step { argv: first.step.argv.clone(), ..step }, first.step, "all else is as in the step that it does");
 
