@@ -237,7 +237,8 @@ fn a_cell_that_waits_costs_no_more_than_is_counted_for_it() {
         return;
     }
     for (file, program, counted) in [
-        ("program.c", "int main(void) { return 0; }", COUNTED),
+        ("program.cpp", "int main() { return 0; }", COUNTED),
+        ("program.c", "int main(void) { return 0; }", COUNTED_WITH_TOOL),
         ("program.sh", "echo hello", COUNTED_WITH_TOOL),
         ("program.py", "print('hello')", COUNTED_WITH_TOOL),
         ("program.js", "console.log('hello')", COUNTED_WITH_TOOL),

@@ -5,12 +5,17 @@
 //! their like. And variables of threads, such as `errno` without its header, must not be taken for ordinary ones.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::elf::{Elf, OF_THREADS, OFFERED};
 
 const SECTION: &str = ".gnu.warning.";
+
+/// More than any of the files has. An allocator takes so much from the kernel by itself and gives it back at once, so nothing
+/// of it stays with a process that waits; and what is not read into is no memory.
+const ROOM: usize = 33 << 20;
 
 /// Files that stand for others, one in the other, at most.
 const DEPTH: u32 = 4;
@@ -23,6 +28,8 @@ pub struct Warned(BTreeSet<String>);
 struct Search<'a> {
     directories: Vec<&'a Path>,
     warned: Warned,
+    /// Where files are read into, one after the other.
+    room: Vec<u8>,
 }
 
 impl Warned {
@@ -30,7 +37,7 @@ impl Warned {
     /// understood. `own` is a file that is not there yet.
     pub fn by(line: &[String], own: &str) -> Option<Warned> {
         let directories = line.iter().filter_map(|word| word.strip_prefix("-L")).map(Path::new).collect();
-        let mut search = Search { directories, warned: Warned::default() };
+        let mut search = Search { directories, warned: Warned::default(), room: Vec::with_capacity(ROOM) };
         let mut words = line.iter().map(String::as_str);
         while let Some(word) = words.next() {
             match word {
@@ -62,8 +69,10 @@ impl Search<'_> {
     }
 
     fn look_into(&mut self, file: &Path, depth: u32) -> Option<()> {
-        let bytes = fs::read(file).ok()?;
-        if let Some(elf) = Elf::read(&bytes) {
+        self.room.clear();
+        File::open(file).and_then(|mut file| file.read_to_end(&mut self.room)).ok()?;
+        let bytes = self.room.as_slice();
+        if let Some(elf) = Elf::read(bytes) {
             let names = elf.sections().iter().filter_map(|section| section.name.strip_prefix(SECTION));
             self.warned.0.extend(names.map(str::to_owned));
             for section in elf.sections().iter().filter(|section| section.kind == OFFERED) {
@@ -80,7 +89,7 @@ impl Search<'_> {
         }
         // A text that stands for files.
         let depth = depth.checked_sub(1)?;
-        for word in words_of_script(&String::from_utf8(bytes).ok()?)? {
+        for word in words_of_script(std::str::from_utf8(bytes).ok()?)? {
             let found = if word.starts_with('/') { Some(PathBuf::from(&word)) } else { self.find(&word) };
             self.look_into(&found?, depth)?;
         }
@@ -114,6 +123,8 @@ fn words_of_script(text: &str) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
