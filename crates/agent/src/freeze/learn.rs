@@ -78,11 +78,11 @@ fn each_page(maps: &[u8], proc: &Proc, entries: &mut [u8], mut each: impl FnMut(
     let mut number = 0;
     for mapping in mappings(maps) {
         let mapping = mapping?;
-        let of_the_process =
-            matches!(mapping.source, Source::File(_) | Source::SharedFile(_) | Source::Blank | Source::Stack);
+        // What an image cannot hold is here what shows pages of one.
+        let kernels = matches!(mapping.source, Source::Kernels | Source::KernelsForAll);
         // The zone is the agent's, and stays in a copy until that ends.
         let in_zone = sys::outside(&(mapping.range.start as usize..mapping.range.end as usize)).is_err();
-        if mapping.protection == 0 || !of_the_process || in_zone {
+        if mapping.protection == 0 || kernels || in_zone {
             continue;
         }
         let mut address = mapping.range.start;
