@@ -12,6 +12,7 @@
 
 static volatile sig_atomic_t heard;
 static const char *self;
+static char granted[20] = "silence";
 
 static void hear(int signal) { (void)signal, heard++; }
 
@@ -39,7 +40,24 @@ static int number_of(const char *line) {
     return number;
 }
 
+// Opens by a call of its own, which must find its registers as it has left them.
+static void ask_the_kernel(void) {
+    const char *path = "/proc/sys/vm/overcommit_memory";
+    long at = AT_FDCWD, file = 257;
+    register const char *named __asm__("rsi") = path;
+    register long from __asm__("rdi") = at;
+    register long flags __asm__("rdx") = O_RDONLY | O_CLOEXEC;
+    __asm__ volatile("syscall" : "+a"(file), "+r"(named), "+r"(from), "+r"(flags) : : "rcx", "r11", "memory");
+    if (named != path || from != at || flags != (O_RDONLY | O_CLOEXEC)) strcpy(granted, "spoilt");
+    if (file < 0) return;
+    ssize_t count = read(file, granted, sizeof granted - 1);
+    granted[count > 0 ? count : 0] = 0;
+    granted[strcspn(granted, "\n")] = 0;
+    close(file);
+}
+
 static void make_program(void) {
+    note("granted", granted);
     note("watched", number_of("TracerPid:") > 0 ? "watched" : "unwatched");
     copy(self, "runbin");
 }
@@ -80,17 +98,18 @@ static int others(void) {
 
 static int run(void) {
     char text[100] = "";
-    FILE *file = fopen("watched", "r");
-    if (!file || !fgets(text, sizeof text, file)) return 4;
+    FILE *file = fopen("watched", "r"), *kernels = fopen("granted", "r");
+    if (!file || !fgets(text, sizeof text, file) || !kernels || !fgets(granted, sizeof granted, kernels)) return 4;
     int left = others();
     for (int wait = 0; left && wait < 200; wait++) usleep(10000), left = others();
-    printf("%s, %s\n", text, left ? "haunted" : "alone");
+    printf("%s, %s, %s\n", text, left ? "haunted" : "alone", granted);
     return 0;
 }
 
 int main(int argc, char **argv) {
     self = argv[0];
     if (strstr(self, "/runbin")) return run();
+    ask_the_kernel();
     char word[100] = "";
     FILE *source = fopen(argv[argc - 1], "r");
     if (!source || !fgets(word, sizeof word, source)) return 1;

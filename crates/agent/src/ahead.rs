@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, prlimit, wait, waitpid};
 use syscalls::Sysno;
 
+use crate::shown::{Holds, Shown};
 use crate::sys::{self, Border, MOST_THREADS, Registers};
 
 /// The longest path that is looked at: more cannot be the name of anything that a tool looks for at its start.
@@ -84,6 +85,7 @@ impl Stopped {
         let mut asks = false;
         let mut breakpoint = None;
         let mut call = 0;
+        let mut shown = None;
         let halted = loop {
             let (tid, stop) = wait_for_any()?;
             match stop {
@@ -117,6 +119,11 @@ impl Stopped {
                             break tid;
                         }
                         keep_from_forgetting(tid, &registers)?;
+                    }
+                    match shown.take_if(|shown: &mut Shown| !entering && shown.is_by(tid)) {
+                        Some(over) => over.end()?,
+                        None if executed && entering && shown.is_none() => shown = shows(registers, tid)?,
+                        None => {}
                     }
                     sys::to_next_call(tid, 0)?;
                 }
@@ -262,6 +269,17 @@ fn draws(registers: &Registers, pid: Pid, renewed: u32) -> bool {
     Named::by(registers).is_some_and(|named| {
         named.does == Does::Opens && matches!(named.read(pid, &mut [0; PATH_BYTES]), b"/dev/urandom" | b"/dev/random")
     })
+}
+
+/// Shows a thread that is about to open something of the kernel's where that is.
+fn shows(registers: Registers, tid: Pid) -> Result<Option<Shown>, Errno> {
+    match Named::by(&registers) {
+        Some(named) if named.does == Does::Opens => {
+            let holds = if named.path == registers.rdi { Holds::First } else { Holds::Second };
+            Shown::instead(tid, named.read(tid, &mut [0; PATH_BYTES]), registers, holds)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// What a system call does with the path that it names.

@@ -21,6 +21,7 @@ mod image;
 mod learnt;
 mod programs;
 mod running;
+mod shown;
 mod step;
 mod store;
 mod stream;

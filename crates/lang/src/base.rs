@@ -33,6 +33,10 @@ pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/
 /// The only writable home there is.
 pub(crate) const HOME: &str = "/tmp";
 
+/// Whether the kernel grants memory before it is used, where the agent shows it to a tool that it starts ahead: allocators look
+/// for it.
+const OVERCOMMIT: &str = "/opt/firebox/kernel/overcommit_memory";
+
 /// The files of `/etc`, made up: a job learns no account and no name of the host from them.
 const FILES: [(&str, &str); 5] = [
     (
@@ -55,6 +59,10 @@ pub(crate) fn view(root: &Path) -> View {
     }
     for (path, content) in FILES {
         view.files.push(TextFile { inside: PathBuf::from(path), content: content.to_owned() });
+    }
+    // A cell's `/proc` holds no more than its processes.
+    if let Ok(content) = fs::read_to_string(root.join("proc/sys/vm/overcommit_memory")) {
+        view.files.push(TextFile { inside: PathBuf::from(OVERCOMMIT), content });
     }
     view
 }
