@@ -164,7 +164,7 @@ impl Agent {
         let running = match &mut self.hands.work {
             Work::Running(running) => running,
             // The host hears from our end that this cell is of no use, before it gives it a job.
-            Work::Waiting(waiting) if came.child && waiting.is_gone() => return Err(Gone::Waiting),
+            Work::Waiting(waiting) if came.child && waiting.has_ended_ahead() => return Err(Gone::Waiting),
             Work::Idle | Work::Waiting(_) | Work::HandingOut(_) => return Ok(()),
         };
         running.pass_on(&mut self.stream, self.chunk, self.hands.pending)?;

@@ -50,7 +50,7 @@ pub(crate) const POLLED: usize = 4;
 impl Running {
     /// Lets a waiting process go on these terms.
     pub(crate) fn start(waiting: Waiting, terms: &Terms, left: &Left) -> Result<Running, Errno> {
-        let Waiting { pid, for_what, mut pipes } = waiting;
+        let Waiting { pid, for_what, mut pipes, .. } = waiting;
         if terms.stdin == StepStdin::Empty {
             pipes.stdin = None;
         }
@@ -71,7 +71,7 @@ impl Running {
 
     /// Ends a waiting process that was never let go, by the same road as any other.
     pub(crate) fn never_started(waiting: Waiting) -> Running {
-        let Waiting { pid, for_what: _, pipes } = waiting;
+        let Waiting { pid, pipes, .. } = waiting;
         Running::attend(pid, pipes)
     }
 

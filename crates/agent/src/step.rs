@@ -36,6 +36,8 @@ pub(crate) struct Waiting {
     pub(crate) pid: Pid,
     pub(crate) for_what: WaitsFor,
     pub(crate) pipes: Pipes,
+    /// Whether it was made before there was a job for it.
+    is_ahead: bool,
 }
 
 /// What a process waits for.
@@ -136,17 +138,17 @@ impl Waiting {
                     stderr: unblocking(stderr_out)?,
                     exec: unblocking(exec_out)?,
                 };
-                Ok(Waiting { pid, for_what, pipes })
+                Ok(Waiting { pid, for_what, pipes, is_ahead: !matches!(order.start, Start::Fresh) })
             }
         }
     }
 }
 
 impl Waiting {
-    /// Whether it has ended. It is not taken leave of by that.
-    pub(crate) fn is_gone(&self) -> bool {
+    /// Whether it was made ahead of its job, and has ended. It is not taken leave of by that.
+    pub(crate) fn has_ended_ahead(&self) -> bool {
         let only_look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        matches!(waitid(WaitId::Pid(self.pid), only_look), Ok(Some(_)))
+        self.is_ahead && matches!(waitid(WaitId::Pid(self.pid), only_look), Ok(Some(_)))
     }
 }
 
