@@ -98,14 +98,14 @@ impl Server {
         }
     }
 
-    /// What every process in its cells has in memory, when there are so many cells and none of them is being removed.
+    /// What every process in its cells costs in memory, when there are so many cells and none of them is being removed.
     fn sizes_of_cells(&self, count: usize) -> Vec<u64> {
         let until = Instant::now() + MOMENT;
         loop {
             let mut members = family(self.call.pid(), Lineage::Jail);
             members.retain(|member| matches!(member.role, Role::Agent | Role::Step));
             let cells = members.iter().filter(|member| member.role == Role::Agent).count();
-            let sizes: Option<Vec<u64>> = members.iter().map(|member| proportional_set_size(member.pid)).collect();
+            let sizes: Option<Vec<u64>> = members.iter().map(|member| cost(member.pid)).collect();
             match sizes {
                 Some(sizes) if cells == count => return sizes,
                 _ => assert!(Instant::now() < until, "not {count} cells at rest after {MOMENT:?}, but {members:?}"),
@@ -251,7 +251,7 @@ fn a_cell_that_waits_costs_no_more_than_is_counted_for_it() {
         server.wait_for_cells(4, &BTreeSet::new());
         let sizes = server.sizes_of_cells(4);
         let each = sizes.iter().sum::<u64>() / 4;
-        println!("a cell that waits for {file} has a proportional set size of {} KiB", each >> 10);
+        println!("a cell that waits for {file} costs {} KiB", each >> 10);
         assert!(0 < each && each <= counted, "{file}: {sizes:?}");
         server.end();
         host.assert_nothing_left();
@@ -285,9 +285,10 @@ fn a_copy_of_a_compiler_has_the_code_that_it_will_use_before_its_job_comes() {
     host.assert_nothing_left();
 }
 
-/// What a process has in memory, and its share of what it has with others. One that is ending has none.
-fn proportional_set_size(pid: u32) -> Option<u64> {
-    in_memory(pid, "Pss:")
+/// What a process has in memory of its own, and its share of what it has with others, but for pages of files: those the
+/// kernel has once for everybody, and can take back. One that is ending has none.
+fn cost(pid: u32) -> Option<u64> {
+    Some(in_memory(pid, "Pss_Anon:")? + in_memory(pid, "Pss_Shmem:")?)
 }
 
 /// So much of one kind a process has in memory.

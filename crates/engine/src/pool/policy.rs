@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use firebox_job::ByteSize;
 
-/// What a cell that waits costs at most, by the kernel's count of proportional set size: alone, and with a tool in it that
-/// was started ahead. `warm_cells::a_cell_that_waits_costs_no_more_than_is_counted_for_it` measures both.
+/// What a cell that waits costs at most, by the kernel's count of proportional set size without pages of files (a toolchain's
+/// are there once for all cells, and the kernel can take them back): alone, and with a tool in it that was started ahead.
+/// `warm_cells::a_cell_that_waits_costs_no_more_than_is_counted_for_it` measures both.
 pub(crate) const EMPTY_CELL: ByteSize = ByteSize::mib(1);
 pub(crate) const CELL_WITH_TOOL: ByteSize = ByteSize::mib(16);
 
