@@ -34,15 +34,16 @@ pub(crate) fn answer(args: AnswerArgs) -> Result<ExitCode, Failure> {
     let installed = lang.iter().map(|name| {
         let language = catalogue.find(name).map_err(Failure::request)?.clone();
         let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
-        Ok(Installed { language, toolchain })
+        Ok(Installed::new(language, toolchain))
     });
-    let installed = installed.collect::<Result<Vec<Installed>, Failure>>()?;
+    let mut installed = installed.collect::<Result<Vec<Installed>, Failure>>()?;
     let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();
     let warden = firebox_jail::start(&views, AGENT).map_err(Failure::host)?;
     // After the warden was split off, which has no use for them, and with the rights that the toolchains were found with.
-    let witnesses = installed.iter().map(|installed| installed.toolchain.witness()).collect::<io::Result<_>>();
+    let held = installed.iter_mut().try_for_each(Installed::take_hold);
     let cells = warden.drop_privileges().map_err(Failure::host)?;
-    let kept = Kept::new(ByteSize::mib(keep_mb), witnesses.map_err(Failure::host)?);
+    held.map_err(Failure::host)?;
+    let kept = Kept::new(ByteSize::mib(keep_mb));
     let engine = Engine::new(installed, Box::new(cells), policy).with_kept(kept);
     let engine = match warm {
         0 => engine,

@@ -47,7 +47,7 @@ fn listings() -> Result<(Vec<Listing>, String), Failure> {
             Ok(toolchain) => {
                 places.push(listings.len());
                 let listing = Listing::of(language).with(&toolchain);
-                installed.push(Installed { language: language.clone(), toolchain });
+                installed.push(Installed::new(language.clone(), toolchain));
                 listing
             }
             Err(missing) => Listing::of(language).without(&missing),
@@ -98,7 +98,7 @@ fn versions(installed: Vec<Installed>, policy: Policy) -> Result<Vec<Result<Stri
     drop(cell);
     let engine = Engine::new(installed, Box::new(cells), policy);
     let mut versions = Vec::new();
-    for (number, Installed { language, toolchain: _ }) in engine.installed().iter().enumerate() {
+    for (number, Installed { language, .. }) in engine.installed().iter().enumerate() {
         versions.push(match engine.ask_version(number) {
             Ok(outcome) => version_in(language, &outcome),
             Err(error) => Err(UnknownVersion::NotAsked {

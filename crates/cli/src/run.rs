@@ -50,7 +50,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
 
     // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
     let cells = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Installed { language: language.clone(), toolchain }], Box::new(cells), policy);
+    let engine = Engine::new(vec![Installed::new(language.clone(), toolchain)], Box::new(cells), policy);
     let done = read.and_then(|Inputs { sources, stdin }| {
         let job = draft.into_job(language.name(), sources);
         let cell = PreparedCell::new(0, cell).map_err(refused)?;

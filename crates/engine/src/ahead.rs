@@ -43,7 +43,7 @@ impl Supply {
     /// Where there is a template, the first step of the job that has come for this empty cell can be a copy of it: to make one
     /// takes less than to start the tool.
     pub(crate) fn let_copy(&self, cell: &mut PreparedCell) {
-        if let Some(template) = self.templates.at_hand(cell.language)
+        if let Some(template) = self.templates.at_hand(cell.language, self.installed[cell.language].look().as_deref())
             && let Some(StepAhead { step, .. }) = self.first_step_ahead(cell.language, cell.session.layout())
         {
             cell.session.can_copy(step, template);
@@ -56,7 +56,7 @@ impl Supply {
         let StepAhead { step, ahead, copied, driver, typical } = first;
         // In other layouts each cell has its own places, and a tool knows them from its start.
         if matches!(ahead, Ahead::Template | Ahead::Driver) && *session.layout() == Layout::Viewed {
-            let template = self.templates.get(*language, || {
+            let template = self.templates.get(*language, self.installed[*language].look(), || {
                 let tool = match &driver {
                     None => step.clone(),
                     Some(driver) => self.without_driver(*language, driver)?,
@@ -87,7 +87,7 @@ impl Supply {
     }
 
     fn first_step_ahead(&self, language: usize, layout: &Layout) -> Option<StepAhead> {
-        let Installed { language, toolchain } = self.installed.get(language)?;
+        let Installed { language, toolchain, .. } = self.installed.get(language)?;
         language.first_step_ahead(toolchain, layout)
     }
 

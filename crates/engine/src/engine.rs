@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use firebox_cell::{Cell, CellMaker, Layout, StreamError};
 use firebox_job::{ByteSize, Job, Outcome, Policy};
-use firebox_lang::{Language, Step, Toolchain};
+use firebox_lang::Step;
 
 use crate::course::Course;
 use crate::edge::Listeners;
@@ -20,16 +20,7 @@ use crate::pool::{Filler, Filling, PoolPolicy, Shelves, Visit};
 use crate::session::Session;
 use crate::supply::Supply;
 use crate::templates::Templates;
-use crate::{Cancel, RunError, Sink, Stdin};
-
-/// A language of this host, and what was found of it. Its place in the engine's list is its view's number.
-#[derive(Debug)]
-pub struct Installed {
-    /// The language.
-    pub language: Language,
-    /// Its programs on this host, and what a cell sees of them.
-    pub toolchain: Toolchain,
-}
+use crate::{Cancel, Installed, RunError, Sink, Stdin};
 
 /// Runs jobs.
 #[derive(Debug)]
@@ -172,7 +163,7 @@ impl Engine {
     /// Has a toolchain say its version, in a cell for its language.
     pub fn ask_version(&self, language: usize) -> Result<Outcome, RunError> {
         let cell = self.take(language)?;
-        let Installed { language, toolchain } = &self.supply.installed[cell.language];
+        let Installed { language, toolchain, .. } = &self.supply.installed[cell.language];
         let step = language.version_probe(toolchain, cell.session.layout());
         self.supply.course_of_ours(&[], &step, cell)
     }
@@ -226,7 +217,7 @@ impl Engine {
     }
 
     fn steps(&self, language: usize, job: &Job, layout: &Layout) -> Result<Vec<Step>, RunError> {
-        let Installed { language, toolchain } = &self.supply.installed[language];
+        let Installed { language, toolchain, .. } = &self.supply.installed[language];
         Ok(language.plan(job, toolchain, layout)?.steps)
     }
 
@@ -291,7 +282,7 @@ impl Engine {
         let (kept, partition) = self.kept.as_ref().zip(partition)?;
         let Admission { language: number, steps } = admission;
         let (installed, building) = (self.supply.installed.get(*number)?, &self.policy.building);
-        let admitted = Admitted { job, number: *number, installed, steps, building, cell: self.supply.cells.kind() };
+        let admitted = Admitted { job, installed, steps, building, cell: self.supply.cells.kind() };
         Keeping::begin(kept, partition, admitted)
     }
 

@@ -16,6 +16,7 @@ mod error;
 mod hostile;
 mod image;
 mod input;
+mod installed;
 mod kept;
 mod laps;
 mod patience;
@@ -29,7 +30,8 @@ mod watch;
 
 pub use cancel::{Cancel, Canceller};
 pub use edge::{Sink, Stdin, Stream};
-pub use engine::{Engine, Installed, PreparedCell, Within};
+pub use engine::{Engine, PreparedCell, Within};
 pub use error::RunError;
+pub use installed::Installed;
 pub use kept::{Kept, KeptCounts, Partition};
 pub use pool::PoolPolicy;

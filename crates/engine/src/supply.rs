@@ -34,7 +34,7 @@ impl Supply {
         policy: Policy,
         templates: Templates,
     ) -> Supply {
-        let usual = |Installed { language, toolchain }: &Installed| {
+        let usual = |Installed { language, toolchain, .. }: &Installed| {
             Some(language.first_step_ahead(toolchain, &Layout::Viewed)?.step)
         };
         let usual = installed.iter().map(usual).collect();

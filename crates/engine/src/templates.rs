@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use firebox_lang::Step;
+use firebox_lang::{Sighting, Step};
 
 use crate::RunError;
 use crate::image::Image;
@@ -31,6 +31,8 @@ enum State {
     Made {
         template: Arc<Template>,
         at: Instant,
+        /// What the toolchain looked like before.
+        of: Option<Vec<Sighting>>,
     },
     /// It could not be had then, or did not prove itself. Tools are started in each cell.
     Without {
@@ -48,23 +50,27 @@ impl Templates {
         Templates((0..languages).map(|_| Mutex::new(State::NotMade)).collect())
     }
 
-    /// The template of a language, made when there is none or when it has become old; none when it cannot be had. Who comes
-    /// while it is being made waits: that is never a job, only who prepares for jobs.
+    /// The template of a language, made when there is none, when it has become old, or when its toolchain does not look any more
+    /// as it did; none when it cannot be had. Who comes while it is being made waits: that is never a job, only who prepares
+    /// for jobs.
     pub(crate) fn get(
         &self,
         language: usize,
+        seen: Option<Vec<Sighting>>,
         make: impl FnOnce() -> Result<Template, RunError>,
     ) -> Option<Arc<Template>> {
         let mut state = self.0.get(language)?.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
             State::Without { since } | State::NothingAhead { since } if since.elapsed() < RENEWED_AFTER => return None,
-            State::Made { template, at } if at.elapsed() < RENEWED_AFTER => return Some(Arc::clone(template)),
+            State::Made { template, at, of } if at.elapsed() < RENEWED_AFTER && *of == seen => {
+                return Some(Arc::clone(template));
+            }
             State::Made { .. } | State::Without { .. } | State::NothingAhead { .. } | State::NotMade => {}
         }
         match make() {
             Ok(template) => {
                 let template = Arc::new(template);
-                *state = State::Made { template: Arc::clone(&template), at: Instant::now() };
+                *state = State::Made { template: Arc::clone(&template), at: Instant::now(), of: seen };
                 Some(template)
             }
             Err(_) => {
@@ -76,10 +82,10 @@ impl Templates {
 
     /// The template of a language if there is one now: for a job, which waits for nobody. One that has more to do before it asks
     /// for something is of use only where there is time for that.
-    pub(crate) fn at_hand(&self, language: usize) -> Option<Arc<Template>> {
+    pub(crate) fn at_hand(&self, language: usize, seen: Option<&[Sighting]>) -> Option<Arc<Template>> {
         match &*self.0.get(language)?.try_lock().ok()? {
-            State::Made { template, at } if at.elapsed() < RENEWED_AFTER && template.image.asks() => {
-                Some(Arc::clone(template))
+            State::Made { template, at, of } if at.elapsed() < RENEWED_AFTER && template.image.asks() => {
+                (of.as_deref() == seen).then(|| Arc::clone(template))
             }
             State::Made { .. } | State::NotMade | State::Without { .. } | State::NothingAhead { .. } => None,
         }
@@ -105,7 +111,43 @@ impl Templates {
 
 #[cfg(test)]
 mod tests {
+    use firebox_job::StepKind;
+    use firebox_lang::Marks;
+
     use super::*;
+    use crate::image::ImageBuilder;
+
+    fn seen(changed: i64) -> Vec<Sighting> {
+        let marks = Marks { device: 1, inode: 2, size: 3, modified: (4, 5), changed: (changed, 0) };
+        vec![Sighting { path: "/bin/tool".into(), marks: Some(marks) }]
+    }
+
+    fn template() -> Result<Template, RunError> {
+        let tool = Step {
+            name: "run".to_owned(),
+            kind: StepKind::Run,
+            argv: Vec::new(),
+            env: Vec::new(),
+            crash_codes: Vec::new(),
+            makes: None,
+        };
+        Ok(Template { image: ImageBuilder::new()?.finish(true)?, tool })
+    }
+
+    #[test]
+    fn a_template_is_of_one_toolchain_and_goes_with_it() {
+        let templates = Templates::for_so_many(1);
+        assert!(templates.at_hand(0, None).is_none());
+        let first = templates.get(0, Some(seen(1)), template).unwrap();
+        let again = templates.get(0, Some(seen(1)), || panic!("it is there")).unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert!(templates.at_hand(0, Some(&seen(1))).is_some_and(|same| Arc::ptr_eq(&first, &same)));
+        // Another toolchain, or one that can no longer be looked at.
+        assert!(templates.at_hand(0, Some(&seen(2))).is_none());
+        assert!(templates.at_hand(0, None).is_none());
+        let other = templates.get(0, Some(seen(2)), template).unwrap();
+        assert!(!Arc::ptr_eq(&first, &other));
+    }
 
     fn given_up(since: Instant) -> Templates {
         Templates(vec![Mutex::new(State::NothingAhead { since })])
@@ -115,19 +157,19 @@ mod tests {
     fn what_could_not_be_started_is_left_alone_for_a_while_and_tried_again() {
         let now = given_up(Instant::now());
         assert!(now.are_given_up(0));
-        assert!(now.get(0, || panic!("it is tried")).is_none());
+        assert!(now.get(0, None, || panic!("it is tried")).is_none());
         // A host that has just started has no such time.
         let Some(long_ago) = Instant::now().checked_sub(RENEWED_AFTER) else { return };
         let then = given_up(long_ago);
         assert!(!then.are_given_up(0));
         let mut tried = false;
-        let made = then.get(0, || {
+        let made = then.get(0, None, || {
             tried = true;
             Err(RunError::Silent { doing: "try" })
         });
         assert!(tried && made.is_none());
         // From here on tools are started in each cell, for as long.
         assert!(!then.are_given_up(0));
-        assert!(then.get(0, || panic!("it is tried at once")).is_none());
+        assert!(then.get(0, None, || panic!("it is tried at once")).is_none());
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn examine(kind: CellKind, file: &Path) -> Result<Examined, Failure> 
         Failure::host(anyhow::Error::new(error).context("cannot make a listener to try cells with"))
     })?;
     let cells = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Installed { language, toolchain }], Box::new(cells), policy);
+    let engine = Engine::new(vec![Installed::new(language, toolchain)], Box::new(cells), policy);
     let trier = Trier { engine: &engine, policy: &policy };
     let found = PreparedCell::new(0, cell).map_err(Failure::host).and_then(|cell| {
         let seen = trier.probe(cell, PROBE, &bait.arguments())?;

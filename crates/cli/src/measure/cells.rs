@@ -63,5 +63,5 @@ pub(super) fn kept(lang: &str) -> Result<(), Failure> {
 fn installed(lang: &str) -> Result<Installed, Failure> {
     let language = Catalogue::builtin().find(lang).map_err(Failure::request)?.clone();
     let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
-    Ok(Installed { language, toolchain })
+    Ok(Installed::new(language, toolchain))
 }

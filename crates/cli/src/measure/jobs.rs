@@ -1,6 +1,5 @@
 //! Jobs, one after the other or by several clients at once.
 
-use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -74,16 +73,17 @@ pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
         let language = choose_language(&catalogue, &target, lang.as_deref(), None)?.clone();
         targets.push((target, language));
     }
-    let installed = installed(&targets)?;
+    let mut installed = installed(&targets)?;
     let views: Vec<_> = installed.iter().map(|language| language.toolchain.view.clone()).collect();
     let Housed { warden, cell } = isolation::house(Isolation::Auto, &views)?;
     let programs: Result<Vec<Program>, Failure> =
         targets.into_iter().map(|(target, language)| Program::read(target, &language, &policy)).collect();
     // With the rights that the toolchains were found with.
-    let witnesses = installed.iter().map(|installed| installed.toolchain.witness()).collect::<io::Result<_>>();
+    let held = installed.iter_mut().try_for_each(Installed::take_hold);
     let cells = warden.drop_privileges().map_err(Failure::host)?;
     // That there is one was the question.
     drop(cell);
+    held.map_err(Failure::host)?;
     let engine = Engine::new(installed, Box::new(cells), policy);
     let engine = match warm {
         0 => engine,
@@ -91,7 +91,7 @@ pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
     };
     let engine = match kept {
         false => engine,
-        true => engine.with_kept(Kept::new(KEPT, witnesses.map_err(Failure::host)?)),
+        true => engine.with_kept(Kept::new(KEPT)),
     };
     engine.wait_for_pools(FILLED_WITHIN);
     let measured = programs.and_then(|programs| {
@@ -116,7 +116,7 @@ fn installed(targets: &[(Target, Language)]) -> Result<Vec<Installed>, Failure> 
     for (_, language) in targets {
         if installed.iter().all(|known| known.language.name() != language.name()) {
             let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
-            installed.push(Installed { language: language.clone(), toolchain });
+            installed.push(Installed::new(language.clone(), toolchain));
         }
     }
     Ok(installed)

@@ -175,7 +175,7 @@ fn engine_for(maker: &Arc<Maker>, language: &str) -> Engine {
         environment: BTreeMap::new(),
         first_to_build: None,
     };
-    Engine::new(vec![Installed { language, toolchain }], Box::new(Shared(Arc::clone(maker))), policy())
+    Engine::new(vec![Installed::new(language, toolchain)], Box::new(Shared(Arc::clone(maker))), policy())
 }
 
 fn with_pool(maker: &Arc<Maker>, each: usize, idle: Duration) -> Engine {

@@ -111,7 +111,7 @@ impl Trial {
         };
         let mut passed_on = Passed { is_heard: self.is_heard, counts: [0; 4] };
         let removals = Removals::default();
-        let (kept, partition) = (Kept::new(ByteSize::mib(32), Vec::new()), Partition::named("one"));
+        let (kept, partition) = (Kept::new(ByteSize::mib(32)), Partition::named("one"));
         let steps = steps();
         let keeping = || Keeping::of_steps(&kept, &partition, &steps[..1]);
         if self.is_kept {

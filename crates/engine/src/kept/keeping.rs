@@ -43,8 +43,6 @@ impl Default for Served {
 /// A job that was admitted, and what its language needs on this host.
 pub(crate) struct Admitted<'a> {
     pub(crate) job: &'a Job,
-    /// The place of its language in the engine's list.
-    pub(crate) number: usize,
     pub(crate) installed: &'a Installed,
     /// In the layout that most cells have.
     pub(crate) steps: &'a [Step],
@@ -56,12 +54,13 @@ pub(crate) struct Admitted<'a> {
 impl<'a> Keeping<'a> {
     /// For a job that has something to keep. Of use only in a cell where builds do not depend on which cell it is.
     pub(crate) fn begin(kept: &'a Kept, partition: &'a Partition, admitted: Admitted<'a>) -> Option<Keeping<'a>> {
-        let Admitted { job, number, installed: Installed { language, toolchain }, steps, building, cell } = admitted;
+        let Admitted { job, installed, steps, building, cell } = admitted;
+        let Installed { language, toolchain, .. } = installed;
         if !language.is_repeatable(&job.sources) {
             return None;
         }
         let runs = steps.iter().position(|step| step.kind == StepKind::Run)?;
-        let sightings = kept.look(number)?;
+        let sightings = installed.look()?;
         let key = Key::of(Ingredients {
             partition,
             language: language.name(),

@@ -30,7 +30,6 @@ mod shelves;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use firebox_job::ByteSize;
-use firebox_lang::{Sighting, Witness};
 
 use build::Build;
 pub(crate) use keeping::{Admitted, Keeping, Served};
@@ -42,8 +41,6 @@ use shelves::Shelves;
 #[derive(Debug)]
 pub struct Kept {
     shelves: Mutex<Shelves>,
-    /// In the order of the engine's languages.
-    witnesses: Vec<Witness>,
 }
 
 /// What has come of keeping so far.
@@ -64,20 +61,14 @@ pub struct KeptCounts {
 }
 
 impl Kept {
-    /// Keeps no more than so much, of the toolchains of these witnesses: one for each of the engine's languages, in their
-    /// order.
-    pub fn new(most: ByteSize, witnesses: Vec<Witness>) -> Kept {
-        Kept { shelves: Mutex::new(Shelves::new(most)), witnesses }
+    /// Keeps no more than so much, of the toolchains that [are held](crate::Installed::take_hold).
+    pub fn new(most: ByteSize) -> Kept {
+        Kept { shelves: Mutex::new(Shelves::new(most)) }
     }
 
     /// What has come of it so far.
     pub fn counts(&self) -> KeptCounts {
         self.shelves().counts()
-    }
-
-    /// What a language's toolchain looks like now; none when that cannot be told, and then nothing of it is kept.
-    fn look(&self, language: usize) -> Option<Vec<Sighting>> {
-        self.witnesses.get(language)?.look().ok()
     }
 
     /// The build of this key, if it is there and still what it was.
@@ -124,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_build_that_is_not_what_was_kept_is_noticed_forgotten_and_counted() {
-        let kept = Kept::new(ByteSize::mib(1), Vec::new());
+        let kept = Kept::new(ByteSize::mib(1));
         let (partition, key) = (Partition::named("ann"), Key::numbered(0));
         let mut spoilt = build();
         spoilt.spoil();
@@ -136,10 +127,5 @@ mod tests {
         kept.put(&partition, key, build());
         assert!(kept.find(&partition, key).is_some(), "it is built anew, and kept");
         assert_eq!(kept.counts().served, 1);
-    }
-
-    #[test]
-    fn nothing_is_kept_of_a_toolchain_that_nobody_looks_at() {
-        assert_eq!(Kept::new(ByteSize::mib(1), Vec::new()).look(0), None);
     }
 }
