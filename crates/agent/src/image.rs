@@ -16,7 +16,7 @@ use core::ops::Range;
 
 use rustix::io::Errno;
 
-use crate::sys::{Registers, Rseq, VECTOR_BYTES};
+use crate::sys::{self, Registers, Rseq, VECTOR_BYTES};
 
 /// Says what the bytes are, and of which build's format.
 const MARK: u64 = u64::from_le_bytes(*b"fbtmpl01");
@@ -59,8 +59,7 @@ pub(crate) const SIGNALS: usize = 64;
 
 // In a thread's place.
 const REGISTERS: usize = 0;
-const REGISTERS_COUNT: usize = 27;
-const BLOCKED: usize = REGISTERS + 8 * REGISTERS_COUNT;
+const BLOCKED: usize = REGISTERS + 8 * sys::REGISTERS;
 const ALTERNATE: usize = BLOCKED + 8;
 const ROBUST: usize = ALTERNATE + 24;
 const CLEARED: usize = ROBUST + 16;

@@ -17,8 +17,8 @@ pub(crate) use memory::pages;
 pub(crate) use process::{Fork, current_directory, execute, exit, fork};
 pub(crate) use signals::{Came, Heard, SignalFd, reset_signals, set_handler, unblock_signals};
 pub(crate) use trace::{
-    Border, Registers, Rseq, blocked_signals, border, detach, exits_with, go_on, interrupt, listen, new_thread, peek,
-    poke, registers, rseq, seize, set_registers, to_next_call, vector_state, watch_exit,
+    Border, REGISTERS, Registers, Rseq, blocked_signals, border, detach, exits_with, go_on, interrupt, listen,
+    new_thread, peek, poke, registers, rseq, seize, set_registers, to_next_call, vector_state, watch_exit,
 };
 pub(crate) use zone::{
     ASIDE, BEYOND, Belongings, Bring, Emptied, MOST_THREADS, Resumed, Shows, VECTOR_BYTES, begin_thread, call,

@@ -36,114 +36,38 @@ const EXIT_KILL: usize = 0x10_0000;
 /// The note of a core file that holds the state of the vector unit.
 const X86_XSTATE: usize = 0x202;
 
-/// The general registers, in the kernel's order.
-#[derive(Clone, Copy, Default)]
-#[repr(C)]
-pub(crate) struct Registers {
-    pub(crate) r15: u64,
-    pub(crate) r14: u64,
-    pub(crate) r13: u64,
-    pub(crate) r12: u64,
-    pub(crate) rbp: u64,
-    pub(crate) rbx: u64,
-    pub(crate) r11: u64,
-    pub(crate) r10: u64,
-    pub(crate) r9: u64,
-    pub(crate) r8: u64,
-    pub(crate) rax: u64,
-    pub(crate) rcx: u64,
-    pub(crate) rdx: u64,
-    pub(crate) rsi: u64,
-    pub(crate) rdi: u64,
-    /// The number of the system call that it is in; -1 when it is in none.
-    pub(crate) orig_rax: u64,
-    pub(crate) rip: u64,
-    pub(crate) cs: u64,
-    pub(crate) eflags: u64,
-    pub(crate) rsp: u64,
-    pub(crate) ss: u64,
-    pub(crate) fs_base: u64,
-    pub(crate) gs_base: u64,
-    pub(crate) ds: u64,
-    pub(crate) es: u64,
-    pub(crate) fs: u64,
-    pub(crate) gs: u64,
+/// Has the registers listed once: by name for those who know them, as words for those who store them.
+macro_rules! registers {
+    ($($(#[$about:meta])* $name:ident,)*) => {
+        /// The general registers, in the kernel's order.
+        #[derive(Clone, Copy, Default)]
+        #[repr(C)]
+        pub(crate) struct Registers {
+            $($(#[$about])* pub(crate) $name: u64,)*
+        }
+
+        /// How many registers there are.
+        pub(crate) const REGISTERS: usize = [$(stringify!($name)),*].len();
+
+        impl Registers {
+            /// All of them, in the kernel's order.
+            pub(crate) fn words(&self) -> [u64; REGISTERS] {
+                [$(self.$name),*]
+            }
+
+            /// From that.
+            pub(crate) fn from_words([$($name),*]: [u64; REGISTERS]) -> Registers {
+                Registers { $($name),* }
+            }
+        }
+    };
 }
 
-/// How many registers there are.
-const REGISTERS: usize = 27;
-
-impl Registers {
-    /// All of them, in the kernel's order.
-    pub(crate) fn words(&self) -> [u64; REGISTERS] {
-        let r = self;
-        [
-            r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9, r.r8, r.rax, r.rcx, r.rdx, r.rsi, r.rdi,
-            r.orig_rax, r.rip, r.cs, r.eflags, r.rsp, r.ss, r.fs_base, r.gs_base, r.ds, r.es, r.fs, r.gs,
-        ]
-    }
-
-    /// From that.
-    pub(crate) fn from_words(words: [u64; REGISTERS]) -> Registers {
-        let [
-            r15,
-            r14,
-            r13,
-            r12,
-            rbp,
-            rbx,
-            r11,
-            r10,
-            r9,
-            r8,
-            rax,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            orig_rax,
-            rip,
-            cs,
-            eflags,
-            rsp,
-            ss,
-            fs_base,
-            gs_base,
-            ds,
-            es,
-            fs,
-            gs,
-        ] = words;
-        Registers {
-            r15,
-            r14,
-            r13,
-            r12,
-            rbp,
-            rbx,
-            r11,
-            r10,
-            r9,
-            r8,
-            rax,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            orig_rax,
-            rip,
-            cs,
-            eflags,
-            rsp,
-            ss,
-            fs_base,
-            gs_base,
-            ds,
-            es,
-            fs,
-            gs,
-        }
-    }
+registers! {
+    r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi,
+    /// The number of the system call that it is in; -1 when it is in none.
+    orig_rax,
+    rip, cs, eflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs,
 }
 
 /// Where a stopped thread is with regard to the kernel.
