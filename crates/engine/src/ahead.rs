@@ -43,10 +43,10 @@ impl Supply {
     /// Where there is a template, the first step of the job that has come for this empty cell can be a copy of it: to make one
     /// takes less than to start the tool.
     pub(crate) fn let_copy(&self, cell: &mut PreparedCell) {
-        if let Some(template) = self.templates.at_hand(cell.language, self.installed[cell.language].look().as_deref())
-            && let Some(StepAhead { step, .. }) = self.first_step_ahead(cell.language, cell.session.layout())
+        if let Some(template) = self.templates.at_hand(cell.language, || self.installed[cell.language].look())
+            && let Some(step) = self.usual_step(cell.language)
         {
-            cell.session.can_copy(step, template);
+            cell.session.can_copy(step.clone(), template);
         }
     }
 

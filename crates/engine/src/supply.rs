@@ -43,7 +43,12 @@ impl Supply {
 
     /// Whether these steps, in that layout, begin with what is started ahead of jobs.
     pub(crate) fn begins_as_usual(&self, language: usize, steps: &[Step]) -> bool {
-        self.usual.get(language).and_then(Option::as_ref).is_some_and(|usual| steps.first() == Some(usual))
+        self.usual_step(language).is_some_and(|usual| steps.first() == Some(usual))
+    }
+
+    /// The step that a tool is started for ahead of jobs, in that layout.
+    pub(crate) fn usual_step(&self, language: usize) -> Option<&Step> {
+        self.usual.get(language)?.as_ref()
     }
 
     /// Makes a cell for a job in this language that is here already.

@@ -81,11 +81,15 @@ impl Templates {
     }
 
     /// The template of a language if there is one now: for a job, which waits for nobody. One that has more to do before it asks
-    /// for something is of use only where there is time for that.
-    pub(crate) fn at_hand(&self, language: usize, seen: Option<&[Sighting]>) -> Option<Arc<Template>> {
+    /// for something is of use only where there is time for that. The toolchain is looked at only when there is one.
+    pub(crate) fn at_hand(
+        &self,
+        language: usize,
+        look: impl FnOnce() -> Option<Vec<Sighting>>,
+    ) -> Option<Arc<Template>> {
         match &*self.0.get(language)?.try_lock().ok()? {
             State::Made { template, at, of } if at.elapsed() < RENEWED_AFTER && template.image.asks() => {
-                (of.as_deref() == seen).then(|| Arc::clone(template))
+                (*of == look()).then(|| Arc::clone(template))
             }
             State::Made { .. } | State::NotMade | State::Without { .. } | State::NothingAhead { .. } => None,
         }
@@ -137,14 +141,14 @@ mod tests {
     #[test]
     fn a_template_is_of_one_toolchain_and_goes_with_it() {
         let templates = Templates::for_so_many(1);
-        assert!(templates.at_hand(0, None).is_none());
+        assert!(templates.at_hand(0, || panic!("it is looked at")).is_none());
         let first = templates.get(0, Some(seen(1)), template).unwrap();
         let again = templates.get(0, Some(seen(1)), || panic!("it is there")).unwrap();
         assert!(Arc::ptr_eq(&first, &again));
-        assert!(templates.at_hand(0, Some(&seen(1))).is_some_and(|same| Arc::ptr_eq(&first, &same)));
+        assert!(templates.at_hand(0, || Some(seen(1))).is_some_and(|same| Arc::ptr_eq(&first, &same)));
         // Another toolchain, or one that can no longer be looked at.
-        assert!(templates.at_hand(0, Some(&seen(2))).is_none());
-        assert!(templates.at_hand(0, None).is_none());
+        assert!(templates.at_hand(0, || Some(seen(2))).is_none());
+        assert!(templates.at_hand(0, || None).is_none());
         let other = templates.get(0, Some(seen(2)), template).unwrap();
         assert!(!Arc::ptr_eq(&first, &other));
     }
