@@ -65,7 +65,7 @@ impl From<Order<'_>> for Told {
     }
 }
 
-fn say(report: Report<'_>) -> Move {
+pub(super) fn say(report: Report<'_>) -> Move {
     Move::Say(frame(&report))
 }
 
@@ -80,8 +80,8 @@ pub(super) const MADE: MadeFile = MadeFile {
 /// And what it hands out.
 pub(super) const CONTENT: &[u8] = b"a program";
 
-/// Up to the moment when what was built is to be handed out.
-pub(super) fn until_it_is_built() -> Vec<Move> {
+/// Up to the moment when the first step runs.
+pub(super) fn until_it_runs() -> Vec<Move> {
     vec![
         say(Report::Ready { version: VERSION }),
         Move::Await(Told::FileEnd),
@@ -90,10 +90,13 @@ pub(super) fn until_it_is_built() -> Vec<Move> {
         say(Report::Prepared),
         Move::Await(Told::Go),
         say(Report::Started),
-        say(Report::Stderr(b"a warning")),
-        say(Report::Ended(End::Exited(0))),
-        Move::Await(Told::Fetch),
     ]
+}
+
+/// Up to the moment when what was built is to be handed out.
+pub(super) fn until_it_is_built() -> Vec<Move> {
+    let built = vec![say(Report::Stderr(b"a warning")), say(Report::Ended(End::Exited(0))), Move::Await(Told::Fetch)];
+    [until_it_runs(), built].concat()
 }
 
 /// From then on: it is handed out, and runs.

@@ -23,7 +23,7 @@ use firebox_wire::{End, Refusal, Report, VERSION};
 use super::double::Double;
 use super::frames::frame;
 use super::host::{Answers, Asked, FakeHost, Request};
-use super::play::{Move, Told};
+use super::play::{Move, Told, say, until_it_runs};
 use crate::{Cancel, Engine, Installed, PoolPolicy, RunError, Stdin};
 
 /// What happens at once happens within this, on the busiest machine.
@@ -116,23 +116,9 @@ impl fmt::Debug for Shared {
     }
 }
 
-fn say(report: Report<'_>) -> Move {
-    Move::Say(frame(&report))
-}
-
 /// One job, and nothing after it: a cell that got a second one would not answer.
 fn honest() -> Vec<Move> {
-    vec![
-        say(Report::Ready { version: VERSION }),
-        Move::Await(Told::FileEnd),
-        say(Report::Stored),
-        Move::Await(Told::Step),
-        say(Report::Prepared),
-        Move::Await(Told::Go),
-        say(Report::Started),
-        say(Report::Stdout(b"hello")),
-        say(Report::Ended(End::Exited(0))),
-    ]
+    [until_it_runs(), vec![say(Report::Stdout(b"hello")), say(Report::Ended(End::Exited(0)))]].concat()
 }
 
 fn policy() -> Policy {
