@@ -21,6 +21,7 @@ mod processes;
 mod running;
 mod secret;
 mod serial;
+mod serving;
 mod setting;
 mod things;
 mod user;
@@ -40,6 +41,7 @@ pub(crate) use outside::{Control, attacks, bare, bare_file, compiler, start_outs
 pub(crate) use processes::{Process, Processes, UIDS};
 pub(crate) use running::{Finished, Running};
 pub(crate) use secret::Secret;
+pub(crate) use serving::{Answer, Service};
 pub(crate) use setting::Setting;
 pub(crate) use user::{OrdinaryUser, show_to_everybody};
 

@@ -17,9 +17,13 @@
 //! ```
 
 mod asked_limits;
+mod bounded;
 mod granted_limits;
+mod listing;
 mod number;
+mod output_event;
 mod parts;
+mod refusal;
 mod request;
 mod response;
 mod step;
@@ -27,8 +31,11 @@ mod stream;
 
 pub use asked_limits::AskedLimits;
 pub use granted_limits::GrantedLimits;
+pub use listing::{ListedOption, ListedProgram, Listing};
 pub use number::Number;
+pub use output_event::OutputEvent;
 pub use parts::{Code, JobError, Parts, PartsError};
+pub use refusal::{Refusal, RefusalCode, Refused, RefusedFlat};
 pub use request::{AskedIsolation, AskedOption, MalformedRequest, Request, RequestFile};
 pub use response::{Detail, Enforcement, Response, Stages, Timing, Truncation, Usage};
 pub use step::Step;

@@ -8,7 +8,7 @@ use std::fmt;
 use firebox_job::{Isolation, OptionValue};
 use serde::Deserialize;
 
-use crate::{AskedLimits, Number};
+use crate::{AskedLimits, Number, bounded};
 
 /// What a client asks for. A field that is not known is refused, so that a misspelt limit is not a missing one.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,6 +22,7 @@ pub struct Request {
     /// The program, when it is a single file.
     pub code: Option<String>,
     /// The program, when it is several.
+    #[serde(default, deserialize_with = "bounded::some_list")]
     pub files: Option<Vec<RequestFile>>,
     /// Which of the files the language starts from; the first one when it is absent.
     pub entry: Option<String>,
@@ -30,16 +31,16 @@ pub struct Request {
     /// What the program reads from its standard input.
     pub stdin: Option<String>,
     /// Arguments of the program.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::list")]
     pub args: Vec<String>,
     /// Environment of the program.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::map")]
     pub env: BTreeMap<String, String>,
     /// What the job may consume.
     #[serde(default)]
     pub limits: AskedLimits,
     /// Options of the language.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded::map")]
     pub options: BTreeMap<String, AskedOption>,
     /// Where the job may run.
     #[serde(default)]
@@ -110,6 +111,21 @@ impl Request {
     }
 }
 
+impl MalformedRequest {
+    /// The field at fault; none when it is the text as a whole.
+    pub fn field(&self) -> Option<&str> {
+        (!self.path.is_empty()).then_some(self.path.as_str())
+    }
+
+    /// What should have been there, in the parser's words, where it says so.
+    pub fn expected(&self) -> Option<String> {
+        let text = self.source.to_string();
+        let (_, expected) = text.split_once("expected ")?;
+        // The place in the text comes last.
+        Some(expected.rsplit_once(" at line ").map_or(expected, |(expected, _)| expected).to_owned())
+    }
+}
+
 impl fmt::Display for MalformedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let MalformedRequest { path, source } = self;
@@ -147,6 +163,7 @@ impl From<AskedIsolation> for Isolation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounded::MOST_ENTRIES;
 
     #[test]
     fn a_malformed_request_is_told_which_field_and_what_was_expected() {
@@ -171,6 +188,45 @@ mod tests {
                 assert!(error.contains(word), "{json}: {error:?} does not say {word:?}");
             }
         }
+    }
+
+    #[test]
+    fn field_and_expectation_can_be_had_by_themselves() {
+        let of = |json: &str| {
+            let error = Request::from_json(json.as_bytes()).unwrap_err();
+            (error.field().map(str::to_owned), error.expected())
+        };
+        assert_eq!(of(r#"{"lang": "c", "code": 5}"#), (Some("code".into()), Some("a string".into())));
+        assert_eq!(of("[]"), (None, Some("a JSON object".into())));
+        assert_eq!(of("{}"), (None, None));
+    }
+
+    #[test]
+    fn a_list_or_a_map_without_end_is_refused_while_it_is_read() {
+        for (name, entry) in [("args", r#""""#), ("files", r#"{"path": "a", "content": ""}"#)] {
+            let text = |count: usize| format!(r#"{{"lang": "c", "{name}": [{}]}}"#, vec![entry; count].join(","));
+            assert!(Request::from_json(text(MOST_ENTRIES).as_bytes()).is_ok());
+            let error = Request::from_json(text(MOST_ENTRIES + 1).as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("more than 10000 entries"), "{error}");
+        }
+        for name in ["env", "options"] {
+            let entries: Vec<String> = (0..=MOST_ENTRIES).map(|number| format!(r#""{number}": """#)).collect();
+            let text = |count: usize| format!(r#"{{"lang": "c", "{name}": {{{}}}}}"#, entries[..count].join(","));
+            assert!(Request::from_json(text(MOST_ENTRIES).as_bytes()).is_ok());
+            let error = Request::from_json(text(MOST_ENTRIES + 1).as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("more than 10000 entries"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_in_a_map_is_refused() {
+        let error = Request::from_json(br#"{"lang": "c", "env": {"A": "1", "A": "2"}}"#).unwrap_err().to_string();
+        assert!(error.contains("`env`") && error.contains("duplicate field `A`"), "{error}");
+    }
+
+    #[test]
+    fn null_is_the_same_as_nothing_where_something_may_be_left_out() {
+        assert_eq!(Request::from_json(br#"{"lang": "c", "files": null}"#).unwrap().files, None);
     }
 
     #[test]

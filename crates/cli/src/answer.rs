@@ -16,7 +16,7 @@ use crate::args::AnswerArgs;
 use crate::failure::Failure;
 use crate::host;
 use crate::outlet;
-use crate::trace::fresh_trace_id;
+use firebox_engine::fresh_trace_id;
 
 /// What all cells that wait may cost: no bound that a test meets.
 const POOLS: ByteSize = ByteSize::mib(4096);

@@ -6,7 +6,7 @@ use firebox_job::{Isolation, Job, Limits, OptionValue, Policy, Require, Seed, So
 
 use crate::args::{IsolationArg, LimitArgs, OptionArg, RequireArg, Variable, flag_of, option_value};
 use crate::failure::Failure;
-use crate::trace::fresh_trace_id;
+use firebox_engine::fresh_trace_id;
 
 /// A job without its files.
 #[derive(Debug)]

@@ -5,16 +5,17 @@
 
 use std::process::ExitCode;
 
-use firebox_engine::{Engine, Installed};
-use firebox_job::{Isolation, Outcome, Policy, Verdict};
-use firebox_lang::{Catalogue, Host, Language};
+use firebox_api::Listing;
+use firebox_engine::{Engine, Installed, UnknownVersion};
+use firebox_job::{Isolation, Policy};
+use firebox_lang::{Catalogue, Host};
 
 use crate::args::{LanguagesArgs, LanguagesCommand};
 use crate::check;
 use crate::failure::Failure;
 use crate::host;
 use crate::isolation::{self, Housed};
-use crate::listing::{Listing, rendered};
+use crate::listing::rendered;
 use crate::outlet;
 
 /// Lists languages, or checks their files.
@@ -60,7 +61,7 @@ fn listings() -> Result<(Vec<Listing>, String), Failure> {
             for (place, version) in places.into_iter().zip(versions) {
                 match version {
                     Ok(version) => listings[place].version = Some(version),
-                    Err(unknown) => remarks.push_str(&format!("firebox: {unknown}\n")),
+                    Err(unknown) => remarks.push_str(&format!("firebox: {:#}\n", anyhow::Error::new(unknown))),
                 }
             }
         }
@@ -70,20 +71,6 @@ fn listings() -> Result<(Vec<Listing>, String), Failure> {
         }
     }
     Ok((listings, remarks))
-}
-
-/// Why a toolchain's version is not known, although it is there.
-#[derive(Debug, thiserror::Error)]
-enum UnknownVersion {
-    /// It could not be asked.
-    #[error("the version of {language} is not known, since it could not be asked: {reason}")]
-    NotAsked { language: String, reason: String },
-    /// It ended otherwise than well.
-    #[error("the version of {language} is not known: asked for it, the toolchain ended with {verdict}")]
-    Failed { language: String, verdict: String },
-    /// It said something else.
-    #[error("the version of {language} is not known: there is none in what the toolchain said")]
-    NotSaid { language: String },
 }
 
 /// Asks each toolchain for its version. The order is the one that `run` explains.
@@ -97,28 +84,7 @@ fn versions(installed: Vec<Installed>, policy: Policy) -> Result<Vec<Result<Stri
     // That there is one was the question.
     drop(cell);
     let engine = Engine::new(installed, Box::new(cells), policy);
-    let mut versions = Vec::new();
-    for (number, Installed { language, .. }) in engine.installed().iter().enumerate() {
-        versions.push(match engine.ask_version(number) {
-            Ok(outcome) => version_in(language, &outcome),
-            Err(error) => Err(UnknownVersion::NotAsked {
-                language: language.name().to_owned(),
-                reason: format!("{:#}", anyhow::Error::new(error)),
-            }),
-        });
-    }
+    let versions = (0..engine.installed().len()).map(|number| engine.version(number)).collect();
     engine.close().map_err(Failure::host)?;
     Ok(versions)
-}
-
-/// Takes the version out of what the toolchain said: some say it on standard output, some on standard error.
-fn version_in(language: &Language, outcome: &Outcome) -> Result<String, UnknownVersion> {
-    let name = || language.name().to_owned();
-    if outcome.verdict != Verdict::Ok {
-        return Err(UnknownVersion::Failed { language: name(), verdict: outcome.verdict.status().to_string() });
-    }
-    // A question is no run, so what was said is in its step alone.
-    let said: Vec<u8> =
-        outcome.steps.iter().flat_map(|step| [step.stdout.bytes(), step.stderr.bytes()].concat()).collect();
-    language.parse_version(&String::from_utf8_lossy(&said)).ok_or_else(|| UnknownVersion::NotSaid { language: name() })
 }

@@ -1,98 +1,8 @@
-//! A language as `firebox languages` shows it: as data, and as a line of a table.
+//! Languages as `firebox languages` shows them: lines of a table.
 
-use firebox_job::OptionValue;
-use firebox_lang::{Language, MissingToolchain, OptionSpec, Program, Toolchain};
-use serde::Serialize;
+use firebox_api::{ListedOption, Listing};
 
 use crate::table::table;
-
-/// A language as it is listed; the JSON of `firebox languages --json`.
-#[derive(Debug, PartialEq, Serialize)]
-pub(crate) struct Listing {
-    name: String,
-    aliases: Vec<String>,
-    extensions: Vec<String>,
-    /// What nameless code is called.
-    entry: String,
-    /// Null when the toolchain is missing, or could not be asked.
-    pub(crate) version: Option<String>,
-    /// The compiler or interpreter itself, every shim resolved; null when the toolchain is missing.
-    program: Option<String>,
-    /// That and whatever else the language needs; empty when the toolchain is missing.
-    programs: Vec<ListedProgram>,
-    options: Vec<ListedOption>,
-    /// What is missing and what to install; null when nothing is.
-    missing: Option<String>,
-}
-
-/// A program that a language needs, and where it is on this host.
-#[derive(Debug, PartialEq, Serialize)]
-pub(crate) struct ListedProgram {
-    name: String,
-    path: String,
-}
-
-/// An option that a language takes.
-#[derive(Debug, PartialEq, Serialize)]
-pub(crate) struct ListedOption {
-    name: String,
-    values: Vec<serde_json::Value>,
-    default: serde_json::Value,
-    help: String,
-}
-
-impl Listing {
-    /// What is known of a language on any host.
-    pub(crate) fn of(language: &Language) -> Listing {
-        Listing {
-            name: language.name().to_owned(),
-            aliases: language.aliases().to_vec(),
-            extensions: language.extensions().to_vec(),
-            entry: language.entry().to_string(),
-            version: None,
-            program: None,
-            programs: Vec::new(),
-            options: language.options().iter().map(ListedOption::of).collect(),
-            missing: None,
-        }
-    }
-
-    /// Adds what was found on this host.
-    pub(crate) fn with(self, toolchain: &Toolchain) -> Listing {
-        let listed = |program: &Program| ListedProgram {
-            name: program.name.clone(),
-            path: program.outside.display().to_string(),
-        };
-        let programs: Vec<ListedProgram> = toolchain.programs.iter().map(listed).collect();
-        // The file of a language names first what the language is.
-        Listing { program: programs.first().map(|first| first.path.clone()), programs, ..self }
-    }
-
-    /// Adds what was not found on this host.
-    pub(crate) fn without(self, missing: &MissingToolchain) -> Listing {
-        Listing { missing: Some(missing.to_string()), ..self }
-    }
-}
-
-impl ListedOption {
-    fn of(option: &OptionSpec) -> ListedOption {
-        let OptionSpec { name, values, default, help, .. } = option;
-        ListedOption {
-            name: name.clone(),
-            values: values.iter().map(as_json).collect(),
-            default: as_json(default),
-            help: help.clone(),
-        }
-    }
-}
-
-fn as_json(value: &OptionValue) -> serde_json::Value {
-    match value {
-        OptionValue::Text(text) => text.as_str().into(),
-        OptionValue::Number(number) => (*number).into(),
-        OptionValue::Switch(on) => (*on).into(),
-    }
-}
 
 /// The table, and below it what is missing.
 pub(crate) fn rendered(listings: &[Listing]) -> String {
@@ -134,6 +44,8 @@ fn or_dash(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use firebox_api::ListedProgram;
+
     use super::*;
 
     fn listings() -> Vec<Listing> {

@@ -31,10 +31,10 @@ mod notice;
 mod outlet;
 mod printer;
 mod run;
+mod serve;
 mod signals;
 mod sys;
 mod table;
-mod trace;
 mod whereabouts;
 
 use std::env;
@@ -55,6 +55,8 @@ fn main() -> ExitCode {
     }
     let done = match args.command {
         Command::Run(args) => run::run(*args).map(Ending::take),
+        Command::Serve(args) => serve::serve(*args),
+        Command::Api(args) => serve::serve((*args).into()),
         Command::Languages(args) => languages::languages(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Bench(args) => bench::bench(args),

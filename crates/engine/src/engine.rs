@@ -138,9 +138,25 @@ impl Engine {
         self.supply.prepare(language)
     }
 
+    /// Makes a cell and removes it: whether that can be done.
+    pub fn try_cell(&self) -> Result<(), RunError> {
+        self.supply.make(0)?.into_session().end()
+    }
+
+    /// How many cells wait for jobs, by language.
+    pub fn waiting_cells(&self) -> impl Iterator<Item = (&str, usize)> {
+        let counts = self.pools.as_ref().map(|pools| pools.shelves.counts()).unwrap_or_default();
+        self.installed().iter().zip(counts).map(|(installed, count)| (installed.language.name(), count))
+    }
+
     /// Removes a cell that no job came for.
     pub fn discard(&self, cell: PreparedCell) -> Result<(), RunError> {
         cell.session.end()
+    }
+
+    /// Whether this job can be run here: says no to what [`Engine::run`] would say no to before it makes anything.
+    pub fn check(&self, job: &Job, stdin: &Stdin) -> Result<(), RunError> {
+        self.admit(job, stdin).map(|_| ())
     }
 
     /// Runs a job in a cell of its own.

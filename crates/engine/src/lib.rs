@@ -26,6 +26,8 @@ mod removals;
 mod session;
 mod supply;
 mod templates;
+mod trace;
+mod version;
 mod watch;
 
 pub use cancel::{Cancel, Canceller};
@@ -35,3 +37,5 @@ pub use error::RunError;
 pub use installed::Installed;
 pub use kept::{Kept, KeptCounts, Partition};
 pub use pool::PoolPolicy;
+pub use trace::{fresh_trace_id, random_bytes};
+pub use version::UnknownVersion;

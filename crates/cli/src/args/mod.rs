@@ -4,6 +4,7 @@
 //! The texts are public documentation.
 
 mod answer;
+mod api;
 mod bench;
 mod doctor;
 mod language;
@@ -11,6 +12,7 @@ mod limits;
 mod measure;
 mod pair;
 mod run;
+mod serve;
 mod tip;
 
 use std::ffi::OsString;
@@ -18,6 +20,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 pub(crate) use answer::AnswerArgs;
+pub(crate) use api::ApiArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use doctor::{DoctorArgs, KindArg};
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
@@ -25,6 +28,7 @@ pub(crate) use limits::{LimitArgs, flag_of};
 pub(crate) use measure::{JobsArgs, MeasureArgs, MeasureSubject};
 pub(crate) use pair::{OptionArg, Variable, option_value};
 pub(crate) use run::{IsolationArg, RequireArg, RunArgs};
+pub(crate) use serve::{ServeArgs, ServeWords};
 
 /// Runs code you do not trust, safely and fast.
 ///
@@ -49,6 +53,9 @@ impl Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
+    Serve(Box<ServeArgs>),
+    #[command(hide = true)]
+    Api(Box<ApiArgs>),
     Languages(LanguagesArgs),
     Doctor(DoctorArgs),
     Bench(BenchArgs),

@@ -6,7 +6,7 @@ use firebox_lang::Language;
 use crate::choice::Target;
 use crate::failure::Failure;
 use crate::inputs::{self, Inputs, StdinSource, Wanted};
-use crate::trace::random_bytes;
+use firebox_engine::random_bytes;
 
 /// What a program says where it wants to be different every time.
 const SEED: &str = "@SEED@";

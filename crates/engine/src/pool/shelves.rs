@@ -94,6 +94,11 @@ impl Shelves {
         taken
     }
 
+    /// How many cells wait, by language.
+    pub(crate) fn counts(&self) -> Vec<usize> {
+        self.state().shelves.iter().map(|shelf| shelf.cells.len()).collect()
+    }
+
     /// Says that a job has come.
     pub(crate) fn visit(self: &Arc<Shelves>) -> Visit {
         self.state().traffic.arriving += 1;

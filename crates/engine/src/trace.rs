@@ -6,12 +6,12 @@ use firebox_job::TraceId;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// A name that no other job has: 128 random bits.
-pub(crate) fn fresh_trace_id() -> io::Result<TraceId> {
+pub fn fresh_trace_id() -> io::Result<TraceId> {
     random_bytes().map(TraceId::from_random)
 }
 
 /// Sixteen bytes of the kernel's randomness.
-pub(crate) fn random_bytes() -> io::Result<[u8; 16]> {
+pub fn random_bytes() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
     let mut filled = 0;
     // So few bytes come at once, unless a signal arrives before the kernel's pool is ready.

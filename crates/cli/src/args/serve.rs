@@ -1,0 +1,160 @@
+//! `firebox serve`, as typed, as set in the environment, and as written in a file: the same words in all three.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use firebox_job::ByteSize;
+use serde::{Deserialize, Deserializer};
+
+use crate::duration::parse_duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  firebox serve
+  firebox serve --listen 127.0.0.1:9000 --running 8
+  FIREBOX_LISTEN=[::1]:8080 firebox serve --config firebox.toml
+
+  curl localhost:8080/v1/execute -H 'content-type: application/json' \\
+    -d '{\"lang\": \"rust\", \"code\": \"fn main() { println!(\\\"hi\\\"); }\"}'";
+
+/// Serves jobs over HTTP.
+///
+/// Every setting can be a flag, a variable of the environment, or a line of a TOML file (`--config`; there, names have
+/// underscores: `queue_time = \"10s\"`). A flag counts before a variable, a variable before the file.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// A file with settings.
+    #[arg(long, value_name = "FILE", env = "FIREBOX_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) words: ServeWords,
+}
+
+/// What can be said in all three ways; what is left out has its default.
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServeWords {
+    /// Where to listen [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS", env = "FIREBOX_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Run jobs for anybody who can reach the address, from wherever. Without it, and without keys, only programs on
+    /// this host are served.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "FIREBOX_ALLOW_ANONYMOUS")]
+    pub(crate) allow_anonymous: Option<bool>,
+    /// Use fences where this host makes no jails. They are weaker, so they are not used unless this is said.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "FIREBOX_ALLOW_FENCE")]
+    pub(crate) allow_fence: Option<bool>,
+    /// The languages to serve, by name or alias, with commas between [default: all that are installed].
+    #[arg(long, value_name = "LANGUAGES", value_delimiter = ',', env = "FIREBOX_LANGUAGES")]
+    pub(crate) languages: Option<Vec<String>>,
+    /// Jobs that run at once [default: twice as many as there are CPUs].
+    #[arg(long, value_name = "NUMBER", env = "FIREBOX_RUNNING")]
+    pub(crate) running: Option<usize>,
+    /// Jobs that may wait for a place; more are told that it is full [default: 1000].
+    #[arg(long, value_name = "NUMBER", env = "FIREBOX_QUEUE")]
+    pub(crate) queue: Option<usize>,
+    /// How long a job may wait for a place [default: 30s].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "FIREBOX_QUEUE_TIME")]
+    #[serde(deserialize_with = "time")]
+    pub(crate) queue_time: Option<Duration>,
+    /// How long jobs may go on after SIGTERM; a second one ends them [default: 30s].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "FIREBOX_GRACE")]
+    #[serde(deserialize_with = "time")]
+    pub(crate) grace: Option<Duration>,
+    /// Cells that wait for jobs in each language, when there is room for them [default: twice as many as there are CPUs].
+    #[arg(long, value_name = "NUMBER", env = "FIREBOX_WARM")]
+    pub(crate) warm: Option<usize>,
+    /// What all cells that wait may have in memory together [default: an eighth of this host's].
+    #[arg(long, value_name = "SIZE", env = "FIREBOX_WARM_MEMORY")]
+    #[serde(deserialize_with = "size")]
+    pub(crate) warm_memory: Option<ByteSize>,
+    /// How long after its last job a language has cells waiting [default: 10m].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "FIREBOX_WARM_TIME")]
+    #[serde(deserialize_with = "time")]
+    pub(crate) warm_time: Option<Duration>,
+    /// How much of what compilers made is kept for jobs with the same code [default: 256M].
+    #[arg(long, value_name = "SIZE", env = "FIREBOX_KEEP")]
+    #[serde(deserialize_with = "size")]
+    pub(crate) keep: Option<ByteSize>,
+    /// How long a client may take to send a request, and a connection stay unused [default: 30s].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "FIREBOX_REQUEST_TIME")]
+    #[serde(deserialize_with = "time")]
+    pub(crate) request_time: Option<Duration>,
+    /// Connections that may be open at once [default: 1024].
+    #[arg(long, value_name = "NUMBER", env = "FIREBOX_CONNECTIONS")]
+    pub(crate) connections: Option<usize>,
+}
+
+impl ServeWords {
+    /// What is said here, and for the rest what is said there.
+    pub(crate) fn or(self, there: ServeWords) -> ServeWords {
+        // Exhaustive: a new word must be decided here.
+        let ServeWords {
+            listen,
+            allow_anonymous,
+            allow_fence,
+            languages,
+            running,
+            queue,
+            queue_time,
+            grace,
+            warm,
+            warm_memory,
+            warm_time,
+            keep,
+            request_time,
+            connections,
+        } = self;
+        ServeWords {
+            listen: listen.or(there.listen),
+            allow_anonymous: allow_anonymous.or(there.allow_anonymous),
+            allow_fence: allow_fence.or(there.allow_fence),
+            languages: languages.or(there.languages),
+            running: running.or(there.running),
+            queue: queue.or(there.queue),
+            queue_time: queue_time.or(there.queue_time),
+            grace: grace.or(there.grace),
+            warm: warm.or(there.warm),
+            warm_memory: warm_memory.or(there.warm_memory),
+            warm_time: warm_time.or(there.warm_time),
+            keep: keep.or(there.keep),
+            request_time: request_time.or(there.request_time),
+            connections: connections.or(there.connections),
+        }
+    }
+}
+
+/// A duration as people write it, or a number of seconds.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Text::deserialize(deserializer)?.0;
+    parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A size as people write it, or a number of bytes.
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
+    let text = Text::deserialize(deserializer)?.0;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A text, or a number as if it had been written as one.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a text or a number")]
+        enum Written {
+            Text(String),
+            Whole(i64),
+            Number(f64),
+        }
+        Ok(Text(match Written::deserialize(deserializer)? {
+            Written::Text(text) => text,
+            Written::Whole(number) => number.to_string(),
+            Written::Number(number) => number.to_string(),
+        }))
+    }
+}

@@ -1,0 +1,123 @@
+//! `firebox serve`: the same engine as `firebox run`, for many jobs, behind HTTP.
+
+mod config;
+mod log;
+
+use std::net::TcpListener;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use firebox_engine::{Engine, Installed, Kept, PoolPolicy};
+use firebox_job::{Isolation, Policy};
+use firebox_lang::{Catalogue, MissingToolchain};
+use firebox_server::Makings;
+use tracing::info;
+
+use crate::args::ServeArgs;
+use crate::failure::Failure;
+use crate::host;
+use crate::isolation::{self, Housed};
+use crate::outlet;
+use crate::serve::config::Config;
+
+/// Serves until it is told to stop. The order is the one that `run` explains: as the caller until privileges are dropped,
+/// and then as nobody.
+pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
+    let policy = host::policy()?;
+    let config = config::read(args, &policy)?;
+    let catalogue = Catalogue::builtin();
+    let Languages { mut installed, absent } = find_languages(&catalogue, config.languages.as_deref())?;
+    let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();
+    let wanted = if config.allow_fence { Isolation::Auto } else { Isolation::Jail };
+    let Housed { warden, cell } = isolation::house(wanted, &views)?;
+
+    // After the warden was split off, which has no use for any of it, and with the caller's rights: a low port, and files
+    // of toolchains that not everybody may read.
+    let listener = listen(&config);
+    let held = installed.iter_mut().try_for_each(Installed::take_hold);
+    let cells = warden.drop_privileges().map_err(Failure::host)?;
+    // That there is one was the question.
+    drop(cell);
+    held.map_err(Failure::host)?;
+    let engine = engine(installed, Box::new(cells), policy, &config);
+    let served = engine.and_then(|engine| {
+        let listener = listener?;
+        log::start();
+        let address = listener.local_addr().map_err(Failure::host)?;
+        outlet::say(&format!("firebox listens on http://{address}\n"))?;
+        info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+        let settings = config.settings;
+        firebox_server::serve(Makings { engine, catalogue, absent, policy, settings }, listener).map_err(Failure::host)
+    });
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+/// The languages that are served, and what those lack that could not be.
+struct Languages {
+    installed: Vec<Installed>,
+    absent: Vec<MissingToolchain>,
+}
+
+/// A language that was asked for by name must be there; of all there are, those that are.
+fn find_languages(catalogue: &Catalogue, named: Option<&[String]>) -> Result<Languages, Failure> {
+    let programs = host::programs();
+    let mut found = Languages { installed: Vec::new(), absent: Vec::new() };
+    let wanted: Vec<_> = match named {
+        Some(names) => {
+            names.iter().map(|name| catalogue.find(name).map_err(Failure::request)).collect::<Result<_, _>>()?
+        }
+        None => catalogue.languages().collect(),
+    };
+    for language in wanted {
+        match language.find_toolchain(&programs) {
+            Ok(toolchain) => found.installed.push(Installed::new(language.clone(), toolchain)),
+            Err(missing) if named.is_some() => return Err(Failure::host(missing)),
+            Err(missing) => found.absent.push(missing),
+        }
+    }
+    match found.installed.is_empty() {
+        true => Err(Failure::host(anyhow!("no language is installed on this host, so there is nothing to serve"))
+            .with_help("`firebox languages` tells what each of them needs")),
+        false => Ok(found),
+    }
+}
+
+fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    TcpListener::bind(config.listen)
+        .with_context(|| format!("cannot listen on {}", config.listen))
+        .map_err(|error| Failure::host(error).with_help("choose another address with `--listen`"))
+}
+
+fn engine(
+    installed: Vec<Installed>,
+    cells: Box<dyn firebox_cell::CellMaker>,
+    policy: Policy,
+    config: &Config,
+) -> Result<Engine, Failure> {
+    let engine = Engine::new(installed, cells, policy).with_kept(Kept::new(config.keep));
+    match config.pools {
+        PoolPolicy { each: 0, .. } => Ok(engine),
+        pools => engine.with_pools(pools).map_err(Failure::host),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_that_is_asked_for_by_a_wrong_name_is_refused_with_the_nearest() {
+        let error = find_languages(&Catalogue::builtin(), Some(&["pyton".to_owned()])).err().unwrap();
+        assert!(error.message().unwrap().contains("python"));
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_told_with_what_to_do() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let policy = Policy::for_host(std::num::NonZeroU32::MIN, firebox_job::ByteSize::gib(1));
+        let mut config = config::of(Default::default(), &policy).unwrap();
+        config.listen = taken.local_addr().unwrap();
+        let message = listen(&config).err().unwrap().message().unwrap();
+        assert!(message.contains("cannot listen on 127.0.0.1:") && message.contains("--listen"), "{message}");
+    }
+}

@@ -1,0 +1,173 @@
+//! What a client gets when it gets no outcome: one type for every reason, with the status that goes with it.
+
+use std::error::Error;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use firebox_api::{JobError, MalformedRequest, PartsError, Refusal, RefusalCode, Refused, RefusedFlat};
+use firebox_engine::RunError;
+use firebox_job::TraceId;
+use firebox_lang::{Language, MissingToolchain, PlanError, UnknownLanguage};
+use tracing::error;
+
+/// How long a client is told to wait before it tries again, in seconds.
+const TRY_AGAIN: &str = "1";
+
+/// A refusal on its way out. It becomes a response when the form is known: see [`Form`].
+#[derive(Debug, Clone)]
+pub(crate) struct Refusing {
+    pub(crate) refusal: Box<Refusal>,
+    trace_id: Option<TraceId>,
+}
+
+/// Which of its two forms the API has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `/v1`: `error` is an object.
+    Nested,
+    /// `/api/v1`: `error` is a text.
+    Flat,
+}
+
+impl Form {
+    pub(crate) fn of(path: &str) -> Form {
+        if path.starts_with("/api/") { Form::Flat } else { Form::Nested }
+    }
+}
+
+impl Refusing {
+    /// Of the job of this name.
+    pub(crate) fn of(self, trace_id: TraceId) -> Refusing {
+        Refusing { trace_id: Some(trace_id), ..self }
+    }
+
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        self.trace_id.as_ref().map(TraceId::as_str)
+    }
+
+    /// Something that we did wrong: the log says what, the client where to look.
+    pub(crate) fn fault(doing: &str, cause: &dyn Error) -> Refusing {
+        error!(cause = in_one_line(cause), "{doing}");
+        Refusing::from(a_fault())
+    }
+
+    pub(crate) fn not_found() -> Refusing {
+        Refusing::from(
+            Refusal::new(RefusalCode::NotFound, "there is nothing at this address")
+                .with_hint("`POST /v1/execute` runs a job"),
+        )
+    }
+
+    pub(crate) fn unknown_language(error: UnknownLanguage) -> Refusing {
+        let hint = match error.nearest.as_slice() {
+            [] => "`GET /v1/languages` lists all".to_owned(),
+            nearest => format!("did you mean `{}`? `GET /v1/languages` lists all", nearest.join("`, `")),
+        };
+        let message = format!("no language is called {:?}", error.asked);
+        Refusing::from(Refusal::new(RefusalCode::UnknownLanguage, message).at("lang").with_hint(hint))
+    }
+
+    pub(crate) fn unavailable(language: &Language, lack: Option<&MissingToolchain>) -> Refusing {
+        let name = language.name();
+        let (message, hint) = match lack {
+            Some(missing) => (format!("this host has no {name}: {missing}"), missing.install.clone()),
+            None => (format!("{name} is not served here"), "the operator decides which languages are".to_owned()),
+        };
+        Refusing::from(Refusal::new(RefusalCode::LanguageUnavailable, message).at("lang").with_hint(hint))
+    }
+
+    pub(crate) fn into_response(self, form: Form) -> Response {
+        let trace_id = self.trace_id.as_ref().map(TraceId::as_str);
+        let refusal: &Refusal = &self.refusal;
+        let status = status(refusal.code);
+        let mut response = match form {
+            Form::Nested => (status, Json(Refused { error: refusal, trace_id })).into_response(),
+            Form::Flat => (status, Json(RefusedFlat { error: &refusal.message, refusal, trace_id })).into_response(),
+        };
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(TRY_AGAIN));
+        }
+        response
+    }
+}
+
+impl From<Refusal> for Refusing {
+    fn from(refusal: Refusal) -> Refusing {
+        Refusing { refusal: Box::new(refusal), trace_id: None }
+    }
+}
+
+impl From<MalformedRequest> for Refusing {
+    fn from(error: MalformedRequest) -> Refusing {
+        Refusing::from(Refusal::from(error))
+    }
+}
+
+impl From<PartsError> for Refusing {
+    fn from(error: PartsError) -> Refusing {
+        Refusing::from(Refusal::from(error))
+    }
+}
+
+impl From<JobError> for Refusing {
+    fn from(error: JobError) -> Refusing {
+        Refusing::from(Refusal::from(error))
+    }
+}
+
+impl From<RunError> for Refusing {
+    fn from(error: RunError) -> Refusing {
+        use RefusalCode::{IsolationUnavailable, Malformed, TooLarge};
+        let message = in_one_line(&error);
+        Refusing::from(match &error {
+            RunError::Plan(PlanError::UnknownOption { option, .. } | PlanError::WrongValue { option, .. }) => {
+                Refusal::new(Malformed, message).at(format!("options.{option}"))
+            }
+            RunError::Plan(_) | RunError::Store { .. } => Refusal::new(Malformed, message).at("files"),
+            RunError::InputTooLarge { limit, .. } => {
+                Refusal { expected: Some(format!("at most {limit}")), ..Refusal::new(TooLarge, message) }
+            }
+            RunError::ArgumentsTooLarge { .. } => Refusal::new(TooLarge, message).at("args"),
+            RunError::Isolation { there_is, .. } => {
+                Refusal { expected: Some(there_is.to_string()), ..Refusal::new(IsolationUnavailable, message) }
+                    .at("isolation")
+            }
+            RunError::NotEnforced => Refusal::new(IsolationUnavailable, message),
+            _ => a_fault(),
+        })
+    }
+}
+
+fn a_fault() -> Refusal {
+    Refusal::new(RefusalCode::Fault, "something went wrong on our side, and nothing is said about the program")
+        .with_hint("the service's log knows more, under the trace_id")
+}
+
+pub(crate) fn status(code: RefusalCode) -> StatusCode {
+    match code {
+        RefusalCode::Malformed => StatusCode::BAD_REQUEST,
+        RefusalCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        RefusalCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        RefusalCode::Forbidden => StatusCode::FORBIDDEN,
+        RefusalCode::NotFound | RefusalCode::UnknownLanguage | RefusalCode::LanguageUnavailable => {
+            StatusCode::NOT_FOUND
+        }
+        RefusalCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        RefusalCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalCode::LimitAboveCeiling | RefusalCode::IsolationUnavailable => StatusCode::UNPROCESSABLE_ENTITY,
+        RefusalCode::Full | RefusalCode::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalCode::Fault => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// An error with its causes.
+pub(crate) fn in_one_line(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        line.push_str(&format!(": {cause}"));
+        below = cause.source();
+    }
+    line
+}

@@ -1,0 +1,98 @@
+//! `GET /metrics`: numbers for whoever operates this, in the text format of Prometheus.
+//!
+//! No number has a label that a client can choose freely: languages are the catalogue's, statuses and reasons are ours.
+
+use std::fmt;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use firebox_api::RefusalCode;
+use firebox_job::Outcome;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::routes::House;
+
+/// What the format is called.
+const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels<const N: usize> = [(&'static str, String); N];
+
+/// What is counted as it happens, and what is looked at when somebody asks.
+pub(crate) struct Metrics {
+    registry: Registry,
+    jobs: Family<Labels<2>, Counter>,
+    refused: Family<Labels<1>, Counter>,
+    stages: Family<Labels<1>, Histogram>,
+    running: Gauge,
+    waiting: Gauge,
+    cells_waiting: Family<Labels<1>, Gauge>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("firebox");
+        let jobs = Family::default();
+        registry.register("jobs", "Jobs that came to an outcome, by language and status", jobs.clone());
+        let refused = Family::default();
+        registry.register(
+            "refused",
+            "Requests that came to none, by the reason; `fault` is our fault",
+            refused.clone(),
+        );
+        // From a tenth of a millisecond to some three minutes.
+        let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0001, 2.0, 21));
+        let stages = Family::<Labels<1>, Histogram>::new_with_constructor(histogram);
+        let help = "How long the parts of jobs took; `total` is all of it";
+        registry.register_with_unit("job", help, Unit::Seconds, stages.clone());
+        let (running, waiting) = (Gauge::default(), Gauge::default());
+        registry.register("jobs_running", "Jobs that run now", running.clone());
+        registry.register("jobs_waiting", "Jobs that wait for a place", waiting.clone());
+        let cells_waiting = Family::default();
+        registry.register("cells_waiting", "Cells that wait for jobs, by language", cells_waiting.clone());
+        Metrics { registry, jobs, refused, stages, running, waiting, cells_waiting }
+    }
+
+    /// A job has come to its outcome.
+    pub(crate) fn count(&self, language: &str, outcome: &Outcome) {
+        let status = outcome.verdict.status().to_string();
+        self.jobs.get_or_create(&[("language", language.to_owned()), ("status", status)]).inc();
+        let timing = &outcome.timing;
+        for (stage, took) in
+            [("queue", timing.queue), ("compile", timing.compile), ("run", timing.run), ("total", timing.total)]
+        {
+            self.stages.get_or_create(&[("stage", stage.to_owned())]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// A request has come to none.
+    pub(crate) fn refused(&self, code: RefusalCode) {
+        self.refused.get_or_create(&[("code", code.word().to_owned())]).inc();
+    }
+}
+
+pub(crate) async fn metrics(State(house): State<House>) -> impl IntoResponse {
+    let service = &house.service;
+    let Metrics { registry, running, waiting, cells_waiting, .. } = &service.metrics;
+    let occupancy = service.admission.occupancy();
+    running.set(occupancy.running as i64);
+    waiting.set(occupancy.waiting as i64);
+    for (language, count) in service.engine.waiting_cells() {
+        cells_waiting.get_or_create(&[("language", language.to_owned())]).set(count as i64);
+    }
+    let mut text = String::new();
+    // Writing to a text does not fail.
+    let _ = encode(&mut text, registry);
+    ([(header::CONTENT_TYPE, FORMAT)], text)
+}

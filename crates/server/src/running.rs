@@ -1,0 +1,120 @@
+//! A job that runs: on a thread of its own, since the engine waits as threads do, and cancelled when nobody waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use firebox_engine::{Cancel, Canceller, RunError, Sink, Stdin};
+use firebox_job::{Job, Outcome};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+use tracing::{error, info};
+
+use crate::admission::Place;
+use crate::answer::{Refusing, in_one_line};
+use crate::caller::Caller;
+use crate::service::{Admitted, Service, no_place};
+
+/// A job that runs, and is cancelled when this is dropped before its outcome is there.
+struct Running {
+    task: JoinHandle<Result<Outcome, RunError>>,
+    canceller: Canceller,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Of a job that has ended it changes nothing; failing means that it has been said already.
+        let _ = self.canceller.cancel();
+    }
+}
+
+impl Service {
+    /// Waits for the job's turn and runs it. Whoever stops waiting for this cancels it.
+    pub(crate) async fn run(
+        self: &Arc<Service>,
+        admitted: Admitted,
+        sink: impl Sink + Send + 'static,
+    ) -> Result<Outcome, Refusing> {
+        let Admitted { job, stdin, detail: _, caller, language, ticket, since } = admitted;
+        let trace_id = job.trace_id.clone();
+        let done = async {
+            let place = match timeout(self.settings.patience, ticket.wait()).await {
+                Ok(place) => place.map_err(no_place)?,
+                Err(_) => return Err(no_place(crate::admission::NoPlace::Full).into()),
+            };
+            let queued = since.elapsed();
+            let mut running = self
+                .start(Arc::new(job), stdin, &caller, sink, place)
+                .map_err(|error| Refusing::fault("cannot make a way to stop a job", &error))?;
+            match (&mut running.task).await {
+                Ok(Ok(outcome)) => Ok(with_queue(outcome, queued)),
+                Ok(Err(error)) => Err(Told { trace_id: trace_id.as_str(), error }.into_refusing()),
+                Err(error) => Err(Refusing::fault("the thread of a job has ended", &error)),
+            }
+        };
+        let done = done.await.map_err(|refusing: Refusing| refusing.of(trace_id.clone()));
+        match &done {
+            Ok(outcome) => {
+                self.metrics.count(&language, outcome);
+                let total_ms = outcome.timing.total.as_secs_f64() * 1e3;
+                let queue_ms = outcome.timing.queue.as_secs_f64() * 1e3;
+                info!(
+                    trace_id = trace_id.as_str(),
+                    caller = &*caller.name,
+                    language,
+                    status = %outcome.verdict.status(),
+                    exit_code = outcome.verdict.exit_code(),
+                    total_ms,
+                    queue_ms,
+                    "job"
+                );
+            }
+            Err(refusing) => {
+                let code = refusing.refusal.code.word();
+                info!(trace_id = trace_id.as_str(), caller = &*caller.name, language, refused = code, "no outcome");
+            }
+        }
+        done
+    }
+
+    fn start(
+        self: &Arc<Service>,
+        job: Arc<Job>,
+        stdin: Stdin,
+        caller: &Caller,
+        mut sink: impl Sink + Send + 'static,
+        place: Place,
+    ) -> std::io::Result<Running> {
+        let (cancel, canceller) = Cancel::new()?;
+        let (service, partition) = (Arc::clone(self), Arc::clone(&caller.partition));
+        let task = spawn_blocking(move || {
+            let done = service.engine.within(&partition).run(&job, stdin, &mut sink, &cancel);
+            // The next one may come in when this job's cell is ordered away, whoever still reads the outcome.
+            drop(place);
+            done
+        });
+        Ok(Running { task, canceller })
+    }
+}
+
+/// What the engine said, for the log under the job's name.
+struct Told<'a> {
+    trace_id: &'a str,
+    error: RunError,
+}
+
+impl Told<'_> {
+    fn into_refusing(self) -> Refusing {
+        let Told { trace_id, error } = self;
+        if !error.is_request() {
+            error!(trace_id, cause = in_one_line(&error), "a job has failed, and that is our fault");
+        }
+        Refusing::from(error)
+    }
+}
+
+/// The outcome as its client sees it: the job began when it was let in.
+fn with_queue(mut outcome: Outcome, queued: Duration) -> Outcome {
+    outcome.timing.queue = queued;
+    outcome.timing.total += queued;
+    outcome
+}

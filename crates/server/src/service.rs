@@ -1,0 +1,138 @@
+//! What the service is made of, whoever asks: requests become jobs, jobs get places, places run them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use firebox_api::{Detail, Listing, Parts, Refusal, RefusalCode};
+use firebox_engine::{Engine, Stdin, fresh_trace_id};
+use firebox_job::{Job, Policy};
+use firebox_lang::{Catalogue, Language, MissingToolchain};
+use tokio::sync::OnceCell;
+
+use crate::admission::{Admission, NoPlace, Ticket};
+use crate::answer::Refusing;
+use crate::caller::Caller;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::{Settings, languages};
+
+/// Runs jobs for whoever comes in.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) settings: Settings,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+    /// Who asks where there are no keys.
+    pub(crate) everybody: Caller,
+    catalogue: Catalogue,
+    absent: Vec<MissingToolchain>,
+    policy: Policy,
+    listings: OnceCell<Vec<Listing>>,
+}
+
+/// A job that can be run, and its place in the queue.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) job: Job,
+    pub(crate) stdin: Stdin,
+    pub(crate) detail: Detail,
+    pub(crate) caller: Caller,
+    /// The language's own name, whichever the client used.
+    pub(crate) language: String,
+    pub(crate) ticket: Ticket,
+    pub(crate) since: Instant,
+}
+
+/// What a service is made of.
+#[derive(Debug)]
+pub struct Makings {
+    /// Runs the jobs.
+    pub engine: Engine,
+    /// The languages that clients may name, those included that are not on this host.
+    pub catalogue: Catalogue,
+    /// What those lack that are not.
+    pub absent: Vec<MissingToolchain>,
+    /// What is granted.
+    pub policy: Policy,
+    /// The rest of what the operator decides.
+    pub settings: Settings,
+}
+
+impl Service {
+    pub(crate) fn new(makings: Makings) -> Service {
+        let Makings { engine, catalogue, absent, policy, settings } = makings;
+        let admission = Admission::new(settings.running, settings.waiting);
+        Service {
+            engine: Arc::new(engine),
+            settings,
+            admission,
+            metrics: Metrics::new(),
+            health: Health::default(),
+            everybody: Caller::everybody(),
+            catalogue,
+            absent,
+            policy,
+            listings: OnceCell::new(),
+        }
+    }
+
+    /// Makes a job of a request, if it can be run here and there is a place for it, or room to wait for one.
+    pub(crate) fn admit(&self, parts: Parts, caller: &Caller) -> Result<Admitted, Refusing> {
+        let fresh = fresh_trace_id().map_err(|error| Refusing::fault("cannot make up a trace id", &error))?;
+        let trace_id = parts.trace_id.clone().unwrap_or(fresh);
+        self.admit_named(Parts { trace_id: Some(trace_id.clone()), ..parts }, &trace_id, caller)
+            .map_err(|refusing| refusing.of(trace_id))
+    }
+
+    fn admit_named(
+        &self,
+        parts: Parts,
+        trace_id: &firebox_job::TraceId,
+        caller: &Caller,
+    ) -> Result<Admitted, Refusing> {
+        let detail = parts.detail;
+        let language = self.catalogue.find(&parts.language).map_err(Refusing::unknown_language)?;
+        if !self.engine.installed().iter().any(|installed| installed.language.name() == language.name()) {
+            return Err(Refusing::unavailable(language, self.lack_of(language)));
+        }
+        let (job, stdin) = parts.into_job(language.entry(), &self.policy, trace_id.clone())?;
+        let stdin = stdin.map_or(Stdin::Empty, |text| Stdin::Bytes(text.into_bytes()));
+        self.engine.check(&job, &stdin)?;
+        let ticket = self.admission.enter(caller.owner).map_err(no_place)?;
+        let language = language.name().to_owned();
+        Ok(Admitted { job, stdin, detail, caller: caller.clone(), language, ticket, since: Instant::now() })
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// What a language lacks on this host.
+    pub(crate) fn lack_of(&self, language: &Language) -> Option<&MissingToolchain> {
+        self.absent.iter().find(|missing| missing.language == language.name())
+    }
+
+    /// All languages, with the versions that their toolchains say they have. They are asked once, when somebody first wants
+    /// to know.
+    pub(crate) async fn listings(self: &Arc<Service>) -> &[Listing] {
+        let service = Arc::clone(self);
+        let asked = self.listings.get_or_init(|| async move {
+            let asked = tokio::task::spawn_blocking(move || languages::list(&service));
+            asked.await.unwrap_or_default()
+        });
+        asked.await
+    }
+}
+
+pub(crate) fn no_place(why: NoPlace) -> Refusal {
+    match why {
+        NoPlace::Full => Refusal::new(RefusalCode::Full, "every place is taken, and the queue is full")
+            .with_hint("try again in a moment"),
+        NoPlace::Closed => {
+            Refusal::new(RefusalCode::ShuttingDown, "the service is about to end and takes no more jobs")
+                .with_hint("try again when it is back")
+        }
+    }
+}
