@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::object::Object;
+
 /// The most entries of any list or map of a request: as many files as a cell's disk may hold, and more arguments and
 /// variables than an agent takes.
 pub(crate) const MOST_ENTRIES: usize = 10_000;
@@ -20,13 +22,13 @@ where
     deserializer.deserialize_seq(List(PhantomData))
 }
 
-/// The same where leaving it out and an empty list are not the same.
-pub(crate) fn some_list<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
+/// The same of objects, where leaving it out and an empty list are not the same.
+pub(crate) fn some_objects<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_option(SomeList(PhantomData))
+    deserializer.deserialize_option(SomeObjects(PhantomData))
 }
 
 /// A map of at most [`MOST_ENTRIES`], each name once.
@@ -59,9 +61,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
     }
 }
 
-struct SomeList<T>(PhantomData<T>);
+struct SomeObjects<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for SomeList<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for SomeObjects<T> {
     type Value = Option<Vec<T>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +79,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for SomeList<T> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
-        list(deserializer).map(Some)
+        let objects: Vec<Object<T>> = list(deserializer)?;
+        Ok(Some(objects.into_iter().map(|Object(value)| value).collect()))
     }
 }
 

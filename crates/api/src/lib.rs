@@ -21,6 +21,7 @@ mod bounded;
 mod granted_limits;
 mod listing;
 mod number;
+mod object;
 mod output_event;
 mod parts;
 mod refusal;

@@ -8,11 +8,12 @@ use std::fmt;
 use firebox_job::{Isolation, OptionValue};
 use serde::Deserialize;
 
-use crate::{AskedLimits, Number, bounded};
+use crate::object::Object;
+use crate::{AskedLimits, Number, bounded, object};
 
 /// What a client asks for. A field that is not known is refused, so that a misspelt limit is not a missing one.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a JSON object")]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// The client's name for the job; one is made when it is absent.
     pub trace_id: Option<String>,
@@ -22,7 +23,7 @@ pub struct Request {
     /// The program, when it is a single file.
     pub code: Option<String>,
     /// The program, when it is several.
-    #[serde(default, deserialize_with = "bounded::some_list")]
+    #[serde(default, deserialize_with = "bounded::some_objects")]
     pub files: Option<Vec<RequestFile>>,
     /// Which of the files the language starts from; the first one when it is absent.
     pub entry: Option<String>,
@@ -37,7 +38,7 @@ pub struct Request {
     #[serde(default, deserialize_with = "bounded::map")]
     pub env: BTreeMap<String, String>,
     /// What the job may consume.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::object")]
     pub limits: AskedLimits,
     /// Options of the language.
     #[serde(default, deserialize_with = "bounded::map")]
@@ -102,7 +103,7 @@ impl Request {
     /// Reads a request.
     pub fn from_json(json: &[u8]) -> Result<Request, MalformedRequest> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let request: Request = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let Object(request) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
             MalformedRequest { path: if path == "." { String::new() } else { path }, source: error.into_inner() }
         })?;
@@ -182,6 +183,11 @@ mod tests {
             (r#"{"lang": "c", "language": "c"}"#, vec!["duplicate field"]),
             (r#"{"lang": "c", "cod": ""}"#, vec!["`cod`", "unknown field"]),
             (r#"{"lang": "c"} x"#, vec!["trailing characters"]),
+            // Lists whose values would fit the fields of an object in their order.
+            (r#"["t", "c", "x"]"#, vec!["request", "expected a JSON object"]),
+            (r#"{"lang": "c", "limits": [1]}"#, vec!["`limits`", "expected a JSON object"]),
+            (r#"{"lang": "c", "limits": null}"#, vec!["`limits`", "expected a JSON object"]),
+            (r#"{"lang": "c", "files": [["a", "b"]]}"#, vec!["`files[0]`", "expected a JSON object"]),
         ] {
             let error = Request::from_json(json.as_bytes()).unwrap_err().to_string();
             for word in words {
