@@ -14,6 +14,7 @@ mod family;
 mod fenced;
 mod firebox;
 mod guard;
+pub(crate) mod http2;
 mod inventory;
 mod ordinary;
 mod outside;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use firebox_api::{Refusal, RefusalCode};
 use firebox_job::ByteSize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -103,8 +103,12 @@ impl Bodies {
     }
 }
 
-/// `application/json`, with any parameters.
+/// `application/json`, with any parameters, and nothing else beside it.
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    let mut said = headers.get_all(header::CONTENT_TYPE).iter().peekable();
+    let is_json = |value: &HeaderValue| {
+        let kind = value.to_str().ok().and_then(|value| value.split(';').next());
+        kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    };
+    said.peek().is_some() && said.all(is_json)
 }

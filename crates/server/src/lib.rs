@@ -1,7 +1,7 @@
 //! The edge that programs talk to: HTTP.
 //!
 //! ```text
-//! listener --> doors (may it come in?) --> routes --> execute --> body --> api (Parts) --> service (a job, and its place
+//! listener --> connection --> doors (may it come in?) --> routes --> execute --> body --> api (Parts) --> service (a job, and its place
 //!   in the queue) --> running (a thread, and the engine on it) --> the outcome, at once or as events
 //! ```
 //!
@@ -12,6 +12,7 @@ mod admission;
 mod answer;
 mod body;
 mod caller;
+mod connection;
 mod doors;
 mod events;
 mod execute;

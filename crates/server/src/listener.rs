@@ -1,36 +1,27 @@
 //! Connections: taken, bounded, and let go of in the end.
 
-use std::convert::Infallible;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use firebox_engine::{Engine, RunError};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
-use tower::ServiceExt;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{interval, sleep};
 use tracing::{debug, info, warn};
 
 use crate::body::Bodies;
+use crate::connection::{self, Manners};
 use crate::routes::{House, routes};
 use crate::service::{Makings, Service};
 
-/// What a head may hold, all its lines together.
-const HEAD_BYTES: usize = 64 << 10;
-/// How many requests one connection of HTTP/2 may have on their way.
-const STREAMS: u32 = 128;
 /// How long to leave a listener alone that cannot take a connection, such as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often the others hear of somebody who waits for a connection.
+const REMINDER: Duration = Duration::from_millis(100);
 
 /// Why the service did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -77,72 +68,86 @@ async fn until_told_to_stop(service: &Arc<Service>, listener: StdListener) -> Re
     let settings = &service.settings;
     let bodies = Arc::new(Bodies::new(settings.bodies, settings.body, settings.request_within));
     let router = routes(House { service: Arc::clone(service), bodies });
-    let connections = Arc::new(Semaphore::new(settings.connections));
-    let graceful = GracefulShutdown::new();
-    let builder = builder(settings.request_within);
+    let connections = Connections::new(settings.connections);
+    let (close, closing) = watch::channel(false);
+    let manners = Manners { within: settings.request_within, crowded: Arc::clone(&connections.crowded), closing };
     loop {
-        // Whoever finds no room waits in the kernel's own queue.
-        let permit = tokio::select! {
-            permit = Arc::clone(&connections).acquire_owned() => permit,
-            () = stop.came() => break,
-        };
-        let Ok(permit) = permit else { break };
-        let stream = tokio::select! {
+        let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.came() => break,
         };
-        match stream {
-            Ok((stream, _)) => attend(stream, permit, &builder, &graceful, router.clone()),
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
             Err(error) => {
                 warn!(%error, "cannot take a connection");
                 sleep(PAUSE).await;
+                continue;
             }
-        }
+        };
+        // The others wait in the kernel's own queue.
+        let permit = tokio::select! {
+            permit = connections.take() => permit,
+            () = stop.came() => break,
+        };
+        attend(stream, permit, manners.clone(), router.clone());
     }
     drop(listener);
     service.admission.close();
     info!(grace_seconds = settings.grace.as_secs_f64(), "stopping: no new jobs, and those that run may end");
+    // Nobody listens any more when there is no connection left.
+    let _ = close.send(true);
     tokio::select! {
-        () = graceful.shutdown() => {}
+        () = connections.all_ended() => {}
         () = sleep(settings.grace) => warn!("the grace period is over: jobs that still run are cancelled"),
         () = stop.came() => warn!("told again to stop: jobs that still run are cancelled"),
     }
     Ok(())
 }
 
-fn builder(within: Duration) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(within).max_buf_size(HEAD_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEAD_BYTES as u32)
-        .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(within)
-        .keep_alive_timeout(within);
-    builder
+/// How many connections there may be, and what is done when there are as many.
+#[derive(Debug)]
+struct Connections {
+    free: Arc<Semaphore>,
+    most: u32,
+    crowded: Arc<Notify>,
 }
 
-/// Serves one connection, as long as it lasts.
-fn attend(
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
-    builder: &Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-    router: Router,
-) {
+impl Connections {
+    fn new(most: usize) -> Connections {
+        let most =
+            u32::try_from(most).unwrap_or(u32::MAX).min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+        Connections { free: Arc::new(Semaphore::new(most as usize)), most, crowded: Arc::default() }
+    }
+
+    /// Waits for a place for a connection; those that are unused make room.
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.free).acquire_owned();
+        let remind = async {
+            let mut reminders = interval(REMINDER);
+            loop {
+                reminders.tick().await;
+                self.crowded.notify_waiters();
+            }
+        };
+        tokio::select! {
+            biased;
+            permit = permit => permit.ok(),
+            () = remind => None,
+        }
+    }
+
+    async fn all_ended(&self) {
+        // It is never closed.
+        let _ = self.free.acquire_many(self.most).await;
+    }
+}
+
+/// Serves one connection, in a task of its own.
+fn attend(stream: TcpStream, permit: Option<OwnedSemaphorePermit>, manners: Manners, router: Router) {
     // An answer is written at once, and waits for no acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let router = router.clone();
-        async move {
-            Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}))
-        }
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let watched = graceful.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = watched.await {
+        if let Err(error) = connection::attend(stream, manners, router).await {
             debug!(%error, "a connection ended early");
         }
         drop(permit);

@@ -1,6 +1,7 @@
 //! `firebox serve`: the same engine as `firebox run`, for many jobs, behind HTTP.
 
 mod config;
+mod descriptors;
 mod log;
 
 use std::net::TcpListener;
@@ -25,6 +26,7 @@ use crate::serve::config::Config;
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let policy = host::policy()?;
     let config = config::read(args, &policy)?;
+    descriptors::claim(&config.settings, config.pools.each)?;
     let catalogue = Catalogue::builtin();
     let Languages { mut installed, absent } = find_languages(&catalogue, config.languages.as_deref())?;
     let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();

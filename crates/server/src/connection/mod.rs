@@ -1,0 +1,180 @@
+//! One connection: which version of HTTP is spoken on it, and when it has lasted long enough.
+//!
+//! ```text
+//! taken --first bytes--> version known --> requests and answers --asked to end, or nothing happens--> ending --> closed
+//! ```
+//!
+//! Whoever sends nothing, half of anything, or takes nothing of what is sent to it is let go after a time; and sooner when
+//! others wait for a connection. A connection on which *we* have something to do is left alone.
+
+mod activity;
+mod prefixed;
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::{Notify, watch};
+use tokio::time::{interval, timeout};
+use tower::ServiceExt;
+
+use activity::{Activity, Answering};
+use prefixed::Prefixed;
+
+/// What a head may hold, all its lines together.
+const HEAD_BYTES: usize = 64 << 10;
+/// How many requests one connection of HTTP/2 may have on their way.
+const STREAMS: u32 = 128;
+/// With this a client begins that speaks HTTP/2, and no other.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long a connection may be unused when others wait for one.
+const UNUSED_WHEN_CROWDED: Duration = Duration::from_secs(1);
+/// How often a connection is looked at, in parts of the time it may be unused.
+const LOOKS: u32 = 4;
+
+/// What all connections have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Manners {
+    /// How long a client may take for whatever is its turn.
+    pub(crate) within: Duration,
+    /// Told when somebody waits for a connection and all are taken.
+    pub(crate) crowded: Arc<Notify>,
+    /// Becomes true when no more requests are to be taken.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+/// Why a connection ended, other than by both sides being through with it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    /// The client did nothing, and it was its turn.
+    #[error("the client did nothing for too long")]
+    Unused,
+    /// Whatever the client sent was not HTTP, or it went away in the middle.
+    #[error("the connection broke off")]
+    Http(#[from] hyper::Error),
+    /// There was an end before there was a beginning.
+    #[error("nothing came")]
+    Io(#[from] io::Error),
+}
+
+/// Serves a connection, as long as it lasts.
+pub(crate) async fn attend<S>(mut stream: S, manners: Manners, router: Router) -> Result<(), Ended>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut closing = manners.closing.clone();
+    let first = tokio::select! {
+        first = timeout(manners.within, first_bytes(&mut stream)) => first.map_err(|_| Ended::Unused)??,
+        () = crowded_out(&manners.crowded) => return Err(Ended::Unused),
+        // It has said nothing yet that would have to be answered.
+        _ = closing.wait_for(|closing| *closing) => return Ok(()),
+    };
+    if first.is_empty() {
+        return Ok(());
+    }
+    let is_two = first == PREFACE;
+    let stream = TokioIo::new(Prefixed::new(first, stream));
+    let activity = Arc::new(Activity::new());
+    let here = Arc::clone(&activity);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let router = router.clone();
+        let work = Activity::begin(&here);
+        async move {
+            let answer = router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
+            Ok::<_, Infallible>(answer.map(|body| Answering::new(body, work)))
+        }
+    });
+    if is_two {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_header_list_size(HEAD_BYTES as u32)
+            .max_concurrent_streams(STREAMS)
+            .keep_alive_interval(manners.within)
+            .keep_alive_timeout(manners.within);
+        watch_over(builder.serve_connection(stream, service), &activity, manners).await
+    } else {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(manners.within).max_buf_size(HEAD_BYTES);
+        watch_over(builder.serve_connection(stream, service), &activity, manners).await
+    }
+}
+
+/// As many bytes as it takes to know which version is spoken; none when the client has gone.
+async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let mut first = [0; PREFACE.len()];
+    let mut length = 0;
+    while length < first.len() && PREFACE.starts_with(&first[..length]) {
+        match stream.read(&mut first[length..]).await? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    Ok(first[..length].to_vec())
+}
+
+/// Returns when somebody has been waiting for a connection for a while.
+async fn crowded_out(crowded: &Notify) {
+    tokio::time::sleep(UNUSED_WHEN_CROWDED).await;
+    crowded.notified().await;
+}
+
+async fn watch_over<C>(connection: C, activity: &Activity, manners: Manners) -> Result<(), Ended>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let Manners { within, crowded, mut closing } = manners;
+    let mut connection = pin!(connection);
+    let mut looks = interval((within / LOOKS).max(Duration::from_millis(1)));
+    let mut ending = false;
+    loop {
+        let may_be_unused = tokio::select! {
+            done = connection.as_mut() => return Ok(done?),
+            _ = closing.wait_for(|closing| *closing), if !ending => {
+                connection.as_mut().graceful_shutdown();
+                ending = true;
+                continue;
+            }
+            _ = looks.tick() => within,
+            () = crowded.notified() => within.min(UNUSED_WHEN_CROWDED),
+        };
+        match activity.unused_for() {
+            Some(unused) if may_be_unused <= unused && !ending => {
+                // A polite word first: a client of HTTP/2 hears that it has to connect anew.
+                connection.as_mut().graceful_shutdown();
+                ending = true;
+                activity.touch();
+            }
+            Some(unused) if may_be_unused <= unused => return Err(Ended::Unused),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn first(sent: &[u8]) -> Vec<u8> {
+        first_bytes(&mut &sent[..]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_say_which_version_is_spoken() {
+        assert_eq!(first(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nmore").await, PREFACE);
+        assert_ne!(first(b"PRI * HTTP/1.1\r\n\r\n").await, PREFACE);
+        assert_eq!(first(b"").await, b"");
+        let head = first(b"POST / HTTP/1.1\r\n\r\n").await;
+        assert!(!head.is_empty() && b"POST / HTTP/1.1\r\n\r\n".starts_with(&head));
+    }
+}
