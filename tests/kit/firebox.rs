@@ -117,7 +117,8 @@ impl Firebox {
     }
 
     /// Starts it; the caller waits. The directory goes with the returned value.
-    pub(crate) fn start(self) -> Started {
+    pub(crate) fn start(mut self) -> Started {
+        self.keep_apart();
         let guard = Guard::new(self.allowance);
         let binary = Binary::of(self.user.as_ref());
         let user = self.user.map(|user| user.words(&self.env)).unwrap_or_default();
@@ -135,6 +136,20 @@ impl Firebox {
             _directory: self.directory,
             _binary: binary.directory,
         }
+    }
+
+    /// What a service keeps goes with the call, unless a test says where it goes.
+    fn keep_apart(&mut self) {
+        const STATE: &str = "FIREBOX_STATE";
+        if self.env.iter().any(|(name, _)| name == STATE) {
+            return;
+        }
+        let state = self.directory.path().join("state");
+        std::fs::create_dir_all(&state).expect("cannot make a directory");
+        if let Some(user) = &self.user {
+            std::os::unix::fs::chown(&state, Some(user.uid), Some(user.uid)).expect("cannot give a directory away");
+        }
+        self.env.push((STATE.to_owned(), state.into_os_string()));
     }
 
     /// Runs it to its end, which must leave no process and no control group in the guard.

@@ -33,6 +33,7 @@ mod printer;
 mod run;
 mod serve;
 mod signals;
+mod state;
 mod sys;
 mod table;
 mod whereabouts;

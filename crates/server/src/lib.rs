@@ -24,7 +24,9 @@ mod routes;
 mod running;
 mod service;
 mod settings;
+mod state;
 
 pub use listener::{ServeError, serve};
 pub use service::Makings;
 pub use settings::Settings;
+pub use state::{Database, DirectoryError, OpenError, StateDirectory, StateError};

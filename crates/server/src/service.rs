@@ -14,7 +14,7 @@ use crate::answer::Refusing;
 use crate::caller::Caller;
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::{Settings, languages};
+use crate::{Database, Settings, languages};
 
 /// Runs jobs for whoever comes in.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Service {
     absent: Vec<MissingToolchain>,
     policy: Policy,
     listings: OnceCell<Vec<Listing>>,
+    #[expect(dead_code, reason = "it is opened, locked and held; what is kept in it comes with jobs and keys")]
+    database: Option<Database>,
 }
 
 /// A job that can be run, and its place in the queue.
@@ -58,11 +60,13 @@ pub struct Makings {
     pub policy: Policy,
     /// The rest of what the operator decides.
     pub settings: Settings,
+    /// What outlives the service, if anything is to.
+    pub database: Option<Database>,
 }
 
 impl Service {
     pub(crate) fn new(makings: Makings) -> Service {
-        let Makings { engine, catalogue, absent, policy, settings } = makings;
+        let Makings { engine, catalogue, absent, policy, settings, database } = makings;
         let admission = Admission::new(settings.running, settings.waiting);
         Service {
             engine: Arc::new(engine),
@@ -75,6 +79,7 @@ impl Service {
             absent,
             policy,
             listings: OnceCell::new(),
+            database,
         }
     }
 

@@ -107,6 +107,11 @@ impl Warden {
         &self.cells
     }
 
+    /// Who the caller will be when it has dropped its privileges: what it shall still reach must be theirs.
+    pub fn engine(&self) -> EngineUser {
+        self.engine
+    }
+
     /// Gives up every right of this process, for good. What was opened before stays open.
     pub fn drop_privileges(self) -> Result<Cells, StartError> {
         let Warden { cells, engine } = self;

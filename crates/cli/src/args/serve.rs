@@ -86,6 +86,11 @@ pub(crate) struct ServeWords {
     /// Connections that may be open at once [default: 1024].
     #[arg(long, value_name = "NUMBER", env = "FIREBOX_CONNECTIONS")]
     pub(crate) connections: Option<usize>,
+    /// The directory for what outlives the service, of one service alone; `none` to do without, and without jobs that
+    /// outlive their connection [default: /var/lib/firebox for root, else $XDG_STATE_HOME/firebox or
+    /// ~/.local/state/firebox].
+    #[arg(long, value_name = "DIRECTORY", env = "FIREBOX_STATE")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 impl ServeWords {
@@ -107,6 +112,7 @@ impl ServeWords {
             keep,
             request_time,
             connections,
+            state,
         } = self;
         ServeWords {
             listen: listen.or(there.listen),
@@ -123,6 +129,7 @@ impl ServeWords {
             keep: keep.or(there.keep),
             request_time: request_time.or(there.request_time),
             connections: connections.or(there.connections),
+            state: state.or(there.state),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -12,6 +12,7 @@ use firebox_server::Settings;
 
 use crate::args::{ServeArgs, ServeWords};
 use crate::failure::Failure;
+use crate::state;
 
 const PORT: u16 = 8080;
 /// For escapes: a body may be so many times what it holds when they are taken out.
@@ -27,6 +28,8 @@ pub(super) struct Config {
     pub(super) languages: Option<Vec<String>>,
     pub(super) pools: PoolPolicy,
     pub(super) keep: ByteSize,
+    /// Where to keep what outlives the service; none for not at all.
+    pub(super) state: Option<PathBuf>,
     pub(super) settings: Settings,
 }
 
@@ -62,6 +65,7 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         keep,
         request_time,
         connections,
+        state,
     } = words;
     let listen = listen.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into());
     let allow_anonymous = allow_anonymous.unwrap_or(false);
@@ -89,6 +93,7 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
             idle: warm_time.unwrap_or(Duration::from_secs(600)),
         },
         keep: keep.unwrap_or(ByteSize::mib(256)),
+        state: state::place(state)?,
         settings: Settings {
             allow_anonymous,
             running: at_least_one("running", running, 2 * cpus)?,

@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 use firebox_engine::{Engine, Installed, Kept, PoolPolicy};
 use firebox_job::{Isolation, Policy};
 use firebox_lang::{Catalogue, MissingToolchain};
-use firebox_server::Makings;
+use firebox_server::{Database, Makings};
 use tracing::info;
 
 use crate::args::ServeArgs;
@@ -20,6 +20,7 @@ use crate::host;
 use crate::isolation::{self, Housed};
 use crate::outlet;
 use crate::serve::config::Config;
+use crate::state;
 
 /// Serves until it is told to stop. The order is the one that `run` explains: as the caller until privileges are dropped,
 /// and then as nobody.
@@ -34,22 +35,25 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let Housed { warden, cell } = isolation::house(wanted, &views)?;
 
     // After the warden was split off, which has no use for any of it, and with the caller's rights: a low port, and files
-    // of toolchains that not everybody may read.
+    // of toolchains that not everybody may read, and the directory that only this user comes to.
     let listener = listen(&config);
     let held = installed.iter_mut().try_for_each(Installed::take_hold);
+    let state = config.state.as_deref().map(|path| state::claim(path, warden.engine())).transpose();
     let cells = warden.drop_privileges().map_err(Failure::host)?;
     // That there is one was the question.
     drop(cell);
     held.map_err(Failure::host)?;
     let engine = engine(installed, Box::new(cells), policy, &config);
     let served = engine.and_then(|engine| {
-        let listener = listener?;
+        let (listener, state) = (listener?, state?);
+        let database = state.map(Database::open).transpose().map_err(Failure::host)?;
         log::start();
         let address = listener.local_addr().map_err(Failure::host)?;
         outlet::say(&format!("firebox listens on http://{address}\n"))?;
         info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         let settings = config.settings;
-        firebox_server::serve(Makings { engine, catalogue, absent, policy, settings }, listener).map_err(Failure::host)
+        firebox_server::serve(Makings { engine, catalogue, absent, policy, settings, database }, listener)
+            .map_err(Failure::host)
     });
     served.map(|()| ExitCode::SUCCESS)
 }
