@@ -1,19 +1,22 @@
 //! The limits a client asks for.
 
 use firebox_job::Ask;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Number, PartsError};
+use crate::{Number, PartsError, number};
 
 /// The limits a client asks for; what is left out has its default.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskedLimits {
     /// Memory of the run, in MiB.
     pub memory_mb: Option<Number>,
     /// CPUs that the run may use at once.
+    #[serde(default, deserialize_with = "number::some_whole")]
     pub vcpus: Option<u32>,
     /// Live processes and threads of the run.
+    #[serde(default, deserialize_with = "number::some_whole")]
     pub tasks: Option<u32>,
     /// Files of the run, in MiB.
     pub disk_mb: Option<Number>,

@@ -1,12 +1,13 @@
 //! The limits that applied to a job, under the names a request uses for them.
 
 use firebox_job::Limits;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Number;
 
 /// The limits that applied. The names are those of a request, so that an answer can be asked for again.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct GrantedLimits {
     /// Seconds of wall time for the whole job, from admission.
     pub timeout: Number,

@@ -27,6 +27,7 @@ mod parts;
 mod refusal;
 mod request;
 mod response;
+mod schema;
 mod step;
 mod stream;
 
@@ -39,5 +40,6 @@ pub use parts::{Code, JobError, Parts, PartsError};
 pub use refusal::{Refusal, RefusalCode, Refused, RefusedFlat};
 pub use request::{AskedIsolation, AskedOption, MalformedRequest, Request, RequestFile};
 pub use response::{Detail, Enforcement, Response, Stages, Timing, Truncation, Usage};
+pub use schema::Schemas;
 pub use step::Step;
 pub use stream::Cut;

@@ -2,10 +2,11 @@
 
 use firebox_job::OptionValue;
 use firebox_lang::{Language, MissingToolchain, OptionSpec, Program, Toolchain};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A language as it is listed; the JSON of `firebox languages --json` and of `GET /v1/languages`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Listing {
     /// Its name.
     pub name: String,
@@ -28,7 +29,7 @@ pub struct Listing {
 }
 
 /// A program that a language needs, and where it is on this host.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ListedProgram {
     /// What the language's file calls it.
     pub name: String,
@@ -37,7 +38,7 @@ pub struct ListedProgram {
 }
 
 /// An option that a language takes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ListedOption {
     /// Its name.
     pub name: String,

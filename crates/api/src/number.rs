@@ -4,10 +4,12 @@
 //! of two is exact in a double, and a double is written with as many digits as it takes to read it back, so what a
 //! client is shown is never rounded.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use firebox_job::ByteSize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
@@ -51,7 +53,9 @@ impl Number {
 
     /// So many seconds; none when no duration is that long.
     pub fn as_seconds(self) -> Option<Duration> {
-        Duration::try_from_secs_f64(self.0).ok()
+        let duration = Duration::try_from_secs_f64(self.0).ok()?;
+        // The least that there is, and not nothing.
+        Some(if self.0 > 0.0 { duration.max(Duration::from_nanos(1)) } else { duration })
     }
 
     fn times(self, unit: f64) -> Option<ByteSize> {
@@ -77,10 +81,35 @@ impl Serialize for Number {
     }
 }
 
+impl JsonSchema for Number {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Number".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "minimum": 0})
+    }
+}
+
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Number, D::Error> {
         deserializer.deserialize_any(NumberVisitor)
     }
+}
+
+/// A count, which may also be absent. `2.0` is as whole as `2`: in JSON both are the same number.
+pub(crate) fn some_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    const EXPECTED: &str = "a whole number that is not negative";
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    // Within these bounds the conversion is exact.
+    is_whole
+        .then_some(Some(number as u32))
+        .ok_or_else(|| de::Error::invalid_value(de::Unexpected::Float(number), &EXPECTED))
 }
 
 struct NumberVisitor;

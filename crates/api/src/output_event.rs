@@ -3,14 +3,18 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use firebox_job::StepKind;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A piece of output, told as it comes: all pieces of a stream together are the stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(extend("oneOf" = [{"required": ["text"]}, {"required": ["base64"]}]))]
 pub struct OutputEvent {
     /// What the step that wrote it is for: `build` or `run`.
+    #[schemars(extend("enum" = ["build", "run"]))]
     pub step: &'static str,
     /// `stdout` or `stderr`.
+    #[schemars(extend("enum" = ["stdout", "stderr"]))]
     pub stream: &'static str,
     /// What was written, if that is text.
     #[serde(skip_serializing_if = "Option::is_none")]

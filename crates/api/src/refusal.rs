@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use firebox_job::LimitsError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{JobError, MalformedRequest, PartsError};
 
 /// Why there is no outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Refusal {
     /// What kind of reason it is, in one word for programs; the same reason has the same word in every version.
     pub code: RefusalCode,
@@ -26,7 +27,7 @@ pub struct Refusal {
 }
 
 /// The kinds of reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// The request is not what one looks like, or contradicts itself.
@@ -149,7 +150,7 @@ impl From<LimitsError> for Refusal {
 }
 
 /// A refusal as it is written: `{"error": {…}, "trace_id": …}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Refused<'a> {
     /// Why.
     pub error: &'a Refusal,
@@ -159,7 +160,7 @@ pub struct Refused<'a> {
 }
 
 /// The same for those who come from the older form of the API: `error` is a text, and what else there is stands beside it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RefusedFlat<'a> {
     /// The reason, in words.
     pub error: &'a str,

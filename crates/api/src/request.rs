@@ -5,27 +5,34 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use firebox_job::{Isolation, OptionValue};
+use firebox_job::{Isolation, OptionValue, SourcePath, TraceId};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::bounded::MOST_ENTRIES;
 use crate::object::Object;
-use crate::{AskedLimits, Number, bounded, object};
+use crate::{AskedLimits, Number, bounded, object, schema};
 
 /// What a client asks for. A field that is not known is refused, so that a misspelt limit is not a missing one.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::request)]
 pub struct Request {
     /// The client's name for the job; one is made when it is absent.
+    #[schemars(length(min = 1, max = TraceId::MAX_BYTES), regex(pattern = schema::NO_CONTROL))]
     pub trace_id: Option<String>,
     /// The language's name or alias; `language` is the same.
     #[serde(alias = "language")]
     pub lang: String,
     /// The program, when it is a single file.
+    #[schemars(length(min = 1))]
     pub code: Option<String>,
     /// The program, when it is several.
     #[serde(default, deserialize_with = "bounded::some_objects")]
+    #[schemars(length(min = 1, max = MOST_ENTRIES))]
     pub files: Option<Vec<RequestFile>>,
     /// Which of the files the language starts from; the first one when it is absent.
+    #[schemars(regex(pattern = schema::path()), length(max = SourcePath::MAX_BYTES))]
     pub entry: Option<String>,
     /// Seconds for the whole job.
     pub timeout: Option<Number>,
@@ -33,9 +40,15 @@ pub struct Request {
     pub stdin: Option<String>,
     /// Arguments of the program.
     #[serde(default, deserialize_with = "bounded::list")]
+    #[schemars(length(max = MOST_ENTRIES), inner(regex(pattern = schema::NO_NUL)))]
     pub args: Vec<String>,
     /// Environment of the program.
     #[serde(default, deserialize_with = "bounded::map")]
+    #[schemars(extend(
+        "maxProperties" = MOST_ENTRIES,
+        "propertyNames" = {"pattern": schema::VARIABLE},
+        "additionalProperties" = {"type": "string", "pattern": schema::NO_NUL},
+    ))]
     pub env: BTreeMap<String, String>,
     /// What the job may consume.
     #[serde(default, deserialize_with = "object::object")]
@@ -55,17 +68,18 @@ pub struct Request {
 }
 
 /// One file of a program.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestFile {
     /// Where it stands in the work directory.
+    #[schemars(regex(pattern = schema::path()), length(max = SourcePath::MAX_BYTES))]
     pub path: String,
     /// What it holds.
     pub content: String,
 }
 
 /// The value of a language's option.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a text, a whole number, true or false")]
 pub enum AskedOption {
     /// `true` or `false`.
@@ -77,7 +91,7 @@ pub enum AskedOption {
 }
 
 /// Where a job may run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AskedIsolation {
     /// The strongest kind of cell that the host can make.
@@ -164,7 +178,6 @@ impl From<AskedIsolation> for Isolation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bounded::MOST_ENTRIES;
 
     #[test]
     fn a_malformed_request_is_told_which_field_and_what_was_expected() {
@@ -176,7 +189,10 @@ mod tests {
             (r#"{"lang": "c", "timeout": "ten"}"#, vec!["`timeout`", "expected a number that is not negative"]),
             (r#"{"lang": "c", "limits": {"memory_mb": -1}}"#, vec!["`limits.memory_mb`", "`-1`"]),
             (r#"{"lang": "c", "limits": {"memory": 1}}"#, vec!["`limits.memory`", "unknown field", "`memory_mb`"]),
-            (r#"{"lang": "c", "limits": {"tasks": 1.5}}"#, vec!["`limits.tasks`", "expected u32"]),
+            (r#"{"lang": "c", "limits": {"tasks": 1.5}}"#, vec!["`limits.tasks`", "`1.5`", "expected a whole number"]),
+            (r#"{"lang": "c", "limits": {"tasks": -1}}"#, vec!["`limits.tasks`", "-1", "expected a whole number"]),
+            (r#"{"lang": "c", "limits": {"vcpus": 4294967296}}"#, vec!["`limits.vcpus`", "expected a whole number"]),
+            (r#"{"lang": "c", "limits": {"vcpus": "1"}}"#, vec!["`limits.vcpus`", "string"]),
             (r#"{"lang": "c", "files": [{"path": "a"}]}"#, vec!["`files[0]`", "missing field `content`"]),
             (r#"{"lang": "c", "isolation": "vm"}"#, vec!["`isolation`", "expected one of", "`microvm`"]),
             (r#"{"lang": "c", "options": {"edition": 1.5}}"#, vec!["`options.edition`", "a whole number"]),
@@ -233,6 +249,12 @@ mod tests {
     #[test]
     fn null_is_the_same_as_nothing_where_something_may_be_left_out() {
         assert_eq!(Request::from_json(br#"{"lang": "c", "files": null}"#).unwrap().files, None);
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+        let limits = Request::from_json(br#"{"lang": "c", "limits": {"tasks": 2.0, "vcpus": null}}"#).unwrap().limits;
+        assert_eq!((limits.tasks, limits.vcpus), (Some(2), None));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! What a client is told about its job.
 
-use firebox_job::Outcome;
+use firebox_job::{CellKind, Outcome, Protection, Status};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::stream::StreamParts;
 use crate::{Cut, GrantedLimits, Number, Step};
 
 /// What a client is told about its job. The first four fields are the oldest, and never change.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Response {
     /// The job's name, echoed.
     pub trace_id: String,
@@ -24,6 +25,7 @@ pub struct Response {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stderr_base64: Option<String>,
     /// The verdict in one word, such as `ok` or `timeout`.
+    #[schemars(extend("enum" = Status::ALL.map(Status::name)))]
     pub status: &'static str,
     /// The step that the verdict is about.
     pub step: String,
@@ -38,6 +40,7 @@ pub struct Response {
     /// The limits that applied.
     pub limits: GrantedLimits,
     /// The kind of cell: `microvm`, `jail` or `fence`.
+    #[schemars(extend("enum" = CellKind::ALL.map(CellKind::name)))]
     pub isolation: &'static str,
     /// How the limits were held.
     pub enforcement: Enforcement,
@@ -56,7 +59,7 @@ pub enum Detail {
 }
 
 /// What is missing from the two streams; at least one of them is not null.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Truncation {
     /// What is missing from `stdout`.
     pub stdout: Option<Cut>,
@@ -65,7 +68,7 @@ pub struct Truncation {
 }
 
 /// How long the parts of a job took, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Timing {
     /// Waiting for a free place.
     pub queue: Number,
@@ -82,7 +85,7 @@ pub struct Timing {
 /// Where the time of the job went, in milliseconds: stages in the order in which a job comes by, without gaps. A stage
 /// that each step comes by is the sum over the steps. What the stages are may change with the engine; that together
 /// they are the total does not.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Stages {
     /// From admission until it had a cell.
     pub cell: Number,
@@ -105,7 +108,7 @@ pub struct Stages {
 }
 
 /// What a step consumed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Usage {
     /// CPU time of all its tasks, in milliseconds.
     pub cpu_ms: Number,
@@ -114,15 +117,19 @@ pub struct Usage {
 }
 
 /// How the limits were held: `enforced` or `watched`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Enforcement {
     /// Memory.
+    #[schemars(extend("enum" = Protection::ALL.map(Protection::name)))]
     pub memory: &'static str,
     /// Processes and threads.
+    #[schemars(extend("enum" = Protection::ALL.map(Protection::name)))]
     pub tasks: &'static str,
     /// CPUs.
+    #[schemars(extend("enum" = Protection::ALL.map(Protection::name)))]
     pub cpu: &'static str,
     /// Files.
+    #[schemars(extend("enum" = Protection::ALL.map(Protection::name)))]
     pub disk: &'static str,
 }
 
@@ -213,9 +220,7 @@ mod tests {
     use std::num::NonZeroU32;
     use std::time::Duration;
 
-    use firebox_job::{
-        ByteSize, Captured, CellKind, Policy, Protection, Signal, StepKind, StepReport, TraceId, Verdict,
-    };
+    use firebox_job::{ByteSize, Captured, Policy, Signal, StepKind, StepReport, TraceId, Verdict};
 
     use super::*;
 

@@ -1,13 +1,14 @@
 //! One step of a job as clients read it.
 
 use firebox_job::StepReport;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::stream::StreamParts;
 use crate::{Number, Truncation, Usage};
 
 /// One step of a job. A successful build's diagnostics are in its `stderr`, and nowhere else.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Step {
     /// Its name in the plan, such as `compile` or `run`.
     pub name: String,

@@ -3,10 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use firebox_job::{Captured, Truncated};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What was dropped from a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cut {
     /// How many bytes are missing.
     pub dropped_bytes: u64,

@@ -14,6 +14,9 @@ pub enum CellKind {
 }
 
 impl CellKind {
+    /// All of them, strongest first.
+    pub const ALL: [CellKind; 3] = [CellKind::MicroVm, CellKind::Jail, CellKind::Fence];
+
     /// The word for it, everywhere.
     pub fn name(self) -> &'static str {
         match self {

@@ -10,6 +10,9 @@ pub enum Protection {
 }
 
 impl Protection {
+    /// All of them, the best first.
+    pub const ALL: [Protection; 2] = [Protection::Enforced, Protection::Watched];
+
     /// The word for it, everywhere.
     pub fn name(self) -> &'static str {
         match self {

@@ -105,6 +105,21 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in the order of precedence.
+    pub const ALL: [Status; 11] = [
+        Status::Cancelled,
+        Status::MemoryLimit,
+        Status::TasksLimit,
+        Status::DiskLimit,
+        Status::CpuLimit,
+        Status::Timeout,
+        Status::Signaled,
+        Status::CompilerCrash,
+        Status::CompileError,
+        Status::RuntimeError,
+        Status::Ok,
+    ];
+
     /// The word itself.
     pub fn name(self) -> &'static str {
         match self {

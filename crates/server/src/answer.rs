@@ -9,6 +9,7 @@ use firebox_api::{JobError, MalformedRequest, PartsError, Refusal, RefusalCode, 
 use firebox_engine::RunError;
 use firebox_job::TraceId;
 use firebox_lang::{Language, MissingToolchain, PlanError, UnknownLanguage};
+use serde_json::Value;
 use tracing::error;
 
 /// How long a client is told to wait before it tries again, in seconds.
@@ -78,17 +79,33 @@ impl Refusing {
     }
 
     pub(crate) fn into_response(self, form: Form) -> Response {
-        let trace_id = self.trace_id.as_ref().map(TraceId::as_str);
-        let refusal: &Refusal = &self.refusal;
-        let status = status(refusal.code);
+        let status = status(self.refusal.code);
         let mut response = match form {
-            Form::Nested => (status, Json(Refused { error: refusal, trace_id })).into_response(),
-            Form::Flat => (status, Json(RefusedFlat { error: &refusal.message, refusal, trace_id })).into_response(),
+            Form::Nested => (status, Json(self.nested())).into_response(),
+            Form::Flat => (status, Json(self.flat())).into_response(),
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(TRY_AGAIN));
         }
         response
+    }
+
+    /// What a client reads.
+    pub(crate) fn into_value(self, form: Form) -> Value {
+        let value = match form {
+            Form::Nested => serde_json::to_value(self.nested()),
+            Form::Flat => serde_json::to_value(self.flat()),
+        };
+        // What it has are texts, which is all that could go wrong.
+        value.unwrap_or_default()
+    }
+
+    fn nested(&self) -> Refused<'_> {
+        Refused { error: &self.refusal, trace_id: self.trace_id() }
+    }
+
+    fn flat(&self) -> RefusedFlat<'_> {
+        RefusedFlat { error: &self.refusal.message, refusal: &self.refusal, trace_id: self.trace_id() }
     }
 }
 
@@ -139,7 +156,7 @@ impl From<RunError> for Refusing {
     }
 }
 
-fn a_fault() -> Refusal {
+pub(crate) fn a_fault() -> Refusal {
     Refusal::new(RefusalCode::Fault, "something went wrong on our side, and nothing is said about the program")
         .with_hint("the service's log knows more, under the trace_id")
 }

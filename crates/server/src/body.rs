@@ -42,20 +42,13 @@ impl Bodies {
     /// Reads a body that is JSON.
     pub(crate) async fn read_json(&self, headers: &HeaderMap, body: Body) -> Result<Content, Refusal> {
         if !is_json(headers) {
-            return Err(Refusal {
-                expected: Some("application/json".to_owned()),
-                ..Refusal::new(RefusalCode::UnsupportedMediaType, "the body is not said to be JSON")
-            }
-            .with_hint("send `Content-Type: application/json`"));
+            return Err(not_json());
         }
         // A length that is announced is refused before it is sent.
         if body.size_hint().lower() > self.most as u64 {
-            return Err(self.too_large());
+            return Err(too_large(self.most));
         }
-        timeout(self.within, self.collect(body)).await.unwrap_or_else(|_| {
-            let seconds = self.within.as_secs();
-            Err(Refusal::new(RefusalCode::RequestTimeout, format!("the body was not there within {seconds} s")))
-        })
+        timeout(self.within, self.collect(body)).await.unwrap_or_else(|_| Err(too_late(self.within)))
     }
 
     async fn collect(&self, mut body: Body) -> Result<Content, Refusal> {
@@ -69,7 +62,7 @@ impl Bodies {
             let Ok(data) = frame.into_data() else { continue };
             let length = content.bytes.len() + data.len();
             if self.most < length {
-                return Err(self.too_large());
+                return Err(too_large(self.most));
             }
             self.take_share(&mut content, length)?;
             content.bytes.extend_from_slice(&data);
@@ -82,7 +75,7 @@ impl Bodies {
         if units <= has {
             return Ok(());
         }
-        let more = u32::try_from(units - has).map_err(|_| self.too_large())?;
+        let more = u32::try_from(units - has).map_err(|_| too_large(self.most))?;
         let more = Arc::clone(&self.budget).try_acquire_many_owned(more).map_err(|_| {
             Refusal::new(RefusalCode::Full, "too many large requests are on their way")
                 .with_hint("try again in a moment")
@@ -93,13 +86,26 @@ impl Bodies {
         }
         Ok(())
     }
+}
 
-    fn too_large(&self) -> Refusal {
-        let most = ByteSize::bytes(self.most as u64);
-        Refusal {
-            expected: Some(format!("at most {most}")),
-            ..Refusal::new(RefusalCode::TooLarge, format!("the body has more than {most}"))
-        }
+pub(crate) fn not_json() -> Refusal {
+    Refusal {
+        expected: Some("application/json".to_owned()),
+        ..Refusal::new(RefusalCode::UnsupportedMediaType, "the body is not said to be JSON")
+    }
+    .with_hint("send `Content-Type: application/json`")
+}
+
+pub(crate) fn too_late(within: Duration) -> Refusal {
+    let seconds = within.as_secs();
+    Refusal::new(RefusalCode::RequestTimeout, format!("the body was not there within {seconds} s"))
+}
+
+pub(crate) fn too_large(most: usize) -> Refusal {
+    let most = ByteSize::bytes(most as u64);
+    Refusal {
+        expected: Some(format!("at most {most}")),
+        ..Refusal::new(RefusalCode::TooLarge, format!("the body has more than {most}"))
     }
 }
 

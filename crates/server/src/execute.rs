@@ -6,13 +6,15 @@ use axum::Extension;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use firebox_api::{Parts, Request};
+use firebox_api::{Parts, RefusalCode, Request};
 
 use crate::answer::{Form, Refusing};
 use crate::caller::Caller;
 use crate::events;
+use crate::openapi::outcome::{files, hello, outcome};
+use crate::openapi::{Answer, Content, Operation};
 use crate::routes::House;
 use crate::service::Admitted;
 
@@ -55,4 +57,48 @@ fn wants_events(headers: &HeaderMap) -> bool {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut kinds = accepts.flat_map(|value| value.split(','));
     kinds.any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream")))
+}
+
+/// Every reason for which a request becomes no job.
+pub(crate) const REFUSALS: [RefusalCode; 11] = [
+    RefusalCode::Malformed,
+    RefusalCode::UnsupportedMediaType,
+    RefusalCode::RequestTimeout,
+    RefusalCode::UnknownLanguage,
+    RefusalCode::LanguageUnavailable,
+    RefusalCode::TooLarge,
+    RefusalCode::LimitAboveCeiling,
+    RefusalCode::IsolationUnavailable,
+    RefusalCode::Full,
+    RefusalCode::ShuttingDown,
+    RefusalCode::Fault,
+];
+
+pub(crate) fn operation() -> Operation {
+    let about = "Compiles and runs a program in a cell of its own, and answers when it has ended. A client that goes away cancels \
+        its job. With `Accept: text/event-stream`, what the program writes comes as it is written, as events called `output`; \
+        the last event is the `outcome`, or an `error` where there is none.";
+    let request = Content::sent::<Request>().example("hello", "A program in one file", hello()).example(
+        "files",
+        "Several files, input, arguments and limits",
+        files(),
+    );
+    let events =
+        Content::text("text/event-stream").example("events", "A line of output, and the outcome", events().into());
+    let ran = Answer::new(StatusCode::OK, "The job ran; `status` says what its program did.")
+        .with(Content::answered::<firebox_api::Response>().example("hello", "It went well", outcome()))
+        .with(events);
+    Operation::new("execute", "Run a job, and wait for its outcome", about)
+        .takes(request)
+        .answers(ran)
+        .refuses(&REFUSALS)
+}
+
+fn events() -> String {
+    let output = serde_json::json!(firebox_api::OutputEvent::new(
+        firebox_job::StepKind::Run,
+        "stdout",
+        b"Hello from Rust!\n".to_vec()
+    ));
+    format!("event: output\ndata: {output}\n\nevent: outcome\ndata: {}\n\n", outcome())
 }

@@ -7,11 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use crate::answer::in_one_line;
+use crate::openapi::{Answer, Content, Operation};
 use crate::routes::House;
 use crate::service::Service;
 
@@ -24,11 +27,14 @@ pub(crate) struct Health {
     found: Mutex<Option<(Instant, Option<String>)>>,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
+/// How the service is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Health")]
 struct Report {
     /// `healthy` or `unhealthy`.
+    #[schemars(extend("enum" = ["healthy", "unhealthy"]))]
     status: &'static str,
+    /// The version of firebox.
     version: &'static str,
     /// Why a job could not be run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -51,6 +57,19 @@ pub(crate) async fn health(State(house): State<House>) -> Response {
         false => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
     };
     (code, Json(Report { status, version: env!("CARGO_PKG_VERSION"), reasons })).into_response()
+}
+
+pub(crate) fn operation() -> Operation {
+    let healthy = Report { status: "healthy", version: env!("CARGO_PKG_VERSION"), reasons: Vec::new() };
+    let full = vec!["every place is taken, and the queue is full".to_owned()];
+    let unhealthy = Report { status: "unhealthy", version: env!("CARGO_PKG_VERSION"), reasons: full };
+    let content = |name, report: Report| Content::answered::<Report>().example(name, "So it may read", json!(report));
+    Operation::new("health", "Ask how the service is", "Found out by making a cell, as for a job.")
+        .answers(Answer::new(StatusCode::OK, "A job could be run now.").with(content("healthy", healthy)))
+        .answers(
+            Answer::new(StatusCode::SERVICE_UNAVAILABLE, "A job could not be run now, for these reasons.")
+                .with(content("unhealthy", unhealthy)),
+        )
 }
 
 impl Service {

@@ -5,6 +5,20 @@
 //!   in the queue) --> running (a thread, and the engine on it) --> the outcome, at once or as events
 //! ```
 //!
+//! What is served stands in one table, `routes::table`: for each address and method who answers, and an `Operation` that describes
+//! it. The router and `GET /openapi.json` are made of that table and of the types of `api`, so neither has what the other lacks.
+//! Adding an address is adding its line there:
+//!
+//! ```text
+//! .api(Method::POST, "/execute", execute::execute, execute::operation())     under /v1, and under /api/v1
+//! .beside(Method::GET, "/health", health::health, health::operation())       what is no part of the API
+//! ```
+//!
+//! `execute::operation` has a body, examples, two kinds of answer and refusals; `languages::operations` a part of a path and a
+//! link. Types of bodies derive `JsonSchema`; a new `RefusalCode` wants its sentence and example in `openapi::refusals`; refusals
+//! of the door, which anybody may get, stand in `openapi::operation`. In builds for development, an answer with a status that the
+//! description lacks is a panic.
+//!
 //! Parses once, holds no logic: what a job is, `api` and `engine` know. What is here is what many clients at once need:
 //! places, a queue, limits for those who send slowly or much, and an end that loses nothing.
 
@@ -20,11 +34,14 @@ mod health;
 mod languages;
 mod listener;
 mod metrics;
+mod openapi;
 mod routes;
 mod running;
+mod segment;
 mod service;
 mod settings;
 mod state;
+mod table;
 
 pub use listener::{ServeError, serve};
 pub use service::Makings;

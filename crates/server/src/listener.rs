@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use crate::body::Bodies;
 use crate::connection::{self, Manners};
-use crate::routes::{House, routes};
+use crate::routes::routes;
 use crate::service::{Makings, Service};
 
 /// How long to leave a listener alone that cannot take a connection, such as for want of descriptors.
@@ -67,7 +67,7 @@ async fn until_told_to_stop(service: &Arc<Service>, listener: StdListener) -> Re
     let mut stop = Stop::listen().map_err(kernel("watch for signals"))?;
     let settings = &service.settings;
     let bodies = Arc::new(Bodies::new(settings.bodies, settings.body, settings.request_within));
-    let router = routes(House { service: Arc::clone(service), bodies });
+    let router = routes(Arc::clone(service), bodies);
     let connections = Connections::new(settings.connections);
     let (close, closing) = watch::channel(false);
     let manners = Manners { within: settings.request_within, crowded: Arc::clone(&connections.crowded), closing };

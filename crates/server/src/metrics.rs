@@ -5,7 +5,7 @@
 use std::fmt;
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use firebox_api::RefusalCode;
 use firebox_job::Outcome;
@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::openapi::{Answer, Content, Operation};
 use crate::routes::House;
 
 /// What the format is called.
@@ -95,4 +96,10 @@ pub(crate) async fn metrics(State(house): State<House>) -> impl IntoResponse {
     // Writing to a text does not fail.
     let _ = encode(&mut text, registry);
     ([(header::CONTENT_TYPE, FORMAT)], text)
+}
+
+pub(crate) fn operation() -> Operation {
+    let content = Content::text("application/openmetrics-text");
+    Operation::new("metrics", "Read the metrics", "For whoever operates the service, in the text format of Prometheus.")
+        .answers(Answer::new(StatusCode::OK, "Counters, gauges and histograms.").with(content))
 }

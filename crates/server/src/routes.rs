@@ -5,34 +5,44 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
 use firebox_api::{Refusal, RefusalCode};
 
 use crate::answer::{Form, Refusing};
 use crate::body::Bodies;
 use crate::doors::{self, Foreign};
+use crate::openapi::Described;
 use crate::service::Service;
-use crate::{execute, health, languages, metrics};
+use crate::table::Table;
+use crate::{execute, health, languages, metrics, openapi};
 
 /// What every address can reach.
 #[derive(Debug, Clone)]
 pub(crate) struct House {
     pub(crate) service: Arc<Service>,
     pub(crate) bodies: Arc<Bodies>,
+    pub(crate) described: Arc<Described>,
 }
 
-pub(crate) fn routes(house: House) -> Router {
-    let api = Router::new()
-        .route("/execute", post(execute::execute))
-        .route("/languages", get(languages::languages))
-        .route("/languages/{name}", get(languages::language));
-    Router::new()
-        .nest("/v1", api.clone())
-        .nest("/api/v1", api)
-        .route("/health", get(health::health))
-        .route("/metrics", get(metrics::metrics))
+/// Everything that is served, each with its description.
+pub(crate) fn table() -> Table {
+    Table::new()
+        .api(Method::POST, "/execute", execute::execute, execute::operation())
+        .api(Method::GET, "/languages", languages::languages, languages::operations::all())
+        .api(Method::GET, "/languages/{name}", languages::language, languages::operations::one())
+        .beside(Method::GET, "/health", health::health, health::operation())
+        .beside(Method::GET, "/metrics", metrics::metrics, metrics::operation())
+        .beside(Method::GET, "/openapi.json", openapi::document, openapi::operations::document())
+        .beside(Method::GET, "/docs", openapi::page, openapi::operations::page())
+        .beside(Method::GET, "/docs/page.css", openapi::style, openapi::operations::style())
+}
+
+pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
+    let (router, entries) = table().into_parts();
+    let house = House { service, bodies, described: Arc::new(Described::new(entries)) };
+    router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(house.clone(), at_the_door))
@@ -44,12 +54,7 @@ async fn at_the_door(State(house): State<House>, mut request: Request<Body>, nex
     if !house.service.settings.allow_anonymous
         && let Err(foreign) = doors::look(request.uri(), request.headers())
     {
-        let refusal = match foreign {
-            Foreign::Host => Refusal::new(RefusalCode::Forbidden, "the `Host` of this request is not this host")
-                .with_hint("call it `localhost` or `127.0.0.1`"),
-            Foreign::Origin => Refusal::new(RefusalCode::Forbidden, "the `Origin` of this request is not this host")
-                .with_hint("web pages from elsewhere may not have jobs run here"),
-        };
+        let refusal = self::foreign(foreign);
         house.service.metrics.refused(refusal.code);
         return Refusing::from(refusal).into_response(Form::of(request.uri().path()));
     }
@@ -62,7 +67,19 @@ async fn not_found(request: Request<Body>) -> Response {
 }
 
 async fn method_not_allowed(request: Request<Body>) -> Response {
-    let message = format!("this address does not take {}", request.method());
-    let refusal = Refusal::new(RefusalCode::MethodNotAllowed, message).with_hint("`Allow` says what it takes");
-    Refusing::from(refusal).into_response(Form::of(request.uri().path()))
+    Refusing::from(wrong_method(request.method())).into_response(Form::of(request.uri().path()))
+}
+
+pub(crate) fn foreign(foreign: Foreign) -> Refusal {
+    match foreign {
+        Foreign::Host => Refusal::new(RefusalCode::Forbidden, "the `Host` of this request is not this host")
+            .with_hint("call it `localhost` or `127.0.0.1`"),
+        Foreign::Origin => Refusal::new(RefusalCode::Forbidden, "the `Origin` of this request is not this host")
+            .with_hint("web pages from elsewhere may not have jobs run here"),
+    }
+}
+
+pub(crate) fn wrong_method(method: &Method) -> Refusal {
+    Refusal::new(RefusalCode::MethodNotAllowed, format!("this address does not take {method}"))
+        .with_hint("`Allow` says what it takes")
 }

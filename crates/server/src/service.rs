@@ -28,7 +28,7 @@ pub(crate) struct Service {
     pub(crate) everybody: Caller,
     catalogue: Catalogue,
     absent: Vec<MissingToolchain>,
-    policy: Policy,
+    pub(crate) policy: Policy,
     listings: OnceCell<Vec<Listing>>,
     #[expect(dead_code, reason = "it is opened, locked and held; what is kept in it comes with jobs and keys")]
     database: Option<Database>,

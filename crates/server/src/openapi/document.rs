@@ -1,0 +1,153 @@
+//! The document: OpenAPI 3.1, made of the table of what is served and of the types that are read and written.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use firebox_api::{RefusalCode, Refused, RefusedFlat, Schemas};
+use firebox_job::Policy;
+use firebox_lang::Catalogue;
+use serde_json::{Map, Value, json};
+
+use super::operation::{Answer, Content, Operation, Parameter};
+use super::refusals;
+use crate::answer::{Form, status};
+use crate::table::Entry;
+
+const ABOUT: &str = "Runs code that nobody trusts, each job in a cell of its own, and tells exactly what happened. \
+    A job that ran is answered with 200 whatever its program did: `status` and `exit_code` say what that was. What never ran \
+    is answered with another status, and an `error` that says why, where and what to do. \
+    All that is under `/v1` is under `/api/v1` as well, where `error` is a text, and what else there is to say stands beside it.";
+
+/// Everything that is served, described.
+pub(super) fn document(entries: &[Entry], policy: &Policy, catalogue: &Catalogue) -> Value {
+    let mut schemas = Schemas::new();
+    let mut paths: Map<String, Value> = Map::new();
+    for entry in entries {
+        let described = operation(entry, &mut schemas);
+        let path = paths.entry(entry.path.clone()).or_insert_with(|| json!({}));
+        path[entry.method.as_str().to_lowercase()] = described;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Firebox",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Jobs in, outcomes out",
+            "description": ABOUT,
+            "license": {"name": "MIT or Apache 2.0", "identifier": env!("CARGO_PKG_LICENSE")},
+        },
+        "servers": [{"url": "/", "description": "Where this document comes from"}],
+        "paths": paths,
+        "components": {"schemas": schemas.into_definitions(policy, catalogue)},
+    })
+}
+
+fn operation(Entry { form, operation, .. }: &Entry, schemas: &mut Schemas) -> Value {
+    let Operation { summary, about, parameters, takes, answers, .. } = operation;
+    let mut described = json!({
+        "operationId": id(operation.id, *form),
+        "summary": summary,
+        "description": about,
+    });
+    if !parameters.is_empty() {
+        described["parameters"] = parameters.iter().map(parameter).collect();
+    }
+    if let Some(content) = takes {
+        described["requestBody"] =
+            json!({"required": true, "content": contents(std::slice::from_ref(content), schemas)});
+    }
+    let mut responses: BTreeMap<StatusCode, Value> = BTreeMap::new();
+    for one in answers {
+        responses.insert(one.status, answer(one, *form, schemas));
+    }
+    for (status, codes) in by_status(operation) {
+        let refusal = refusal(status, &codes, *form, schemas);
+        let other = responses.insert(status, refusal);
+        assert!(other.is_none(), "{}: {status} is both an answer and a refusal", operation.id);
+    }
+    let responses = responses.into_iter().map(|(status, response)| (status.as_str().to_owned(), response));
+    described["responses"] = Value::Object(responses.collect());
+    described
+}
+
+/// Names are for one address each.
+fn id(id: &str, form: Form) -> String {
+    match form {
+        Form::Nested => id.to_owned(),
+        Form::Flat => format!("{id}Flat"),
+    }
+}
+
+fn parameter(Parameter { place, name, about, schema }: &Parameter) -> Value {
+    json!({"name": name, "in": place, "required": *place == "path", "description": about, "schema": schema})
+}
+
+fn contents(contents: &[Content], schemas: &mut Schemas) -> Value {
+    let described = contents.iter().map(|Content { kind, schema, examples }| {
+        let mut content = json!({"schema": schema(schemas)});
+        let examples = examples
+            .iter()
+            .map(|example| (example.name.to_owned(), json!({"summary": example.summary, "value": example.value})));
+        let examples: Map<String, Value> = examples.collect();
+        if !examples.is_empty() {
+            content["examples"] = Value::Object(examples);
+        }
+        ((*kind).to_owned(), content)
+    });
+    Value::Object(described.collect())
+}
+
+fn answer(Answer { about, headers, contents: bodies, links, .. }: &Answer, form: Form, schemas: &mut Schemas) -> Value {
+    let mut described = json!({"description": about});
+    if !headers.is_empty() {
+        let headers = headers.iter().map(|(name, about)| ((*name).to_owned(), text_header(about)));
+        described["headers"] = Value::Object(headers.collect());
+    }
+    if !bodies.is_empty() {
+        described["content"] = contents(bodies, schemas);
+    }
+    if !links.is_empty() {
+        let links = links.iter().map(|link| {
+            let to = json!({"operationId": id(link.operation, form), "parameters": {link.parameter: link.from}});
+            (link.name.to_owned(), to)
+        });
+        described["links"] = Value::Object(links.collect());
+    }
+    described
+}
+
+fn text_header(about: &str) -> Value {
+    json!({"description": about, "required": true, "schema": {"type": "string"}})
+}
+
+fn by_status(operation: &Operation) -> BTreeMap<StatusCode, Vec<RefusalCode>> {
+    let mut by_status: BTreeMap<StatusCode, Vec<RefusalCode>> = BTreeMap::new();
+    for code in operation.refusals() {
+        by_status.entry(status(code)).or_default().push(code);
+    }
+    by_status
+}
+
+/// A status with the reasons there may be for it, and an example of each.
+fn refusal(status: StatusCode, codes: &[RefusalCode], form: Form, schemas: &mut Schemas) -> Value {
+    let words: Vec<&str> = codes.iter().map(|code| code.word()).collect();
+    let narrowed = json!({"properties": {"code": {"enum": words}}});
+    let schema = match form {
+        Form::Nested => json!({"allOf": [schemas.answered::<Refused<'_>>(), {"properties": {"error": narrowed}}]}),
+        Form::Flat => json!({"allOf": [schemas.answered::<RefusedFlat<'_>>(), narrowed]}),
+    };
+    let examples = codes.iter().map(|code| {
+        let refusing = refusals::example(*code);
+        (code.word().to_owned(), json!({"summary": refusals::reason(*code), "value": refusing.into_value(form)}))
+    });
+    let examples: Map<String, Value> = examples.collect();
+    let reasons: Vec<&str> = codes.iter().map(|code| refusals::reason(*code)).collect();
+    let mut described = json!({
+        "description": reasons.join(" Or: "),
+        "content": {"application/json": {"schema": schema, "examples": examples}},
+    });
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        described["headers"] = json!({"Retry-After": text_header("Seconds to wait before another attempt.")});
+    }
+    described
+}
