@@ -9,6 +9,7 @@
 
 mod answering;
 mod attack;
+mod certificate;
 mod dice;
 mod family;
 mod fenced;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use answering::{Requests, Response, requests};
 pub(crate) use attack::{Attack, Expectation, words};
+pub(crate) use certificate::Certificate;
 pub(crate) use dice::Dice;
 pub(crate) use family::{Lineage, Member, Role, family};
 pub(crate) use fenced::{Around, Fenced, assert_none_left, without_namespaces};

@@ -17,6 +17,7 @@ use super::tool;
 pub(crate) struct Service {
     pub(crate) call: Started,
     pub(crate) address: SocketAddr,
+    scheme: String,
 }
 
 /// What a client was answered.
@@ -44,12 +45,13 @@ impl Service {
     pub(crate) fn of(call: Started) -> Service {
         call.wait_for_stdout("\n");
         let said = call.stdout();
-        let address = said.trim().rsplit_once("http://").unwrap_or_else(|| panic!("no address in {said:?}")).1;
-        Service { address: address.parse().unwrap_or_else(|error| panic!("{error}: {said:?}")), call }
+        let (before, address) = said.trim().rsplit_once("://").unwrap_or_else(|| panic!("no address in {said:?}"));
+        let scheme = before.rsplit(' ').next().expect("there is at least one").to_owned();
+        Service { address: address.parse().unwrap_or_else(|error| panic!("{error}: {said:?}")), scheme, call }
     }
 
     pub(crate) fn get(&self, path: &str) -> Request {
-        let url = format!("http://{}{path}", self.address);
+        let url = format!("{}://{}{path}", self.scheme, self.address);
         let words = ["--silent", "--show-error", "--include", "--no-buffer", "--max-time", "60", &url];
         Request { words: words.into_iter().map(OsString::from).collect(), body: None, address: self.address }
     }

@@ -44,6 +44,19 @@ impl Bodies {
         if !is_json(headers) {
             return Err(not_json());
         }
+        if let Some(encoding) =
+            headers.get_all(header::CONTENT_ENCODING).iter().find(|encoding| *encoding != "identity")
+        {
+            let encoding = String::from_utf8_lossy(encoding.as_bytes());
+            return Err(Refusal {
+                expected: Some("identity".to_owned()),
+                ..Refusal::new(
+                    RefusalCode::UnsupportedMediaType,
+                    format!("the body is said to be encoded as {encoding:?}"),
+                )
+            }
+            .with_hint("send it as it is; only answers are compressed"));
+        }
         // A length that is announced is refused before it is sent.
         if body.size_hint().lower() > self.most as u64 {
             return Err(too_large(self.most));

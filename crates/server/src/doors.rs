@@ -4,7 +4,9 @@
 //! (`Origin`), and one that has its own name point here (DNS rebinding) cannot help saying that name (`Host`).
 
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+
+use crate::PageOrigin;
 
 /// What a request says of where it comes from, and is not let in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,15 +18,16 @@ pub(crate) enum Foreign {
 }
 
 /// Looks at a request that came in by a loopback address.
-pub(crate) fn look(uri: &Uri, headers: &HeaderMap) -> Result<(), Foreign> {
+pub(crate) fn look(uri: &Uri, headers: &HeaderMap, named: &[PageOrigin]) -> Result<(), Foreign> {
     // HTTP/2 has the name in its pseudo-header, which is part of the URI then. One of both must be there, and none foreign.
-    let named = headers.get_all(header::HOST).iter().map(|host| host.to_str().ok());
-    let mut names = named.chain(uri.authority().map(|authority| Some(authority.as_str()))).peekable();
+    let hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().ok());
+    let mut names = hosts.chain(uri.authority().map(|authority| Some(authority.as_str()))).peekable();
     if names.peek().is_none() || !names.all(|name| name.is_some_and(is_loopback)) {
         return Err(Foreign::Host);
     }
     let mut origins = headers.get_all(header::ORIGIN).iter();
-    if !origins.all(|origin| origin.to_str().is_ok_and(is_own_origin)) {
+    let is_known = |origin: &HeaderValue| named.iter().any(|page| page.is(origin));
+    if !origins.all(|origin| is_known(origin) || origin.to_str().is_ok_and(is_own_origin)) {
         return Err(Foreign::Origin);
     }
     Ok(())
@@ -60,7 +63,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        look(&Uri::from_static("/v1/execute"), &headers)
+        look(&Uri::from_static("/v1/execute"), &headers, &["https://app.example".parse().unwrap()])
     }
 
     #[test]
@@ -70,6 +73,9 @@ mod tests {
         }
         assert_eq!(looked(&["localhost:1"], Some("http://localhost:3000")), Ok(()));
         assert_eq!(looked(&["localhost:1"], Some("https://127.0.0.1")), Ok(()));
+        // A page that the operator named, and by no other name of ours.
+        assert_eq!(looked(&["localhost:1"], Some("https://app.example")), Ok(()));
+        assert_eq!(looked(&["evil.example"], Some("https://app.example")), Err(Foreign::Host));
     }
 
     #[test]
@@ -89,13 +95,16 @@ mod tests {
         assert_eq!(looked(&["localhost", "evil.example"], None), Err(Foreign::Host));
         let both = Uri::from_static("http://evil.example/v1/execute");
         let headers = HeaderMap::from_iter([(header::HOST, "localhost".parse().unwrap())]);
-        assert_eq!(look(&both, &headers), Err(Foreign::Host));
+        assert_eq!(look(&both, &headers, &[]), Err(Foreign::Host));
     }
 
     #[test]
     fn a_page_from_elsewhere_does_not() {
         for origin in [
             "https://evil.example",
+            "http://app.example",
+            "https://app.example:8443",
+            "https://app.example.evil.example",
             "null",
             "http://localhost.evil.example",
             "file://",

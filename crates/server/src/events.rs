@@ -18,6 +18,7 @@ use firebox_engine::{Sink, Stream};
 use firebox_job::StepKind;
 use futures_core::Stream as Events;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tracing::Instrument;
 
 use crate::service::{Admitted, Service};
 
@@ -41,6 +42,8 @@ pub(crate) fn stream(service: Arc<Service>, admitted: Admitted) -> Response {
         // The client has gone, and this is about to be dropped.
         let _ = sender.send(last);
     };
+    // It is worked on when the answer has begun, and is still this request's.
+    let work = work.in_current_span();
     let events = Working { work: Some(Box::pin(work)), receiver };
     Sse::new(events).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response()
 }

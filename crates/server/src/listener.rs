@@ -11,8 +11,11 @@ use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{interval, sleep};
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
+use crate::Tls;
+use crate::answer::in_one_line;
 use crate::body::Bodies;
 use crate::connection::{self, Manners};
 use crate::routes::routes;
@@ -42,15 +45,16 @@ pub enum ServeError {
 /// Serves until a signal says to stop, and returns when nothing is left of any job.
 ///
 /// To be called when privileges are dropped: it makes threads.
-pub fn serve(makings: Makings, listener: StdListener) -> Result<(), ServeError> {
+pub fn serve(mut makings: Makings, listener: StdListener) -> Result<(), ServeError> {
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         // One for each job that runs, and a few for what else takes its time.
         .max_blocking_threads(makings.settings.running + 8)
         .build()
         .map_err(|source| ServeError::Kernel { doing: "start the threads of a server", source })?;
+    let tls = makings.tls.take().map(Arc::new);
     let service = Arc::new(Service::new(makings));
-    let served = runtime.block_on(until_told_to_stop(&service, listener));
+    let served = runtime.block_on(until_told_to_stop(&service, listener, tls));
     // Waits for the threads of all jobs: those that are left were cancelled when their connections went.
     drop(runtime);
     let closed = match Arc::into_inner(service).map(|service| Arc::into_inner(service.engine)) {
@@ -60,11 +64,19 @@ pub fn serve(makings: Makings, listener: StdListener) -> Result<(), ServeError> 
     served.and(closed)
 }
 
-async fn until_told_to_stop(service: &Arc<Service>, listener: StdListener) -> Result<(), ServeError> {
+async fn until_told_to_stop(
+    service: &Arc<Service>,
+    listener: StdListener,
+    tls: Option<Arc<Tls>>,
+) -> Result<(), ServeError> {
     let kernel = |doing| move |source| ServeError::Kernel { doing, source };
     listener.set_nonblocking(true).map_err(kernel("use the listening socket"))?;
     let listener = TcpListener::from_std(listener).map_err(kernel("use the listening socket"))?;
     let mut stop = Stop::listen().map_err(kernel("watch for signals"))?;
+    if let Some(tls) = &tls {
+        let signals = signal(SignalKind::hangup()).map_err(kernel("watch for signals"))?;
+        tokio::spawn(renew(signals, Arc::clone(tls)));
+    }
     let settings = &service.settings;
     let bodies = Arc::new(Bodies::new(settings.bodies, settings.body, settings.request_within));
     let router = routes(Arc::clone(service), bodies);
@@ -89,7 +101,7 @@ async fn until_told_to_stop(service: &Arc<Service>, listener: StdListener) -> Re
             permit = connections.take() => permit,
             () = stop.came() => break,
         };
-        attend(stream, permit, manners.clone(), router.clone());
+        attend(stream, permit, tls.as_ref().map(|tls| tls.acceptor()), manners.clone(), router.clone());
     }
     drop(listener);
     service.admission.close();
@@ -143,15 +155,43 @@ impl Connections {
 }
 
 /// Serves one connection, in a task of its own.
-fn attend(stream: TcpStream, permit: Option<OwnedSemaphorePermit>, manners: Manners, router: Router) {
+fn attend(
+    stream: TcpStream,
+    permit: Option<OwnedSemaphorePermit>,
+    tls: Option<TlsAcceptor>,
+    manners: Manners,
+    router: Router,
+) {
     // An answer is written at once, and waits for no acknowledgement.
     let _ = stream.set_nodelay(true);
     tokio::spawn(async move {
-        if let Err(error) = connection::attend(stream, manners, router).await {
-            debug!(%error, "a connection ended early");
+        let attended = match tls {
+            None => connection::attend(stream, manners, router).await,
+            Some(tls) => match connection::beginning(tls.accept(stream), &manners).await {
+                Ok(Some(stream)) => connection::attend(stream, manners, router).await,
+                Ok(None) => Ok(()),
+                Err(ended) => Err(ended),
+            },
+        };
+        if let Err(error) = attended {
+            debug!(error = in_one_line(&error), "a connection ended early");
         }
         drop(permit);
     });
+}
+
+/// Reads the certificate again whenever the operator says that there is a new one.
+async fn renew(mut signals: Signal, tls: Arc<Tls>) {
+    while signals.recv().await.is_some() {
+        match tls.read_again() {
+            Ok(()) => info!("the certificate was read again, and is shown to who connects from now on"),
+            Err(error) => warn!(
+                error = in_one_line(&error),
+                "the certificate could not be read again, and the one from before stays; a service that was started as root \
+                 has no right to read what only root may, and is restarted instead"
+            ),
+        }
+    }
 }
 
 /// The signals that mean "stop".

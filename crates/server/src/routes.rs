@@ -10,13 +10,16 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use firebox_api::{Refusal, RefusalCode};
 
+use tower::util::option_layer;
+
 use crate::answer::{Form, Refusing};
 use crate::body::Bodies;
+use crate::compression::compression;
 use crate::doors::{self, Foreign};
 use crate::openapi::Described;
 use crate::service::Service;
 use crate::table::Table;
-use crate::{execute, health, languages, metrics, openapi};
+use crate::{execute, health, languages, metrics, openapi, origin, request_id};
 
 /// What every address can reach.
 #[derive(Debug, Clone)]
@@ -41,18 +44,23 @@ pub(crate) fn table() -> Table {
 
 pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
     let (router, entries) = table().into_parts();
+    let origins = &service.settings.cors_origins;
+    let sharing = (!origins.is_empty()).then(|| origin::sharing(origins));
     let house = House { service, bodies, described: Arc::new(Described::new(entries)) };
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(house.clone(), at_the_door))
+        .layer(option_layer(sharing))
+        .layer(compression())
+        .layer(middleware::from_fn(request_id::name))
         .with_state(house)
 }
 
 /// Lets in who may come in, and says who it is.
 async fn at_the_door(State(house): State<House>, mut request: Request<Body>, next: Next) -> Response {
     if !house.service.settings.allow_anonymous
-        && let Err(foreign) = doors::look(request.uri(), request.headers())
+        && let Err(foreign) = doors::look(request.uri(), request.headers(), &house.service.settings.cors_origins)
     {
         let refusal = self::foreign(foreign);
         house.service.metrics.refused(refusal.code);
@@ -75,7 +83,9 @@ pub(crate) fn foreign(foreign: Foreign) -> Refusal {
         Foreign::Host => Refusal::new(RefusalCode::Forbidden, "the `Host` of this request is not this host")
             .with_hint("call it `localhost` or `127.0.0.1`"),
         Foreign::Origin => Refusal::new(RefusalCode::Forbidden, "the `Origin` of this request is not this host")
-            .with_hint("web pages from elsewhere may not have jobs run here"),
+            .with_hint(
+                "web pages from elsewhere may not have jobs run here, but those that the operator names in `cors_origins`",
+            ),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::answer::Refusing;
 use crate::caller::Caller;
 use crate::health::Health;
 use crate::metrics::Metrics;
-use crate::{Database, Settings, languages};
+use crate::{Database, Settings, Tls, languages};
 
 /// Runs jobs for whoever comes in.
 #[derive(Debug)]
@@ -60,13 +60,15 @@ pub struct Makings {
     pub policy: Policy,
     /// The rest of what the operator decides.
     pub settings: Settings,
+    /// What clients are shown who this is by; none where they speak without TLS.
+    pub tls: Option<Tls>,
     /// What outlives the service, if anything is to.
     pub database: Option<Database>,
 }
 
 impl Service {
     pub(crate) fn new(makings: Makings) -> Service {
-        let Makings { engine, catalogue, absent, policy, settings, database } = makings;
+        let Makings { engine, catalogue, absent, policy, settings, tls: _, database } = makings;
         let admission = Admission::new(settings.running, settings.waiting);
         Service {
             engine: Arc::new(engine),

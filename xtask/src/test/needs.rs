@@ -26,12 +26,13 @@ enum Weight {
     Only(&'static str),
 }
 
-static NEEDS: [Need; 10] = [
+static NEEDS: [Need; 11] = [
     // The headers are only a recommendation of Debian's gcc, and no program links without them.
     Need { program: "cc", packages: &["gcc", "libc6-dev"], weight: Weight::Required },
     Need { program: "bash", packages: &["bash"], weight: Weight::Required },
     Need { program: "unshare", packages: &["util-linux"], weight: Weight::Required },
     Need { program: "curl", packages: &["curl"], weight: Weight::Required },
+    Need { program: "openssl", packages: &["openssl"], weight: Weight::Required },
     Need { program: "g++", packages: &["g++"], weight: Weight::Only("the tests of C++") },
     // Half of the attacks are written in it.
     Need { program: "python3", packages: &["python3"], weight: Weight::Required },

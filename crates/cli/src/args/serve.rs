@@ -91,6 +91,16 @@ pub(crate) struct ServeWords {
     /// ~/.local/state/firebox].
     #[arg(long, value_name = "DIRECTORY", env = "FIREBOX_STATE")]
     pub(crate) state: Option<PathBuf>,
+    /// The certificate of this server, in PEM, with those that lead from it to one that clients know: speaks TLS. SIGHUP has
+    /// both files read again.
+    #[arg(long, value_name = "FILE", env = "FIREBOX_TLS_CERTIFICATE")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM.
+    #[arg(long, value_name = "FILE", env = "FIREBOX_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Web pages that may have jobs run, by origin, as in `https://app.example`, with commas between [default: none].
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',', env = "FIREBOX_CORS_ORIGINS")]
+    pub(crate) cors_origins: Option<Vec<String>>,
 }
 
 impl ServeWords {
@@ -113,6 +123,9 @@ impl ServeWords {
             request_time,
             connections,
             state,
+            tls_certificate,
+            tls_key,
+            cors_origins,
         } = self;
         ServeWords {
             listen: listen.or(there.listen),
@@ -130,6 +143,9 @@ impl ServeWords {
             request_time: request_time.or(there.request_time),
             connections: connections.or(there.connections),
             state: state.or(there.state),
+            tls_certificate: tls_certificate.or(there.tls_certificate),
+            tls_key: tls_key.or(there.tls_key),
+            cors_origins: cors_origins.or(there.cors_origins),
         }
     }
 }

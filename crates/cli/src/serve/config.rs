@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use firebox_engine::PoolPolicy;
 use firebox_job::{ByteSize, Policy};
-use firebox_server::Settings;
+use firebox_server::{PageOrigin, Settings};
 
 use crate::args::{ServeArgs, ServeWords};
 use crate::failure::Failure;
@@ -30,7 +30,20 @@ pub(super) struct Config {
     pub(super) keep: ByteSize,
     /// Where to keep what outlives the service; none for not at all.
     pub(super) state: Option<PathBuf>,
+    pub(super) tls: Option<TlsFiles>,
     pub(super) settings: Settings,
+}
+
+/// Where the certificate and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TlsFiles {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+fn half_of_tls(given: &str, missing: &str) -> Failure {
+    Failure::request(anyhow!("there is `{given}` and no `{missing}`"))
+        .with_help("TLS takes both, and plain HTTP neither")
 }
 
 /// Puts together what was typed, what is in the environment (both are in `args`), and what a file says.
@@ -66,7 +79,21 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         request_time,
         connections,
         state,
+        tls_certificate,
+        tls_key,
+        cors_origins,
     } = words;
+    let tls = match (tls_certificate, tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => return Err(half_of_tls("tls_certificate", "tls_key")),
+        (None, Some(_)) => return Err(half_of_tls("tls_key", "tls_certificate")),
+    };
+    let cors_origins = cors_origins.unwrap_or_default().into_iter().map(|text| {
+        let wrong = || format!("`{text}` in `cors_origins` is no origin of web pages");
+        text.parse::<PageOrigin>().with_context(wrong).map_err(Failure::request)
+    });
+    let cors_origins = cors_origins.collect::<Result<Vec<_>, _>>()?;
     let listen = listen.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into());
     let allow_anonymous = allow_anonymous.unwrap_or(false);
     if !allow_anonymous && !Settings::is_private(listen) {
@@ -94,8 +121,10 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         },
         keep: keep.unwrap_or(ByteSize::mib(256)),
         state: state::place(state)?,
+        tls,
         settings: Settings {
             allow_anonymous,
+            cors_origins,
             running: at_least_one("running", running, 2 * cpus)?,
             waiting: queue.unwrap_or(1000),
             patience: queue_time.unwrap_or(Duration::from_secs(30)),
@@ -175,6 +204,29 @@ mod tests {
         let written = ServeWords { queue: Some(2), running: Some(3), ..ServeWords::default() };
         let both = typed.or(written);
         assert_eq!((both.queue, both.running), (Some(1), Some(3)));
+    }
+
+    #[test]
+    fn a_certificate_takes_a_key_and_a_key_a_certificate() {
+        let (file, none) = (Some(PathBuf::from("a.pem")), None);
+        for (tls_certificate, tls_key, missing) in
+            [(file.clone(), none.clone(), "no `tls_key`"), (none, file.clone(), "no `tls_certificate`")]
+        {
+            let error = config(ServeWords { tls_certificate, tls_key, ..ServeWords::default() }).unwrap_err();
+            assert!(error.contains(missing), "{error}");
+        }
+        let both = ServeWords { tls_certificate: file.clone(), tls_key: file, ..ServeWords::default() };
+        assert!(config(both).unwrap().tls.is_some());
+    }
+
+    #[test]
+    fn an_origin_that_none_is_is_named() {
+        let of = |origin: &str| ServeWords { cors_origins: Some(vec![origin.to_owned()]), ..ServeWords::default() };
+        for origin in ["*", "app.example", "https://app.example/"] {
+            let error = config(of(origin)).unwrap_err();
+            assert!(error.contains(&format!("`{origin}`")) && error.contains("https://app.example"), "{error}");
+        }
+        assert_eq!(config(of("https://app.example")).unwrap().settings.cors_origins.len(), 1);
     }
 
     #[test]

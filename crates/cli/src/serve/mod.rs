@@ -5,13 +5,14 @@ mod descriptors;
 mod log;
 
 use std::net::TcpListener;
+use std::path::absolute;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use firebox_engine::{Engine, Installed, Kept, PoolPolicy};
 use firebox_job::{Isolation, Policy};
 use firebox_lang::{Catalogue, MissingToolchain};
-use firebox_server::{Database, Makings};
+use firebox_server::{Database, Makings, Tls};
 use tracing::info;
 
 use crate::args::ServeArgs;
@@ -19,7 +20,7 @@ use crate::failure::Failure;
 use crate::host;
 use crate::isolation::{self, Housed};
 use crate::outlet;
-use crate::serve::config::Config;
+use crate::serve::config::{Config, TlsFiles};
 use crate::state;
 
 /// Serves until it is told to stop. The order is the one that `run` explains: as the caller until privileges are dropped,
@@ -34,9 +35,10 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let wanted = if config.allow_fence { Isolation::Auto } else { Isolation::Jail };
     let Housed { warden, cell } = isolation::house(wanted, &views)?;
 
-    // After the warden was split off, which has no use for any of it, and with the caller's rights: a low port, and files
-    // of toolchains that not everybody may read, and the directory that only this user comes to.
+    // After the warden was split off, which has no use for any of it, and with the caller's rights: a low port, a private
+    // key, files of toolchains that not everybody may read, and the directory that only this user comes to.
     let listener = listen(&config);
+    let tls = read_tls(config.tls.as_ref());
     let held = installed.iter_mut().try_for_each(Installed::take_hold);
     let state = config.state.as_deref().map(|path| state::claim(path, warden.engine())).transpose();
     let cells = warden.drop_privileges().map_err(Failure::host)?;
@@ -45,14 +47,15 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     held.map_err(Failure::host)?;
     let engine = engine(installed, Box::new(cells), policy, &config);
     let served = engine.and_then(|engine| {
-        let (listener, state) = (listener?, state?);
+        let (listener, tls, state) = (listener?, tls?, state?);
         let database = state.map(Database::open).transpose().map_err(Failure::host)?;
         log::start();
         let address = listener.local_addr().map_err(Failure::host)?;
-        outlet::say(&format!("firebox listens on http://{address}\n"))?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        outlet::say(&format!("firebox listens on {scheme}://{address}\n"))?;
         info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         let settings = config.settings;
-        firebox_server::serve(Makings { engine, catalogue, absent, policy, settings, database }, listener)
+        firebox_server::serve(Makings { engine, catalogue, absent, policy, settings, tls, database }, listener)
             .map_err(Failure::host)
     });
     served.map(|()| ExitCode::SUCCESS)
@@ -92,6 +95,13 @@ fn listen(config: &Config) -> Result<TcpListener, Failure> {
     TcpListener::bind(config.listen)
         .with_context(|| format!("cannot listen on {}", config.listen))
         .map_err(|error| Failure::host(error).with_help("choose another address with `--listen`"))
+}
+
+fn read_tls(files: Option<&TlsFiles>) -> Result<Option<Tls>, Failure> {
+    let Some(TlsFiles { certificate, key }) = files else { return Ok(None) };
+    let tls = absolute(certificate).and_then(|certificate| Ok((certificate, absolute(key)?)));
+    let (certificate, key) = tls.context("cannot tell where the certificate is").map_err(Failure::host)?;
+    Tls::read(&certificate, &key).map(Some).map_err(Failure::request)
 }
 
 fn engine(

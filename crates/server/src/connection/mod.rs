@@ -72,13 +72,7 @@ pub(crate) async fn attend<S>(mut stream: S, manners: Manners, router: Router) -
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut closing = manners.closing.clone();
-    let first = tokio::select! {
-        first = timeout(manners.within, first_bytes(&mut stream)) => first.map_err(|_| Ended::Unused)??,
-        () = crowded_out(&manners.crowded) => return Err(Ended::Unused),
-        // It has said nothing yet that would have to be answered.
-        _ = closing.wait_for(|closing| *closing) => return Ok(()),
-    };
+    let Some(first) = beginning(first_bytes(&mut stream), &manners).await? else { return Ok(()) };
     if first.is_empty() {
         return Ok(());
     }
@@ -107,6 +101,20 @@ where
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(manners.within).max_buf_size(HEAD_BYTES);
         watch_over(builder.serve_connection(stream, service), &activity, manners).await
+    }
+}
+
+/// Waits for what a client begins with, no longer than it may take for that; none when no more is wanted of it.
+pub(crate) async fn beginning<T>(
+    first: impl Future<Output = io::Result<T>>,
+    manners: &Manners,
+) -> Result<Option<T>, Ended> {
+    let mut closing = manners.closing.clone();
+    tokio::select! {
+        first = timeout(manners.within, first) => Ok(Some(first.map_err(|_| Ended::Unused)??)),
+        () = crowded_out(&manners.crowded) => Err(Ended::Unused),
+        // It has said nothing yet that would have to be answered.
+        _ = closing.wait_for(|closing| *closing) => Ok(None),
     }
 }
 
