@@ -99,6 +99,10 @@ impl Jobs {
 }
 
 impl Quiet {
+    pub(super) fn came(&self) -> bool {
+        self.quiet
+    }
+
     /// The CPU time of all processes of ours so far, but for what it took to find that out this time.
     pub(super) fn cpu_before_looking(&self) -> Duration {
         micros(self.cpu_us - self.looking_us)

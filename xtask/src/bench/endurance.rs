@@ -7,7 +7,6 @@ use anyhow::{Result, ensure};
 
 use super::bare::{self, WorkDirectory};
 use super::driver::Driver;
-use super::family::proportional_set_size;
 use super::rows::Bench;
 use super::samples::{Pair, Samples};
 use super::subject::{Subject, seeded};
@@ -67,7 +66,7 @@ impl Bench<'_> {
             }
             done += IN_A_ROW * subjects.len();
             driver.settle()?;
-            current.memory.extend(memory(&driver)?);
+            current.memory.extend(self.memory(&driver)?);
             for (number, (subject, tool)) in subjects.iter().enumerate() {
                 for seed in 0..BARE {
                     let code = seeded(&texts[number], (done + seed) as u64);
@@ -80,14 +79,14 @@ impl Bench<'_> {
             memory: last.memory().zip(first.memory()).map(|(last, first)| last / first),
         })
     }
-}
 
-/// None where we may not look.
-fn memory(driver: &Driver) -> Result<Option<u64>> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
+    /// None where we may not look.
+    fn memory(&self, driver: &Driver) -> Result<Option<u64>> {
+        match rustix::process::geteuid().is_root() {
+            true => self.firebox.memory(driver.pid()).map(Some),
+            false => Ok(None),
+        }
     }
-    proportional_set_size(driver.pid()).map(Some)
 }
 
 impl Window {

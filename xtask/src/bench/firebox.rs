@@ -7,11 +7,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::driver::Driver;
+use super::driver::{Driver, Quiet};
+use super::served::Service;
 use super::subject::Subject;
 
 /// Variables that cargo and rustup set for us and a user of the binary does not have.
 const NOT_A_USERS: [&str; 3] = ["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT"];
+
+/// How many cells wait for jobs: no more than what does not count at the beginning of the shortest row.
+pub(super) const WARM: &str = "4";
 
 pub(super) struct Firebox {
     binary: PathBuf,
@@ -40,6 +44,12 @@ struct Response {
     status: String,
     stdout: String,
     stderr: String,
+}
+
+/// What `firebox measure memory` says, as far as we read it.
+#[derive(Debug, Deserialize)]
+struct Memory {
+    bytes: u64,
 }
 
 /// Which options `firebox measure jobs` has.
@@ -99,6 +109,31 @@ impl Firebox {
         command.args(subjects.iter().map(|subject| subject.path(root)));
         command.arg("--").args(subjects.iter().flat_map(|subject| subject.program_arguments));
         Driver::start(&mut command)
+    }
+
+    /// The service, for one language, with as much kept ready as our side of a comparison has otherwise.
+    pub(super) fn serve(&self, language: &str) -> Result<Service> {
+        let mut command = self.command();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--languages", language, "--warm", WARM]);
+        Service::start(&mut command)
+    }
+
+    /// Waits until nothing goes on in a process of ours and what it started.
+    pub(super) fn quiet(&self, pid: u32) -> Result<()> {
+        let output = self.succeed(self.command().args(["measure", "quiet", &pid.to_string()]))?;
+        let quiet: Quiet =
+            serde_json::from_slice(&output.stdout).context("`firebox measure quiet` says something else")?;
+        ensure!(quiet.came(), "process {pid} does not come to rest");
+        Ok(())
+    }
+
+    /// Bytes of memory of a process of ours and what it started, where what several share is divided among them. Needs root's
+    /// rights.
+    pub(super) fn memory(&self, pid: u32) -> Result<u64> {
+        let output = self.succeed(self.command().args(["measure", "memory", &pid.to_string()]))?;
+        let memory: Memory =
+            serde_json::from_slice(&output.stdout).context("`firebox measure memory` says something else")?;
+        Ok(memory.bytes)
     }
 
     /// The whole process as a user starts it.

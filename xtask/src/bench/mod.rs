@@ -5,16 +5,19 @@
 //!                                           |-- firebox, driver: our side, a child process that stays
 //!                                           |-- bare: their side, one `posix_spawn` per program
 //!                                           |-- samples: measured in turns, and their medians
-//!                                           `-- hellos, throughput, endurance, stock: kinds of question
+//!                                           `-- hellos, throughput, served, endurance, stock: kinds of question
 //! ```
 //!
 //! docs/benchmarks/README.md says how the numbers are made and how to read them.
 
 mod bare;
+// The client that the end-to-end tests have.
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../../tests/kit/http.rs"]
+mod connection;
 mod data;
 mod driver;
 mod endurance;
-mod family;
 mod firebox;
 mod hellos;
 mod machine;
@@ -23,6 +26,7 @@ mod row;
 mod rows;
 mod run;
 mod samples;
+mod served;
 mod stock;
 mod subject;
 mod table;

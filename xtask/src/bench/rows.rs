@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::bare::{self, WorkDirectory};
 use super::driver::{CellTimes, Driver};
 use super::endurance::{Distance, Endured};
-use super::firebox::{Firebox, Language, program};
+use super::firebox::{Firebox, Language, WARM, program};
 use super::hellos::Rows;
 use super::row::{CpuTime, Details, Measured, Row, Target};
 use super::samples::side_by_side;
@@ -54,6 +54,7 @@ pub(super) fn measure(
     bench.latencies();
     bench.cells();
     bench.work();
+    bench.service();
     bench.endurances();
     bench.for_information();
     Ok(bench.rows)
@@ -115,6 +116,28 @@ impl Bench<'_> {
             );
             self.row_if(self.tool(subject), question, |bench| {
                 bench.throughput(subject, &bench.tool(subject)?, Rows { turns: bench.runs(8, 2), length })
+            });
+        }
+    }
+
+    /// The same engine behind HTTP.
+    fn service(&mut self) {
+        let Ok(shortest) = hello(PLAINEST) else { return };
+        let target = Target::Times { median: 0.5, last_hundredth: 2.0 };
+        let question = Question::new("http_added", "what HTTP adds to a Bash hello", "-", Some(target));
+        self.row_if(self.tool(shortest), question, |bench| {
+            bench.added_by_http(shortest, Rows { turns: bench.runs(20, 3), length: 50 })
+        });
+        for (id, what, length) in [
+            ("rust", "Rust hello, never seen, through HTTP, on all cores", 24),
+            ("python", "Python hello through HTTP, on all cores", 60),
+            ("bash", "Bash hello through HTTP, on all cores", 120),
+        ] {
+            let Ok(subject) = hello(id) else { continue };
+            let question =
+                Question::new(&format!("{id}_http"), what, "the engine without it", Some(Target::Ratio(1.05)));
+            self.row_if(self.tool(subject), question, |bench| {
+                bench.throughput_of_http(subject, Rows { turns: bench.runs(12, 3), length })
             });
         }
     }
@@ -331,9 +354,6 @@ impl Question {
         Row { id, what, against, target, measured, details }
     }
 }
-
-/// How many cells wait for jobs: no more than what does not count at the beginning of the shortest row.
-const WARM: &str = "4";
 
 /// The options with which our side has all that this version has.
 fn with_all(offers: &[String]) -> Vec<String> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::driver::StockTimes;
-use super::family::proportional_set_size;
 use super::row::millis;
 use super::rows::Bench;
 use super::samples::Samples;
@@ -30,14 +29,14 @@ impl Bench<'_> {
             driver.next::<StockTimes>()?;
         }
         let before = driver.settle()?;
-        let memory_before = proportional_set_size(driver.pid())?;
+        let memory_before = self.firebox.memory(driver.pid())?;
         let mut times: Vec<Duration> = Vec::new();
         for _ in 0..cells {
             times.push(driver.next::<StockTimes>()?.prepare());
         }
         let after = driver.settle()?;
         let each = |all: f64| all / cells.max(1) as f64;
-        let memory = proportional_set_size(driver.pid())?.saturating_sub(memory_before);
+        let memory = self.firebox.memory(driver.pid())?.saturating_sub(memory_before);
         let cpu = after.cpu_before_looking().saturating_sub(before.cpu());
         Ok(Cost {
             memory_kib: each(memory as f64 / 1024.0),

@@ -35,6 +35,16 @@ pub(crate) enum MeasureSubject {
     /// Runs programs. A line is how many times, by default once, and which of the files, by default the first; or `quiet`,
     /// which is answered when nothing of ours goes on any more.
     Jobs(JobsArgs),
+    /// Waits until nothing goes on in a process and those that descend from it, such as a service that measures nothing itself.
+    Quiet {
+        /// Its number.
+        pid: u32,
+    },
+    /// Tells how much memory a process and those that descend from it hold, where what several share is divided among them.
+    Memory {
+        /// Its number.
+        pid: u32,
+    },
     /// Prints which options `jobs` has, so that a caller need not ask for what there is not.
     Offers,
 }

@@ -49,7 +49,7 @@ pub(super) fn kept(lang: &str) -> Result<(), Failure> {
     let mut stock: Vec<PreparedCell> = Vec::new();
     let measured = for_each_line(|line| {
         if line.trim() == QUIET {
-            return outlet::say_json(&quiet());
+            return outlet::say_json(&quiet(std::process::id()));
         }
         let start = Instant::now();
         stock.push(engine.prepare(0).map_err(Failure::host)?);

@@ -1,4 +1,4 @@
-//! The processes of ours, seen from outside: this one, what it started, and what those did.
+//! The processes of ours, seen from outside: one, what it started, and what those did.
 //!
 //! What is done in the background (a cell removed, the next one made ready) is our work as much as what a job waits for.
 //! Whether it is going on is read off the CPU time that the processes use, so that it does not matter who does it.
@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use anyhow::Context;
 
 /// What the kernel counts in `stat`: a hundredth of a second, on every architecture that we run on.
 const TICK: Duration = Duration::from_millis(10);
@@ -40,31 +42,55 @@ struct Stat {
     children: Duration,
 }
 
-/// Waits until nothing is going on.
-pub(super) fn wait_for_quiet() -> Quiet {
+/// Waits until nothing is going on in a process and those that descend from it.
+pub(super) fn wait_for_quiet(root: u32) -> Quiet {
     let (start, looked_before) = (Instant::now(), used_by_this_thread());
-    let (mut before, mut quiet) = (recent(&family()), 0);
+    let (mut before, mut quiet) = (recent(&family(root)), 0);
     while quiet < IN_A_ROW && start.elapsed() < PATIENCE {
         thread::sleep(WHILE);
-        let now = recent(&family());
+        let now = recent(&family(root));
         let same = now.keys().eq(before.keys());
         let used: Duration =
             now.iter().map(|(task, cpu)| cpu.saturating_sub(before.get(task).copied().unwrap_or_default())).sum();
         quiet = if same && used < LITTLE { quiet + 1 } else { 0 };
         before = now;
     }
-    let cpu = family().iter().map(|(&pid, stat)| stat.own.max(exact(pid)) + stat.children).sum();
+    let cpu = family(root).iter().map(|(&pid, stat)| stat.own.max(exact(pid)) + stat.children).sum();
     let looking = used_by_this_thread().saturating_sub(looked_before);
     Quiet { came: quiet == IN_A_ROW, waited: start.elapsed(), cpu, looking }
 }
 
-/// All processes of ours, by number.
-fn family() -> BTreeMap<u32, Stat> {
+/// Bytes of memory of each, where what several processes share is divided among them. Needs the right to look into processes of
+/// other users, so root's.
+pub(super) fn proportional_set_sizes(root: u32) -> anyhow::Result<BTreeMap<u32, u64>> {
+    let mut sizes = BTreeMap::new();
+    for &pid in family(root).keys() {
+        let path = format!("/proc/{pid}/smaps_rollup");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let kib = pss_kib(&text).with_context(|| format!("{path} has no line Pss"))?;
+                sizes.insert(pid, kib * 1024);
+            }
+            // It has ended since, or is about to and has no memory any more.
+            Err(error) if matches!(error.raw_os_error(), Some(2 | 3)) => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
+        }
+    }
+    Ok(sizes)
+}
+
+fn pss_kib(rollup: &str) -> Option<u64> {
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+/// A process and all that descend from it, by number.
+fn family(root: u32) -> BTreeMap<u32, Stat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut all: BTreeMap<u32, Stat> =
         numbers.filter_map(|pid| Some((pid, stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?))).collect();
-    let mut members = BTreeSet::from([std::process::id()]);
+    let mut members = BTreeSet::from([root]);
     loop {
         let children = all.iter().filter(|(_, stat)| members.contains(&stat.parent)).map(|(&pid, _)| pid);
         let found: BTreeSet<u32> = members.iter().copied().chain(children).collect();
@@ -133,14 +159,22 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_of_a_process_is_what_the_kernel_says() {
+        assert_eq!(pss_kib("1-2 ---p [rollup]\nRss: 900 kB\nPss:   123 kB\nPss_Dirty: 4 kB\n"), Some(123));
+        let own = std::process::id();
+        let held = proportional_set_sizes(own).unwrap()[&own];
+        assert!((100_000..4 << 30).contains(&held), "{held}");
+    }
+
+    #[test]
     fn a_busy_child_is_no_quiet_and_counts_once_it_has_ended() {
         let mut busy = Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn().unwrap();
         let start = Instant::now();
-        let mut before = recent(&family());
+        let mut before = recent(&family(std::process::id()));
         // It takes a moment until it has begun.
         while start.elapsed() < Duration::from_secs(5) {
             thread::sleep(WHILE);
-            let now = recent(&family());
+            let now = recent(&family(std::process::id()));
             if LITTLE
                 < now
                     .get(&busy.id())
@@ -156,7 +190,7 @@ mod tests {
         thread::sleep(TICK * 5);
         busy.kill().unwrap();
         busy.wait().unwrap();
-        let ours = family();
+        let ours = family(std::process::id());
         let counted = ours.get(&std::process::id()).map(|stat| stat.children);
         assert!(counted.is_some_and(|cpu| TICK <= cpu), "{ours:?}");
     }

@@ -102,7 +102,7 @@ pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
         for_each_line(|line| {
             outlet::say_json(&match question(line)? {
                 Question::Jobs { count, program } => measurement.run(count, program)?,
-                Question::Quiet => quiet(),
+                Question::Quiet => quiet(std::process::id()),
             })
         })
     });

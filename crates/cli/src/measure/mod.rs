@@ -28,6 +28,8 @@ pub(crate) fn measure(args: MeasureArgs) -> Result<ExitCode, Failure> {
         MeasureSubject::Cells { lang } => cells::made_and_removed(&lang)?,
         MeasureSubject::Stock { lang } => cells::kept(&lang)?,
         MeasureSubject::Jobs(args) => jobs::jobs(args)?,
+        MeasureSubject::Quiet { pid } => outlet::say_json(&quiet(pid))?,
+        MeasureSubject::Memory { pid } => outlet::say_json(&memory(pid)?)?,
         MeasureSubject::Offers => outlet::say_json(&json!({"jobs": options_of_jobs()}))?,
     }
     Ok(ExitCode::SUCCESS)
@@ -50,15 +52,22 @@ fn for_each_line(mut measure: impl FnMut(&str) -> Result<(), Failure>) -> Result
 /// The line that asks for quiet.
 const QUIET: &str = "quiet";
 
-/// Waits until nothing of ours goes on.
-fn quiet() -> Value {
-    let Quiet { came, waited, cpu, looking } = family::wait_for_quiet();
+/// Waits until nothing goes on in a process and those that descend from it.
+fn quiet(pid: u32) -> Value {
+    let Quiet { came, waited, cpu, looking } = family::wait_for_quiet(pid);
     json!({
         "quiet": came,
         "waited_us": microseconds(waited),
         "cpu_us": microseconds(cpu),
         "looking_us": microseconds(looking),
     })
+}
+
+/// The memory of a process and those that descend from it, in bytes. Only root may look into those of other users.
+fn memory(pid: u32) -> Result<Value, Failure> {
+    let all = family::proportional_set_sizes(pid).map_err(Failure::host)?;
+    let own = all.get(&pid).copied().unwrap_or_default();
+    Ok(json!({"processes": all.len(), "bytes": all.values().sum::<u64>(), "own_bytes": own}))
 }
 
 fn microseconds(duration: Duration) -> f64 {
