@@ -60,20 +60,35 @@ pub enum RefusalCode {
     Fault,
 }
 
+/// How many characters each text of a refusal has at most: names of fields, of variables and of files are quoted in it, and a
+/// client that sends megabytes of them does not get them back.
+const MOST_CHARACTERS: usize = 500;
+
 impl Refusal {
     /// One with words alone.
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into(), field: None, expected: None, hint: None }
+        Refusal { code, message: shortened(message.into()), field: None, expected: None, hint: None }
     }
 
     /// Names the field at fault.
     pub fn at(self, field: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { field: Some(field.into()), ..self }
+        let field = match field.into() {
+            Cow::Owned(field) => Cow::Owned(shortened(field)),
+            ours => ours,
+        };
+        Refusal { field: Some(field), ..self }
     }
 
     /// Adds what to do about it.
     pub fn with_hint(self, hint: impl Into<String>) -> Refusal {
-        Refusal { hint: Some(hint.into()), ..self }
+        Refusal { hint: Some(shortened(hint.into())), ..self }
+    }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -101,9 +116,12 @@ impl RefusalCode {
 
 impl From<MalformedRequest> for Refusal {
     fn from(error: MalformedRequest) -> Refusal {
-        let field = error.field().map(|field| Cow::Owned(field.to_owned()));
-        let expected = error.expected();
-        Refusal { field, expected, ..Refusal::new(RefusalCode::Malformed, error.to_string()) }
+        let refusal = Refusal::new(RefusalCode::Malformed, error.to_string());
+        let refusal = Refusal { expected: error.expected().map(shortened), ..refusal };
+        match error.field() {
+            Some(field) => refusal.at(field.to_owned()),
+            None => refusal,
+        }
     }
 }
 
@@ -205,6 +223,22 @@ mod tests {
                 (&"malformed".into(), &field.into()),
                 "{json}: {refusal}"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_client_wrote_is_not_told_back_at_any_length() {
+        let much = "ä".repeat(1 << 20);
+        for json in [
+            format!(r#"{{"lang": "c", "{much}": 1}}"#),
+            format!(r#"{{"lang": "c", "code": "x", "options": {{"{much}": 1.5}}}}"#),
+            format!(r#"{{"lang": "c", "code": "x", "env": {{"{much}=": ""}}}}"#),
+            format!(r#"{{"lang": "c", "code": "x", "env": {{"{much}": "\u0000"}}}}"#),
+            format!(r#"{{"lang": "c", "files": [{{"path": "{much}", "content": "x"}}]}}"#),
+            format!(r#"{{"lang": "c", "isolation": "expected {much}"}}"#),
+        ] {
+            let told = refusal(&json).to_string();
+            assert!(told.len() < 4096, "{} bytes, that begin so: {}", told.len(), &told[..200]);
         }
     }
 

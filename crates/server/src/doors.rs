@@ -46,9 +46,19 @@ fn is_loopback(name: &str) -> bool {
         return false;
     }
     let host = authority.host();
+    // What follows is left to us: the parser takes anything for a port.
+    let port = authority.as_str().strip_prefix(host).unwrap_or(name);
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
+        return false;
+    }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.eq_ignore_ascii_case("localhost")
         || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// A number, or nothing, which is the usual one.
+fn is_port(text: &str) -> bool {
+    text.is_empty() || (text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]
@@ -68,7 +78,15 @@ mod tests {
 
     #[test]
     fn programs_on_this_host_come_in() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.8.9.1", "[::1]:80", "[::ffff:127.0.0.1]"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:8080",
+            "127.8.9.1",
+            "[::1]:80",
+            "[::ffff:127.0.0.1]",
+            "localhost:",
+        ] {
             assert_eq!(looked(&[host], None), Ok(()), "{host}");
         }
         assert_eq!(looked(&["localhost:1"], Some("http://localhost:3000")), Ok(()));
@@ -88,6 +106,10 @@ mod tests {
             "",
             "a@localhost",
             "2130706433",
+            "localhost:12.0",
+            "localhost:+80",
+            "localhost:65536",
+            "[::1]:x",
         ] {
             assert_eq!(looked(&[host], None), Err(Foreign::Host), "{host}");
         }
