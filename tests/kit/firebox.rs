@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -109,6 +110,12 @@ impl Firebox {
 
     pub(crate) fn memory_mib(mut self, memory_mib: u64) -> Firebox {
         self.allowance.memory_mib = memory_mib;
+        self
+    }
+
+    /// For a call that goes on for longer than others.
+    pub(crate) fn within(mut self, wall: Duration) -> Firebox {
+        self.allowance.wall = wall;
         self
     }
 

@@ -1,8 +1,9 @@
 //! The command line of `cargo xtask`: from words to one [`Command`].
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask <command>
@@ -13,6 +14,12 @@ Usage: cargo xtask <command>
   bench [--quick] [--only WORD] [--to FOLDER]
                                 measure Firebox side by side with the same commands started bare, and write the table,
                                 the data and a plot to docs/benchmarks; only rows with WORD in their id, to elsewhere
+  load [--clients NUMBER] [--seconds NUMBER]
+                                many clients of one service at once, 64 for 60 s: is every answer right, does nothing
+                                grow, is nothing left
+  fuzz [--seconds NUMBER] [--only WORD]
+                                what clients write, made up by a fuzzer, 60 s for each parser; only those with WORD in
+                                their name
   help                          this text";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +29,8 @@ pub(crate) enum Command {
     Attack,
     Rules,
     Bench(BenchOptions),
+    Load(LoadOptions),
+    Fuzz(FuzzOptions),
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,6 +40,37 @@ pub(crate) struct BenchOptions {
     pub(crate) only: Option<String>,
     /// Where table, data and plot go.
     pub(crate) to: Option<PathBuf>,
+}
+
+/// How much is asked of the service, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LoadOptions {
+    pub(crate) clients: NonZeroU32,
+    pub(crate) seconds: NonZeroU32,
+}
+
+impl Default for LoadOptions {
+    fn default() -> LoadOptions {
+        const CLIENTS: NonZeroU32 = NonZeroU32::new(64).unwrap();
+        const SECONDS: NonZeroU32 = NonZeroU32::new(60).unwrap();
+        LoadOptions { clients: CLIENTS, seconds: SECONDS }
+    }
+}
+
+/// What is fuzzed, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FuzzOptions {
+    /// Each target.
+    pub(crate) seconds: NonZeroU32,
+    /// Only targets with this in their name.
+    pub(crate) only: Option<String>,
+}
+
+impl Default for FuzzOptions {
+    fn default() -> FuzzOptions {
+        const SECONDS: NonZeroU32 = NonZeroU32::new(60).unwrap();
+        FuzzOptions { seconds: SECONDS, only: None }
+    }
 }
 
 /// How long a measurement may take.
@@ -51,6 +91,8 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
         Some("test") => Command::Test,
         Some("attack") => Command::Attack,
         Some("rules") => Command::Rules,
+        Some("load") => return Ok(Command::Load(load_options(words)?)),
+        Some("fuzz") => return Ok(Command::Fuzz(fuzz_options(words)?)),
         Some("bench") => return Ok(Command::Bench(bench_options(words)?)),
         Some(other) => bail!("there is no `cargo xtask {other}`; `cargo xtask help` lists what there is"),
     };
@@ -81,6 +123,41 @@ fn bench_options(mut words: impl Iterator<Item = String>) -> Result<BenchOptions
     Ok(options)
 }
 
+fn load_options(mut words: impl Iterator<Item = String>) -> Result<LoadOptions> {
+    let mut options = LoadOptions::default();
+    while let Some(word) = words.next() {
+        let number = match word.as_str() {
+            "--clients" => &mut options.clients,
+            "--seconds" => &mut options.seconds,
+            other => {
+                bail!("`cargo xtask load` has no option `{other}`; it takes --clients NUMBER and --seconds NUMBER")
+            }
+        };
+        *number = number_after(&word, &mut words)?;
+    }
+    Ok(options)
+}
+
+fn fuzz_options(mut words: impl Iterator<Item = String>) -> Result<FuzzOptions> {
+    let mut options = FuzzOptions::default();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--seconds" => options.seconds = number_after(&word, &mut words)?,
+            "--only" => match words.next() {
+                Some(word) => options.only = Some(word),
+                None => bail!("`--only` needs a part of the name of a target, such as `request`"),
+            },
+            other => bail!("`cargo xtask fuzz` has no option `{other}`; it takes --seconds NUMBER and --only WORD"),
+        }
+    }
+    Ok(options)
+}
+
+fn number_after(word: &str, words: &mut impl Iterator<Item = String>) -> Result<NonZeroU32> {
+    let given = words.next().unwrap_or_default();
+    given.parse().with_context(|| format!("`{word}` needs a number above zero, not `{given}`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,8 +179,25 @@ mod tests {
     }
 
     #[test]
+    fn load_has_defaults_for_both_of_its_numbers() {
+        assert_eq!(parsed("load").unwrap(), Command::Load(LoadOptions::default()));
+        let seconds = NonZeroU32::new(5).unwrap();
+        let expected = LoadOptions { seconds, ..LoadOptions::default() };
+        assert_eq!(parsed("load --seconds 5").unwrap(), Command::Load(expected));
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_with_the_word() {
-        for line in ["tset", "test fast", "attack me", "bench --slow", "bench --to", "bench --only"] {
+        for line in [
+            "tset",
+            "test fast",
+            "attack me",
+            "bench --slow",
+            "bench --to",
+            "bench --only",
+            "load --slow",
+            "load --clients 0",
+        ] {
             let error = parsed(line).unwrap_err().to_string();
             assert!(error.contains(line.split(' ').next_back().unwrap()), "{line}: {error}");
         }

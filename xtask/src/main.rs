@@ -6,7 +6,9 @@
 
 mod bench;
 mod command;
+mod fuzz;
 mod host_packages;
+mod load;
 mod repository;
 mod rules;
 mod test;
@@ -35,5 +37,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Attack => test::attack(&repository),
         Command::Rules => rules::run(&repository),
         Command::Bench(options) => bench::run(&repository, &options),
+        Command::Fuzz(options) => fuzz::run(&repository, &options),
+        Command::Load(options) => load::run(&repository, &options),
     }
 }

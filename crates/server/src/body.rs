@@ -123,7 +123,7 @@ pub(crate) fn too_large(most: usize) -> Refusal {
 }
 
 /// `application/json`, with any parameters, and nothing else beside it.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let mut said = headers.get_all(header::CONTENT_TYPE).iter().peekable();
     let is_json = |value: &HeaderValue| {
         let kind = value.to_str().ok().and_then(|value| value.split(';').next());

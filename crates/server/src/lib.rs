@@ -31,6 +31,8 @@ mod connection;
 mod doors;
 mod events;
 mod execute;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod languages;
 mod listener;

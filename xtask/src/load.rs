@@ -1,0 +1,21 @@
+//! `cargo xtask load`: the service under load for longer than a test may take, and as it is released.
+//!
+//! The clients are `tests/load.rs`, a process of its own with the kit of the end-to-end tests: its guard around the service, its
+//! inventory of what is left. `cargo xtask test` runs the same for a few seconds.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::command::LoadOptions;
+use crate::repository::Repository;
+
+/// Fails if a single answer was wrong, something grew, or something was left.
+pub(crate) fn run(repository: &Repository, options: &LoadOptions) -> Result<ExitCode> {
+    let LoadOptions { clients, seconds } = options;
+    let mut test = repository.cargo();
+    test.args(["test", "--quiet", "--release", "--package", "firebox", "--test", "load", "--", "--nocapture"]);
+    test.env("FIREBOX_LOAD_CLIENTS", clients.to_string()).env("FIREBOX_LOAD_SECONDS", seconds.to_string());
+    let status = test.status().context("cannot start cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
