@@ -2,7 +2,7 @@
 //! that attacks.
 //!
 //! ```text
-//! run -> needs -> format, lints, rules -> ordinary user -> tests (unit, end-to-end, doc) -> the README's first command -> summary
+//! run -> needs -> format, lints, rules -> ordinary user, schemathesis -> tests (unit, end-to-end, doc) -> the README's first command -> summary
 //! ```
 //!
 //! `run` is that order. A step is a [`Step`]: it runs to its end whatever the step before it said, so that one call
@@ -15,6 +15,7 @@ mod harness_output;
 mod needs;
 mod ordinary_user;
 mod run;
+mod schemathesis;
 mod step;
 
 pub(crate) use run::{attack, run};

@@ -8,6 +8,7 @@ use super::cargo_test::{Threads, cargo_test};
 use super::first_command::first_command;
 use super::needs;
 use super::ordinary_user::OrdinaryUser;
+use super::schemathesis::Schemathesis;
 use super::step::{Ended, Finding, Report, Skipped, Step};
 use crate::repository::{Metadata, Repository, Target};
 use crate::rules;
@@ -97,8 +98,14 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         Ok(examples.and(cargo_test(crates, Threads::Many)?).and(cargo_test(product, Threads::Many)?))
     });
     let user = ordinary_user(repository, report);
+    let schemathesis = schemathesis(repository, report);
     report.run(Step { name: "end-to-end", what: "the whole product from outside, one test at a time" }, || {
-        end_to_end(repository, &end_to_end_targets(&metadata, Build::Ordinary, |_name| true)?, user.as_ref())
+        let targets = end_to_end_targets(&metadata, Build::Ordinary, |_name| true)?;
+        let mut tests = end_to_end_tests(repository, &targets, user.as_ref());
+        if let Some(schemathesis) = &schemathesis {
+            schemathesis.hand_over(&mut tests);
+        }
+        cargo_test(tests, Threads::One)
     });
     report.run(Step { name: "layers", what: "each layer of a cell left out by itself" }, || {
         let targets = end_to_end_targets(&metadata, Build::LeavingOut, |_name| true)?;
@@ -133,6 +140,22 @@ fn ordinary_user(repository: &Repository, report: &mut Report) -> Option<Ordinar
         Ok(Finding { skipped: skipped.into_iter().collect(), ..Finding::from(Ended::Passed) })
     });
     user
+}
+
+/// Without it one test is skipped.
+fn schemathesis(repository: &Repository, report: &mut Report) -> Option<Schemathesis> {
+    let mut schemathesis = None;
+    report.run(Step { name: "schemathesis", what: "what attacks the HTTP API by its description" }, || {
+        let skipped = match Schemathesis::install(repository) {
+            Ok(installed) => {
+                schemathesis = Some(installed);
+                None
+            }
+            Err(error) => Some(Skipped { what: "schemathesis".to_owned(), why: format!("{error:#}") }),
+        };
+        Ok(Finding { skipped: skipped.into_iter().collect(), ..Finding::from(Ended::Passed) })
+    });
+    schemathesis
 }
 
 fn end_to_end(repository: &Repository, targets: &[String], user: Option<&OrdinaryUser>) -> Result<Finding> {
