@@ -8,7 +8,9 @@ use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use firebox_api::{Parts, RefusalCode, Request};
+use firebox_api::{OutputEvent, Parts, RefusalCode, Refused, Request, Schemas};
+
+use serde_json::{Value, json};
 
 use crate::answer::{Form, Refusing};
 use crate::caller::Caller;
@@ -84,7 +86,7 @@ pub(crate) fn operation() -> Operation {
         files(),
     );
     let events =
-        Content::text("text/event-stream").example("events", "A line of output, and the outcome", events().into());
+        Content::events(kinds_of_events).example("events", "A line of output, and the outcome", events().into());
     let ran = Answer::new(StatusCode::OK, "The job ran; `status` says what its program did.")
         .with(Content::answered::<firebox_api::Response>().example("hello", "It went well", outcome()))
         .with(events);
@@ -94,8 +96,21 @@ pub(crate) fn operation() -> Operation {
         .refuses(&REFUSALS)
 }
 
+/// What an address that answers with a job's events answers with.
+pub(crate) fn kinds_of_events(schemas: &mut Schemas) -> Value {
+    json!({
+        "type": "string",
+        "description": "Server-sent events; the data of each is JSON.",
+        "x-events": {
+            "output": schemas.answered::<OutputEvent>(),
+            "outcome": schemas.answered::<firebox_api::Response>(),
+            "error": schemas.answered::<Refused<'_>>(),
+        },
+    })
+}
+
 fn events() -> String {
-    let output = serde_json::json!(firebox_api::OutputEvent::new(
+    let output = json!(OutputEvent::new(
         firebox_job::StepKind::Run,
         "stdout",
         b"Hello from Rust!\n".to_vec()

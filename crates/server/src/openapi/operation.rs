@@ -130,6 +130,11 @@ impl Content {
         Content { kind, schema: |_| json!({"type": "string"}), examples: Vec::new() }
     }
 
+    /// Server-sent events: `events` has the schema of the data of each.
+    pub(crate) fn events(events: fn(&mut Schemas) -> Value) -> Content {
+        Content { kind: "text/event-stream", schema: events, examples: Vec::new() }
+    }
+
     pub(crate) fn example(mut self, name: &'static str, summary: &'static str, value: Value) -> Content {
         self.examples.push(Example { name, summary, value });
         self

@@ -100,6 +100,9 @@ fn section(page: &mut String, Found { method, path, operation }: &Found<'_>) {
 fn bodies(page: &mut String, content: &Value) {
     for (kind, body) in map(content) {
         let _ = write!(page, "<p><code>{}</code> {}</p>", escaped(kind), kind_of(&body["schema"]));
+        for (name, data) in map(&body["schema"]["x-events"]) {
+            let _ = write!(page, "<p>Event <code>{}</code>: {}</p>", escaped(name), kind_of(data));
+        }
         for example in map(&body["examples"]).values() {
             let _ =
                 write!(page, "<p>{}:</p><pre>{}</pre>", prose(&example["summary"]), escaped(&shown(&example["value"])));
