@@ -131,7 +131,7 @@ fn schemathesis_finds_nothing() {
         return skip("schemathesis", &format!("`{PROGRAM}` does not say where it is; `cargo xtask test` installs it"));
     };
     let host = HostInventory::take();
-    let call = firebox().args(["serve", "--listen", "127.0.0.1:0", "--request-time", "5s"]).wall(ATTACK);
+    let call = firebox().args(["serve", "--listen", "127.0.0.1:0", "--request-time", "5s"]).within(ATTACK);
     let service = Service::of(call.start());
 
     let document = document(&service);
