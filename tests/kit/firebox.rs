@@ -185,15 +185,17 @@ struct Binary {
 
 impl Binary {
     fn of(user: Option<&OrdinaryUser>) -> Binary {
-        let built = Path::new(env!("CARGO_BIN_EXE_firebox"));
+        // `cargo xtask load` has the one that is released.
+        let released = std::env::var_os("FIREBOX_TEST_BINARY").map(PathBuf::from);
+        let built = released.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_firebox")));
         if user.is_none() {
-            return Binary { path: built.to_owned(), directory: None };
+            return Binary { path: built, directory: None };
         }
         let directory = super::temp_dir();
         show_to_everybody(directory.path());
         let path = directory.path().join("firebox");
         // A second name costs nothing, and is not to be had on another file system.
-        let placed = std::fs::hard_link(built, &path).or_else(|_| std::fs::copy(built, &path).map(drop));
+        let placed = std::fs::hard_link(&built, &path).or_else(|_| std::fs::copy(&built, &path).map(drop));
         placed.unwrap_or_else(|error| panic!("cannot place {}: {error}", path.display()));
         Binary { path, directory: Some(directory) }
     }

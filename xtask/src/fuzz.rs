@@ -58,6 +58,19 @@ pub(crate) fn run(repository: &Repository, options: &FuzzOptions) -> Result<Exit
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// A command of cargo's for the targets, and for them alone: nothing else is built with their flags.
+pub(crate) fn cargo(repository: &Repository, word: &str) -> Result<Command> {
+    let mut cargo = repository.cargo();
+    cargo.args([word, "--quiet", "--release", "--target", &host()?, "--manifest-path", "fuzz/Cargo.toml"]);
+    cargo.env("CARGO_TARGET_DIR", place(repository)?).env("RUSTFLAGS", FLAGS);
+    Ok(cargo)
+}
+
+/// Where they are built, and what they find is.
+fn place(repository: &Repository) -> Result<PathBuf> {
+    Ok(repository.metadata()?.target_directory.join("fuzz"))
+}
+
 /// By name, in order.
 fn targets(folder: &Path, only: Option<&str>) -> Result<Vec<String>> {
     let targets = folder.join("targets");

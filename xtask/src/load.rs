@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::command::LoadOptions;
 use crate::repository::Repository;
@@ -13,8 +13,11 @@ use crate::repository::Repository;
 /// Fails if a single answer was wrong, something grew, or something was left.
 pub(crate) fn run(repository: &Repository, options: &LoadOptions) -> Result<ExitCode> {
     let LoadOptions { clients, seconds } = options;
+    let status = repository.cargo().args(["build", "--quiet", "--release", "--package", "firebox"]).status();
+    ensure!(status.context("cannot start cargo")?.success(), "firebox does not build; the reason is above");
     let mut test = repository.cargo();
-    test.args(["test", "--quiet", "--release", "--package", "firebox", "--test", "load", "--", "--nocapture"]);
+    test.args(["test", "--quiet", "--package", "firebox", "--test", "load", "--", "--nocapture", "--test-threads=1"]);
+    test.env("FIREBOX_TEST_BINARY", repository.metadata()?.target_directory.join("release/firebox"));
     test.env("FIREBOX_LOAD_CLIENTS", clients.to_string()).env("FIREBOX_LOAD_SECONDS", seconds.to_string());
     let status = test.status().context("cannot start cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

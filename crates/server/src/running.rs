@@ -22,8 +22,10 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Of a job that has ended it changes nothing; failing means that it has been said already.
-        let _ = self.canceller.cancel();
+        if !self.task.is_finished() {
+            // Failing means that it has been said already.
+            let _ = self.canceller.cancel();
+        }
     }
 }
 

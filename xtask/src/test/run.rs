@@ -11,7 +11,7 @@ use super::ordinary_user::OrdinaryUser;
 use super::schemathesis::Schemathesis;
 use super::step::{Ended, Finding, Report, Skipped, Step};
 use crate::repository::{Metadata, Repository, Target};
-use crate::rules;
+use crate::{fuzz, rules};
 
 /// The package whose integration tests are the end-to-end tests.
 const PRODUCT: &str = "firebox";
@@ -72,18 +72,23 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     report.run(Step { name: "format", what: "cargo fmt --all --check" }, || {
         command(repository.cargo().args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
     });
-    report.run(Step { name: "lints", what: "cargo clippy --all-targets, two programs by themselves" }, || {
-        let lint = |packages: &[&str]| {
-            let mut clippy = repository.cargo();
-            clippy.args(["clippy", "--quiet", "--all-targets"]).args(packages).args(["--", "-D", "warnings"]);
-            command(&mut clippy, "the lints above say what to change")
-        };
-        // By themselves: see their manifests.
-        let agent = lint(&["--package", AGENT, "--features", "standalone"])?;
-        let linker = lint(&["--package", LINKER, "--features", "standalone"])?;
-        let leaving_out = lint(&["--package", PRODUCT, "--features", rules::LEAVE_OUT])?;
-        Ok(lint(&["--workspace"])?.and(agent).and(linker).and(leaving_out))
-    });
+    report.run(
+        Step { name: "lints", what: "cargo clippy --all-targets, two programs and the fuzz targets by themselves" },
+        || {
+            let lint = |packages: &[&str]| {
+                let mut clippy = repository.cargo();
+                clippy.args(["clippy", "--quiet", "--all-targets"]).args(packages).args(["--", "-D", "warnings"]);
+                command(&mut clippy, "the lints above say what to change")
+            };
+            // By themselves: see their manifests.
+            let agent = lint(&["--package", AGENT, "--features", "standalone"])?;
+            let linker = lint(&["--package", LINKER, "--features", "standalone"])?;
+            let leaving_out = lint(&["--package", PRODUCT, "--features", rules::LEAVE_OUT])?;
+            let mut fuzz = fuzz::cargo(repository, "clippy")?;
+            let fuzz = command(fuzz.args(["--", "-D", "warnings"]), "the lints above are about `fuzz/`")?;
+            Ok(lint(&["--workspace"])?.and(agent).and(linker).and(leaving_out).and(fuzz))
+        },
+    );
     report.run(Step { name: "rules", what: "cargo xtask rules" }, || house_rules(repository));
     report.run(Step { name: "unit", what: "unit and integration tests of every crate" }, || {
         // Some tests start an example of their crate as a process of its own. Naming the targets, as the next command does,
