@@ -110,10 +110,6 @@ pub(crate) fn kinds_of_events(schemas: &mut Schemas) -> Value {
 }
 
 fn events() -> String {
-    let output = json!(OutputEvent::new(
-        firebox_job::StepKind::Run,
-        "stdout",
-        b"Hello from Rust!\n".to_vec()
-    ));
+    let output = json!(OutputEvent::new(firebox_job::StepKind::Run, "stdout", b"Hello from Rust!\n".to_vec()));
     format!("event: output\ndata: {output}\n\nevent: outcome\ndata: {}\n\n", outcome())
 }

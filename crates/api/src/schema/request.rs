@@ -55,7 +55,9 @@ pub(super) fn limit(definitions: &mut Map<String, Value>, policy: &Policy) {
     let time = |of: fn(&Limits) -> std::time::Duration| json!({"exclusiveMinimum": 0, "maximum": seconds(ceiling, of), "default": seconds(default, of)});
     let least =
         |least: Value, most: Value, default: Value| json!({"minimum": least, "maximum": most, "default": default});
-    set(definitions, "Request", "timeout", time(|limits| limits.timeout));
+    for request in requests(definitions) {
+        set(request, "timeout", time(|limits| limits.timeout));
+    }
     let limits = [
         ("memory_mb", least(mib(Limits::LEAST_MEMORY), mib(ceiling.memory), mib(default.memory))),
         ("vcpus", least(whole(1), whole(ceiling.vcpus.get()), whole(default.vcpus.get()))),
@@ -74,14 +76,21 @@ pub(super) fn limit(definitions: &mut Map<String, Value>, policy: &Policy) {
         // What applies by itself follows from the run's seconds and CPUs.
         ("cpu_seconds", json!({"exclusiveMinimum": 0, "maximum": seconds(ceiling, |limits| limits.cpu)})),
     ];
+    let Some(asked) = definitions.get_mut("AskedLimits") else { return };
     for (name, bounds) in limits {
-        set(definitions, "AskedLimits", name, bounds);
+        set(asked, name, bounds);
     }
 }
 
-/// Adds to a field of a definition, where that is there.
-fn set(definitions: &mut Map<String, Value>, definition: &str, field: &str, more: Value) {
-    let Some(definition) = definitions.get_mut(definition) else { return };
+/// Whatever has the fields of a request, under whichever name.
+fn requests(definitions: &mut Map<String, Value>) -> impl Iterator<Item = &mut Value> {
+    let is_one =
+        |definition: &Value| ["lang", "language"].iter().all(|name| definition["properties"][name].is_object());
+    definitions.values_mut().filter(move |definition| is_one(definition))
+}
+
+/// Adds to a field of a definition.
+fn set(definition: &mut Value, field: &str, more: Value) {
     let (Value::Object(property), Value::Object(more)) = (&mut definition["properties"][field], more) else { return };
     // A bound of its own takes the place of what holds for every number.
     property.remove("minimum");
@@ -91,23 +100,26 @@ fn set(definitions: &mut Map<String, Value>, definition: &str, field: &str, more
 /// Lists the languages by their names, and what options each of them takes.
 pub(super) fn name_languages(definitions: &mut Map<String, Value>, catalogue: &Catalogue) {
     let all: Vec<&str> = catalogue.languages().flat_map(names).collect();
-    for name in ["lang", "language"] {
-        set(definitions, "Request", name, json!({"enum": all}));
-    }
-    let Some(request) = definitions.get_mut("Request") else { return };
-    for language in catalogue.languages() {
-        let names: Vec<&str> = names(language).collect();
-        let options: Map<String, Value> =
-            language.options().iter().map(|option| (option.name.clone(), described(option))).collect();
-        let is_it = |field: &str| json!({"required": [field], "properties": {field: {"enum": names}}});
-        let rule = json!({
-            "if": {"anyOf": [is_it("lang"), is_it("language")]},
-            "then": {"properties": {"options": {"properties": options, "additionalProperties": false}}}
-        });
+    for request in requests(definitions) {
+        for name in ["lang", "language"] {
+            set(request, name, json!({"enum": all}));
+        }
         if let Some(rules) = request["allOf"].as_array_mut() {
-            rules.push(rule);
+            rules.extend(catalogue.languages().map(options_of));
         }
     }
+}
+
+/// If it is this language, its options are these.
+fn options_of(language: &Language) -> Value {
+    let names: Vec<&str> = names(language).collect();
+    let options: Map<String, Value> =
+        language.options().iter().map(|option| (option.name.clone(), described(option))).collect();
+    let is_it = |field: &str| json!({"required": [field], "properties": {field: {"enum": names}}});
+    json!({
+        "if": {"anyOf": [is_it("lang"), is_it("language")]},
+        "then": {"properties": {"options": {"properties": options, "additionalProperties": false}}}
+    })
 }
 
 fn names(language: &Language) -> impl Iterator<Item = &str> {
