@@ -65,7 +65,8 @@ fn who_has_the_document_already_is_sent_nothing() {
     let service = Service::start(&["--languages", "bash"]);
     for path in ["/openapi.json", "/docs", "/docs/page.css"] {
         let first = service.get(path).answer();
-        let tag = first.headers.lines().find_map(|line| line.strip_prefix("etag: "));
+        // A weak one; headers come in lower case here, and what says that it is weak may not.
+        let tag = first.headers.lines().find_map(|line| line.strip_prefix("etag: w/"));
         let tag = tag.unwrap_or_else(|| panic!("no tag: {first:?}")).trim().to_owned();
         let again = service.get(path).with(&["--header", &format!("if-none-match: {tag}")]).answer();
         assert_eq!((again.code, again.body.as_str()), (304, ""), "{path}: {again:?}");

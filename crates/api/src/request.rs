@@ -24,10 +24,10 @@ pub struct Request {
     /// The language's name or alias; `language` is the same.
     #[serde(alias = "language")]
     pub lang: String,
-    /// The program, when it is a single file.
+    /// The program, when it is a single file; either this or `files`.
     #[schemars(length(min = 1))]
     pub code: Option<String>,
-    /// The program, when it is several.
+    /// The program, when it is several files; either this or `code`.
     #[serde(default, deserialize_with = "bounded::some_objects")]
     #[schemars(length(min = 1, max = MOST_ENTRIES))]
     pub files: Option<Vec<RequestFile>>,

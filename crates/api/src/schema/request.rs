@@ -104,10 +104,22 @@ pub(super) fn name_languages(definitions: &mut Map<String, Value>, catalogue: &C
         for name in ["lang", "language"] {
             set(request, name, json!({"enum": all}));
         }
+        let options = &mut request["properties"]["options"]["description"];
+        *options = format!("{} {}.", options.as_str().unwrap_or_default(), all_options(catalogue)).into();
         if let Some(rules) = request["allOf"].as_array_mut() {
             rules.extend(catalogue.languages().map(options_of));
         }
     }
+}
+
+/// Which language takes which options, in a sentence.
+fn all_options(catalogue: &Catalogue) -> String {
+    let taking = catalogue.languages().filter(|language| !language.options().is_empty());
+    let taking = taking.map(|language| {
+        let options: Vec<String> = language.options().iter().map(|option| format!("`{}`", option.name)).collect();
+        format!("{} takes {}", language.name(), options.join(" and "))
+    });
+    taking.collect::<Vec<_>>().join(", ")
 }
 
 /// If it is this language, its options are these.
