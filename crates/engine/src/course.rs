@@ -67,11 +67,11 @@ impl Course<'_> {
         listeners: &mut Listeners<'_>,
         removals: &Removals,
     ) -> Result<Outcome, RunError> {
-        self.go_on(self.enter(session)?, stdin, listeners, removals)
+        self.go_on(self.enter(session, removals)?, stdin, listeners, removals)
     }
 
     /// Puts the job's files into a cell. When that fails the cell is gone, and nothing of the job has run.
-    pub(crate) fn enter(&self, mut session: Session) -> Result<Session, RunError> {
+    pub(crate) fn enter(&self, mut session: Session, removals: &Removals) -> Result<Session, RunError> {
         session.end_by(self.admitted + self.limits.timeout);
         session.laps = Laps::since(self.admitted);
         session.laps.end(|stages| &mut stages.cell);
@@ -79,7 +79,7 @@ impl Course<'_> {
         session.laps.end(|stages| &mut stages.store);
         match stored {
             Ok(()) => Ok(session),
-            Err(error) => Err(removed(session, error)),
+            Err(error) => Err(removed(session, removals, error)),
         }
     }
 
@@ -94,7 +94,7 @@ impl Course<'_> {
         let isolation = session.cell.host.kind();
         let progress = match self.go_through(&mut session, stdin, listeners) {
             Ok(progress) => progress,
-            Err(error) => return Err(removed(session, error)),
+            Err(error) => return Err(removed(session, removals, error)),
         };
         let mut laps = session.laps;
         match progress.parting {
@@ -102,7 +102,7 @@ impl Course<'_> {
             Parting::InPeace if !progress.others && session.cell.agent.is_quiet() => {
                 removals.order(session.let_go())?
             }
-            Parting::InPeace | Parting::Watched => session.end()?,
+            Parting::InPeace | Parting::Watched => removals.remove(session.let_go())?,
         }
         laps.end(|stages| &mut stages.end);
         Ok(self.outcome(progress, isolation, laps))
@@ -267,8 +267,8 @@ impl Course<'_> {
 
 /// Why a job became no outcome, once nothing of its cell is left. That the cell could not be removed either, if it could
 /// not, mostly has the same reason.
-fn removed(session: Session, error: RunError) -> RunError {
-    let _ = session.end();
+fn removed(session: Session, removals: &Removals, error: RunError) -> RunError {
+    let _ = removals.remove(session.let_go());
     error
 }
 

@@ -17,6 +17,7 @@ use crate::edge::Listeners;
 use crate::kept::{Admitted, Keeping, Kept, Partition};
 use crate::patience::Patience;
 use crate::pool::{Filler, Filling, PoolPolicy, Shelves, Visit};
+use crate::removals::CellsEnded;
 use crate::session::Session;
 use crate::supply::Supply;
 use crate::templates::Templates;
@@ -140,7 +141,13 @@ impl Engine {
 
     /// Makes a cell and removes it: whether that can be done.
     pub fn try_cell(&self) -> Result<(), RunError> {
-        self.supply.make(0)?.into_session().end()
+        let cell = self.supply.make(0)?.into_session().let_go();
+        Ok(self.supply.removals.remove(cell)?)
+    }
+
+    /// What has become of the cells of jobs, and of those that waited for none.
+    pub fn cells_ended(&self) -> CellsEnded {
+        self.supply.removals.ended()
     }
 
     /// How many cells wait for jobs, by language.
@@ -151,7 +158,7 @@ impl Engine {
 
     /// Removes a cell that no job came for.
     pub fn discard(&self, cell: PreparedCell) -> Result<(), RunError> {
-        cell.session.end()
+        Ok(self.supply.removals.remove(cell.session.let_go())?)
     }
 
     /// Whether this job can be run here: says no to what [`Engine::run`] would say no to before it makes anything.
@@ -258,7 +265,7 @@ impl Engine {
                 if let Some(cell) = self.take_waiting(admission.language, wanted) {
                     let steps = self.steps_in(&cell, &admission, job)?;
                     let course = self.course(job, &steps, admitted, keeping.as_ref(), &cell);
-                    match course.enter(cell.session) {
+                    match course.enter(cell.session, removals) {
                         Ok(mut session) => {
                             session.is_for(visit);
                             return course.go_on(session, stdin, listeners, removals);

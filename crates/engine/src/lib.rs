@@ -37,5 +37,6 @@ pub use error::RunError;
 pub use installed::Installed;
 pub use kept::{Kept, KeptCounts, Partition};
 pub use pool::PoolPolicy;
+pub use removals::CellsEnded;
 pub use trace::{fresh_trace_id, random_bytes};
 pub use version::UnknownVersion;

@@ -24,30 +24,69 @@ struct State {
     under_way: VecDeque<Box<dyn Removal>>,
     /// The first that went wrong, until somebody asks.
     failed: Option<CellError>,
+    gone: u64,
+    leaked: u64,
+}
+
+/// What has become of the cells that there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CellsEnded {
+    /// Nothing is left of them: the warden has said so.
+    pub gone: u64,
+    /// Something may be left of them: the warden said that it could not remove it all, or could not be asked any more.
+    pub leaked: u64,
+    /// The warden has been told to remove them, and has not said yet what came of it.
+    pub leaving: u64,
 }
 
 impl Removals {
     /// Has a cell removed, and does not wait for that.
     pub(crate) fn order(&self, cell: Box<dyn CellHost>) -> Result<(), CellError> {
-        let removal = cell.order_removal()?;
-        self.state().under_way.push_back(removal);
+        let ordered = cell.order_removal();
+        let mut state = self.state();
+        match ordered {
+            Ok(removal) => state.under_way.push_back(removal),
+            Err(error) => {
+                state.leaked += 1;
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
-    /// The same for a cell whose end concerns no job: when it goes wrong, [`Removals::wait_for_all`] says so.
+    /// Has a cell removed, and returns when nothing is left of it.
+    pub(crate) fn remove(&self, cell: Box<dyn CellHost>) -> Result<(), CellError> {
+        let removed = cell.remove();
+        match removed {
+            Ok(()) => self.state().gone += 1,
+            Err(_) => self.state().leaked += 1,
+        }
+        removed
+    }
+
+    /// The same as [`Removals::order`] for a cell whose end concerns no job: when it goes wrong, [`Removals::wait_for_all`] says so.
     pub(crate) fn order_for_nobody(&self, cell: Box<dyn CellHost>) {
         if let Err(error) = self.order(cell) {
             self.state().note(error);
         }
     }
 
+    /// What has become of all cells so far. Waits for none.
+    pub(crate) fn ended(&self) -> CellsEnded {
+        let mut state = self.state();
+        let (over, leaving) = std::mem::take(&mut state.under_way).into_iter().partition(|removal| removal.is_over());
+        state.under_way = leaving;
+        let over: VecDeque<_> = over;
+        over.into_iter().for_each(|removal| state.end(removal));
+        CellsEnded { gone: state.gone, leaked: state.leaked, leaving: state.under_way.len() as u64 }
+    }
+
     /// To be called before a cell is taken or made: returns when there are not too many on their way out.
     pub(crate) fn make_room(&self) {
         while let Some(oldest) = self.one_too_many() {
             // Not under the lock: others have cells that are over.
-            if let Err(error) = oldest.wait() {
-                self.state().note(error);
-            }
+            let ended = oldest.wait();
+            self.state().count(ended);
         }
     }
 
@@ -79,8 +118,16 @@ impl Removals {
 
 impl State {
     fn end(&mut self, removal: Box<dyn Removal>) {
-        if let Err(error) = removal.wait() {
-            self.note(error);
+        self.count(removal.wait());
+    }
+
+    fn count(&mut self, ended: Result<(), CellError>) {
+        match ended {
+            Ok(()) => self.gone += 1,
+            Err(error) => {
+                self.leaked += 1;
+                self.note(error);
+            }
         }
     }
 
@@ -151,5 +198,33 @@ mod tests {
         ends.iter().for_each(|end| end.send(()).unwrap());
         removals.wait_for_all().unwrap();
         assert_eq!(removals.state().under_way.len(), 0);
+    }
+
+    /// A cell that is removed at once, or not.
+    struct Ended(Result<(), ()>);
+
+    impl Removal for Ended {
+        fn is_over(&self) -> bool {
+            true
+        }
+
+        fn wait(self: Box<Self>) -> Result<(), CellError> {
+            self.0.map_err(|()| CellError::Refused { doing: "remove it", source: std::io::ErrorKind::Other.into() })
+        }
+    }
+
+    #[test]
+    fn what_the_warden_could_not_remove_is_counted_and_told() {
+        let removals = Removals::default();
+        let (awaited, _hears) = channel();
+        let (_end, over) = channel();
+        removals.state().under_way.push_back(Box::new(Lagging { awaited, over }));
+        for ended in [Ok(()), Err(()), Ok(())] {
+            removals.state().under_way.push_back(Box::new(Ended(ended)));
+        }
+        assert_eq!(removals.ended(), CellsEnded { gone: 2, leaked: 1, leaving: 1 });
+        assert_eq!(removals.ended(), CellsEnded { gone: 2, leaked: 1, leaving: 1 });
+        removals.state().under_way.clear();
+        assert!(removals.wait_for_all().is_err());
     }
 }

@@ -280,11 +280,6 @@ impl Session {
         }
     }
 
-    /// Removes the cell, and returns when nothing of it is left.
-    pub(crate) fn end(self) -> Result<(), RunError> {
-        Ok(self.let_go().remove()?)
-    }
-
     /// The host's side of the cell: there is nothing more to say to its agent.
     pub(crate) fn let_go(self) -> Box<dyn CellHost> {
         let Cell { agent, host, layout: _ } = self.cell;

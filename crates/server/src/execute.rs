@@ -19,6 +19,7 @@ use crate::openapi::outcome::{files, hello, outcome};
 use crate::openapi::{Answer, Content, Operation};
 use crate::routes::House;
 use crate::service::Admitted;
+use crate::spans::TraceContext;
 
 pub(crate) async fn execute(
     State(house): State<House>,
@@ -51,7 +52,8 @@ pub(crate) async fn execute(
 async fn admit(house: &House, caller: &Caller, headers: &HeaderMap, body: Body) -> Result<Admitted, Refusing> {
     let content = house.bodies.read_json(headers, body).await?;
     let parts = Parts::try_from(Request::from_json(&content.bytes)?)?;
-    house.service.admit(parts, caller)
+    let admitted = house.service.admit(parts, caller)?;
+    Ok(Admitted { context: TraceContext::of(headers), ..admitted })
 }
 
 /// Whether the client asks for events and not for a single answer.

@@ -45,7 +45,9 @@ mod running;
 mod segment;
 mod service;
 mod settings;
+mod spans;
 mod state;
+mod supervisor;
 mod table;
 mod tls;
 
@@ -53,5 +55,6 @@ pub use listener::{ServeError, serve};
 pub use origin::{NoOrigin, PageOrigin};
 pub use service::Makings;
 pub use settings::Settings;
+pub use spans::{NoEndpoint, SpanEndpoint};
 pub use state::{Database, DirectoryError, OpenError, StateDirectory, StateError};
 pub use tls::{Tls, TlsError};

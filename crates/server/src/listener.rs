@@ -20,6 +20,8 @@ use crate::body::Bodies;
 use crate::connection::{self, Manners};
 use crate::routes::routes;
 use crate::service::{Makings, Service};
+use crate::spans::Exporter;
+use crate::supervisor::Supervisor;
 
 /// How long to leave a listener alone that cannot take a connection, such as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -77,12 +79,22 @@ async fn until_told_to_stop(
         let signals = signal(SignalKind::hangup()).map_err(kernel("watch for signals"))?;
         tokio::spawn(renew(signals, Arc::clone(tls)));
     }
+    let supervisor = Arc::new(Supervisor::find().unwrap_or_else(|error| {
+        warn!(%error, "whoever started this cannot be told how it is (`NOTIFY_SOCKET`)");
+        Supervisor::default()
+    }));
+    let alive = tokio::spawn({
+        let supervisor = Arc::clone(&supervisor);
+        async move { supervisor.stay_alive().await }
+    });
     let settings = &service.settings;
+    let exporter = settings.otlp_endpoint.clone().and_then(|endpoint| Exporter::start(endpoint, &service.spans));
     let bodies = Arc::new(Bodies::new(settings.bodies, settings.body, settings.request_within));
     let router = routes(Arc::clone(service), bodies);
     let connections = Connections::new(settings.connections);
     let (close, closing) = watch::channel(false);
     let manners = Manners { within: settings.request_within, crowded: Arc::clone(&connections.crowded), closing };
+    supervisor.ready();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -104,6 +116,7 @@ async fn until_told_to_stop(
         attend(stream, permit, tls.as_ref().map(|tls| tls.acceptor()), manners.clone(), router.clone());
     }
     drop(listener);
+    supervisor.stopping();
     service.admission.close();
     info!(grace_seconds = settings.grace.as_secs_f64(), "stopping: no new jobs, and those that run may end");
     // Nobody listens any more when there is no connection left.
@@ -113,6 +126,10 @@ async fn until_told_to_stop(
         () = sleep(settings.grace) => warn!("the grace period is over: jobs that still run are cancelled"),
         () = stop.came() => warn!("told again to stop: jobs that still run are cancelled"),
     }
+    if let Some(exporter) = exporter {
+        exporter.finish().await;
+    }
+    alive.abort();
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use firebox_engine::fresh_trace_id;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error_span};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// As long as anybody's are.
@@ -19,7 +19,8 @@ const LONGEST: usize = 128;
 pub(crate) async fn name(request: Request<Body>, next: Next) -> Response {
     let id = given(request.headers()).or_else(made_up);
     let Some(id) = id else { return next.run(request).await };
-    let span = info_span!("request", request_id = &*id);
+    // Of that level, so that it is there whatever is logged.
+    let span = error_span!("request", request_id = &*id);
     let mut response = next.run(request).instrument(span).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);

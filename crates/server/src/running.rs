@@ -7,7 +7,7 @@ use firebox_engine::{Cancel, Canceller, RunError, Sink, Stdin};
 use firebox_job::{Job, Outcome};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
-use tracing::{error, info};
+use tracing::{Instrument, error, error_span, info};
 
 use crate::admission::Place;
 use crate::answer::{Refusing, in_one_line};
@@ -36,7 +36,17 @@ impl Service {
         admitted: Admitted,
         sink: impl Sink + Send + 'static,
     ) -> Result<Outcome, Refusing> {
-        let Admitted { job, stdin, detail: _, caller, language, ticket, since } = admitted;
+        let span = error_span!("job", trace_id = admitted.job.trace_id.as_str());
+        self.run_in_span(admitted, sink).instrument(span).await
+    }
+
+    /// With everything that is logged meanwhile under the job's name.
+    async fn run_in_span(
+        self: &Arc<Service>,
+        admitted: Admitted,
+        sink: impl Sink + Send + 'static,
+    ) -> Result<Outcome, Refusing> {
+        let Admitted { job, stdin, detail: _, caller, language, ticket, since, context } = admitted;
         let trace_id = job.trace_id.clone();
         let done = async {
             let place = match timeout(self.settings.patience, ticket.wait()).await {
@@ -54,6 +64,8 @@ impl Service {
             }
         };
         let done = done.await.map_err(|refusing: Refusing| refusing.of(trace_id.clone()));
+        let told = done.as_ref().map_err(|refusing| refusing.refusal.code);
+        self.spans.tell(context, &trace_id, &language, since, told);
         match &done {
             Ok(outcome) => {
                 self.metrics.count(&language, outcome);

@@ -14,6 +14,7 @@ use crate::answer::Refusing;
 use crate::caller::Caller;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::spans::{Spans, TraceContext};
 use crate::{Database, Settings, Tls, languages};
 
 /// Runs jobs for whoever comes in.
@@ -23,6 +24,7 @@ pub(crate) struct Service {
     pub(crate) settings: Settings,
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: Metrics,
+    pub(crate) spans: Spans,
     pub(crate) health: Health,
     /// Who asks where there are no keys.
     pub(crate) everybody: Caller,
@@ -45,6 +47,8 @@ pub(crate) struct Admitted {
     pub(crate) language: String,
     pub(crate) ticket: Ticket,
     pub(crate) since: Instant,
+    /// The trace that the client has it in.
+    pub(crate) context: Option<TraceContext>,
 }
 
 /// What a service is made of.
@@ -70,11 +74,13 @@ impl Service {
     pub(crate) fn new(makings: Makings) -> Service {
         let Makings { engine, catalogue, absent, policy, settings, tls: _, database } = makings;
         let admission = Admission::new(settings.running, settings.waiting);
+        let spans = Spans::new(settings.otlp_endpoint.is_some());
         Service {
             engine: Arc::new(engine),
             settings,
             admission,
-            metrics: Metrics::new(),
+            metrics: Metrics::new(&spans),
+            spans,
             health: Health::default(),
             everybody: Caller::everybody(),
             catalogue,
@@ -109,7 +115,16 @@ impl Service {
         self.engine.check(&job, &stdin)?;
         let ticket = self.admission.enter(caller.owner).map_err(no_place)?;
         let language = language.name().to_owned();
-        Ok(Admitted { job, stdin, detail, caller: caller.clone(), language, ticket, since: Instant::now() })
+        Ok(Admitted {
+            job,
+            stdin,
+            detail,
+            caller: caller.clone(),
+            language,
+            ticket,
+            since: Instant::now(),
+            context: None,
+        })
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {

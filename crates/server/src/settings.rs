@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use firebox_job::ByteSize;
 
-use crate::PageOrigin;
+use crate::{PageOrigin, SpanEndpoint};
 
 /// What an operator decides about the service. What it does not say is in the engine's policy.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Settings {
     pub request_within: Duration,
     /// How large the body of a request may be.
     pub body: ByteSize,
+    /// Where spans of jobs are sent, if anywhere.
+    pub otlp_endpoint: Option<SpanEndpoint>,
     /// Whose web pages may have jobs run.
     pub cors_origins: Vec<PageOrigin>,
     /// How much all bodies that are on their way may hold together.

@@ -28,7 +28,7 @@ pub(crate) use limits::{LimitArgs, flag_of};
 pub(crate) use measure::{JobsArgs, MeasureArgs, MeasureSubject};
 pub(crate) use pair::{OptionArg, Variable, option_value};
 pub(crate) use run::{IsolationArg, RequireArg, RunArgs};
-pub(crate) use serve::{ServeArgs, ServeWords};
+pub(crate) use serve::{LogLevel, ServeArgs, ServeWords};
 
 /// Runs code you do not trust, safely and fast.
 ///

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use firebox_job::ByteSize;
 use serde::{Deserialize, Deserializer};
 
@@ -101,6 +101,22 @@ pub(crate) struct ServeWords {
     /// Web pages that may have jobs run, by origin, as in `https://app.example`, with commas between [default: none].
     #[arg(long, value_name = "ORIGINS", value_delimiter = ',', env = "FIREBOX_CORS_ORIGINS")]
     pub(crate) cors_origins: Option<Vec<String>>,
+    /// Where spans of jobs are sent (OpenTelemetry, OTLP over HTTP), as in `http://127.0.0.1:4318` [default: nowhere].
+    #[arg(long, value_name = "URL", env = "FIREBOX_OTLP_ENDPOINT")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// How much is logged: error, warn, info or debug [default: info].
+    #[arg(long, value_name = "LEVEL", env = "FIREBOX_LOG_LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// How much is logged: this, and what is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
 }
 
 impl ServeWords {
@@ -126,6 +142,8 @@ impl ServeWords {
             tls_certificate,
             tls_key,
             cors_origins,
+            otlp_endpoint,
+            log_level,
         } = self;
         ServeWords {
             listen: listen.or(there.listen),
@@ -146,6 +164,8 @@ impl ServeWords {
             tls_certificate: tls_certificate.or(there.tls_certificate),
             tls_key: tls_key.or(there.tls_key),
             cors_origins: cors_origins.or(there.cors_origins),
+            otlp_endpoint: otlp_endpoint.or(there.otlp_endpoint),
+            log_level: log_level.or(there.log_level),
         }
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use firebox_engine::PoolPolicy;
 use firebox_job::{ByteSize, Policy};
-use firebox_server::{PageOrigin, Settings};
+use firebox_server::{PageOrigin, Settings, SpanEndpoint};
 
-use crate::args::{ServeArgs, ServeWords};
+use crate::args::{LogLevel, ServeArgs, ServeWords};
 use crate::failure::Failure;
 use crate::state;
 
@@ -31,6 +31,7 @@ pub(super) struct Config {
     /// Where to keep what outlives the service; none for not at all.
     pub(super) state: Option<PathBuf>,
     pub(super) tls: Option<TlsFiles>,
+    pub(super) log_level: LogLevel,
     pub(super) settings: Settings,
 }
 
@@ -82,7 +83,10 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         tls_certificate,
         tls_key,
         cors_origins,
+        otlp_endpoint,
+        log_level,
     } = words;
+    let otlp_endpoint = otlp_endpoint.map(|text| text.parse::<SpanEndpoint>().map_err(Failure::request)).transpose()?;
     let tls = match (tls_certificate, tls_key) {
         (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
         (None, None) => None,
@@ -122,9 +126,11 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         keep: keep.unwrap_or(ByteSize::mib(256)),
         state: state::place(state)?,
         tls,
+        log_level: log_level.unwrap_or(LogLevel::Info),
         settings: Settings {
             allow_anonymous,
             cors_origins,
+            otlp_endpoint,
             running: at_least_one("running", running, 2 * cpus)?,
             waiting: queue.unwrap_or(1000),
             patience: queue_time.unwrap_or(Duration::from_secs(30)),

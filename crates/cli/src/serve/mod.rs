@@ -49,7 +49,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let served = engine.and_then(|engine| {
         let (listener, tls, state) = (listener?, tls?, state?);
         let database = state.map(Database::open).transpose().map_err(Failure::host)?;
-        log::start();
+        log::start(config.log_level);
         let address = listener.local_addr().map_err(Failure::host)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         outlet::say(&format!("firebox listens on {scheme}://{address}\n"))?;
