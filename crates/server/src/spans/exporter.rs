@@ -1,6 +1,7 @@
 //! Sends spans to a collector, some at a time, and tries again a few times when it is away.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -148,10 +149,12 @@ async fn post(endpoint: &SpanEndpoint, body: String) -> Result<(), ExportError> 
         .body(Body::from(body))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     // Whatever it says after its head is not read: the connection goes with the answer.
+    let mut answer = pin!(sender.send_request(request));
     let answer = tokio::select! {
-        answer = sender.send_request(request) => answer?,
+        answer = answer.as_mut() => answer?,
+        // The answer may have come with the end of the connection.
         ended = connection => match ended {
-            Ok(()) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok(()) => answer.await?,
             Err(error) => return Err(error.into()),
         },
     };
