@@ -1,7 +1,8 @@
 //! The body of a request: bounded in size, in time, and together with all others.
 //!
-//! A small one is taken as it is. What is beyond that is taken from a budget that all share, so that a thousand clients with
-//! the largest body each do not fill the memory of the host.
+//! The beginnings of all bodies share a budget, and what is beyond share another: so that a thousand clients with the largest
+//! body each, or with a hundred small ones on each connection, do not fill the memory of the host; and that small ones find room
+//! whatever large ones there are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,30 +14,35 @@ use firebox_job::ByteSize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// What nobody has to ask for.
+/// How much of a body is its beginning.
 const SMALL: usize = 64 << 10;
+/// What the beginnings of all bodies may hold together.
+const ALL_SMALL: usize = 64 << 20;
 /// What the budget counts in.
 const UNIT: usize = 4 << 10;
 
 /// What all bodies may hold together, and each by itself.
 #[derive(Debug)]
 pub(crate) struct Bodies {
-    budget: Arc<Semaphore>,
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
     most: usize,
     within: Duration,
 }
 
-/// A body, and its share of the budget.
+/// A body, and its shares of the budgets.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
-    _share: Option<OwnedSemaphorePermit>,
+    small: Option<OwnedSemaphorePermit>,
+    large: Option<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
     pub(crate) fn new(all: ByteSize, each: ByteSize, within: Duration) -> Bodies {
         let units = (all.as_u64() as usize / UNIT).min(Semaphore::MAX_PERMITS);
-        Bodies { budget: Arc::new(Semaphore::new(units)), most: each.as_u64() as usize, within }
+        let small = Arc::new(Semaphore::new(ALL_SMALL / UNIT));
+        Bodies { small, large: Arc::new(Semaphore::new(units)), most: each.as_u64() as usize, within }
     }
 
     /// Reads a body that is JSON.
@@ -65,7 +71,7 @@ impl Bodies {
     }
 
     async fn collect(&self, mut body: Body) -> Result<Content, Refusal> {
-        let mut content = Content { bytes: Vec::new(), _share: None };
+        let mut content = Content { bytes: Vec::new(), small: None, large: None };
         loop {
             let next = std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await;
             let frame = match next {
@@ -83,22 +89,27 @@ impl Bodies {
     }
 
     fn take_share(&self, content: &mut Content, length: usize) -> Result<(), Refusal> {
-        let units = length.saturating_sub(SMALL).div_ceil(UNIT);
-        let has = content._share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        if units <= has {
-            return Ok(());
-        }
-        let more = u32::try_from(units - has).map_err(|_| too_large(self.most))?;
-        let more = Arc::clone(&self.budget).try_acquire_many_owned(more).map_err(|_| {
-            Refusal::new(RefusalCode::Full, "too many large requests are on their way")
-                .with_hint("try again in a moment")
-        })?;
-        match &mut content._share {
-            Some(share) => share.merge(more),
-            none => *none = Some(more),
-        }
-        Ok(())
+        grow(&self.small, &mut content.small, length.min(SMALL))?;
+        grow(&self.large, &mut content.large, length.saturating_sub(SMALL))
     }
+}
+
+/// Takes as much more of a budget as it takes for so many bytes.
+fn grow(budget: &Arc<Semaphore>, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Refusal> {
+    let has = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    let more = bytes.div_ceil(UNIT).saturating_sub(has);
+    if more == 0 {
+        return Ok(());
+    }
+    let full =
+        || Refusal::new(RefusalCode::Full, "too many requests are on their way").with_hint("try again in a moment");
+    let more = u32::try_from(more).map_err(|_| full())?;
+    let more = Arc::clone(budget).try_acquire_many_owned(more).map_err(|_| full())?;
+    match share {
+        Some(share) => share.merge(more),
+        none => *none = Some(more),
+    }
+    Ok(())
 }
 
 pub(crate) fn not_json() -> Refusal {
@@ -130,4 +141,45 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
         kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
     };
     said.peek().is_some() && said.all(is_json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers() -> HeaderMap {
+        HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+    }
+
+    async fn read(bodies: &Bodies, length: usize) -> Result<Content, RefusalCode> {
+        bodies.read_json(&headers(), Body::from(vec![b' '; length])).await.map_err(|refusal| refusal.code)
+    }
+
+    #[tokio::test]
+    async fn what_all_bodies_hold_together_is_bounded_and_given_back() {
+        let bodies = Bodies::new(ByteSize::mib(2), ByteSize::mib(1), Duration::from_secs(10));
+        let mut held = Vec::new();
+        // The beginning of each is in the other budget.
+        for _ in 0..2 {
+            held.push(read(&bodies, 1 << 20).await.unwrap());
+        }
+        assert_eq!(read(&bodies, 1 << 20).await.unwrap_err(), RefusalCode::Full);
+        // A small one finds room all the same.
+        assert!(read(&bodies, SMALL).await.is_ok());
+        held.clear();
+        assert!(read(&bodies, 1 << 20).await.is_ok());
+        assert_eq!(read(&bodies, (1 << 20) + 1).await.unwrap_err(), RefusalCode::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn small_bodies_are_bounded_as_well() {
+        let bodies = Bodies::new(ByteSize::mib(2), ByteSize::mib(1), Duration::from_secs(10));
+        let mut held = Vec::new();
+        for _ in 0..ALL_SMALL / SMALL {
+            held.push(read(&bodies, SMALL).await.unwrap());
+        }
+        assert_eq!(read(&bodies, 1).await.unwrap_err(), RefusalCode::Full);
+        held.pop();
+        assert!(read(&bodies, 1).await.is_ok());
+    }
 }
