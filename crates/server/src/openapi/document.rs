@@ -16,7 +16,11 @@ use crate::table::Entry;
 const ABOUT: &str = "Runs code that nobody trusts, each job in a cell of its own, and tells exactly what happened. \
     A job that ran is answered with 200 whatever its program did: `status` and `exit_code` say what that was. What never ran \
     is answered with another status, and an `error` that says why, where and what to do. \
-    All that is under `/v1` is under `/api/v1` as well, where `error` is a text, and what else there is to say stands beside it.";
+    All that is under `/v1` is under `/api/v1` as well, where `error` is a text, and what else there is to say stands beside it. \
+    Every answer has an `X-Request-Id`: the one that the request had, or else one that we made. The log has it too.";
+
+/// What every answer has.
+const OF_ALL: &str = "X-Request-Id";
 
 /// Everything that is served, described.
 pub(super) fn document(entries: &[Entry], policy: &Policy, catalogue: &Catalogue) -> Value {
@@ -38,7 +42,10 @@ pub(super) fn document(entries: &[Entry], policy: &Policy, catalogue: &Catalogue
         },
         "servers": [{"url": "/", "description": "Where this document comes from"}],
         "paths": paths,
-        "components": {"schemas": schemas.into_definitions(policy, catalogue)},
+        "components": {
+            "schemas": schemas.into_definitions(policy, catalogue),
+            "headers": {OF_ALL: text_header("What this request is called, in the log as well.")},
+        },
     })
 }
 
@@ -65,7 +72,10 @@ fn operation(Entry { form, operation, .. }: &Entry, schemas: &mut Schemas) -> Va
         let other = responses.insert(status, refusal);
         assert!(other.is_none(), "{}: {status} is both an answer and a refusal", operation.id);
     }
-    let responses = responses.into_iter().map(|(status, response)| (status.as_str().to_owned(), response));
+    let responses = responses.into_iter().map(|(status, mut response)| {
+        response["headers"][OF_ALL] = json!({"$ref": format!("#/components/headers/{OF_ALL}")});
+        (status.as_str().to_owned(), response)
+    });
     described["responses"] = Value::Object(responses.collect());
     described
 }

@@ -87,7 +87,8 @@ fn section(page: &mut String, Found { method, path, operation }: &Found<'_>) {
         let kind = if status.starts_with(['4', '5']) { "no" } else { "yes" };
         let about = prose(&answer["description"]);
         let _ = write!(page, "<details class=\"{kind}\"><summary><b>{}</b> {about}</summary>", escaped(status));
-        for (name, header) in map(&answer["headers"]) {
+        // What every answer has stands above.
+        for (name, header) in map(&answer["headers"]).iter().filter(|(_, header)| header["$ref"].is_null()) {
             let _ = write!(page, "<p><code>{}</code>: {}</p>", escaped(name), prose(&header["description"]));
         }
         bodies(page, &answer["content"]);
