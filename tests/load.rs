@@ -28,8 +28,8 @@ const SECONDS: u64 = 10;
 /// What memory may grow by between a quarter of the run and its end: a part, and what single allocations make of it.
 const GROWTH: f64 = 0.10;
 const SLACK: u64 = 8 << 20;
-/// Cells that wait differ in how many sockets there are to them, by what was done in them ahead of their jobs; a job that left
-/// one behind would make hundreds.
+/// The end of a cell is heard of when the next job comes, so some sockets wait for that: sixteen, and as many as jobs can run at
+/// once. A job that left one behind for good would make hundreds.
 const VARIES: usize = 24;
 
 #[test]

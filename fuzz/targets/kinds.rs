@@ -1,7 +1,7 @@
-//! What a request says its body is, and what it accepts as an answer: both as a plainer look would have them.
+//! What a request says its body is, what it accepts as an answer, and what it is called: all as a plainer look would have them.
 #![no_main]
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
@@ -13,6 +13,10 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     }
     if firebox_server::fuzzing::wants_events(&with(header::ACCEPT)) {
         assert!(said.contains("text/event-stream"), "{said:?} is taken for a wish for events");
+    }
+    if let Some(id) = firebox_server::fuzzing::request_id(&with(HeaderName::from_static("x-request-id"))) {
+        assert_eq!(id.as_bytes(), bytes);
+        assert!(id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'), "{id:?} is logged");
     }
     Corpus::Keep
 });

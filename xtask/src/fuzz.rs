@@ -42,7 +42,7 @@ pub(crate) fn run(repository: &Repository, options: &FuzzOptions) -> Result<Exit
             std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
         let mut target = Command::new(place.join(&host).join("release").join(name));
-        target.args(BOUNDS).args(["-verbosity=0", "-print_final_stats=1"]);
+        target.args(BOUNDS).args(["-verbosity=0", "-print_funcs=0", "-print_final_stats=1"]);
         target.arg(format!("-max_total_time={seconds}")).arg(format!("-artifact_prefix={}/", broken.display()));
         target.args([&corpus, &folder.join("seeds").join(name)]);
         let status = target.status().with_context(|| format!("cannot start the target {name}"))?;

@@ -59,8 +59,14 @@ async fn admit(house: &House, caller: &Caller, headers: &HeaderMap, body: Body) 
 /// Whether the client asks for events and not for a single answer.
 pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut kinds = accepts.flat_map(|value| value.split(','));
-    kinds.any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream")))
+    accepts.flat_map(|value| value.split(',')).any(|kind| {
+        let mut parts = kind.split(';').map(str::trim);
+        let is_events = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"));
+        // With this weight, what is named is what is not wanted.
+        let is_zero = |weight: &str| weight.trim().parse().is_ok_and(|weight: f64| weight == 0.0);
+        let mut weights = parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.trim() == "q");
+        is_events && !weights.any(|(_, weight)| is_zero(weight))
+    })
 }
 
 /// Every reason for which a request becomes no job.
@@ -114,4 +120,20 @@ pub(crate) fn kinds_of_events(schemas: &mut Schemas) -> Value {
 fn events() -> String {
     let output = json!(OutputEvent::new(firebox_job::StepKind::Run, "stdout", b"Hello from Rust!\n".to_vec()));
     format!("event: output\ndata: {output}\n\nevent: outcome\ndata: {}\n\n", outcome())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_for_those_who_name_them_and_do_not_say_that_they_want_none() {
+        let wanted = |accept: &str| wants_events(&HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]));
+        for accept in ["text/event-stream", "text/html, Text/Event-Stream;q=0.5", "text/event-stream; charset=utf-8"] {
+            assert!(wanted(accept), "{accept}");
+        }
+        for accept in ["", "*/*", "application/json", "text/event-stream;q=0", "text/event-stream; q=0.000, */*"] {
+            assert!(!wanted(accept), "{accept}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn name(request: Request<Body>, next: Next) -> Response {
 }
 
 /// What the client calls it, if that fits on a line and in a header: a name of ours is better than half of theirs.
-fn given(headers: &HeaderMap) -> Option<Arc<str>> {
+pub(crate) fn given(headers: &HeaderMap) -> Option<Arc<str>> {
     let mut given = headers.get_all(REQUEST_ID).iter();
     let (Some(id), None) = (given.next(), given.next()) else { return None };
     let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+/=".contains(&byte);

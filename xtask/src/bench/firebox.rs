@@ -114,7 +114,7 @@ impl Firebox {
     /// The service, for one language, with as much kept ready as our side of a comparison has otherwise.
     pub(super) fn serve(&self, language: &str) -> Result<Service> {
         let mut command = self.command();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--languages", language, "--warm", WARM]);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--languages", language, "--warm", WARM, "--state", "none"]);
         Service::start(&mut command)
     }
 
