@@ -341,6 +341,10 @@ fn whoever_started_it_is_told_that_it_is_ready_that_it_lives_and_that_it_ends() 
     let begun = Instant::now();
     (0..5).for_each(|_| assert_eq!(hear(), "WATCHDOG=1"));
     assert!(begun.elapsed() < Duration::from_millis(1500), "it lives too slowly: {:?}", begun.elapsed());
+    // To read a certificate again, where there is none, ends nothing.
+    service.call.signal(Signal::HUP);
+    assert_eq!(service.execute(&json!({"lang": "bash", "code": "true"})).answer().code, 200);
+    (0..3).for_each(|_| assert_eq!(hear(), "WATCHDOG=1"));
     service.call.signal(Signal::TERM);
     while hear() != "STOPPING=1" {}
     assert_eq!(service.call.wait().leaving_nothing().code(), 0);

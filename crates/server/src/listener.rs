@@ -75,14 +75,15 @@ async fn until_told_to_stop(
     listener.set_nonblocking(true).map_err(kernel("use the listening socket"))?;
     let listener = TcpListener::from_std(listener).map_err(kernel("use the listening socket"))?;
     let mut stop = Stop::listen().map_err(kernel("watch for signals"))?;
-    if let Some(tls) = &tls {
-        let signals = signal(SignalKind::hangup()).map_err(kernel("watch for signals"))?;
-        tokio::spawn(renew(signals, Arc::clone(tls)));
-    }
     let supervisor = Arc::new(Supervisor::find().unwrap_or_else(|error| {
         warn!(%error, "whoever started this cannot be told how it is (`NOTIFY_SOCKET`)");
         Supervisor::default()
     }));
+    // Without either it is what a terminal says when it closes, and ends the service.
+    if tls.is_some() || supervisor.is_there() {
+        let signals = signal(SignalKind::hangup()).map_err(kernel("watch for signals"))?;
+        tokio::spawn(renew(signals, tls.clone()));
+    }
     let alive = tokio::spawn({
         let supervisor = Arc::clone(&supervisor);
         async move { supervisor.stay_alive().await }
@@ -198,11 +199,12 @@ fn attend(
 }
 
 /// Reads the certificate again whenever the operator says that there is a new one.
-async fn renew(mut signals: Signal, tls: Arc<Tls>) {
+async fn renew(mut signals: Signal, tls: Option<Arc<Tls>>) {
     while signals.recv().await.is_some() {
-        match tls.read_again() {
-            Ok(()) => info!("the certificate was read again, and is shown to who connects from now on"),
-            Err(error) => warn!(
+        match tls.as_ref().map(|tls| tls.read_again()) {
+            None => info!("there is no certificate that could be read again"),
+            Some(Ok(())) => info!("the certificate was read again, and is shown to who connects from now on"),
+            Some(Err(error)) => warn!(
                 error = in_one_line(&error),
                 "the certificate could not be read again, and the one from before stays; a service that was started as root \
                  has no right to read what only root may, and is restarted instead"

@@ -39,6 +39,11 @@ impl Supervisor {
         Ok(Supervisor { socket: Some(socket), watchdog: microseconds.filter(|_| is_ours).map(Duration::from_micros) })
     }
 
+    /// Whether anybody wants to know.
+    pub(crate) fn is_there(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// Whoever waited for us can go on.
     pub(crate) fn ready(&self) {
         self.tell("READY=1");

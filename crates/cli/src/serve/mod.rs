@@ -33,7 +33,12 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let Languages { mut installed, absent } = find_languages(&catalogue, config.languages.as_deref())?;
     let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();
     let wanted = if config.allow_fence { Isolation::Auto } else { Isolation::Jail };
-    let Housed { warden, cell } = isolation::house(wanted, &views)?;
+    let housed = isolation::house(wanted, &views).map_err(|failure| match config.allow_fence {
+        true => failure,
+        false => failure
+            .with_help("`firebox doctor` tells what this host lacks; `--allow-fence` takes a fence, which is weaker"),
+    });
+    let Housed { warden, cell } = housed?;
 
     // After the warden was split off, which has no use for any of it, and with the caller's rights: a low port, a private
     // key, files of toolchains that not everybody may read, and the directory that only this user comes to.
