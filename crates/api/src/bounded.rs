@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::MOST_IN_A_BATCH;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::object::Object;
@@ -19,10 +20,19 @@ where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_seq(List(PhantomData))
+    deserializer.deserialize_seq(List { most: MOST_ENTRIES, of: PhantomData })
 }
 
-/// The same of objects, where leaving it out and an empty list are not the same.
+/// A list of as many jobs as may come in one request.
+pub(crate) fn batch<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_seq(List { most: MOST_IN_A_BATCH, of: PhantomData })
+}
+
+/// A list of at most [`MOST_ENTRIES`] objects, where leaving it out and an empty list are not the same.
 pub(crate) fn some_objects<'de, T, D>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     T: Deserialize<'de>,
@@ -40,7 +50,10 @@ where
     deserializer.deserialize_map(Map(PhantomData))
 }
 
-struct List<T>(PhantomData<T>);
+struct List<T> {
+    most: usize,
+    of: PhantomData<T>,
+}
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
     type Value = Vec<T>;
@@ -52,8 +65,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
         let mut list = Vec::new();
         while let Some(entry) = entries.next_element()? {
-            if list.len() == MOST_ENTRIES {
-                return Err(too_many());
+            if list.len() == self.most {
+                return Err(too_many(self.most));
             }
             list.push(entry);
         }
@@ -97,7 +110,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for Map<V> {
         let mut map = BTreeMap::new();
         while let Some((name, value)) = entries.next_entry::<String, V>()? {
             if map.len() == MOST_ENTRIES {
-                return Err(too_many());
+                return Err(too_many(MOST_ENTRIES));
             }
             if map.contains_key(&name) {
                 return Err(Error::custom(format_args!("duplicate field `{name}`")));
@@ -108,6 +121,6 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for Map<V> {
     }
 }
 
-fn too_many<E: Error>() -> E {
-    E::custom(format_args!("more than {MOST_ENTRIES} entries"))
+fn too_many<E: Error>(most: usize) -> E {
+    E::custom(format_args!("more than {most} entries"))
 }

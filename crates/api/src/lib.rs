@@ -19,6 +19,8 @@
 mod asked_limits;
 mod bounded;
 mod granted_limits;
+mod job_request;
+mod job_view;
 mod listing;
 mod number;
 mod object;
@@ -33,11 +35,13 @@ mod stream;
 
 pub use asked_limits::AskedLimits;
 pub use granted_limits::GrantedLimits;
+pub use job_request::{AskedWebhook, BatchRequest, JobRequest, JobStatus, MOST_IN_A_BATCH};
+pub use job_view::{BatchView, Delivery, JobView, JobsPage, StatusEvent};
 pub use listing::{ListedOption, ListedProgram, Listing};
 pub use number::Number;
 pub use output_event::OutputEvent;
 pub use parts::{Code, JobError, Parts, PartsError};
-pub use refusal::{Refusal, RefusalCode, Refused, RefusedFlat};
+pub use refusal::{Refusal, RefusalCode, Refused, RefusedFlat, RefusedItem};
 pub use request::{AskedIsolation, AskedOption, MalformedRequest, Request, RequestFile};
 pub use response::{Detail, Enforcement, Response, Stages, Timing, Truncation, Usage};
 pub use schema::Schemas;

@@ -52,6 +52,12 @@ pub enum RefusalCode {
     LimitAboveCeiling,
     /// The kind of cell that was asked for is not to be had.
     IsolationUnavailable,
+    /// The `Idempotency-Key` came before, with another request.
+    IdempotencyConflict,
+    /// The operator has this service keep nothing, so no job outlives its connection.
+    JobsUnavailable,
+    /// The service died while the job ran, and did so each time that it was run again.
+    Interrupted,
     /// No place is free, and none will be soon.
     Full,
     /// The service is about to end, and takes no more jobs.
@@ -107,6 +113,9 @@ impl RefusalCode {
             RefusalCode::TooLarge => "too_large",
             RefusalCode::LimitAboveCeiling => "limit_above_ceiling",
             RefusalCode::IsolationUnavailable => "isolation_unavailable",
+            RefusalCode::IdempotencyConflict => "idempotency_conflict",
+            RefusalCode::JobsUnavailable => "jobs_unavailable",
+            RefusalCode::Interrupted => "interrupted",
             RefusalCode::Full => "full",
             RefusalCode::ShuttingDown => "shutting_down",
             RefusalCode::Fault => "fault",
@@ -165,6 +174,15 @@ impl From<LimitsError> for Refusal {
         };
         Refusal { expected: Some(expected), ..Refusal::new(code, error.to_string()).at(field) }
     }
+}
+
+/// Why a batch was refused, all of it: what is wrong with each of its jobs that something is wrong with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedItem {
+    /// Its place in the batch, from zero.
+    pub index: usize,
+    /// What is wrong with it; `field` is within the job.
+    pub error: Refusal,
 }
 
 /// A refusal as it is written: `{"error": {…}, "trace_id": …}`.

@@ -116,14 +116,19 @@ pub struct MalformedRequest {
 impl Request {
     /// Reads a request.
     pub fn from_json(json: &[u8]) -> Result<Request, MalformedRequest> {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let Object(request) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            MalformedRequest { path: if path == "." { String::new() } else { path }, source: error.into_inner() }
-        })?;
-        deserializer.end().map_err(|source| MalformedRequest { path: String::new(), source })?;
-        Ok(request)
+        read(json).map(|Object(request)| request)
     }
+}
+
+/// Reads what a client sent, all of it.
+pub(crate) fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, MalformedRequest> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let request = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        MalformedRequest { path: if path == "." { String::new() } else { path }, source: error.into_inner() }
+    })?;
+    deserializer.end().map_err(|source| MalformedRequest { path: String::new(), source })?;
+    Ok(request)
 }
 
 impl MalformedRequest {

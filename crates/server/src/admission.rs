@@ -1,6 +1,7 @@
 //! Who may run now, and who waits: so many places, a bounded queue, and fairness between owners.
 //!
-//! Owners take turns: one with a thousand jobs in the queue delays another's first job by one job, not by a thousand.
+//! Owners take turns: one with a thousand jobs in the queue delays another's first job by one job, not by a thousand. So do, within
+//! an owner's turns, those who wait here and the owner's jobs that wait on disk, of which one ticket at a time stands here.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +32,22 @@ struct State {
 struct Waiting {
     owner: Owner,
     /// In the order in which they came.
-    queue: VecDeque<(u64, oneshot::Sender<Place>)>,
+    queue: VecDeque<Stander>,
+    /// For jobs that wait on disk.
+    from_disk: VecDeque<Stander>,
+    /// Whose turn it is when both wait.
+    disk_is_next: bool,
+}
+
+type Stander = (u64, oneshot::Sender<Place>);
+
+/// Where those wait who are to be called up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// Here, with a client that waits too.
+    Here,
+    /// On disk.
+    Disk,
 }
 
 /// There is no place, and no room in the queue; or there will not be one any more.
@@ -71,6 +87,15 @@ impl Admission {
 
     /// Takes a place, or one in the queue for it. Does not wait.
     pub(crate) fn enter(self: &Arc<Admission>, owner: Owner) -> Result<Ticket, NoPlace> {
+        self.stand(owner, Line::Here)
+    }
+
+    /// The same for an owner's jobs that wait on disk, where there is room for them.
+    pub(crate) fn line_up(self: &Arc<Admission>, owner: Owner) -> Result<Ticket, NoPlace> {
+        self.stand(owner, Line::Disk)
+    }
+
+    fn stand(self: &Arc<Admission>, owner: Owner, line: Line) -> Result<Ticket, NoPlace> {
         let mut state = self.state();
         if state.closed {
             return Err(NoPlace::Closed);
@@ -83,8 +108,8 @@ impl Admission {
             state.running += 1;
             // Its other end is in our hands.
             let _ = grant.send(Place { admission: Arc::clone(self) });
-        } else if state.waiting() < self.most_waiting {
-            state.line_up(owner, number, grant);
+        } else if line == Line::Disk || state.waiting() < self.most_waiting {
+            state.line_up(owner, line, (number, grant));
         } else {
             return Err(NoPlace::Full);
         }
@@ -136,21 +161,43 @@ impl State {
         self.owners.iter().map(|owner| owner.queue.len()).sum()
     }
 
-    fn line_up(&mut self, owner: Owner, number: u64, grant: oneshot::Sender<Place>) {
-        match self.owners.iter_mut().find(|waiting| waiting.owner == owner) {
-            Some(waiting) => waiting.queue.push_back((number, grant)),
-            None => self.owners.push_back(Waiting { owner, queue: VecDeque::from([(number, grant)]) }),
+    fn line_up(&mut self, owner: Owner, line: Line, stander: Stander) {
+        let at = self.owners.iter().position(|waiting| waiting.owner == owner).unwrap_or_else(|| {
+            let (queue, from_disk) = (VecDeque::new(), VecDeque::new());
+            self.owners.push_back(Waiting { owner, queue, from_disk, disk_is_next: false });
+            self.owners.len() - 1
+        });
+        match line {
+            Line::Here => self.owners[at].queue.push_back(stander),
+            Line::Disk => self.owners[at].from_disk.push_back(stander),
         }
     }
 
     /// The first of the owner whose turn it is.
     fn call_up(&mut self) -> Option<oneshot::Sender<Place>> {
         let mut waiting = self.owners.pop_front()?;
-        let (_, grant) = waiting.queue.pop_front()?;
-        if !waiting.queue.is_empty() {
+        let (_, grant) = waiting.call_up()?;
+        if !waiting.is_empty() {
             self.owners.push_back(waiting);
         }
         Some(grant)
+    }
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.from_disk.is_empty()
+    }
+
+    fn call_up(&mut self) -> Option<Stander> {
+        let from_disk = !self.from_disk.is_empty() && (self.disk_is_next || self.queue.is_empty());
+        self.disk_is_next = !from_disk;
+        if from_disk { self.from_disk.pop_front() } else { self.queue.pop_front() }
+    }
+
+    fn remove(&mut self, ticket: u64) {
+        self.queue.retain(|(number, _)| *number != ticket);
+        self.from_disk.retain(|(number, _)| *number != ticket);
     }
 }
 
@@ -165,9 +212,9 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.admission.state();
         for waiting in &mut state.owners {
-            waiting.queue.retain(|(number, _)| *number != self.number);
+            waiting.remove(self.number);
         }
-        state.owners.retain(|waiting| !waiting.queue.is_empty());
+        state.owners.retain(|waiting| !waiting.is_empty());
     }
 }
 
@@ -223,6 +270,29 @@ mod tests {
         assert_eq!(order, [A, B, A, B]);
         drop(place);
         assert_eq!(admission.occupancy(), Occupancy { running: 0, waiting: 0, is_full: false });
+    }
+
+    #[test]
+    fn what_waits_on_disk_takes_turns_with_who_waits_here_and_is_never_turned_away() {
+        let admission = Admission::new(1, 3);
+        let mut first = admission.enter(A).unwrap();
+        let mut place = is_in(&mut first);
+        let mut waiting: Vec<_> = (0..2).map(|_| ("here", admission.enter(A).unwrap())).collect();
+        waiting.push(("other", admission.enter(B).unwrap()));
+        assert_eq!(admission.enter(A).unwrap_err(), NoPlace::Full);
+        waiting.extend((0..3).map(|_| ("disk", admission.line_up(A).unwrap())));
+        assert_eq!(admission.occupancy().waiting, 3);
+        let mut order = Vec::new();
+        while !waiting.is_empty() {
+            place = None;
+            let at = waiting.iter_mut().position(|(_, ticket)| {
+                place = is_in(ticket);
+                place.is_some()
+            });
+            order.push(waiting.remove(at.unwrap()).0);
+        }
+        assert_eq!(order, ["here", "other", "disk", "here", "disk", "disk"]);
+        drop(place);
     }
 
     #[test]

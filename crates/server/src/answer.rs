@@ -172,9 +172,12 @@ pub(crate) fn status(code: RefusalCode) -> StatusCode {
         }
         RefusalCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         RefusalCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        RefusalCode::LimitAboveCeiling | RefusalCode::IsolationUnavailable => StatusCode::UNPROCESSABLE_ENTITY,
+        RefusalCode::LimitAboveCeiling | RefusalCode::IsolationUnavailable | RefusalCode::IdempotencyConflict => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        RefusalCode::JobsUnavailable => StatusCode::NOT_IMPLEMENTED,
         RefusalCode::Full | RefusalCode::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-        RefusalCode::Fault => StatusCode::INTERNAL_SERVER_ERROR,
+        RefusalCode::Fault | RefusalCode::Interrupted => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who asks: what is theirs, and what they may.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use firebox_engine::Partition;
@@ -22,5 +23,12 @@ impl Caller {
     pub(crate) fn everybody() -> Caller {
         let name = "everybody";
         Caller { name: name.into(), owner: 0, partition: Arc::new(Partition::named(name)) }
+    }
+
+    /// One of whom nothing is known but the name, such as that something was kept of theirs.
+    pub(crate) fn named(name: &str) -> Caller {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Caller { name: name.into(), owner: hasher.finish(), partition: Arc::new(Partition::named(name)) }
     }
 }

@@ -133,7 +133,7 @@ impl Drop for Telling {
 }
 
 /// How many bytes at the end are the beginning of a character that has not come whole.
-fn unfinished(bytes: &[u8]) -> usize {
+pub(crate) fn unfinished(bytes: &[u8]) -> usize {
     match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => bytes.len() - error.valid_up_to(),
         // Bytes before it that are no text do not make what is at the end complete.

@@ -51,6 +51,11 @@ pub(crate) async fn health(State(house): State<House>) -> Response {
             reasons.push("every place is taken, and the queue is full".to_owned());
         }
         reasons.extend(service.lack_of_a_cell().await);
+        if let Some(jobs) = &service.jobs
+            && let Err(error) = jobs.totals().await
+        {
+            reasons.push(format!("nothing can be kept: {}", in_one_line(&error)));
+        }
     }
     let (code, status) = match reasons.is_empty() {
         true => (StatusCode::OK, "healthy"),

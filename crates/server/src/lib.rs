@@ -34,6 +34,7 @@ mod execute;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod health;
+mod jobs;
 mod languages;
 mod listener;
 mod metrics;
@@ -50,7 +51,9 @@ mod state;
 mod supervisor;
 mod table;
 mod tls;
+mod webhook;
 
+pub use jobs::JobSettings;
 pub use listener::{ServeError, serve};
 pub use origin::{NoOrigin, PageOrigin};
 pub use service::Makings;
@@ -58,3 +61,4 @@ pub use settings::Settings;
 pub use spans::{NoEndpoint, SpanEndpoint};
 pub use state::{Database, DirectoryError, OpenError, StateDirectory, StateError};
 pub use tls::{Tls, TlsError};
+pub use webhook::WebhookSettings;

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
@@ -18,15 +18,19 @@ use crate::Tls;
 use crate::answer::in_one_line;
 use crate::body::Bodies;
 use crate::connection::{self, Manners};
+use crate::jobs;
 use crate::routes::routes;
 use crate::service::{Makings, Service};
 use crate::spans::Exporter;
+use crate::state::StateError;
 use crate::supervisor::Supervisor;
 
 /// How long to leave a listener alone that cannot take a connection, such as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often the others hear of somebody who waits for a connection.
 const REMINDER: Duration = Duration::from_millis(100);
+/// How long jobs that are cut short may take to be back in the queue.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the service did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,9 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// What was kept could not be taken up.
+    #[error("cannot take up the jobs of the state directory")]
+    State(#[from] StateError),
     /// A cell could not be removed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -95,6 +102,7 @@ async fn until_told_to_stop(
     let connections = Connections::new(settings.connections);
     let (close, closing) = watch::channel(false);
     let manners = Manners { within: settings.request_within, crowded: Arc::clone(&connections.crowded), closing };
+    jobs::resume(service).await?;
     supervisor.ready();
     loop {
         let accepted = tokio::select! {
@@ -119,19 +127,34 @@ async fn until_told_to_stop(
     drop(listener);
     supervisor.stopping();
     service.admission.close();
+    if let Some(jobs) = &service.jobs {
+        jobs.close();
+    }
     info!(grace_seconds = settings.grace.as_secs_f64(), "stopping: no new jobs, and those that run may end");
     // Nobody listens any more when there is no connection left.
     let _ = close.send(true);
     tokio::select! {
-        () = connections.all_ended() => {}
+        () = async { tokio::join!(connections.all_ended(), idle(service)); } => {}
         () = sleep(settings.grace) => warn!("the grace period is over: jobs that still run are cancelled"),
         () = stop.came() => warn!("told again to stop: jobs that still run are cancelled"),
+    }
+    if let Some(jobs) = &service.jobs
+        && timeout(WRITTEN_WITHIN, jobs.cut()).await.is_err()
+    {
+        warn!("not all jobs that were cut short could be put back into the queue: the next start does it");
     }
     if let Some(exporter) = exporter {
         exporter.finish().await;
     }
     alive.abort();
     Ok(())
+}
+
+/// Returns when no job runs that outlives its connection.
+async fn idle(service: &Service) {
+    if let Some(jobs) = &service.jobs {
+        jobs.idle().await;
+    }
 }
 
 /// How many connections there may be, and what is done when there are as many.

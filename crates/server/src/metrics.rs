@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::jobs::Total;
 use crate::openapi::{Answer, Content, Operation};
 use crate::routes::House;
 use crate::spans::Spans;
@@ -40,6 +41,9 @@ pub(crate) struct Metrics {
     cells_gone: Counter,
     cells_leaked: Counter,
     memory: Gauge,
+    kept: Family<Labels<1>, Gauge>,
+    kept_bytes: Family<Labels<1>, Gauge>,
+    webhooks: Family<Labels<1>, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -83,6 +87,13 @@ impl Metrics {
         registry.register("spans_exported", "Jobs that a collector of spans was told of", spans.exported.clone());
         let help = "Jobs that a collector of spans was not told of, since it was slow or away";
         registry.register("spans_dropped", help, spans.dropped.clone());
+        let (kept, kept_bytes) = (Family::default(), Family::default());
+        let help = "Jobs in the state directory, by status; `queued` is how many wait for their turn there";
+        registry.register("jobs_kept", help, kept.clone());
+        registry.register_with_unit("jobs_kept", "What these hold, by status", Unit::Bytes, kept_bytes.clone());
+        let webhooks = Family::default();
+        let help = "Tries to tell of a job's end, by what became of them; `given_up` was the last of its job";
+        registry.register("webhooks", help, webhooks.clone());
         Metrics {
             registry,
             jobs,
@@ -95,6 +106,9 @@ impl Metrics {
             cells_gone,
             cells_leaked,
             memory,
+            kept,
+            kept_bytes,
+            webhooks,
         }
     }
 
@@ -122,6 +136,11 @@ impl Metrics {
         }
     }
 
+    /// Somebody was told of a job's end, or was not.
+    pub(crate) fn webhook(&self, result: &str) {
+        self.webhooks.get_or_create(&[("result", result.to_owned())]).inc();
+    }
+
     /// A request has come to none.
     pub(crate) fn refused(&self, code: RefusalCode) {
         self.refused.get_or_create(&[("code", code.word().to_owned())]).inc();
@@ -130,8 +149,19 @@ impl Metrics {
 
 pub(crate) async fn metrics(State(house): State<House>) -> impl IntoResponse {
     let service = &house.service;
-    let Metrics { registry, running, waiting, cells_waiting, cells_leaving, cells_gone, cells_leaked, memory, .. } =
-        &service.metrics;
+    let Metrics {
+        registry,
+        running,
+        waiting,
+        cells_waiting,
+        cells_leaving,
+        cells_gone,
+        cells_leaked,
+        memory,
+        kept,
+        kept_bytes,
+        ..
+    } = &service.metrics;
     let occupancy = service.admission.occupancy();
     running.set(occupancy.running as i64);
     waiting.set(occupancy.waiting as i64);
@@ -144,6 +174,13 @@ pub(crate) async fn metrics(State(house): State<House>) -> impl IntoResponse {
     cells_gone.inner().fetch_max(gone, Ordering::Relaxed);
     cells_leaked.inner().fetch_max(leaked, Ordering::Relaxed);
     memory.set(resident().unwrap_or(0) as i64);
+    if let Some(jobs) = &service.jobs {
+        // Of a database that fails, the log tells; the last numbers stay.
+        for Total { kind, count, bytes } in jobs.totals().await.unwrap_or_default() {
+            kept.get_or_create(&[("status", kind.clone())]).set(count as i64);
+            kept_bytes.get_or_create(&[("status", kind)]).set(bytes as i64);
+        }
+    }
     let mut text = String::new();
     // Writing to a text does not fail.
     let _ = encode(&mut text, registry);

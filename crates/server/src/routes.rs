@@ -19,7 +19,7 @@ use crate::doors::{self, Foreign};
 use crate::openapi::Described;
 use crate::service::Service;
 use crate::table::Table;
-use crate::{execute, health, languages, metrics, openapi, origin, request_id};
+use crate::{execute, health, jobs, languages, metrics, openapi, origin, request_id};
 
 /// What every address can reach.
 #[derive(Debug, Clone)]
@@ -33,6 +33,12 @@ pub(crate) struct House {
 pub(crate) fn table() -> Table {
     Table::new()
         .api(Method::POST, "/execute", execute::execute, execute::operation())
+        .api(Method::POST, "/jobs", jobs::submit, jobs::operations::submit())
+        .api(Method::GET, "/jobs", jobs::list, jobs::operations::list())
+        .api(Method::POST, "/jobs/batch", jobs::submit_batch, jobs::operations::submit_batch())
+        .api(Method::GET, "/jobs/{id}", jobs::look, jobs::operations::look())
+        .api(Method::DELETE, "/jobs/{id}", jobs::cancel, jobs::operations::cancel())
+        .api(Method::GET, "/jobs/{id}/events", jobs::follow, jobs::operations::follow())
         .api(Method::GET, "/languages", languages::languages, languages::operations::all())
         .api(Method::GET, "/languages/{name}", languages::language, languages::operations::one())
         .beside(Method::GET, "/health", health::health, health::operation())

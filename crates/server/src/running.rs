@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firebox_engine::{Cancel, Canceller, RunError, Sink, Stdin};
-use firebox_job::{Job, Outcome};
-use tokio::task::{JoinHandle, spawn_blocking};
+use firebox_job::{Job, Outcome, TraceId};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{Instrument, error, error_span, info};
 
@@ -15,9 +15,9 @@ use crate::caller::Caller;
 use crate::service::{Admitted, Service, no_place};
 
 /// A job that runs, and is cancelled when this is dropped before its outcome is there.
-struct Running {
-    task: JoinHandle<Result<Outcome, RunError>>,
-    canceller: Canceller,
+pub(crate) struct Running {
+    pub(crate) task: JoinHandle<Result<Outcome, RunError>>,
+    pub(crate) canceller: Canceller,
 }
 
 impl Drop for Running {
@@ -54,14 +54,9 @@ impl Service {
                 Err(_) => return Err(no_place(crate::admission::NoPlace::Full).into()),
             };
             let queued = since.elapsed();
-            let mut running = self
-                .start(Arc::new(job), stdin, &caller, sink, place)
-                .map_err(|error| Refusing::fault("cannot make a way to stop a job", &error))?;
-            match (&mut running.task).await {
-                Ok(Ok(outcome)) => Ok(with_queue(outcome, queued)),
-                Ok(Err(error)) => Err(Told { trace_id: trace_id.as_str(), error }.into_refusing()),
-                Err(error) => Err(Refusing::fault("the thread of a job has ended", &error)),
-            }
+            let mut running = self.start(Arc::new(job), stdin, &caller, sink, place)?;
+            let done = (&mut running.task).await;
+            self.outcome(done, &trace_id).map(|outcome| with_queue(outcome, queued))
         };
         let done = done.await.map_err(|refusing: Refusing| refusing.of(trace_id.clone()));
         let told = done.as_ref().map_err(|refusing| refusing.refusal.code);
@@ -90,15 +85,30 @@ impl Service {
         done
     }
 
-    fn start(
+    /// What became of a job that was started.
+    pub(crate) fn outcome(
+        &self,
+        done: Result<Result<Outcome, RunError>, JoinError>,
+        trace_id: &TraceId,
+    ) -> Result<Outcome, Refusing> {
+        match done {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(error)) => Err(Told { trace_id: trace_id.as_str(), error }.into_refusing()),
+            Err(error) => Err(Refusing::fault("the thread of a job has ended", &error)),
+        }
+    }
+
+    /// Starts a job that has its place.
+    pub(crate) fn start(
         self: &Arc<Service>,
         job: Arc<Job>,
         stdin: Stdin,
         caller: &Caller,
         mut sink: impl Sink + Send + 'static,
         place: Place,
-    ) -> std::io::Result<Running> {
-        let (cancel, canceller) = Cancel::new()?;
+    ) -> Result<Running, Refusing> {
+        let (cancel, canceller) =
+            Cancel::new().map_err(|error| Refusing::fault("cannot make a way to stop a job", &error))?;
         let (service, partition) = (Arc::clone(self), Arc::clone(&caller.partition));
         let task = spawn_blocking(move || {
             let done = service.engine.within(&partition).run(&job, stdin, &mut sink, &cancel);
@@ -127,7 +137,7 @@ impl Told<'_> {
 }
 
 /// The outcome as its client sees it: the job began when it was let in.
-fn with_queue(mut outcome: Outcome, queued: Duration) -> Outcome {
+pub(crate) fn with_queue(mut outcome: Outcome, queued: Duration) -> Outcome {
     outcome.timing.queue = queued;
     outcome.timing.total += queued;
     outcome

@@ -13,6 +13,7 @@ use crate::admission::{Admission, NoPlace, Ticket};
 use crate::answer::Refusing;
 use crate::caller::Caller;
 use crate::health::Health;
+use crate::jobs::Jobs;
 use crate::metrics::Metrics;
 use crate::spans::{Spans, TraceContext};
 use crate::{Database, Settings, Tls, languages};
@@ -32,8 +33,18 @@ pub(crate) struct Service {
     absent: Vec<MissingToolchain>,
     pub(crate) policy: Policy,
     listings: OnceCell<Vec<Listing>>,
-    #[expect(dead_code, reason = "it is opened, locked and held; what is kept in it comes with jobs and keys")]
-    database: Option<Database>,
+    /// Those that outlive a connection; none where nothing is kept.
+    pub(crate) jobs: Option<Jobs>,
+}
+
+/// A job that can be run.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) job: Job,
+    pub(crate) stdin: Stdin,
+    pub(crate) detail: Detail,
+    /// The language's own name, whichever the client used.
+    pub(crate) language: String,
 }
 
 /// A job that can be run, and its place in the queue.
@@ -75,6 +86,7 @@ impl Service {
         let Makings { engine, catalogue, absent, policy, settings, tls: _, database } = makings;
         let admission = Admission::new(settings.running, settings.waiting);
         let spans = Spans::new(settings.otlp_endpoint.is_some());
+        let jobs = database.map(|database| Jobs::new(Arc::new(database), settings.jobs.clone(), settings.running));
         Service {
             engine: Arc::new(engine),
             settings,
@@ -87,7 +99,7 @@ impl Service {
             absent,
             policy,
             listings: OnceCell::new(),
-            database,
+            jobs,
         }
     }
 
@@ -105,16 +117,8 @@ impl Service {
         trace_id: &firebox_job::TraceId,
         caller: &Caller,
     ) -> Result<Admitted, Refusing> {
-        let detail = parts.detail;
-        let language = self.catalogue.find(&parts.language).map_err(Refusing::unknown_language)?;
-        if !self.engine.installed().iter().any(|installed| installed.language.name() == language.name()) {
-            return Err(Refusing::unavailable(language, self.lack_of(language)));
-        }
-        let (job, stdin) = parts.into_job(language.entry(), &self.policy, trace_id.clone())?;
-        let stdin = stdin.map_or(Stdin::Empty, |text| Stdin::Bytes(text.into_bytes()));
-        self.engine.check(&job, &stdin)?;
+        let Prepared { job, stdin, detail, language } = self.prepare_named(parts, trace_id, caller)?;
         let ticket = self.admission.enter(caller.owner).map_err(no_place)?;
-        let language = language.name().to_owned();
         Ok(Admitted {
             job,
             stdin,
@@ -125,6 +129,36 @@ impl Service {
             since: Instant::now(),
             context: None,
         })
+    }
+
+    /// Makes a job of a request, if it can be run here. Nobody waits for it yet.
+    pub(crate) fn prepare(&self, parts: Parts, caller: &Caller) -> Result<Prepared, Refusing> {
+        let fresh = fresh_trace_id().map_err(|error| Refusing::fault("cannot make up a trace id", &error))?;
+        let trace_id = parts.trace_id.clone().unwrap_or(fresh);
+        self.prepare_named(Parts { trace_id: Some(trace_id.clone()), ..parts }, &trace_id, caller)
+            .map_err(|refusing| refusing.of(trace_id))
+    }
+
+    fn prepare_named(
+        &self,
+        parts: Parts,
+        trace_id: &firebox_job::TraceId,
+        _caller: &Caller,
+    ) -> Result<Prepared, Refusing> {
+        let detail = parts.detail;
+        let language = self.catalogue.find(&parts.language).map_err(Refusing::unknown_language)?;
+        if !self.engine.installed().iter().any(|installed| installed.language.name() == language.name()) {
+            return Err(Refusing::unavailable(language, self.lack_of(language)));
+        }
+        let (job, stdin) = parts.into_job(language.entry(), &self.policy, trace_id.clone())?;
+        let stdin = stdin.map_or(Stdin::Empty, |text| Stdin::Bytes(text.into_bytes()));
+        self.engine.check(&job, &stdin)?;
+        Ok(Prepared { job, stdin, detail, language: language.name().to_owned() })
+    }
+
+    /// The caller of this name, of whom something was kept.
+    pub(crate) fn caller_named(&self, name: &str) -> Caller {
+        if *self.everybody.name == *name { self.everybody.clone() } else { Caller::named(name) }
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {

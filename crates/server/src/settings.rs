@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use firebox_job::ByteSize;
 
+use crate::jobs::JobSettings;
+use crate::webhook::WebhookSettings;
 use crate::{PageOrigin, SpanEndpoint};
 
 /// What an operator decides about the service. What it does not say is in the engine's policy.
@@ -32,6 +34,10 @@ pub struct Settings {
     pub cors_origins: Vec<PageOrigin>,
     /// How much all bodies that are on their way may hold together.
     pub bodies: ByteSize,
+    /// Jobs that outlive a connection.
+    pub jobs: JobSettings,
+    /// Telling others of their end.
+    pub webhooks: WebhookSettings,
 }
 
 impl Settings {

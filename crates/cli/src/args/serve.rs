@@ -107,6 +107,28 @@ pub(crate) struct ServeWords {
     /// How much is logged: error, warn, info or debug [default: info].
     #[arg(long, value_name = "LEVEL", env = "FIREBOX_LOG_LEVEL")]
     pub(crate) log_level: Option<LogLevel>,
+    /// Jobs without a connection that may wait on disk [default: 100000].
+    #[arg(long, value_name = "NUMBER", env = "FIREBOX_JOBS_QUEUE")]
+    pub(crate) jobs_queue: Option<usize>,
+    /// What all of these may hold together [default: 1G].
+    #[arg(long, value_name = "SIZE", env = "FIREBOX_JOBS_QUEUE_SIZE")]
+    #[serde(deserialize_with = "size")]
+    pub(crate) jobs_queue_size: Option<ByteSize>,
+    /// How long they are kept when they have ended [default: 168h].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "FIREBOX_JOBS_KEEP_TIME")]
+    #[serde(deserialize_with = "time")]
+    pub(crate) jobs_keep_time: Option<Duration>,
+    /// What all that have ended may hold together; the oldest go first [default: 1G].
+    #[arg(long, value_name = "SIZE", env = "FIREBOX_JOBS_KEEP_SIZE")]
+    #[serde(deserialize_with = "size")]
+    pub(crate) jobs_keep_size: Option<ByteSize>,
+    /// What webhooks are signed with when their client names no secret. A flag can be seen by everybody on this host;
+    /// the environment and the file cannot.
+    #[arg(long, value_name = "SECRET", env = "FIREBOX_WEBHOOK_SECRET", hide_env_values = true)]
+    pub(crate) webhook_secret: Option<String>,
+    /// Let webhooks go to addresses that only this host or its network can reach, and unencrypted.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "FIREBOX_WEBHOOK_ALLOW_PRIVATE")]
+    pub(crate) webhook_allow_private: Option<bool>,
 }
 
 /// How much is logged: this, and what is worse.
@@ -144,6 +166,12 @@ impl ServeWords {
             cors_origins,
             otlp_endpoint,
             log_level,
+            jobs_queue,
+            jobs_queue_size,
+            jobs_keep_time,
+            jobs_keep_size,
+            webhook_secret,
+            webhook_allow_private,
         } = self;
         ServeWords {
             listen: listen.or(there.listen),
@@ -166,6 +194,12 @@ impl ServeWords {
             cors_origins: cors_origins.or(there.cors_origins),
             otlp_endpoint: otlp_endpoint.or(there.otlp_endpoint),
             log_level: log_level.or(there.log_level),
+            jobs_queue: jobs_queue.or(there.jobs_queue),
+            jobs_queue_size: jobs_queue_size.or(there.jobs_queue_size),
+            jobs_keep_time: jobs_keep_time.or(there.jobs_keep_time),
+            jobs_keep_size: jobs_keep_size.or(there.jobs_keep_size),
+            webhook_secret: webhook_secret.or(there.webhook_secret),
+            webhook_allow_private: webhook_allow_private.or(there.webhook_allow_private),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use firebox_engine::PoolPolicy;
 use firebox_job::{ByteSize, Policy};
-use firebox_server::{PageOrigin, Settings, SpanEndpoint};
+use firebox_server::{JobSettings, PageOrigin, Settings, SpanEndpoint, WebhookSettings};
 
 use crate::args::{LogLevel, ServeArgs, ServeWords};
 use crate::failure::Failure;
@@ -85,6 +85,12 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         cors_origins,
         otlp_endpoint,
         log_level,
+        jobs_queue,
+        jobs_queue_size,
+        jobs_keep_time,
+        jobs_keep_size,
+        webhook_secret,
+        webhook_allow_private,
     } = words;
     let otlp_endpoint = otlp_endpoint.map(|text| text.parse::<SpanEndpoint>().map_err(Failure::request)).transpose()?;
     let tls = match (tls_certificate, tls_key) {
@@ -139,6 +145,16 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
             request_within: request_time.unwrap_or(Duration::from_secs(30)),
             body,
             bodies: ByteSize::bytes(body.as_u64() * LARGE_BODIES),
+            jobs: JobSettings {
+                waiting: at_least_one("jobs_queue", jobs_queue, 100_000)?,
+                waiting_bytes: jobs_queue_size.unwrap_or(ByteSize::gib(1)),
+                kept_for: jobs_keep_time.unwrap_or(Duration::from_secs(7 * 24 * 3600)),
+                kept_bytes: jobs_keep_size.unwrap_or(ByteSize::gib(1)),
+            },
+            webhooks: WebhookSettings {
+                secret: webhook_secret.filter(|secret| !secret.is_empty()),
+                allow_private: webhook_allow_private.unwrap_or(false),
+            },
         },
     })
 }

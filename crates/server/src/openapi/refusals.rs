@@ -7,8 +7,8 @@ use firebox_lang::UnknownLanguage;
 use crate::admission::NoPlace;
 use crate::answer::{Refusing, a_fault};
 use crate::body::{not_json, too_large, too_late};
-use crate::routes;
 use crate::service::no_place;
+use crate::{jobs, routes};
 
 /// The reason in a sentence. A new one does not compile until somebody has written it.
 pub(super) fn reason(code: RefusalCode) -> &'static str {
@@ -24,6 +24,9 @@ pub(super) fn reason(code: RefusalCode) -> &'static str {
         RefusalCode::TooLarge => "More was sent than may be.",
         RefusalCode::LimitAboveCeiling => "A limit is above what the operator grants.",
         RefusalCode::IsolationUnavailable => "This kind of cell is not to be had here.",
+        RefusalCode::IdempotencyConflict => "The `Idempotency-Key` came before, with another request.",
+        RefusalCode::JobsUnavailable => "This service keeps nothing, so no job outlives its connection.",
+        RefusalCode::Interrupted => "The service died while the job ran, each time that it was begun.",
         RefusalCode::Full => "Every place is taken, and so is the queue.",
         RefusalCode::ShuttingDown => "The service is about to end.",
         RefusalCode::Fault => "We failed; nothing is said about the program.",
@@ -60,6 +63,9 @@ pub(super) fn example(code: RefusalCode) -> Refusing {
             ..Refusal::new(code, "isolation `microvm` is not available here; leave it out or ask for `jail`")
         }
         .at("isolation"),
+        RefusalCode::IdempotencyConflict => jobs::conflict(),
+        RefusalCode::JobsUnavailable => jobs::unavailable(),
+        RefusalCode::Interrupted => jobs::interrupted(3),
         RefusalCode::Full => no_place(NoPlace::Full),
         RefusalCode::ShuttingDown => no_place(NoPlace::Closed),
         RefusalCode::Fault => a_fault(),

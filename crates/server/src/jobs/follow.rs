@@ -1,0 +1,146 @@
+//! `GET /v1/jobs/{id}/events`: what happens to a job, from its beginning or from where a client left off.
+//!
+//! ```text
+//! event: status    data: {"status": "running", "attempt": 1}
+//! event: output    data: {"step": "run", "stream": "stdout", "text": "…"}
+//! event: outcome   data: what a client that waited would have got
+//! event: error     data: {"error": {…}, "trace_id": …}, when there is no outcome
+//! ```
+//!
+//! All of it is read from the database, so a slow client takes no memory, and one that comes back after a start of the service
+//! hears the rest.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::extract::{Extension, OriginalUri, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event as Sent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use firebox_api::{Refusal, RefusalCode};
+use futures_core::Stream;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tracing::warn;
+
+use super::store::{Event, Found};
+use super::{query, refusing, store};
+use crate::answer::{Form, Refusing, in_one_line};
+use crate::caller::Caller;
+use crate::routes::House;
+use crate::segment::Segment;
+use crate::service::Service;
+
+const LAST_EVENT_ID: &str = "last-event-id";
+/// How often a client hears something, so that nothing between us takes the connection for dead.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// How many events may be on their way to a client.
+const ON_THEIR_WAY: usize = 4;
+
+pub(crate) async fn follow(
+    State(house): State<House>,
+    Extension(caller): Extension<Caller>,
+    OriginalUri(uri): OriginalUri,
+    Segment(id): Segment,
+    headers: HeaderMap,
+) -> Response {
+    let first = async {
+        query::nothing(&uri)?;
+        let behind = last_event(&headers)?;
+        let jobs = house.service.jobs()?;
+        let Found { number, view } = jobs.find(&caller, &id).await?;
+        let look = move |connection: &rusqlite::Connection| store::events(connection, number, behind);
+        let (events, is_all) = jobs.database.read(look).await.map_err(|error| refusing(&error))?;
+        Ok::<_, Refusing>((Following { number, behind, trace_id: view.trace_id }, events.is_empty() && is_all))
+    };
+    match first.await {
+        // A client that heard it all is told not to come back.
+        Ok((_, true)) => StatusCode::NO_CONTENT.into_response(),
+        Ok((following, false)) => {
+            let (sender, receiver) = channel(ON_THEIR_WAY);
+            tokio::spawn(following.tell(Arc::clone(&house.service), sender));
+            Sse::new(Told(receiver)).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response()
+        }
+        Err(refusing) => {
+            house.service.metrics.refused(refusing.refusal.code);
+            refusing.into_response(Form::of(uri.path()))
+        }
+    }
+}
+
+fn last_event(headers: &HeaderMap) -> Result<i64, Refusal> {
+    let Some(said) = headers.get(LAST_EVENT_ID) else { return Ok(0) };
+    let number = said.to_str().ok().and_then(|text| text.parse().ok()).filter(|number| *number >= 0);
+    number.ok_or_else(|| Refusal {
+        expected: Some("the `id` of an event of this job".to_owned()),
+        ..Refusal::new(RefusalCode::Malformed, "the `Last-Event-ID` is malformed").at("Last-Event-ID")
+    })
+}
+
+/// Where a client is in what is told of a job.
+struct Following {
+    number: i64,
+    behind: i64,
+    trace_id: String,
+}
+
+impl Following {
+    /// Tells until the job has ended, the client has gone, or the service is about to end.
+    async fn tell(mut self, service: Arc<Service>, sender: Sender<Sent>) {
+        let Some(jobs) = &service.jobs else { return };
+        let mut closing = jobs.closing.subscribe();
+        let mut watching = jobs.watchers.watch(self.number);
+        loop {
+            let (number, behind) = (self.number, self.behind);
+            let looked = jobs.database.read(move |connection| store::events(connection, number, behind)).await;
+            let (events, is_all) = match looked {
+                Ok(looked) => looked,
+                Err(error) => {
+                    // The client comes back and hears the rest.
+                    warn!(trace_id = self.trace_id, cause = in_one_line(&error), "cannot read what is told of a job");
+                    return;
+                }
+            };
+            let is_up_to_date = events.is_empty();
+            for event in events {
+                self.behind = event.number;
+                if sender.send(self.sent(event)).await.is_err() {
+                    return;
+                }
+            }
+            if is_all {
+                return;
+            }
+            if is_up_to_date {
+                tokio::select! {
+                    () = watching.changed() => {}
+                    _ = closing.wait_for(|closing| *closing) => return,
+                    () = sender.closed() => return,
+                }
+            }
+        }
+    }
+
+    fn sent(&self, event: Event) -> Sent {
+        let Event { number, kind, data } = event;
+        let data = match kind.as_str() {
+            // As a client that waited would have got it.
+            "error" => format!(r#"{{"error":{data},"trace_id":{}}}"#, super::as_json(&self.trace_id)),
+            _ => data,
+        };
+        Sent::default().id(number.to_string()).event(kind).data(data)
+    }
+}
+
+/// What is sent, as it comes.
+struct Told(Receiver<Sent>);
+
+impl Stream for Told {
+    type Item = Result<Sent, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|event| event.map(Ok))
+    }
+}

@@ -1,0 +1,139 @@
+//! One job from its turn to its end on disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use firebox_api::{Detail, JobRequest, Parts};
+use firebox_job::{Outcome, TraceId, Verdict};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{error, info};
+
+use super::moment::now_us;
+use super::recorder::Recorder;
+use super::stop::{Stop, Why};
+use super::store::{Claimed, End};
+use super::{Jobs, as_json, store};
+use crate::admission::Place;
+use crate::answer::{Refusing, in_one_line};
+use crate::caller::Caller;
+use crate::running::with_queue;
+use crate::service::{Prepared, Service};
+
+/// How old what a job wrote may become before those who look on hear of it.
+const MOMENT: Duration = Duration::from_millis(100);
+/// How long to leave a database alone that fails.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How a job leaves this place.
+enum Left {
+    Ended(End),
+    /// It waits again.
+    Waits,
+}
+
+pub(super) async fn run(service: &Arc<Service>, caller: &Caller, claimed: Claimed, place: Place) {
+    let Some(jobs) = &service.jobs else { return };
+    let Claimed { number, id, trace_id, body } = claimed;
+    let stop = jobs.stops.begin(number);
+    let recorder = Recorder::default();
+    let left = match prepare(service, caller, &trace_id, &body) {
+        Ok(prepared) => {
+            drop(body);
+            course(service, jobs, caller, number, prepared, place, &stop, &recorder).await
+        }
+        Err(refusing) => Err(refusing),
+    };
+    let left = match (left, stop.why()) {
+        (Ok(left), _) => left,
+        (Err(_), Some(Why::Client)) => Left::Ended(End::Cancelled { outcome: None }),
+        (Err(_), Some(Why::End)) => Left::Waits,
+        (Err(refusing), None) => {
+            service.metrics.refused(refusing.refusal.code);
+            Left::Ended(End::Failed { error: as_json(&*refusing.refusal) })
+        }
+    };
+    let status = write_down(jobs, number, left, recorder.take_all(), &id).await;
+    jobs.watchers.tell(number);
+    jobs.due.notify_one();
+    info!(id, trace_id, caller = &*caller.name, status, "a job that outlives its connection");
+}
+
+/// What was a job when it was accepted is one still, unless the service has changed since.
+fn prepare(service: &Service, caller: &Caller, trace_id: &str, body: &[u8]) -> Result<Prepared, Refusing> {
+    let JobRequest { request, webhook: _ } = JobRequest::from_json(body)?;
+    let trace_id = TraceId::new(trace_id).map_err(|error| Refusing::fault("a kept job has no name", &error))?;
+    service.prepare(Parts { trace_id: Some(trace_id), ..Parts::try_from(request)? }, caller)
+}
+
+#[expect(clippy::too_many_arguments, reason = "it is one step of `run`, which has them all")]
+async fn course(
+    service: &Arc<Service>,
+    jobs: &Jobs,
+    caller: &Caller,
+    number: i64,
+    prepared: Prepared,
+    place: Place,
+    stop: &Stop<'_>,
+    recorder: &Recorder,
+) -> Result<Left, Refusing> {
+    let Prepared { job, stdin, detail, language } = prepared;
+    let trace_id = job.trace_id.clone();
+    let queued = Duration::from_micros(u64::try_from(now_us() - number).unwrap_or(0));
+    let mut running = service.start(Arc::new(job), stdin, caller, recorder.clone(), place)?;
+    stop.arm(running.canceller.clone());
+    let mut moments = interval(MOMENT);
+    moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let done = loop {
+        tokio::select! {
+            done = &mut running.task => break done,
+            _ = moments.tick() => {
+                let output = recorder.take();
+                if !output.is_empty() {
+                    let written = jobs.database.write(move |connection| store::record(connection, number, &output));
+                    if let Err(error) = written.await {
+                        // The outcome will have it; those who look on miss a piece.
+                        error!(cause = in_one_line(&error), "cannot write down what a job wrote");
+                    }
+                    jobs.watchers.tell(number);
+                }
+            }
+        }
+    };
+    let outcome = service.outcome(done, &trace_id)?;
+    service.metrics.count(&language, &outcome);
+    Ok(match (&outcome.verdict, stop.why()) {
+        (Verdict::Cancelled, Some(Why::End)) => Left::Waits,
+        (Verdict::Cancelled, _) => Left::Ended(End::Cancelled { outcome: Some(body_of(outcome, queued, detail)) }),
+        _ => Left::Ended(End::Done { outcome: body_of(outcome, queued, detail) }),
+    })
+}
+
+fn body_of(outcome: Outcome, queued: Duration, detail: Detail) -> String {
+    as_json(&firebox_api::Response::new(with_queue(outcome, queued), detail))
+}
+
+/// Writes down how it ended. What cannot be written is tried again: nobody is told of an end that is not on disk.
+async fn write_down(jobs: &Jobs, number: i64, left: Left, output: Vec<String>, id: &str) -> &'static str {
+    let status = match &left {
+        Left::Waits => "queued",
+        Left::Ended(End::Done { .. }) => "done",
+        Left::Ended(End::Failed { .. }) => "failed",
+        Left::Ended(End::Cancelled { .. }) => "cancelled",
+    };
+    let left = Arc::new((left, output));
+    loop {
+        let what = Arc::clone(&left);
+        let written = jobs.database.write(move |connection| match &what.0 {
+            Left::Waits => store::put_back(connection, number),
+            Left::Ended(end) => {
+                store::record(connection, number, &what.1)?;
+                store::finish(connection, number, end)
+            }
+        });
+        match written.await {
+            Ok(()) => return status,
+            Err(error) => error!(id, cause = in_one_line(&error), "cannot write down how a job ended"),
+        }
+        sleep(PAUSE).await;
+    }
+}
