@@ -21,6 +21,16 @@ pub struct Number(f64);
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl Number {
+    /// A number by itself; none when it is negative, infinite or none at all.
+    pub fn new(number: f64) -> Option<Number> {
+        (number.is_finite() && number >= 0.0).then_some(Number(number))
+    }
+
+    /// The number by itself.
+    pub fn as_f64(self) -> f64 {
+        self.0
+    }
+
     /// A size in MiB.
     pub fn mib(size: ByteSize) -> Number {
         Number(size.as_u64() as f64 / 1_048_576.0)

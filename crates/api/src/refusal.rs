@@ -36,6 +36,8 @@ pub enum RefusalCode {
     UnsupportedMediaType,
     /// The client took too long to send its request.
     RequestTimeout,
+    /// Who asks has not shown a key that is good here.
+    Unauthorized,
     /// Who asks may not.
     Forbidden,
     /// There is no such address.
@@ -58,6 +60,8 @@ pub enum RefusalCode {
     JobsUnavailable,
     /// The service died while the job ran, and did so each time that it was run again.
     Interrupted,
+    /// Who asks has had what their key grants for now.
+    Quota,
     /// No place is free, and none will be soon.
     Full,
     /// The service is about to end, and takes no more jobs.
@@ -105,6 +109,7 @@ impl RefusalCode {
             RefusalCode::Malformed => "malformed",
             RefusalCode::UnsupportedMediaType => "unsupported_media_type",
             RefusalCode::RequestTimeout => "request_timeout",
+            RefusalCode::Unauthorized => "unauthorized",
             RefusalCode::Forbidden => "forbidden",
             RefusalCode::NotFound => "not_found",
             RefusalCode::MethodNotAllowed => "method_not_allowed",
@@ -116,6 +121,7 @@ impl RefusalCode {
             RefusalCode::IdempotencyConflict => "idempotency_conflict",
             RefusalCode::JobsUnavailable => "jobs_unavailable",
             RefusalCode::Interrupted => "interrupted",
+            RefusalCode::Quota => "quota",
             RefusalCode::Full => "full",
             RefusalCode::ShuttingDown => "shutting_down",
             RefusalCode::Fault => "fault",

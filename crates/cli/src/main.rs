@@ -20,6 +20,7 @@ mod failure;
 mod host;
 mod inputs;
 mod isolation;
+mod keys;
 mod languages;
 #[cfg(feature = "leave-out")]
 mod leave_out;
@@ -27,6 +28,7 @@ mod linker;
 mod listing;
 mod live;
 mod measure;
+mod moment;
 mod notice;
 mod outlet;
 mod printer;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(*args).map(Ending::take),
         Command::Serve(args) => serve::serve(*args),
         Command::Api(args) => serve::serve((*args).into()),
+        Command::Keys(args) => keys::keys(args),
         Command::Languages(args) => languages::languages(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Bench(args) => bench::bench(args),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firebox_cell::{Cell, CellMaker, Layout, StreamError};
-use firebox_job::{ByteSize, Job, Outcome, Policy};
+use firebox_job::{ByteSize, CellKind, Job, Outcome, Policy};
 use firebox_lang::Step;
 
 use crate::course::Course;
@@ -122,6 +122,11 @@ impl Engine {
     /// The languages that jobs can be in.
     pub fn installed(&self) -> &[Installed] {
         &self.supply.installed
+    }
+
+    /// The kind of cell that jobs get.
+    pub fn kind(&self) -> CellKind {
+        self.supply.cells.kind()
     }
 
     /// A cell in which a job in this language (by its place in the list) can begin at once: one that waited for it, or

@@ -7,6 +7,7 @@
 mod captured;
 mod cell_kind;
 mod enforcement;
+mod grant;
 mod job;
 mod limits;
 mod outcome;
@@ -22,6 +23,7 @@ mod verdict;
 pub use captured::{Captured, Truncated};
 pub use cell_kind::CellKind;
 pub use enforcement::{Enforcement, Protection};
+pub use grant::{Grant, GrantError, Rate};
 pub use job::{Isolation, Job, OptionValue, Require, Seed};
 pub use limits::{Ask, Limits, LimitsError};
 pub use outcome::{Outcome, StepReport, Timing, Usage};

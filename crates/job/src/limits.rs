@@ -140,7 +140,8 @@ impl Limits {
         let vcpus = vcpus.ok_or(LimitsError::Zero { name: "vcpus" })?;
         let all_of_the_run = run.saturating_mul(vcpus.get());
         fits("cpu_seconds", cpu, all_of_the_run, ceiling.cpu, "`run_seconds` or `vcpus`")?;
-        let cpu = granted("cpu_seconds", cpu.map(Seconds), Seconds(all_of_the_run), Seconds(all_of_the_run))?.0;
+        let most_cpu = Seconds(all_of_the_run.min(ceiling.cpu));
+        let cpu = granted("cpu_seconds", cpu.map(Seconds), most_cpu, most_cpu)?.0;
         let tasks = NonZeroU32::new(granted("tasks", tasks, default.tasks.get(), ceiling.tasks.get())?);
         let tasks = tasks.ok_or(LimitsError::Zero { name: "tasks" })?;
         let memory = granted("memory_mb", memory, default.memory, ceiling.memory)?;
@@ -304,6 +305,31 @@ mod tests {
     fn more_cpu_time_than_the_run_can_use_is_refused_with_what_to_raise() {
         let error = resolve(Ask { cpu: Some(Duration::from_secs(11)), ..Ask::default() }).unwrap_err();
         assert!(error.to_string().contains("`run_seconds` or `vcpus`"), "{error}");
+    }
+
+    #[test]
+    fn somebody_who_is_granted_less_gets_less_by_default_and_no_more_by_asking() {
+        let most = Ask {
+            timeout: Some(Duration::from_secs(5)),
+            cpu: Some(Duration::from_secs(2)),
+            memory: Some(ByteSize::mib(64)),
+            tasks: Some(2000),
+            ..Ask::default()
+        };
+        let policy = policy().at_most(&most);
+        let limits = Limits::within(Ask::default(), &policy).unwrap();
+        assert_eq!((limits.timeout, limits.run), (Duration::from_secs(5), Duration::from_secs(5)));
+        assert_eq!((limits.cpu, limits.memory), (Duration::from_secs(2), ByteSize::mib(64)));
+        // More than everybody is granted, nobody is.
+        assert_eq!(policy.ceiling.tasks.get(), 1024);
+        for ask in [
+            Ask { timeout: Some(Duration::from_secs(6)), ..Ask::default() },
+            Ask { cpu: Some(Duration::from_secs(3)), ..Ask::default() },
+            Ask { memory: Some(ByteSize::mib(65)), ..Ask::default() },
+        ] {
+            let refused = Limits::within(ask, &policy);
+            assert!(matches!(refused, Err(LimitsError::AboveCeiling { .. })), "{ask:?}: {refused:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{ByteSize, Limits};
+use crate::{Ask, ByteSize, Limits};
 
 /// The operator's word on limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,5 +75,32 @@ impl Policy {
                 inodes: 20_000,
             },
         }
+    }
+
+    /// The same for somebody who is granted no more than this, where that is less.
+    pub fn at_most(&self, most: &Ask) -> Policy {
+        // Exhaustive: a new limit must be decided here.
+        let Ask { timeout, compile, run, cpu, memory, tasks, disk, output, vcpus, input } = *most;
+        let at_most = |limits: Limits| Limits {
+            timeout: lesser(limits.timeout, timeout),
+            compile: lesser(limits.compile, compile),
+            run: lesser(limits.run, run),
+            cpu: lesser(limits.cpu, cpu),
+            memory: lesser(limits.memory, memory),
+            tasks: lesser(limits.tasks, tasks.and_then(NonZeroU32::new)),
+            disk: lesser(limits.disk, disk),
+            inodes: limits.inodes,
+            output: lesser(limits.output, output),
+            vcpus: lesser(limits.vcpus, vcpus.and_then(NonZeroU32::new)),
+            input: lesser(limits.input, input),
+        };
+        Policy { default: at_most(self.default), ceiling: at_most(self.ceiling), building: self.building }
+    }
+}
+
+fn lesser<T: Ord>(limit: T, most: Option<T>) -> T {
+    match most {
+        Some(most) => limit.min(most),
+        None => limit,
     }
 }

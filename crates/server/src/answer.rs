@@ -1,6 +1,7 @@
 //! What a client gets when it gets no outcome: one type for every reason, with the status that goes with it.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -12,14 +13,18 @@ use firebox_lang::{Language, MissingToolchain, PlanError, UnknownLanguage};
 use serde_json::Value;
 use tracing::error;
 
-/// How long a client is told to wait before it tries again, in seconds.
-const TRY_AGAIN: &str = "1";
+/// How long a client is told to wait before it tries again, where nothing else is known.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How to say who one is.
+const CHALLENGE: &str = "Bearer realm=\"firebox\"";
 
 /// A refusal on its way out. It becomes a response when the form is known: see [`Form`].
 #[derive(Debug, Clone)]
 pub(crate) struct Refusing {
     pub(crate) refusal: Box<Refusal>,
     trace_id: Option<TraceId>,
+    /// How long it takes until the same request may go well.
+    until: Option<Duration>,
 }
 
 /// Which of its two forms the API has.
@@ -53,6 +58,27 @@ impl Refusing {
         Refusing::from(a_fault())
     }
 
+    /// Nobody has shown a key that is good here.
+    pub(crate) fn unauthorized(message: impl Into<String>) -> Refusing {
+        Refusing::from(
+            Refusal::new(RefusalCode::Unauthorized, message).with_hint(
+                "send `Authorization: Bearer KEY` or `X-API-Key: KEY`, with a key from this service's operator",
+            ),
+        )
+    }
+
+    /// Somebody has had what their key grants, and has more again after this time.
+    pub(crate) fn quota(message: impl Into<String>, until: Duration) -> Refusing {
+        let refusal = Refusal::new(RefusalCode::Quota, message).with_hint("`Retry-After` says when to try again");
+        Refusing { until: Some(until), ..Refusing::from(refusal) }
+    }
+
+    /// With something else to say about what to do.
+    pub(crate) fn hinting(mut self, hint: &str) -> Refusing {
+        self.refusal.hint = Some(hint.to_owned());
+        self
+    }
+
     pub(crate) fn not_found() -> Refusing {
         Refusing::from(
             Refusal::new(RefusalCode::NotFound, "there is nothing at this address")
@@ -84,8 +110,14 @@ impl Refusing {
             Form::Nested => (status, Json(self.nested())).into_response(),
             Form::Flat => (status, Json(self.flat())).into_response(),
         };
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(TRY_AGAIN));
+        let until = self.until.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(TRY_AGAIN));
+        if let Some(until) = until {
+            // Whole seconds, and rather one too many than to be refused again.
+            let seconds = (until.as_secs() + u64::from(until.subsec_nanos() > 0)).max(1);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
         }
         response
     }
@@ -111,7 +143,7 @@ impl Refusing {
 
 impl From<Refusal> for Refusing {
     fn from(refusal: Refusal) -> Refusing {
-        Refusing { refusal: Box::new(refusal), trace_id: None }
+        Refusing { refusal: Box::new(refusal), trace_id: None, until: None }
     }
 }
 
@@ -166,6 +198,7 @@ pub(crate) fn status(code: RefusalCode) -> StatusCode {
         RefusalCode::Malformed => StatusCode::BAD_REQUEST,
         RefusalCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         RefusalCode::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        RefusalCode::Unauthorized => StatusCode::UNAUTHORIZED,
         RefusalCode::Forbidden => StatusCode::FORBIDDEN,
         RefusalCode::NotFound | RefusalCode::UnknownLanguage | RefusalCode::LanguageUnavailable => {
             StatusCode::NOT_FOUND
@@ -176,6 +209,7 @@ pub(crate) fn status(code: RefusalCode) -> StatusCode {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         RefusalCode::JobsUnavailable => StatusCode::NOT_IMPLEMENTED,
+        RefusalCode::Quota => StatusCode::TOO_MANY_REQUESTS,
         RefusalCode::Full | RefusalCode::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         RefusalCode::Fault | RefusalCode::Interrupted => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -1,7 +1,7 @@
 //! The edge that programs talk to: HTTP.
 //!
 //! ```text
-//! listener --> connection --> doors (may it come in?) --> routes --> execute --> body --> api (Parts) --> service (a job, and its place
+//! listener --> connection --> gate (may it come in, and as whom?) --> routes --> execute --> body --> api (Parts) --> service (a job, and its place
 //!   in the queue) --> running (a thread, and the engine on it) --> the outcome, at once or as events
 //! ```
 //!
@@ -33,8 +33,10 @@ mod events;
 mod execute;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gate;
 mod health;
 mod jobs;
+pub mod keys;
 mod languages;
 mod listener;
 mod metrics;

@@ -19,6 +19,7 @@ use crate::answer::in_one_line;
 use crate::body::Bodies;
 use crate::connection::{self, Manners};
 use crate::jobs;
+use crate::keys::{self, Ledger};
 use crate::routes::routes;
 use crate::service::{Makings, Service};
 use crate::spans::Exporter;
@@ -66,6 +67,7 @@ pub fn serve(mut makings: Makings, listener: StdListener) -> Result<(), ServeErr
     let served = runtime.block_on(until_told_to_stop(&service, listener, tls));
     // Waits for the threads of all jobs: those that are left were cancelled when their connections went.
     drop(runtime);
+    Ledger::settle(&service);
     let closed = match Arc::into_inner(service).map(|service| Arc::into_inner(service.engine)) {
         Some(Some(engine)) => Engine::close(engine).map_err(ServeError::from),
         _ => Ok(()),
@@ -102,6 +104,13 @@ async fn until_told_to_stop(
     let connections = Connections::new(settings.connections);
     let (close, closing) = watch::channel(false);
     let manners = Manners { within: settings.request_within, crowded: Arc::clone(&connections.crowded), closing };
+    // It ends with the runtime.
+    tokio::spawn(keys::watch(Arc::clone(&service.keys)));
+    if let Some(jobs) = &service.jobs {
+        // Before a job begins.
+        let ledger = Ledger::recall(&service.keys, jobs.database()).await?;
+        tokio::spawn(ledger.watch(Arc::clone(service)));
+    }
     jobs::resume(service).await?;
     supervisor.ready();
     loop {

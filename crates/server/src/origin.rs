@@ -65,6 +65,7 @@ pub(crate) fn sharing(origins: &[PageOrigin]) -> CorsLayer {
         .allow_headers([
             header::CONTENT_TYPE,
             header::AUTHORIZATION,
+            HeaderName::from_static("x-api-key"),
             REQUEST_ID,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),

@@ -15,7 +15,7 @@ use tower::util::option_layer;
 use crate::answer::{Form, Refusing};
 use crate::body::Bodies;
 use crate::compression::compression;
-use crate::doors::{self, Foreign};
+use crate::doors::Foreign;
 use crate::openapi::Described;
 use crate::service::Service;
 use crate::table::Table;
@@ -65,14 +65,14 @@ pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
 
 /// Lets in who may come in, and says who it is.
 async fn at_the_door(State(house): State<House>, mut request: Request<Body>, next: Next) -> Response {
-    if !house.service.settings.allow_anonymous
-        && let Err(foreign) = doors::look(request.uri(), request.headers(), &house.service.settings.cors_origins)
-    {
-        let refusal = self::foreign(foreign);
-        house.service.metrics.refused(refusal.code);
-        return Refusing::from(refusal).into_response(Form::of(request.uri().path()));
-    }
-    request.extensions_mut().insert(house.service.everybody.clone());
+    let caller = match house.service.let_in(request.uri(), request.headers()) {
+        Ok(caller) => caller,
+        Err(refusing) => {
+            house.service.metrics.refused(refusing.refusal.code);
+            return refusing.into_response(Form::of(request.uri().path()));
+        }
+    };
+    request.extensions_mut().insert(caller);
     next.run(request).await
 }
 
@@ -84,15 +84,15 @@ async fn method_not_allowed(request: Request<Body>) -> Response {
     Refusing::from(wrong_method(request.method())).into_response(Form::of(request.uri().path()))
 }
 
-pub(crate) fn foreign(foreign: Foreign) -> Refusal {
-    match foreign {
+pub(crate) fn foreign(foreign: Foreign) -> Refusing {
+    Refusing::from(match foreign {
         Foreign::Host => Refusal::new(RefusalCode::Forbidden, "the `Host` of this request is not this host")
             .with_hint("call it `localhost` or `127.0.0.1`"),
         Foreign::Origin => Refusal::new(RefusalCode::Forbidden, "the `Origin` of this request is not this host")
             .with_hint(
                 "web pages from elsewhere may not have jobs run here, but those that the operator names in `cors_origins`",
             ),
-    }
+    })
 }
 
 pub(crate) fn wrong_method(method: &Method) -> Refusal {

@@ -51,8 +51,9 @@ impl Service {
         let done = async {
             let place = match timeout(self.settings.patience, ticket.wait()).await {
                 Ok(place) => place.map_err(no_place)?,
-                Err(_) => return Err(no_place(crate::admission::NoPlace::Full).into()),
+                Err(_) => return Err(no_place(crate::admission::NoPlace::Full)),
             };
+            caller.may_begin()?;
             let queued = since.elapsed();
             let mut running = self.start(Arc::new(job), stdin, &caller, sink, place)?;
             let done = (&mut running.task).await;
@@ -109,9 +110,10 @@ impl Service {
     ) -> Result<Running, Refusing> {
         let (cancel, canceller) =
             Cancel::new().map_err(|error| Refusing::fault("cannot make a way to stop a job", &error))?;
-        let (service, partition) = (Arc::clone(self), Arc::clone(&caller.partition));
+        let (service, caller) = (Arc::clone(self), caller.clone());
         let task = spawn_blocking(move || {
-            let done = service.engine.within(&partition).run(&job, stdin, &mut sink, &cancel);
+            let done = service.engine.within(&caller.partition).run(&job, stdin, &mut sink, &cancel);
+            done.iter().for_each(|outcome| caller.charge(outcome));
             // The next one may come in when this job's cell is ordered away, whoever still reads the outcome.
             drop(place);
             done

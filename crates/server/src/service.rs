@@ -1,7 +1,7 @@
 //! What the service is made of, whoever asks: requests become jobs, jobs get places, places run them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use firebox_api::{Detail, Listing, Parts, Refusal, RefusalCode};
 use firebox_engine::{Engine, Stdin, fresh_trace_id};
@@ -14,6 +14,7 @@ use crate::answer::Refusing;
 use crate::caller::Caller;
 use crate::health::Health;
 use crate::jobs::Jobs;
+use crate::keys::Ring;
 use crate::metrics::Metrics;
 use crate::spans::{Spans, TraceContext};
 use crate::{Database, Settings, Tls, languages};
@@ -27,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) metrics: Metrics,
     pub(crate) spans: Spans,
     pub(crate) health: Health,
+    /// Who may ask, where not everybody may.
+    pub(crate) keys: Arc<Ring>,
     /// Who asks where there are no keys.
     pub(crate) everybody: Caller,
     catalogue: Catalogue,
@@ -79,11 +82,13 @@ pub struct Makings {
     pub tls: Option<Tls>,
     /// What outlives the service, if anything is to.
     pub database: Option<Database>,
+    /// Who may ask, where not everybody may.
+    pub keys: Ring,
 }
 
 impl Service {
     pub(crate) fn new(makings: Makings) -> Service {
-        let Makings { engine, catalogue, absent, policy, settings, tls: _, database } = makings;
+        let Makings { engine, catalogue, absent, policy, settings, tls: _, database, keys } = makings;
         let admission = Admission::new(settings.running, settings.waiting);
         let spans = Spans::new(settings.otlp_endpoint.is_some());
         let jobs = database.map(|database| Jobs::new(Arc::new(database), settings.jobs.clone(), settings.running));
@@ -94,6 +99,7 @@ impl Service {
             metrics: Metrics::new(&spans),
             spans,
             health: Health::default(),
+            keys: Arc::new(keys),
             everybody: Caller::everybody(),
             catalogue,
             absent,
@@ -143,22 +149,29 @@ impl Service {
         &self,
         parts: Parts,
         trace_id: &firebox_job::TraceId,
-        _caller: &Caller,
+        caller: &Caller,
     ) -> Result<Prepared, Refusing> {
         let detail = parts.detail;
         let language = self.catalogue.find(&parts.language).map_err(Refusing::unknown_language)?;
+        caller.may_use(language.name())?;
+        caller.may_run_in(parts.isolation, self.engine.kind())?;
         if !self.engine.installed().iter().any(|installed| installed.language.name() == language.name()) {
             return Err(Refusing::unavailable(language, self.lack_of(language)));
         }
-        let (job, stdin) = parts.into_job(language.entry(), &self.policy, trace_id.clone())?;
+        let (job, stdin) = parts.into_job(language.entry(), &caller.policy(&self.policy), trace_id.clone())?;
         let stdin = stdin.map_or(Stdin::Empty, |text| Stdin::Bytes(text.into_bytes()));
         self.engine.check(&job, &stdin)?;
+        caller.may_begin()?;
         Ok(Prepared { job, stdin, detail, language: language.name().to_owned() })
     }
 
     /// The caller of this name, of whom something was kept.
     pub(crate) fn caller_named(&self, name: &str) -> Caller {
-        if *self.everybody.name == *name { self.everybody.clone() } else { Caller::named(name) }
+        if *self.everybody.name == *name {
+            return self.everybody.clone();
+        }
+        let holder = name.parse().ok().and_then(|id| self.keys.holder(id));
+        holder.map_or_else(|| Caller::gone(name), Caller::holding)
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {
@@ -182,13 +195,20 @@ impl Service {
     }
 }
 
-pub(crate) fn no_place(why: NoPlace) -> Refusal {
+pub(crate) fn no_place(why: NoPlace) -> Refusing {
+    let again = |refusal: Refusal| Refusing::from(refusal.with_hint("try again in a moment"));
     match why {
-        NoPlace::Full => Refusal::new(RefusalCode::Full, "every place is taken, and the queue is full")
-            .with_hint("try again in a moment"),
+        NoPlace::Full => again(Refusal::new(RefusalCode::Full, "every place is taken, and the queue is full")),
+        NoPlace::Shared => again(Refusal::new(
+            RefusalCode::Full,
+            "every place is taken, and the jobs of this key have taken as much of the queue as is left to others",
+        )),
+        NoPlace::Bound => Refusing::quota("as many jobs of this key wait as may", Duration::from_secs(1))
+            .hinting("try again in a moment"),
         NoPlace::Closed => {
             Refusal::new(RefusalCode::ShuttingDown, "the service is about to end and takes no more jobs")
                 .with_hint("try again when it is back")
+                .into()
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{PageOrigin, SpanEndpoint};
 /// What an operator decides about the service. What it does not say is in the engine's policy.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Whether anybody may have jobs run from elsewhere than this host.
+    /// Whether anybody may have jobs run from elsewhere than this host, as long as there are no keys.
     pub allow_anonymous: bool,
     /// How many jobs run at once.
     pub running: usize,

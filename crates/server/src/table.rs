@@ -11,6 +11,7 @@ use axum::middleware::{Next, from_fn};
 use axum::routing::{MethodFilter, on};
 
 use crate::answer::Form;
+use crate::gate::is_open;
 use crate::openapi::Operation;
 use crate::routes::House;
 
@@ -64,11 +65,12 @@ impl Table {
         (self.router, self.entries)
     }
 
-    fn add<H, T>(mut self, entry: Entry, handler: H) -> Table
+    fn add<H, T>(mut self, mut entry: Entry, handler: H) -> Table
     where
         H: Handler<T, House>,
         T: 'static,
     {
+        entry.operation = entry.operation.for_everybody(is_open(&entry.path));
         let filter = MethodFilter::try_from(entry.method.clone())
             .unwrap_or_else(|error| panic!("{} cannot be routed: {error}", entry.method));
         let mut answering = on(filter, handler);

@@ -7,6 +7,7 @@ mod answer;
 mod api;
 mod bench;
 mod doctor;
+mod keys;
 mod language;
 mod limits;
 mod measure;
@@ -23,6 +24,7 @@ pub(crate) use answer::AnswerArgs;
 pub(crate) use api::ApiArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use doctor::{DoctorArgs, KindArg};
+pub(crate) use keys::{CreateArgs, KeysArgs, KeysCommand};
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};
 pub(crate) use measure::{JobsArgs, MeasureArgs, MeasureSubject};
@@ -56,6 +58,7 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     #[command(hide = true)]
     Api(Box<ApiArgs>),
+    Keys(KeysArgs),
     Languages(LanguagesArgs),
     Doctor(DoctorArgs),
     Bench(BenchArgs),

@@ -40,8 +40,8 @@ pub(crate) struct ServeWords {
     /// Where to listen [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS", env = "FIREBOX_LISTEN")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Run jobs for anybody who can reach the address, from wherever. Without it, and without keys, only programs on
-    /// this host are served.
+    /// Run jobs for anybody who can reach the address, from wherever. Without it, and without keys (see `firebox keys`),
+    /// only programs on this host are served. It does nothing where there are keys.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "FIREBOX_ALLOW_ANONYMOUS")]
     pub(crate) allow_anonymous: Option<bool>,
     /// Use fences where this host makes no jails. They are weaker, so they are not used unless this is said.
@@ -53,7 +53,8 @@ pub(crate) struct ServeWords {
     /// Jobs that run at once [default: twice as many as there are CPUs].
     #[arg(long, value_name = "NUMBER", env = "FIREBOX_RUNNING")]
     pub(crate) running: Option<usize>,
-    /// Jobs that may wait for a place; more are told that it is full [default: 1000].
+    /// Jobs that may wait for a place; more are told that it is full. Where there are keys, none of them takes more of it
+    /// than is left to others [default: 1000].
     #[arg(long, value_name = "NUMBER", env = "FIREBOX_QUEUE")]
     pub(crate) queue: Option<usize>,
     /// How long a job may wait for a place [default: 30s].

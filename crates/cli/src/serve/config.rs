@@ -54,11 +54,29 @@ pub(super) fn read(args: ServeArgs, policy: &Policy) -> Result<Config, Failure> 
     of(words.or(written), policy)
 }
 
-fn read_file(path: &Path) -> Result<ServeWords, Failure> {
+/// The settings that a file has.
+pub(crate) fn read_file(path: &Path) -> Result<ServeWords, Failure> {
     let name = || format!("cannot use the settings in `{}`", path.display());
     let text = fs::read_to_string(path).with_context(name).map_err(Failure::request)?;
     // Its message has several lines: the place, the line, and what is wrong with it.
     toml::from_str(&text).with_context(name).map_err(Failure::request)
+}
+
+impl Config {
+    /// Refuses an address that others can reach where nobody has to show a key, unless that is meant.
+    pub(super) fn check_address(&self, are_keys_demanded: bool) -> Result<(), Failure> {
+        let Config { listen, .. } = *self;
+        if self.settings.allow_anonymous || are_keys_demanded || Settings::is_private(listen) {
+            return Ok(());
+        }
+        Err(Failure::request(anyhow!(
+            "{listen} can be reached from elsewhere, there are no keys, and anybody there could run jobs"
+        ))
+        .with_help(
+            "create a key with `firebox keys create`, listen on 127.0.0.1, or say `--allow-anonymous` if that is what you \
+             want",
+        ))
+    }
 }
 
 /// With defaults for what was not said.
@@ -106,12 +124,6 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
     let cors_origins = cors_origins.collect::<Result<Vec<_>, _>>()?;
     let listen = listen.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into());
     let allow_anonymous = allow_anonymous.unwrap_or(false);
-    if !allow_anonymous && !Settings::is_private(listen) {
-        return Err(Failure::request(anyhow!(
-            "{listen} can be reached from elsewhere, and anybody there could run jobs"
-        ))
-        .with_help("listen on 127.0.0.1, or say `--allow-anonymous` if that is what you want"));
-    }
     let cpus = policy.ceiling.vcpus.get() as usize;
     let input = policy.ceiling.input.as_u64().min(policy.default.input.as_u64());
     let body = ByteSize::bytes(input * ESCAPED);
@@ -188,15 +200,16 @@ mod tests {
     fn an_address_that_others_can_reach_has_to_be_meant() {
         for listen in ["0.0.0.0:80", "[::]:80", "10.1.2.3:80"] {
             let listen = Some(listen.parse().unwrap());
-            let error = config(ServeWords { listen, ..ServeWords::default() }).unwrap_err();
-            assert!(error.contains("--allow-anonymous"), "{error}");
-            assert!(config(ServeWords { listen, allow_anonymous: Some(true), ..ServeWords::default() }).is_ok());
+            let check = |words, are_keys_demanded| config(words).unwrap().check_address(are_keys_demanded);
+            let words = || ServeWords { listen, ..ServeWords::default() };
+            let error = check(words(), false).unwrap_err().message().unwrap();
+            assert!(error.contains("--allow-anonymous") && error.contains("firebox keys create"), "{error}");
+            assert!(check(ServeWords { allow_anonymous: Some(true), ..words() }, false).is_ok());
+            assert!(check(words(), true).is_ok());
         }
         for listen in ["127.0.0.2:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert!(
-                config(ServeWords { listen: Some(listen.parse().unwrap()), ..ServeWords::default() }).is_ok(),
-                "{listen}"
-            );
+            let config = config(ServeWords { listen: Some(listen.parse().unwrap()), ..ServeWords::default() });
+            assert!(config.unwrap().check_address(false).is_ok(), "{listen}");
         }
     }
 

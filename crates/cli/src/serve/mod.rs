@@ -12,8 +12,9 @@ use anyhow::{Context, anyhow};
 use firebox_engine::{Engine, Installed, Kept, PoolPolicy};
 use firebox_job::{Isolation, Policy};
 use firebox_lang::{Catalogue, MissingToolchain};
-use firebox_server::{Database, Makings, Tls};
-use tracing::info;
+use firebox_server::keys::Ring;
+use firebox_server::{Database, Makings, StateDirectory, Tls};
+use tracing::{info, warn};
 
 use crate::args::ServeArgs;
 use crate::failure::Failure;
@@ -22,6 +23,8 @@ use crate::isolation::{self, Housed};
 use crate::outlet;
 use crate::serve::config::{Config, TlsFiles};
 use crate::state;
+
+pub(crate) use config::read_file;
 
 /// Serves until it is told to stop. The order is the one that `run` explains: as the caller until privileges are dropped,
 /// and then as nobody.
@@ -46,24 +49,38 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let tls = read_tls(config.tls.as_ref());
     let held = installed.iter_mut().try_for_each(Installed::take_hold);
     let state = config.state.as_deref().map(|path| state::claim(path, warden.engine())).transpose();
+    let state = state.and_then(|state| keys(state.as_ref(), &config).map(|keys| (state, keys)));
     let cells = warden.drop_privileges().map_err(Failure::host)?;
     // That there is one was the question.
     drop(cell);
     held.map_err(Failure::host)?;
     let engine = engine(installed, Box::new(cells), policy, &config);
     let served = engine.and_then(|engine| {
-        let (listener, tls, state) = (listener?, tls?, state?);
+        let (listener, tls, (state, keys)) = (listener?, tls?, state?);
         let database = state.map(Database::open).transpose().map_err(Failure::host)?;
         log::start(config.log_level);
         let address = listener.local_addr().map_err(Failure::host)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         outlet::say(&format!("firebox listens on {scheme}://{address}\n"))?;
-        info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+        info!(%address, version = env!("CARGO_PKG_VERSION"), keys = keys.count(), "listening");
+        if config.settings.allow_anonymous && keys.is_demanded() {
+            warn!("there are keys, so whoever asks must show one, and `allow_anonymous` does nothing");
+        }
         let settings = config.settings;
-        firebox_server::serve(Makings { engine, catalogue, absent, policy, settings, tls, database }, listener)
+        firebox_server::serve(Makings { engine, catalogue, absent, policy, settings, tls, database, keys }, listener)
             .map_err(Failure::host)
     });
     served.map(|()| ExitCode::SUCCESS)
+}
+
+/// Who may ask. Opened with the caller's rights, and read without them from then on.
+fn keys(state: Option<&StateDirectory>, config: &Config) -> Result<Ring, Failure> {
+    let keys = match state {
+        Some(directory) => directory.keys().and_then(Ring::of).map_err(Failure::host)?,
+        None => Ring::without().map_err(Failure::host)?,
+    };
+    config.check_address(keys.is_demanded())?;
+    Ok(keys)
 }
 
 /// The languages that are served, and what those lack that could not be.

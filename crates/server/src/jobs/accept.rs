@@ -107,9 +107,13 @@ impl Jobs {
         content: Content,
     ) -> Result<Accepted, Refusing> {
         let name = Arc::clone(&caller.name);
-        let room = Room { jobs: self.settings.waiting as u64, bytes: self.settings.waiting_bytes.as_u64() };
+        let room = Room {
+            jobs: self.settings.waiting as u64,
+            bytes: self.settings.waiting_bytes.as_u64(),
+            bounds: caller.owner.bounds,
+        };
         if *self.closing.borrow() {
-            return Err(crate::service::no_place(crate::admission::NoPlace::Closed).into());
+            return Err(crate::service::no_place(crate::admission::NoPlace::Closed));
         }
         let accepted = self.database.write(move |connection| {
             let accepted = store::accept(connection, &name, new, once, room, |views| say(views, sent));
@@ -120,6 +124,7 @@ impl Jobs {
             Ok(Accepted::Full) => Err(Refusal::new(RefusalCode::Full, "too many jobs wait already, or hold too much")
                 .with_hint("try again when some have run")
                 .into()),
+            Ok(Accepted::Bound) => Err(crate::service::no_place(crate::admission::NoPlace::Bound)),
             Ok(Accepted::Conflict) => Err(conflict().into()),
             Ok(accepted) => Ok(accepted),
             Err(error) => Err(refusing(&error)),
@@ -221,7 +226,7 @@ fn answer(service: &Service, uri: &Uri, accepted: Result<Accepted, No>, sent: Se
     let (body, is_replayed) = match accepted {
         Ok(Accepted::Now(body)) => (body, false),
         Ok(Accepted::Before(body)) => (body, true),
-        Ok(Accepted::Conflict | Accepted::Full) => return Refusing::not_found().into_response(form),
+        Ok(Accepted::Conflict | Accepted::Full | Accepted::Bound) => return Refusing::not_found().into_response(form),
         Err(no) => return no.into_response(service, form),
     };
     let location = match sent {

@@ -81,6 +81,11 @@ impl Jobs {
         }
     }
 
+    /// What they are kept in.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// How many there are of each status.
     pub(crate) async fn totals(&self) -> Result<Vec<Total>, StateError> {
         let look = |connection: &rusqlite::Connection| {
@@ -128,7 +133,7 @@ fn refusing(error: &StateError) -> Refusing {
             Refusal::new(RefusalCode::Full, "the service's disk is full, and nothing was changed")
                 .with_hint("try again later"),
         ),
-        StateError::Closed => Refusing::from(crate::service::no_place(crate::admission::NoPlace::Closed)),
+        StateError::Closed => crate::service::no_place(crate::admission::NoPlace::Closed),
         StateError::Failed(_) => Refusing::fault("the database has failed", error),
     }
 }

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use serde_json::value::RawValue;
 
 use super::moment::{now_ms, now_us, written};
+use crate::admission::Bounds;
 
 /// How many times a job is begun at most, when each time we die meanwhile.
 pub(super) const MOST_ATTEMPTS: u32 = 3;
@@ -33,6 +34,8 @@ pub(super) struct NewJob {
 pub(super) struct Room {
     pub(super) jobs: u64,
     pub(super) bytes: u64,
+    /// What the caller may have of it.
+    pub(super) bounds: Bounds,
 }
 
 /// A request that shall be answered once, however often it comes.
@@ -53,6 +56,8 @@ pub(super) enum Accepted {
     Conflict,
     /// There is no room for them.
     Full,
+    /// The caller may have no more jobs wait.
+    Bound,
 }
 
 /// A job whose turn it is.
@@ -152,6 +157,14 @@ pub(super) fn accept(
     let queued = total(connection, JobStatus::Queued.word())?;
     let bytes: u64 = jobs.iter().map(|job| job.body.len() as u64).sum();
     if room.jobs < queued.count + jobs.len() as u64 || room.bytes < queued.bytes + bytes {
+        return Ok(Accepted::Full);
+    }
+    let own = of_caller(connection, caller, JobStatus::Queued.word())? + jobs.len() as u64;
+    if room.bounds.waiting.is_some_and(|most| (most as u64) < own) {
+        return Ok(Accepted::Bound);
+    }
+    // Nobody takes more of the queue than is left to others.
+    if room.bounds.shares && room.jobs - queued.count < own {
         return Ok(Accepted::Full);
     }
     if once.is_some() && super::retention::MOST_KEYS <= total(connection, "idempotency")?.count {
@@ -433,6 +446,13 @@ pub(super) fn events(connection: &Connection, number: i64, behind: i64) -> Resul
 pub(super) fn callers(connection: &Connection) -> Result<Vec<String>> {
     let mut callers = connection.prepare_cached("SELECT caller FROM totals WHERE kind = 'queued' AND count > 0")?;
     callers.query_map([], |row| row.get(0))?.collect()
+}
+
+/// How many of one kind a caller has.
+fn of_caller(connection: &Connection, caller: &str, kind: &str) -> Result<u64> {
+    let mut count = connection.prepare_cached("SELECT count FROM totals WHERE caller = ?1 AND kind = ?2")?;
+    let count: Option<i64> = count.query_row([caller, kind], |row| row.get(0)).optional()?;
+    Ok(count.unwrap_or(0).max(0) as u64)
 }
 
 /// How many of one kind there are.

@@ -22,6 +22,9 @@ const ABOUT: &str = "Runs code that nobody trusts, each job in a cell of its own
 /// What every answer has.
 const OF_ALL: &str = "X-Request-Id";
 
+const KEY: &str = "A key from whoever operates this service, who makes them with `firebox keys create`. Where there are none, \
+    none is asked for.";
+
 /// Everything that is served, described.
 pub(super) fn document(entries: &[Entry], policy: &Policy, catalogue: &Catalogue) -> Value {
     let mut schemas = Schemas::new();
@@ -41,10 +44,16 @@ pub(super) fn document(entries: &[Entry], policy: &Policy, catalogue: &Catalogue
             "license": {"name": "MIT or Apache 2.0", "identifier": env!("CARGO_PKG_LICENSE")},
         },
         "servers": [{"url": "/", "description": "Where this document comes from"}],
+        // One of them, or none where this service has no keys.
+        "security": [{}, {"bearer": []}, {"apiKey": []}],
         "paths": paths,
         "components": {
             "schemas": schemas.into_definitions(policy, catalogue),
             "headers": {OF_ALL: text_header("What this request is called, in the log as well.")},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": KEY},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": KEY},
+            },
         },
     })
 }
@@ -56,6 +65,9 @@ fn operation(Entry { form, operation, .. }: &Entry, schemas: &mut Schemas) -> Va
         "summary": summary,
         "description": about,
     });
+    if operation.is_open {
+        described["security"] = json!([]);
+    }
     if !parameters.is_empty() {
         described["parameters"] = parameters.iter().map(parameter).collect();
     }
@@ -156,8 +168,15 @@ fn refusal(status: StatusCode, codes: &[RefusalCode], form: Form, schemas: &mut 
         "description": reasons.join(" Or: "),
         "content": {"application/json": {"schema": schema, "examples": examples}},
     });
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        described["headers"] = json!({"Retry-After": text_header("Seconds to wait before another attempt.")});
+    let header = match status {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            Some(("Retry-After", "Seconds to wait before another attempt."))
+        }
+        StatusCode::UNAUTHORIZED => Some(("WWW-Authenticate", "How to show a key.")),
+        _ => None,
+    };
+    if let Some((name, about)) = header {
+        described["headers"] = json!({name: text_header(about)});
     }
     described
 }

@@ -11,6 +11,8 @@ use crate::answer::status;
 
 /// What the door says to anybody, whatever they want: no operation lists it.
 const BY_THE_DOOR: [RefusalCode; 1] = [RefusalCode::Forbidden];
+/// And what it says where a key is asked for.
+const WITHOUT_A_KEY: [RefusalCode; 2] = [RefusalCode::Unauthorized, RefusalCode::Quota];
 
 /// What an address does, takes and answers.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub(crate) struct Operation {
     pub(super) takes: Option<Content>,
     pub(super) answers: Vec<Answer>,
     pub(super) refusals: Vec<RefusalCode>,
+    /// Whether nobody is asked for a key.
+    pub(super) is_open: bool,
 }
 
 /// A part of the address or of the head.
@@ -73,7 +77,7 @@ impl Operation {
     /// `id` is what generated clients call it.
     pub(crate) fn new(id: &'static str, summary: &'static str, about: &'static str) -> Operation {
         let (parameters, takes, answers, refusals) = (Vec::new(), None, Vec::new(), Vec::new());
-        Operation { id, summary, about, parameters, takes, answers, refusals }
+        Operation { id, summary, about, parameters, takes, answers, refusals, is_open: false }
     }
 
     /// Adds a parameter in `path`, `query` or `header`.
@@ -103,9 +107,15 @@ impl Operation {
         self
     }
 
+    /// The same, for everybody or for those alone who have a key, where there are keys.
+    pub(crate) fn for_everybody(self, is_open: bool) -> Operation {
+        Operation { is_open, ..self }
+    }
+
     /// All reasons, those of the door included.
     pub(super) fn refusals(&self) -> BTreeSet<RefusalCode> {
-        BY_THE_DOOR.into_iter().chain(self.refusals.iter().copied()).collect()
+        let asked_for_a_key = WITHOUT_A_KEY.into_iter().filter(|_| !self.is_open);
+        BY_THE_DOOR.into_iter().chain(asked_for_a_key).chain(self.refusals.iter().copied()).collect()
     }
 
     /// All that it may answer with.

@@ -8,7 +8,7 @@ use crate::admission::NoPlace;
 use crate::answer::{Refusing, a_fault};
 use crate::body::{not_json, too_large, too_late};
 use crate::service::no_place;
-use crate::{jobs, routes};
+use crate::{gate, jobs, routes};
 
 /// The reason in a sentence. A new one does not compile until somebody has written it.
 pub(super) fn reason(code: RefusalCode) -> &'static str {
@@ -16,7 +16,10 @@ pub(super) fn reason(code: RefusalCode) -> &'static str {
         RefusalCode::Malformed => "The request is not what one looks like, or contradicts itself.",
         RefusalCode::UnsupportedMediaType => "The body is not said to be JSON.",
         RefusalCode::RequestTimeout => "The request was not there in time.",
-        RefusalCode::Forbidden => "Who asks may not: a web page from elsewhere, or a name that is not this host's.",
+        RefusalCode::Unauthorized => "Who asks has not shown a key that is good here.",
+        RefusalCode::Forbidden => {
+            "Who asks may not: a web page from elsewhere, a name that is not this host's, or a key that is not for this."
+        }
         RefusalCode::NotFound => "There is nothing of this name.",
         RefusalCode::MethodNotAllowed => "The address takes other methods.",
         RefusalCode::UnknownLanguage => "No language has this name.",
@@ -27,6 +30,7 @@ pub(super) fn reason(code: RefusalCode) -> &'static str {
         RefusalCode::IdempotencyConflict => "The `Idempotency-Key` came before, with another request.",
         RefusalCode::JobsUnavailable => "This service keeps nothing, so no job outlives its connection.",
         RefusalCode::Interrupted => "The service died while the job ran, each time that it was begun.",
+        RefusalCode::Quota => "Who asks has had what their key grants for now.",
         RefusalCode::Full => "Every place is taken, and so is the queue.",
         RefusalCode::ShuttingDown => "The service is about to end.",
         RefusalCode::Fault => "We failed; nothing is said about the program.",
@@ -42,7 +46,8 @@ pub(super) fn example(code: RefusalCode) -> Refusing {
         },
         RefusalCode::UnsupportedMediaType => not_json(),
         RefusalCode::RequestTimeout => too_late(std::time::Duration::from_secs(30)),
-        RefusalCode::Forbidden => routes::foreign(crate::doors::Foreign::Origin),
+        RefusalCode::Unauthorized => return gate::no_key(),
+        RefusalCode::Forbidden => return routes::foreign(crate::doors::Foreign::Origin),
         RefusalCode::NotFound => return Refusing::not_found(),
         RefusalCode::MethodNotAllowed => routes::wrong_method(&axum::http::Method::PUT),
         RefusalCode::UnknownLanguage => {
@@ -66,12 +71,13 @@ pub(super) fn example(code: RefusalCode) -> Refusing {
         RefusalCode::IdempotencyConflict => jobs::conflict(),
         RefusalCode::JobsUnavailable => jobs::unavailable(),
         RefusalCode::Interrupted => jobs::interrupted(3),
-        RefusalCode::Full => no_place(NoPlace::Full),
-        RefusalCode::ShuttingDown => no_place(NoPlace::Closed),
+        RefusalCode::Quota => return gate::too_often(std::time::Duration::from_millis(500)),
+        RefusalCode::Full => return with_a_name(no_place(NoPlace::Full)),
+        RefusalCode::ShuttingDown => return no_place(NoPlace::Closed),
         RefusalCode::Fault => a_fault(),
     });
     match code {
-        RefusalCode::LimitAboveCeiling | RefusalCode::Full | RefusalCode::Fault => with_a_name(refusing),
+        RefusalCode::LimitAboveCeiling | RefusalCode::Fault => with_a_name(refusing),
         _ => refusing,
     }
 }

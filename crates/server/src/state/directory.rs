@@ -12,6 +12,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use crate::keys::{KeyFile, KeyFileError};
+
 /// What nobody else gets through.
 const PRIVATE: &str = "private";
 /// What the engine's uid owns.
@@ -155,6 +157,16 @@ impl StateDirectory {
             chownat(&file, "", user, group, AtFlags::EMPTY_PATH).map_err(|error| failed(&path.join(&name), error))?;
         }
         Ok(())
+    }
+
+    /// The file with the keys, to be read. The engine does not own it, and reads on in what it has open.
+    pub fn keys(&self) -> Result<KeyFile, KeyFileError> {
+        KeyFile::to_read(&self.private, &self.path.join(PRIVATE))
+    }
+
+    /// The same, to create and revoke keys.
+    pub fn keys_to_change(&self) -> Result<KeyFile, KeyFileError> {
+        KeyFile::to_append(&self.private, &self.path.join(PRIVATE))
     }
 
     /// Where it is, for people.

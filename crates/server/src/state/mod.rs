@@ -3,6 +3,7 @@
 //! ```text
 //! <state>/private/         0700, of whoever starts firebox, root for one; nobody else gets through it
 //!   lock                   held by the one service that uses the directory
+//!   keys                   written by `firebox keys`, read by the service, which has it open from its start on: see `keys`
 //!   data/                  0700, of the uid that the engine has this time
 //!     firebox.db, -wal, -shm
 //! ```
