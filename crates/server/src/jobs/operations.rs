@@ -40,7 +40,8 @@ pub(crate) fn submit() -> Operation {
 }
 
 pub(crate) fn submit_batch() -> Operation {
-    let about = "Up to 1,000 jobs, of which all are accepted or none. Where some are refused, `refused` says why, by their place.";
+    let about = "Up to 1,000 jobs, of which all are accepted or none. Where some are refused, `refused` says why, by \
+        their place.";
     let accepted = Answer::new(StatusCode::ACCEPTED, "All of them are on disk.")
         .with(Content::answered::<BatchView>().example(
             "one",

@@ -463,3 +463,118 @@ pub(super) fn total(connection: &Connection, kind: &str) -> Result<Total> {
         Ok(Total { kind: kind.to_owned(), count: row.get::<_, i64>(0)? as u64, bytes: row.get::<_, i64>(1)? as u64 })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::in_memory;
+
+    const ROOM: Room = Room { jobs: 10, bytes: 1000 };
+
+    fn new(id: &str) -> NewJob {
+        let (id, trace_id, language) = (id.to_owned(), "t".to_owned(), "bash".to_owned());
+        NewJob { id, trace_id, language, body: vec![b'x'; 10], webhook: None }
+    }
+
+    fn accept_some(connection: &Connection, caller: &str, ids: &[&str]) -> Accepted {
+        let jobs = ids.iter().map(|id| new(id)).collect();
+        accept(connection, caller, jobs, None, ROOM, |views| views.len().to_string()).unwrap()
+    }
+
+    fn claimed(connection: &Connection, caller: &str) -> Option<String> {
+        claim(connection, caller).unwrap().map(|claimed| claimed.id)
+    }
+
+    fn count(connection: &Connection, kind: &str) -> (u64, u64) {
+        let Total { count, bytes, .. } = total(connection, kind).unwrap();
+        (count, bytes)
+    }
+
+    #[test]
+    fn what_is_anothers_is_not_there() {
+        let connection = in_memory();
+        accept_some(&connection, "a", &["1"]);
+        assert!(look(&connection, "a", "1").unwrap().is_some());
+        assert!(look(&connection, "b", "1").unwrap().is_none());
+        assert!(cancel(&connection, "b", "1").unwrap().is_none());
+        assert!(list(&connection, "b", None, i64::MAX, 9).unwrap().is_empty());
+        assert_eq!(claimed(&connection, "b"), None);
+        assert_eq!(look(&connection, "a", "1").unwrap().unwrap().view.status, JobStatus::Queued);
+    }
+
+    #[test]
+    fn the_oldest_runs_first_and_what_was_put_back_keeps_its_place() {
+        let connection = in_memory();
+        accept_some(&connection, "a", &["1", "2", "3"]);
+        let first = claim(&connection, "a").unwrap().unwrap();
+        assert_eq!(first.id, "1");
+        put_back(&connection, first.number).unwrap();
+        assert_eq!(look(&connection, "a", "1").unwrap().unwrap().view.attempts, 0);
+        for id in ["1", "2", "3"] {
+            assert_eq!(claimed(&connection, "a").as_deref(), Some(id));
+        }
+        assert_eq!(claimed(&connection, "a"), None);
+    }
+
+    #[test]
+    fn a_job_that_is_cut_short_three_times_has_failed() {
+        let connection = in_memory();
+        accept_some(&connection, "a", &["1"]);
+        for attempt in 1..=MOST_ATTEMPTS {
+            assert_eq!(claimed(&connection, "a").as_deref(), Some("1"));
+            let (again, failed) = recover(&connection).unwrap();
+            assert_eq!((again, failed), if attempt < MOST_ATTEMPTS { (1, 0) } else { (0, 1) });
+        }
+        assert_eq!(claimed(&connection, "a"), None);
+        let view = look(&connection, "a", "1").unwrap().unwrap().view;
+        assert!(view.error.unwrap().get().contains("interrupted"));
+        assert_eq!(recover(&connection).unwrap(), (0, 0));
+    }
+
+    #[test]
+    fn an_end_is_written_once() {
+        let connection = in_memory();
+        accept_some(&connection, "a", &["1"]);
+        let number = claim(&connection, "a").unwrap().unwrap().number;
+        finish(&connection, number, &End::Done { outcome: "1".to_owned() }).unwrap();
+        finish(&connection, number, &End::Failed { error: "2".to_owned() }).unwrap();
+        put_back(&connection, number).unwrap();
+        let view = look(&connection, "a", "1").unwrap().unwrap().view;
+        assert_eq!((view.status, view.outcome.unwrap().get(), view.error.is_none()), (JobStatus::Done, "1", true));
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_what_is_counted_is_there() {
+        let connection = in_memory();
+        let ids: Vec<String> = (0..11).map(|number| number.to_string()).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        assert_eq!(accept_some(&connection, "a", &ids), Accepted::Full);
+        assert_eq!(count(&connection, "queued"), (0, 0));
+        assert_eq!(accept_some(&connection, "a", &ids[..6]), Accepted::Now("6".to_owned()));
+        assert_eq!(accept_some(&connection, "b", &ids[6..]), Accepted::Full);
+        assert_eq!(accept_some(&connection, "b", &ids[6..10]), Accepted::Now("4".to_owned()));
+        assert_eq!(count(&connection, "queued"), (10, 100));
+        let number = claim(&connection, "a").unwrap().unwrap().number;
+        assert_eq!((count(&connection, "queued"), count(&connection, "running")), ((9, 90), (1, 10)));
+        finish(&connection, number, &End::Done { outcome: "12345".to_owned() }).unwrap();
+        let (done, bytes) = count(&connection, "done");
+        assert!(done == 1 && bytes > 5, "{bytes}");
+        connection.execute("DELETE FROM jobs", []).unwrap();
+        for table in ["totals", "events", "requests", "answers"] {
+            let left: i64 =
+                connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+            assert_eq!(left, 0, "{table}");
+        }
+        assert_eq!(callers(&connection).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn numbers_go_up_whatever_the_clock_does() {
+        let connection = in_memory();
+        accept_some(&connection, "a", &["1"]);
+        connection.execute_batch("PRAGMA foreign_keys = OFF; UPDATE jobs SET number = 9000000000000000").unwrap();
+        accept_some(&connection, "a", &["2", "3"]);
+        let listed = list(&connection, "a", None, i64::MAX, 9).unwrap();
+        assert_eq!(listed.iter().map(|found| found.view.id.as_str()).collect::<Vec<_>>(), ["3", "2", "1"]);
+    }
+}

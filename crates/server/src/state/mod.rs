@@ -24,3 +24,12 @@ mod writer;
 pub use database::Database;
 pub use directory::{DirectoryError, StateDirectory};
 pub use error::{OpenError, StateError};
+
+/// A database that is gone with the test that has it.
+#[cfg(test)]
+pub(crate) fn in_memory() -> rusqlite::Connection {
+    let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+    connection.pragma_update(None, "foreign_keys", "ON").unwrap();
+    migrations::migrate(&mut connection, std::path::Path::new("memory")).unwrap();
+    connection
+}
