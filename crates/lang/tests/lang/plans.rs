@@ -64,7 +64,7 @@ fn each_language_has_its_plan() {
         &job(&["main.rs"]),
         &[
             "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin --edition 2024 \
-             -C codegen-units=1 -C prefer-dynamic -C rpath main.rs",
+             -C prefer-dynamic -C rpath main.rs",
             "run: /job/runbin",
         ],
     );
@@ -98,7 +98,7 @@ fn options_choose_arguments() {
     };
     let text = |text: &str| OptionValue::Text(text.to_owned());
     let rustc = "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin";
-    let old = format!("{rustc} --edition 2021 -C codegen-units=1 -C prefer-dynamic -C rpath main.rs");
+    let old = format!("{rustc} --edition 2021 -C prefer-dynamic -C rpath main.rs");
     check("rust", &with(&[("edition", OptionValue::Number(2021))]), &[&old, "run: /job/runbin"]);
     check("rust", &with(&[("edition", text("2021")), ("profile", text("debug"))]), &[&old, "run: /job/runbin"]);
     let release = format!("{rustc} --edition 2024 -C opt-level=3 main.rs");
@@ -168,7 +168,6 @@ fn a_program_with_an_allocator_of_its_own_gets_a_standard_library_of_its_own() {
         job
     };
     let rustc = "compile: /opt/rustup/toolchains/rust/bin/rustc --crate-name main -o runbin --edition 2024";
-    let rustc = format!("{rustc} -C codegen-units=1");
     let (shared, own) = (format!("{rustc} -C prefer-dynamic -C rpath main.rs"), format!("{rustc} main.rs"));
     for (name, content, expected) in [
         ("main.rs", "#[global_allocator]\nstatic A: X = X;", &own),
