@@ -149,6 +149,8 @@ impl Emptied {
         if !writable {
             protect(&range, PROT_READ | PROT_WRITE)?;
         }
+        // All at once, that takes half of what it does page by page, when the kernel finds each missing as it copies.
+        self.bring_in(range.clone(), Bring::ToWrite)?;
         // SAFETY: the range is outside of everything that this process refers to, so the kernel may write there.
         let read =
             checked(unsafe { syscall!(Sysno::pread64, file.as_raw_fd(), range.start, range.len(), offset as usize) })?;
