@@ -14,9 +14,9 @@ Usage: cargo xtask <command>
   bench [--quick] [--only WORD] [--to FOLDER]
                                 measure Firebox side by side with the same commands started bare, and write the table,
                                 the data and a plot to docs/benchmarks; only rows with WORD in their id, to elsewhere
-  load [--clients NUMBER] [--seconds NUMBER]
+  load [--clients NUMBER] [--seconds NUMBER] [--jobs NUMBER]
                                 many clients of one service at once, 64 for 60 s: is every answer right, does nothing
-                                grow, is nothing left
+                                grow, is nothing left; then 5000 jobs, and a kill in the middle of them: is none lost
   fuzz [--seconds NUMBER] [--only WORD]
                                 what clients write, made up by a fuzzer, 60 s for each parser; only those with WORD in
                                 their name
@@ -47,13 +47,16 @@ pub(crate) struct BenchOptions {
 pub(crate) struct LoadOptions {
     pub(crate) clients: NonZeroU32,
     pub(crate) seconds: NonZeroU32,
+    /// That outlive a connection.
+    pub(crate) jobs: NonZeroU32,
 }
 
 impl Default for LoadOptions {
     fn default() -> LoadOptions {
         const CLIENTS: NonZeroU32 = NonZeroU32::new(64).unwrap();
         const SECONDS: NonZeroU32 = NonZeroU32::new(60).unwrap();
-        LoadOptions { clients: CLIENTS, seconds: SECONDS }
+        const JOBS: NonZeroU32 = NonZeroU32::new(5000).unwrap();
+        LoadOptions { clients: CLIENTS, seconds: SECONDS, jobs: JOBS }
     }
 }
 
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn load_has_defaults_for_both_of_its_numbers() {
+    fn load_has_defaults_for_all_of_its_numbers() {
         assert_eq!(parsed("load").unwrap(), Command::Load(LoadOptions::default()));
         let seconds = NonZeroU32::new(5).unwrap();
         let expected = LoadOptions { seconds, ..LoadOptions::default() };
