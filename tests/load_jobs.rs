@@ -50,7 +50,7 @@ fn of_many_jobs_that_a_kill_interrupts_each_comes_to_exactly_one_end() {
     let until = Instant::now() + allowed;
     let after = loop {
         let jobs = pages(&service);
-        if jobs.values().all(|job| is_end(job)) {
+        if jobs.values().all(is_end) {
             break jobs;
         }
         assert!(Instant::now() < until, "not all of them come to an end");
