@@ -106,8 +106,8 @@ pub(crate) fn operation() -> Operation {
 
 /// What an address that answers with a job's events answers with.
 pub(crate) fn kinds_of_events(schemas: &mut Schemas) -> Value {
+    // Whoever reads events has each of them as an object, and whoever does not has a text: no type is true of both.
     json!({
-        "type": "string",
         "description": "Server-sent events; the data of each is JSON.",
         "x-events": {
             "output": schemas.answered::<OutputEvent>(),

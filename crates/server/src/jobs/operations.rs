@@ -1,11 +1,13 @@
 //! What is said of the addresses of jobs.
 
 use axum::http::StatusCode;
-use firebox_api::{BatchRequest, BatchView, JobRequest, JobStatus, JobView, JobsPage, RefusalCode, StatusEvent};
+use firebox_api::{
+    BatchRequest, BatchView, JobRequest, JobStatus, JobView, JobsPage, RefusalCode, Schemas, StatusEvent,
+};
 use serde_json::{Value, json};
 
 use super::as_json;
-use crate::execute::REFUSALS;
+use crate::execute::{REFUSALS, kinds_of_events};
 use crate::openapi::outcome::{hello, outcome};
 use crate::openapi::{Answer, Content, Operation};
 
@@ -28,7 +30,7 @@ pub(crate) fn submit() -> Operation {
     let accepted = Answer::new(StatusCode::ACCEPTED, "It is on disk, and will come to one end.")
         .with(Content::answered::<JobView>().example("queued", "It waits", view(JobStatus::Queued)))
         .header("Location", "Where the job is.")
-        .header("Idempotency-Replayed", "`true` where the key came before: this is what was answered then.")
+        .sometimes("Idempotency-Replayed", "`true` where the key came before: this is what was answered then.")
         .link("look", "look_at_job", "id", "$response.body#/id")
         .link("follow", "follow_job", "id", "$response.body#/id")
         .link("cancel", "cancel_job", "id", "$response.body#/id");
@@ -48,7 +50,7 @@ pub(crate) fn submit_batch() -> Operation {
             "One that waits",
             json!({"jobs": [view(JobStatus::Queued)]}),
         ))
-        .header("Idempotency-Replayed", "`true` where the key came before: this is what was answered then.");
+        .sometimes("Idempotency-Replayed", "`true` where the key came before: this is what was answered then.");
     once(Operation::new("submit_jobs", "Have many jobs run", about))
         .takes(Content::sent::<BatchRequest>().example("one", "A batch of one", json!({"jobs": [hello()]})))
         .answers(accepted)
@@ -68,7 +70,7 @@ pub(crate) fn look() -> Operation {
         "query",
         "wait",
         wait,
-        json!({"type": "string", "pattern": "^[0-9]{1,4}ms$|^([0-9]|[1-5][0-9]|60)s?$", "examples": ["30s"]}),
+        json!({"type": "string", "pattern": "^[0-9]{1,4}ms$|^(([0-9]|[1-5][0-9])([.][0-9]+)?|60)s?$", "examples": ["30s"]}),
     )
     .answers(Answer::new(StatusCode::OK, "The job.").with(job))
     .refuses(&OF_ONE)
@@ -93,11 +95,14 @@ pub(crate) fn follow() -> Operation {
             "header",
             "Last-Event-ID",
             "The `id` of the last event that was heard.",
-            json!({"type": "integer", "minimum": 0}),
+            json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
         )
         .answers(
-            Answer::new(StatusCode::OK, "What happens, until the job has ended.")
-                .with(Content::text("text/event-stream").example("events", "A short life", events().into())),
+            Answer::new(StatusCode::OK, "What happens, until the job has ended.").with(Content::events(kinds).example(
+                "events",
+                "A short life",
+                events().into(),
+            )),
         )
         .answers(Answer::new(StatusCode::NO_CONTENT, "The job has ended, and all of it was heard."))
         .refuses(&OF_ONE)
@@ -132,6 +137,13 @@ fn once(operation: Operation) -> Operation {
 fn of_one(operation: Operation) -> Operation {
     let id = json!({"type": "string", "pattern": "^[0-9a-f]{32}$", "examples": [ID]});
     operation.given("path", "id", "What the job was given as `id`.", id)
+}
+
+/// What is heard of a job's life, besides what anybody hears who waits for one.
+fn kinds(schemas: &mut Schemas) -> Value {
+    let mut kinds = kinds_of_events(schemas);
+    kinds["x-events"]["status"] = schemas.answered::<StatusEvent>();
+    kinds
 }
 
 fn view(status: JobStatus) -> Value {

@@ -122,7 +122,10 @@ fn contents(contents: &[Content], schemas: &mut Schemas) -> Value {
 fn answer(Answer { about, headers, contents: bodies, links, .. }: &Answer, form: Form, schemas: &mut Schemas) -> Value {
     let mut described = json!({"description": about});
     if !headers.is_empty() {
-        let headers = headers.iter().map(|(name, about)| ((*name).to_owned(), text_header(about)));
+        let headers = headers.iter().map(|(name, about, is_always)| {
+            let header = json!({"description": about, "required": is_always, "schema": {"type": "string"}});
+            ((*name).to_owned(), header)
+        });
         described["headers"] = Value::Object(headers.collect());
     }
     if !bodies.is_empty() {

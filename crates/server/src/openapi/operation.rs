@@ -59,7 +59,8 @@ pub(crate) struct Example {
 pub(crate) struct Answer {
     pub(super) status: StatusCode,
     pub(super) about: &'static str,
-    pub(super) headers: Vec<(&'static str, &'static str)>,
+    /// Each with whether it is always there.
+    pub(super) headers: Vec<(&'static str, &'static str, bool)>,
     pub(super) contents: Vec<Content>,
     pub(super) links: Vec<Link>,
 }
@@ -163,7 +164,13 @@ impl Answer {
     }
 
     pub(crate) fn header(mut self, name: &'static str, about: &'static str) -> Answer {
-        self.headers.push((name, about));
+        self.headers.push((name, about, true));
+        self
+    }
+
+    /// One that is there when there is something to say.
+    pub(crate) fn sometimes(mut self, name: &'static str, about: &'static str) -> Answer {
+        self.headers.push((name, about, false));
         self
     }
 
