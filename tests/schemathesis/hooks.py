@@ -20,6 +20,7 @@ def map_case(context, case):
             files_go_together(job)
             parts_fit_the_whole(job)
             names_are_short_in_bytes(job)
+            webhook_is_public(job)
     return case
 
 
@@ -63,6 +64,12 @@ def names_are_short_in_bytes(job):
     """What ends up in logs and in file systems is bounded in bytes; a schema counts characters."""
     if isinstance(job.get("trace_id"), str):
         job["trace_id"] = shortened(job["trace_id"], TRACE_ID_BYTES)
+
+
+def webhook_is_public(job):
+    """Which addresses may be told is the operator's word, and no pattern's."""
+    if isinstance(job.get("webhook"), dict) and "url" in job["webhook"]:
+        job["webhook"]["url"] = "https://hooks.example/"
 
 
 def shortened_path(path):
