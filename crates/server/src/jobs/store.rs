@@ -469,7 +469,8 @@ mod tests {
     use super::*;
     use crate::state::in_memory;
 
-    const ROOM: Room = Room { jobs: 10, bytes: 1000 };
+    const BOUNDS: Bounds = Bounds { running: None, waiting: None, shares: false };
+    const ROOM: Room = Room { jobs: 10, bytes: 1000, bounds: BOUNDS };
 
     fn new(id: &str) -> NewJob {
         let (id, trace_id, language) = (id.to_owned(), "t".to_owned(), "bash".to_owned());
@@ -566,6 +567,20 @@ mod tests {
             assert_eq!(left, 0, "{table}");
         }
         assert_eq!(callers(&connection).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_caller_that_may_have_so_many_waiting_leaves_room_to_others() {
+        let connection = in_memory();
+        let bounded = |caller, id, waiting| {
+            let room = Room { bounds: Bounds { waiting: Some(waiting), ..BOUNDS }, ..ROOM };
+            accept(&connection, caller, vec![new(id)], None, room, |_| String::new()).unwrap()
+        };
+        assert_eq!(bounded("a", "1", 1), Accepted::Now(String::new()));
+        assert_eq!(bounded("a", "2", 1), Accepted::Bound);
+        assert_eq!(bounded("b", "3", 1), Accepted::Now(String::new()));
+        assert!(claim(&connection, "a").unwrap().is_some());
+        assert_eq!(bounded("a", "4", 1), Accepted::Now(String::new()));
     }
 
     #[test]
