@@ -84,7 +84,7 @@ pub(crate) struct ServeWords {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "FIREBOX_REQUEST_TIME")]
     #[serde(deserialize_with = "time")]
     pub(crate) request_time: Option<Duration>,
-    /// Connections that may be open at once [default: 1024].
+    /// Connections that may be open at once [default: 1024, or as many as this process may have descriptors for].
     #[arg(long, value_name = "NUMBER", env = "FIREBOX_CONNECTIONS")]
     pub(crate) connections: Option<usize>,
     /// The directory for what outlives the service, of one service alone; `none` to do without, and without jobs that

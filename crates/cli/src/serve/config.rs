@@ -32,6 +32,8 @@ pub(super) struct Config {
     pub(super) state: Option<PathBuf>,
     pub(super) tls: Option<TlsFiles>,
     pub(super) log_level: LogLevel,
+    /// Whether somebody said how many there are to be.
+    pub(super) connections_are_asked_for: bool,
     pub(super) settings: Settings,
 }
 
@@ -145,6 +147,7 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         state: state::place(state)?,
         tls,
         log_level: log_level.unwrap_or(LogLevel::Info),
+        connections_are_asked_for: connections.is_some(),
         settings: Settings {
             allow_anonymous,
             cors_origins,

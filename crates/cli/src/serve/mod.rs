@@ -30,8 +30,8 @@ pub(crate) use config::read_file;
 /// and then as nobody.
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let policy = host::policy()?;
-    let config = config::read(args, &policy)?;
-    descriptors::claim(&config.settings, config.pools.each)?;
+    let mut config = config::read(args, &policy)?;
+    descriptors::claim(&mut config)?;
     let catalogue = Catalogue::builtin();
     let Languages { mut installed, absent } = find_languages(&catalogue, config.languages.as_deref())?;
     let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();
