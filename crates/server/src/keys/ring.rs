@@ -168,8 +168,8 @@ mod tests {
         assert!(!place.ring.is_demanded());
         let (one, two) = (place.create("one"), place.create("two"));
         assert!(!place.is_good(&one));
-        assert_eq!(place.ring.refresh().unwrap(), true);
-        assert_eq!(place.ring.refresh().unwrap(), false);
+        assert!(place.ring.refresh().unwrap());
+        assert!(!place.ring.refresh().unwrap());
         assert!(place.ring.is_demanded() && place.is_good(&one) && place.is_good(&two));
         let (first, second) = (place.ring.check(&one).unwrap(), place.ring.check(&two).unwrap());
         assert_ne!(first.owner(), second.owner());
