@@ -8,59 +8,13 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use kit::{Answer, Finished, HostInventory, Service, firebox, temp_dir};
+use kit::{Answer, HostInventory, Keys, Service, bearer, firebox};
 use serde_json::{Value, json};
 
 /// When the service must have heard of what `firebox keys` did.
 const HEARD_WITHIN: Duration = Duration::from_secs(1);
 /// How long anything may take that happens by itself, on a busy machine.
 const MOMENT: Duration = Duration::from_secs(20);
-
-/// A state directory, and the keys in it.
-struct Keys {
-    directory: tempfile::TempDir,
-}
-
-impl Keys {
-    fn none() -> Keys {
-        Keys { directory: temp_dir() }
-    }
-
-    fn state(&self) -> String {
-        self.directory.path().join("state").display().to_string()
-    }
-
-    fn file(&self) -> PathBuf {
-        self.directory.path().join("state/private/keys")
-    }
-
-    /// `firebox keys` with these words.
-    fn call(&self, words: &[&str]) -> Finished {
-        firebox().args(["keys", "--state", &self.state()]).args(words).run()
-    }
-
-    /// Creates a key, and returns it.
-    fn create(&self, name: &str, limits: &[&str]) -> String {
-        let created = self.call(&[&["create", name], limits].concat());
-        assert_eq!(created.code(), 0, "{created}");
-        created.stdout().trim().to_owned()
-    }
-
-    fn revoke(&self, name: &str) {
-        let revoked = self.call(&["revoke", name]);
-        assert_eq!(revoked.code(), 0, "{revoked}");
-    }
-
-    fn serve(&self, words: &[&str]) -> Service {
-        let state = self.state();
-        let words = [&["serve", "--listen", "127.0.0.1:0", "--languages", "bash,c", "--state", &state], words].concat();
-        Service::of(firebox().args(words).start())
-    }
-}
-
-fn bearer(key: &str) -> String {
-    format!("authorization: Bearer {key}")
-}
 
 fn bash(code: &str) -> Value {
     json!({"lang": "bash", "code": code})

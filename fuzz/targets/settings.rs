@@ -15,7 +15,11 @@ fuzz_target!(|text: &str| -> Corpus {
     match toml::from_str::<ServeWords>(text) {
         Ok(words) => {
             assert_eq!(words.clone().or(ServeWords::default()), words, "nothing was added, and it has changed");
-            assert_eq!(ServeWords::default().or(words.clone()), words, "what was typed was nothing, and it has changed");
+            assert_eq!(
+                ServeWords::default().or(words.clone()),
+                words,
+                "what was typed was nothing, and it has changed"
+            );
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }

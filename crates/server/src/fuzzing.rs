@@ -1,8 +1,12 @@
 //! What fuzz targets reach of the edge. It is there in their build alone (`fuzz/`).
 
-use axum::http::{HeaderMap, Uri};
+use std::time::Duration;
 
-use crate::{body, doors, execute, request_id};
+use axum::http::{HeaderMap, Uri};
+use firebox_api::Refusal;
+
+use crate::webhook::Address;
+use crate::{body, doors, execute, jobs, request_id};
 
 /// Whether a request is let in where there are no keys.
 pub fn is_let_in(uri: &Uri, headers: &HeaderMap) -> bool {
@@ -22,4 +26,29 @@ pub fn wants_events(headers: &HeaderMap) -> bool {
 /// What the client calls its request, if that is taken.
 pub fn request_id(headers: &HeaderMap) -> Option<std::sync::Arc<str>> {
     request_id::given(headers)
+}
+
+/// Where a webhook goes that may be sent: host, port and path.
+pub fn webhook(url: &str) -> Option<(String, u16, String)> {
+    Address::read(url, false).ok().map(Address::into_parts)
+}
+
+/// How long a client waits for a job's end.
+pub fn wait(uri: &Uri) -> Result<Option<Duration>, Refusal> {
+    jobs::fuzzing::wait(uri)
+}
+
+/// How many jobs a page has.
+pub fn page(uri: &Uri) -> Result<usize, Refusal> {
+    jobs::fuzzing::page(uri)
+}
+
+/// Behind which event a stream goes on.
+pub fn last_event(headers: &HeaderMap) -> Result<i64, Refusal> {
+    jobs::fuzzing::last_event(headers)
+}
+
+/// What makes sending a request again safe.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    jobs::fuzzing::idempotency_key(headers)
 }

@@ -199,7 +199,7 @@ fn read_batch(service: &Service, caller: &Caller, json: &[u8]) -> Result<Vec<New
     if refused.is_empty() { Ok(new) } else { Err(No::Items(refused, jobs.len())) }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     let text = key.to_str().ok().filter(|text| (1..=LONGEST_KEY).contains(&text.len()));

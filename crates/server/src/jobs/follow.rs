@@ -70,7 +70,7 @@ pub(crate) async fn follow(
     }
 }
 
-fn last_event(headers: &HeaderMap) -> Result<i64, Refusal> {
+pub(crate) fn last_event(headers: &HeaderMap) -> Result<i64, Refusal> {
     let Some(said) = headers.get(LAST_EVENT_ID) else { return Ok(0) };
     let number = said.to_str().ok().and_then(|text| text.parse().ok()).filter(|number| *number >= 0);
     number.ok_or_else(|| Refusal {

@@ -142,3 +142,15 @@ fn refusing(error: &StateError) -> Refusing {
 fn as_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
+
+/// What fuzz targets reach of it.
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    pub(crate) use super::accept::idempotency_key;
+    pub(crate) use super::follow::last_event;
+    pub(crate) use super::query::wait;
+
+    pub(crate) fn page(uri: &axum::http::Uri) -> Result<usize, firebox_api::Refusal> {
+        super::query::wanted(uri).map(|wanted| wanted.limit)
+    }
+}

@@ -23,7 +23,7 @@ pub(super) struct Wanted {
 }
 
 /// How long to wait for a job's end.
-pub(super) fn wait(uri: &Uri) -> Result<Option<Duration>, Refusal> {
+pub(crate) fn wait(uri: &Uri) -> Result<Option<Duration>, Refusal> {
     let [wait] = named(uri, ["wait"])?;
     let Some(text) = wait else { return Ok(None) };
     let expected = "a time of at most 60s, such as `30s` or `500ms`";

@@ -35,6 +35,12 @@ pub(crate) enum AddressError {
 }
 
 impl Address {
+    /// Host, port and path.
+    #[cfg(fuzzing)]
+    pub(crate) fn into_parts(self) -> (String, u16, String) {
+        (self.host, self.port, self.path)
+    }
+
     pub(crate) fn read(url: &str, allow_private: bool) -> Result<Address, AddressError> {
         if url.len() > LONGEST {
             return Err(AddressError::TooLong);
