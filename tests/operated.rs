@@ -151,7 +151,11 @@ fn a_collector_gets_a_span_of_each_job_with_its_stages_below_it() {
     let not_sampled = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
     service.execute(&unwanted).with(&["--header", not_sampled]).answer();
     let mut spans = Vec::new();
-    while spans.len() < 4 + 3 {
+    // Of one that outlives its connection as well.
+    let later = json!({"trace_id": "later", "lang": "bash", "code": "true"});
+    let traceparent = "traceparent: 00-00000000000000000000000000000abc-0000000000000def-01";
+    assert_eq!(service.post("/v1/jobs", later.to_string()).with(&["--header", traceparent]).answer().code, 202);
+    while spans.len() < 4 + 3 + 3 {
         let document = received.recv_timeout(MOMENT).expect("spans come");
         assert!(!document.to_string().contains("canary"), "{document}");
         spans.extend(spans_of(&document));
@@ -181,6 +185,9 @@ fn a_collector_gets_a_span_of_each_job_with_its_stages_below_it() {
     }
     let other = spans.iter().find(|span| named(span, "other")).expect("the other job's");
     assert!(other.get("parentSpanId").is_none() && other["traceId"] != job["traceId"], "{other}");
+    let later = spans.iter().find(|span| named(span, "later")).expect("the later job's");
+    assert_eq!(later["traceId"], "00000000000000000000000000000abc");
+    assert_eq!(later["parentSpanId"], "0000000000000def");
     assert!(!spans.iter().any(|span| named(span, "unwanted")), "{spans:?}");
     let ids: BTreeSet<&str> = spans.iter().filter_map(|span| span["spanId"].as_str()).collect();
     assert_eq!(ids.len(), spans.len());

@@ -61,7 +61,7 @@ impl Service {
         };
         let done = done.await.map_err(|refusing: Refusing| refusing.of(trace_id.clone()));
         let told = done.as_ref().map_err(|refusing| refusing.refusal.code);
-        self.spans.tell(context, &trace_id, &language, since, told);
+        self.spans.tell(context, &trace_id, &language, since.elapsed(), told);
         match &done {
             Ok(outcome) => {
                 self.metrics.count(&language, outcome);

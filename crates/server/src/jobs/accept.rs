@@ -20,6 +20,7 @@ use crate::body::Content;
 use crate::caller::Caller;
 use crate::routes::House;
 use crate::service::Service;
+use crate::spans::TraceContext;
 use crate::webhook::Address;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -88,6 +89,8 @@ async fn take(
         Sent::One => vec![read(service, caller, &content.bytes)?],
         Sent::Batch => read_batch(service, caller, &content.bytes)?,
     };
+    let context = TraceContext::of(headers);
+    let new = new.into_iter().map(|job| NewJob { context, ..job }).collect();
     let once = key.map(|key| Once { key, fingerprint: fingerprint(sent, &content.bytes) });
     let accepted = jobs.accept(caller, new, once, sent, content).await?;
     if matches!(accepted, Accepted::Now(_)) {
@@ -157,6 +160,7 @@ fn read(service: &Service, caller: &Caller, json: &[u8]) -> Result<NewJob, Refus
         language: prepared.language,
         body: json.to_vec(),
         webhook,
+        context: None,
     })
 }
 

@@ -1,9 +1,9 @@
 //! One job from its turn to its end on disk.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use firebox_api::{Detail, JobRequest, Parts};
+use firebox_api::{JobRequest, Parts};
 use firebox_job::{Outcome, TraceId, Verdict};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
@@ -18,6 +18,7 @@ use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
 use crate::running::with_queue;
 use crate::service::{Prepared, Service};
+use crate::spans::TraceContext;
 
 /// How old what a job wrote may become before those who look on hear of it.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -33,13 +34,13 @@ enum Left {
 
 pub(super) async fn run(service: &Arc<Service>, caller: &Caller, claimed: Claimed, place: Place) {
     let Some(jobs) = &service.jobs else { return };
-    let Claimed { number, id, trace_id, body } = claimed;
+    let Claimed { number, id, trace_id, body, context } = claimed;
     let stop = jobs.stops.begin(number);
     let recorder = Recorder::default();
     let left = match prepare(service, caller, &trace_id, &body) {
         Ok(prepared) => {
             drop(body);
-            course(service, jobs, caller, number, prepared, place, &stop, &recorder).await
+            course(service, jobs, caller, number, prepared, context, place, &stop, &recorder).await
         }
         Err(refusing) => Err(refusing),
     };
@@ -72,6 +73,7 @@ async fn course(
     caller: &Caller,
     number: i64,
     prepared: Prepared,
+    context: Option<TraceContext>,
     place: Place,
     stop: &Stop<'_>,
     recorder: &Recorder,
@@ -79,6 +81,7 @@ async fn course(
     let Prepared { job, stdin, detail, language } = prepared;
     let trace_id = job.trace_id.clone();
     let queued = Duration::from_micros(u64::try_from(now_us() - number).unwrap_or(0));
+    let begun = Instant::now();
     let mut running = service.start(Arc::new(job), stdin, caller, recorder.clone(), place)?;
     stop.arm(running.canceller.clone());
     let mut moments = interval(MOMENT);
@@ -99,17 +102,20 @@ async fn course(
             }
         }
     };
-    let outcome = service.outcome(done, &trace_id)?;
+    let outcome = service.outcome(done, &trace_id).map(|outcome| with_queue(outcome, queued));
+    if let (Ok(Outcome { verdict: Verdict::Cancelled, .. }), Some(Why::End)) = (&outcome, stop.why()) {
+        return Ok(Left::Waits);
+    }
+    let told = outcome.as_ref().map_err(|refusing| refusing.refusal.code);
+    service.spans.tell(context, &trace_id, &language, queued + begun.elapsed(), told);
+    let outcome = outcome?;
     service.metrics.count(&language, &outcome);
-    Ok(match (&outcome.verdict, stop.why()) {
-        (Verdict::Cancelled, Some(Why::End)) => Left::Waits,
-        (Verdict::Cancelled, _) => Left::Ended(End::Cancelled { outcome: Some(body_of(outcome, queued, detail)) }),
-        _ => Left::Ended(End::Done { outcome: body_of(outcome, queued, detail) }),
-    })
-}
-
-fn body_of(outcome: Outcome, queued: Duration, detail: Detail) -> String {
-    as_json(&firebox_api::Response::new(with_queue(outcome, queued), detail))
+    let is_cancelled = outcome.verdict == Verdict::Cancelled;
+    let outcome = as_json(&firebox_api::Response::new(outcome, detail));
+    Ok(Left::Ended(match is_cancelled {
+        true => End::Cancelled { outcome: Some(outcome) },
+        false => End::Done { outcome },
+    }))
 }
 
 /// Writes down how it ended. What cannot be written is tried again: nobody is told of an end that is not on disk.

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::moment::{now_ms, now_us, written};
 use crate::admission::Bounds;
+use crate::spans::TraceContext;
 
 /// How many times a job is begun at most, when each time we die meanwhile.
 pub(super) const MOST_ATTEMPTS: u32 = 3;
@@ -27,6 +28,7 @@ pub(super) struct NewJob {
     pub(super) language: String,
     pub(super) body: Vec<u8>,
     pub(super) webhook: Option<(String, Option<String>)>,
+    pub(super) context: Option<TraceContext>,
 }
 
 /// What may be queued.
@@ -67,6 +69,7 @@ pub(super) struct Claimed {
     pub(super) id: String,
     pub(super) trace_id: String,
     pub(super) body: Vec<u8>,
+    pub(super) context: Option<TraceContext>,
 }
 
 /// What came of a job.
@@ -185,7 +188,7 @@ pub(super) fn accept(
 }
 
 fn insert(connection: &Connection, caller: &str, job: NewJob) -> Result<JobView> {
-    let NewJob { id, trace_id, language, body, webhook } = job;
+    let NewJob { id, trace_id, language, body, webhook, context } = job;
     let last: Option<i64> =
         connection.prepare_cached("SELECT max(number) FROM jobs")?.query_row([], |row| row.get(0))?;
     let number = now_us().max(last.map_or(0, |last| last + 1));
@@ -194,7 +197,11 @@ fn insert(connection: &Connection, caller: &str, job: NewJob) -> Result<JobView>
             "INSERT INTO jobs (number, id, caller, trace_id, language, status, size) VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6)",
         )?
         .execute(params![number, id, caller, trace_id, language, body.len() as i64])?;
-    connection.prepare_cached("INSERT INTO requests VALUES (?1, ?2)")?.execute(params![number, body])?;
+    connection.prepare_cached("INSERT INTO requests VALUES (?1, ?2, ?3)")?.execute(params![
+        number,
+        body,
+        context.map(|context| context.to_string())
+    ])?;
     tell_status(connection, number, JobStatus::Queued, 0)?;
     if let Some((url, secret)) = &webhook {
         connection
@@ -238,9 +245,11 @@ pub(super) fn claim(connection: &Connection, caller: &str) -> Result<Option<Clai
     // What it wrote when it was begun before, it writes again.
     connection.prepare_cached("DELETE FROM events WHERE job = ?1 AND kind = 'output'")?.execute([number])?;
     tell_status(connection, number, JobStatus::Running, attempts)?;
-    let body =
-        connection.prepare_cached("SELECT body FROM requests WHERE job = ?1")?.query_row([number], |row| row.get(0))?;
-    Ok(Some(Claimed { number, id, trace_id, body }))
+    let (body, trace): (_, Option<String>) = connection
+        .prepare_cached("SELECT body, trace FROM requests WHERE job = ?1")?
+        .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let context = trace.as_deref().and_then(TraceContext::read);
+    Ok(Some(Claimed { number, id, trace_id, body, context }))
 }
 
 /// Adds what a job that runs has written.
@@ -474,7 +483,7 @@ mod tests {
 
     fn new(id: &str) -> NewJob {
         let (id, trace_id, language) = (id.to_owned(), "t".to_owned(), "bash".to_owned());
-        NewJob { id, trace_id, language, body: vec![b'x'; 10], webhook: None }
+        NewJob { id, trace_id, language, body: vec![b'x'; 10], webhook: None, context: None }
     }
 
     fn accept_some(connection: &Connection, caller: &str, ids: &[&str]) -> Accepted {

@@ -12,7 +12,7 @@ mod exporter;
 mod otlp;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use firebox_api::RefusalCode;
 use firebox_engine::random_bytes;
@@ -79,13 +79,13 @@ impl Spans {
         self.other_end.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Tells of a job that is over. Waits for nobody.
+    /// Tells of a job that is over now, after so much time. Waits for nobody.
     pub(crate) fn tell(
         &self,
         context: Option<TraceContext>,
         trace_id: &TraceId,
         language: &str,
-        since: Instant,
+        total: Duration,
         done: Result<&Outcome, RefusalCode>,
     ) {
         let Some(queue) = &self.queue else { return };
@@ -93,7 +93,7 @@ impl Spans {
             return;
         }
         let Ok(random) = random_bytes() else { return };
-        let span = span(context, random, trace_id, language, since.elapsed(), done);
+        let span = span(context, random, trace_id, language, total, done);
         if queue.try_send(span).is_err() {
             self.dropped.inc();
         }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn tell(spans: &Spans, context: Option<TraceContext>) {
-        spans.tell(context, &TraceId::new("t").unwrap(), "c", Instant::now(), Err(RefusalCode::Full));
+        spans.tell(context, &TraceId::new("t").unwrap(), "c", Duration::ZERO, Err(RefusalCode::Full));
     }
 
     #[test]

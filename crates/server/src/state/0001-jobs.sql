@@ -24,7 +24,9 @@ CREATE INDEX jobs_ended ON jobs (ended_ms, number) WHERE ended_ms IS NOT NULL;
 -- What is to be run, until it has been.
 CREATE TABLE requests (
     job INTEGER PRIMARY KEY REFERENCES jobs (number) ON DELETE CASCADE,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    -- The trace that it is part of, as its client's `traceparent` has it.
+    trace TEXT
 ) STRICT;
 
 -- What came of it: an outcome, or why there is none.
