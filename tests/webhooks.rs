@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kit::{Service, firebox, tool};
+use kit::{Certificate, Service, firebox, tool};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -243,4 +243,56 @@ fn what_is_to_be_told_outlives_the_service() {
     let told = wait_for(&service, &id, |webhook| webhook["status"] == "delivered");
     assert!(told["webhook"]["attempts"].as_u64() >= Some(3), "{told}");
     service.stop();
+}
+
+/// A receiver with TLS, which answers whatever it is told by 204.
+const ENCRYPTED: &str = r#"
+import http.server, ssl, sys
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+#[test]
+fn whoever_is_told_must_have_a_certificate_that_is_trusted() {
+    let [theirs, anothers] = ["theirs", "anothers"].map(Certificate::of_a_server);
+    let mut receiver = Command::new(tool("python3"))
+        .args(["-c", ENCRYPTED])
+        .args([theirs.path(), theirs.key()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python starts");
+    let mut port = String::new();
+    BufReader::new(receiver.stdout.take().expect("it is piped")).read_line(&mut port).expect("it says its port");
+    let url = format!("https://127.0.0.1:{}/", port.trim());
+    let with = |roots: &Certificate| {
+        let roots = roots.path().display().to_string();
+        Service::start(&["--languages", "bash", "--webhook-allow-private", "--webhook-roots", &roots])
+    };
+    let service = with(&anothers);
+    let id = submit(&service, &job(&url));
+    let told = wait_for(&service, &id, |webhook| webhook["attempts"] == 1 && webhook["last_error"].is_string());
+    let error = told["webhook"]["last_error"].as_str().expect("a text");
+    assert!(error.contains("could not be encrypted") && error.contains("certificate"), "{told}");
+    service.stop();
+    let service = with(&theirs);
+    let id = submit(&service, &job(&url));
+    let told = wait_for(&service, &id, |webhook| webhook["status"] == "delivered");
+    assert_eq!(told["webhook"]["attempts"], 1, "{told}");
+    service.stop();
+    receiver.kill().expect("it can be ended");
+    receiver.wait().expect("it is over");
+
+    let bad = firebox().args(["serve", "--webhook-roots", "Cargo.toml"]).run();
+    assert!(bad.code() == 2 && bad.stderr().contains("Cargo.toml"), "{bad}");
 }

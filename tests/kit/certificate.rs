@@ -13,11 +13,33 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// For `127.0.0.1`, under this name.
     pub(crate) fn of(name: &str) -> Certificate {
+        Certificate::with(name, "")
+    }
+
+    /// The same, and it signs no others.
+    pub(crate) fn of_a_server(name: &str) -> Certificate {
+        Certificate::with(name, "basicConstraints = critical, CA:FALSE")
+    }
+
+    fn with(name: &str, extension: &str) -> Certificate {
         let directory = temp_dir();
+        let config = format!(
+            "[req]\ndistinguished_name = name\nx509_extensions = extensions\n[name]\n[extensions]\n\
+             subjectAltName = IP:127.0.0.1\n{extension}\n"
+        );
+        std::fs::write(directory.path().join("config"), config).expect("a file can be written");
         let done = Command::new(tool("openssl"))
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"])
-            .args(["-keyout", "key.pem", "-out", "certificate.pem", "-subj", &format!("/CN={name}")])
-            .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+            .args([
+                "-keyout",
+                "key.pem",
+                "-out",
+                "certificate.pem",
+                "-subj",
+                &format!("/CN={name}"),
+                "-config",
+                "config",
+            ])
             .current_dir(directory.path())
             .output()
             .expect("openssl runs");

@@ -63,4 +63,4 @@ pub use settings::Settings;
 pub use spans::{NoEndpoint, SpanEndpoint};
 pub use state::{Database, DirectoryError, OpenError, StateDirectory, StateError};
 pub use tls::{Tls, TlsError};
-pub use webhook::WebhookSettings;
+pub use webhook::{Trust, WebhookSettings};

@@ -47,6 +47,20 @@ pub enum TlsError {
         /// Which file.
         path: PathBuf,
     },
+    /// There is nobody in the file who could be trusted.
+    #[error("there is no certificate in {}; it takes those of whom to trust, in PEM", .path.display())]
+    NoRoot {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Somebody in the file cannot be trusted.
+    #[error("{} has a certificate in it that nobody can be trusted by", .path.display())]
+    Root {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
     /// There is no key in the file.
     #[error("there is no private key in {}; it takes one in PEM, without a passphrase", .path.display())]
     NoKey {
@@ -93,8 +107,7 @@ impl Tls {
 }
 
 fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(certificate)?).collect();
-    let chain = chain.map_err(|source| TlsError::Pem { path: certificate.to_owned(), source })?;
+    let chain = read_certificates(certificate)?;
     if chain.is_empty() {
         return Err(TlsError::NoCertificate { path: certificate.to_owned() });
     }
@@ -112,6 +125,11 @@ fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     })?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     Ok(config)
+}
+
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    read.map_err(|source| TlsError::Pem { path: path.to_owned(), source })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -130,6 +130,9 @@ pub(crate) struct ServeWords {
     /// Let webhooks go to addresses that only this host or its network can reach, and unencrypted.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "FIREBOX_WEBHOOK_ALLOW_PRIVATE")]
     pub(crate) webhook_allow_private: Option<bool>,
+    /// Certificates, in PEM, of whom webhooks trust beside those whom browsers do: such as your own network's.
+    #[arg(long, value_name = "FILE", env = "FIREBOX_WEBHOOK_ROOTS")]
+    pub(crate) webhook_roots: Option<PathBuf>,
 }
 
 /// How much is logged: this, and what is worse.
@@ -173,6 +176,7 @@ impl ServeWords {
             jobs_keep_size,
             webhook_secret,
             webhook_allow_private,
+            webhook_roots,
         } = self;
         ServeWords {
             listen: listen.or(there.listen),
@@ -201,6 +205,7 @@ impl ServeWords {
             jobs_keep_size: jobs_keep_size.or(there.jobs_keep_size),
             webhook_secret: webhook_secret.or(there.webhook_secret),
             webhook_allow_private: webhook_allow_private.or(there.webhook_allow_private),
+            webhook_roots: webhook_roots.or(there.webhook_roots),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use firebox_engine::PoolPolicy;
 use firebox_job::{ByteSize, Policy};
-use firebox_server::{JobSettings, PageOrigin, Settings, SpanEndpoint, WebhookSettings};
+use firebox_server::{JobSettings, PageOrigin, Settings, SpanEndpoint, Trust, WebhookSettings};
 
 use crate::args::{LogLevel, ServeArgs, ServeWords};
 use crate::failure::Failure;
@@ -111,6 +111,7 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         jobs_keep_size,
         webhook_secret,
         webhook_allow_private,
+        webhook_roots,
     } = words;
     let otlp_endpoint = otlp_endpoint.map(|text| text.parse::<SpanEndpoint>().map_err(Failure::request)).transpose()?;
     let tls = match (tls_certificate, tls_key) {
@@ -169,9 +170,15 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
             webhooks: WebhookSettings {
                 secret: webhook_secret.filter(|secret| !secret.is_empty()),
                 allow_private: webhook_allow_private.unwrap_or(false),
+                trust: trust(webhook_roots.as_deref())?,
             },
         },
     })
+}
+
+/// Read with the caller's rights, as the file with settings is.
+fn trust(roots: Option<&Path>) -> Result<Trust, Failure> {
+    roots.map_or_else(|| Ok(Trust::of_browsers()), Trust::with).map_err(Failure::request)
 }
 
 #[cfg(test)]

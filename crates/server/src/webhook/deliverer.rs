@@ -70,13 +70,13 @@ pub(crate) async fn deliver_all(service: Arc<Service>) {
 async fn deliver(service: &Service, due: Due) {
     let Some(jobs) = &service.jobs else { return };
     let Due { number, id, caller: _, trace_id, url, secret, attempts, first_ms, body } = due;
-    let allow_private = service.settings.webhooks.allow_private;
-    let secret = secret.or_else(|| service.settings.webhooks.secret.clone()).unwrap_or_default();
+    let settings = &service.settings.webhooks;
+    let secret = secret.or_else(|| settings.secret.clone()).unwrap_or_default();
     let letter = Letter { job: id.clone(), attempt: attempts, seconds: now_ms() / 1000, secret, body };
-    let sent = match Address::read(&url, allow_private) {
+    let sent = match Address::read(&url, settings.allow_private) {
         // The operator may have changed their mind since.
         Err(error) => Err(error.to_string()),
-        Ok(address) => send(&address, allow_private, letter).await.map_err(|error| error.to_string()),
+        Ok(address) => send(&address, settings, letter).await.map_err(|error| error.to_string()),
     };
     let end = match sent {
         Ok(()) => deliveries::End::Delivered,

@@ -15,9 +15,11 @@ mod public;
 mod resolve;
 mod send;
 mod signature;
+mod trust;
 
 pub(crate) use address::Address;
 pub(crate) use deliverer::deliver_all;
+pub use trust::Trust;
 
 /// What an operator decides about webhooks.
 #[derive(Debug, Clone)]
@@ -26,4 +28,6 @@ pub struct WebhookSettings {
     pub secret: Option<String>,
     /// Whether they may go where only this host or its network can, and unencrypted.
     pub allow_private: bool,
+    /// Who is trusted to say who those are to whom they go.
+    pub trust: Trust,
 }

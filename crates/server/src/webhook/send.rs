@@ -1,20 +1,18 @@
 //! One try: a connection to an address that was looked at, a request, and the head of the answer.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::WebhookSettings;
 use super::address::Address;
 use super::resolve::{ResolveError, resolve};
 use super::signature;
@@ -54,12 +52,12 @@ pub(super) enum SendError {
     Answer(u16),
 }
 
-pub(super) async fn send(address: &Address, allow_private: bool, letter: Letter) -> Result<(), SendError> {
-    timeout(WITHIN, try_to_send(address, allow_private, letter)).await.unwrap_or(Err(SendError::Late))
+pub(super) async fn send(address: &Address, settings: &WebhookSettings, letter: Letter) -> Result<(), SendError> {
+    timeout(WITHIN, try_to_send(address, settings, letter)).await.unwrap_or(Err(SendError::Late))
 }
 
-async fn try_to_send(address: &Address, allow_private: bool, letter: Letter) -> Result<(), SendError> {
-    let found = resolve(address, allow_private).await?;
+async fn try_to_send(address: &Address, settings: &WebhookSettings, letter: Letter) -> Result<(), SendError> {
+    let found = resolve(address, settings.allow_private).await?;
     let stream = connect(&found).await.ok_or(SendError::Connect)?;
     let request = request(address, letter).map_err(|_| SendError::Broken)?;
     if !address.is_encrypted {
@@ -67,7 +65,7 @@ async fn try_to_send(address: &Address, allow_private: bool, letter: Letter) -> 
     }
     let name = ServerName::try_from(address.host.clone())
         .map_err(|_| SendError::Encrypt("the host's name cannot stand in a certificate".to_owned()))?;
-    let encrypted = TlsConnector::from(trust()).connect(name, stream).await;
+    let encrypted = settings.trust.connector().connect(name, stream).await;
     exchange(encrypted.map_err(|error| SendError::Encrypt(error.to_string()))?, request).await
 }
 
@@ -112,17 +110,4 @@ async fn exchange(
         code @ 300..=399 => Err(SendError::Redirect(code)),
         code => Err(SendError::Answer(code)),
     }
-}
-
-/// Who is trusted to say who somebody is: those whom browsers trust.
-fn trust() -> Arc<ClientConfig> {
-    static TRUST: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let make = || {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        // The provider has both versions, which is all that can be missing.
-        config.map(|config| Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
-    };
-    Arc::clone(TRUST.get_or_init(|| make().unwrap_or_else(|error| unreachable!("{error}"))))
 }
