@@ -1,4 +1,4 @@
-//! What a request says its body is, what it accepts as an answer, and what it is called: all as a plainer look would have them.
+//! What a request says its body is, what it accepts as an answer, what it is called and which trace it is part of: all as a plainer look would have them.
 #![no_main]
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -17,6 +17,15 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     if let Some(id) = firebox_server::fuzzing::request_id(&with(HeaderName::from_static("x-request-id"))) {
         assert_eq!(id.as_bytes(), bytes);
         assert!(id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'), "{id:?} is logged");
+    }
+    if let Some(trace) = firebox_server::fuzzing::trace(&with(HeaderName::from_static("traceparent"))) {
+        assert_eq!(
+            firebox_server::fuzzing::trace(&HeaderMap::from_iter([(
+                HeaderName::from_static("traceparent"),
+                HeaderValue::from_str(&trace).expect("what we write is a header's value"),
+            )])),
+            Some(trace)
+        );
     }
     Corpus::Keep
 });

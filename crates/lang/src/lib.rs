@@ -46,6 +46,7 @@ pub use file::{LanguageFileError, check_file};
 pub use find::{PassReason, PassedOver};
 pub use host::{Host, Linker};
 pub use language::{Ahead, Copied, Language};
+pub use nearest::nearest;
 pub use option::OptionSpec;
 pub use plan::{Plan, PlanError, Step, StepAhead};
 pub use toolchain::{MissingToolchain, Program, Toolchain};

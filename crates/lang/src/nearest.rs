@@ -6,8 +6,8 @@ const LONGEST: usize = 48;
 /// How many names a message can offer before nobody reads them.
 const OFFERED: usize = 3;
 
-/// The names nearest to what was asked for, best first; none when nothing is close.
-pub(crate) fn nearest<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+/// The names nearest to what was asked for, best first; none when nothing is close. Names are in small letters.
+pub fn nearest<'a>(asked: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     if asked.len() > LONGEST {
         return Vec::new();
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, Uri};
 use firebox_api::Refusal;
 
+use crate::spans::TraceContext;
 use crate::webhook::Address;
 use crate::{body, doors, execute, jobs, request_id};
 
@@ -51,4 +52,9 @@ pub fn last_event(headers: &HeaderMap) -> Result<i64, Refusal> {
 /// What makes sending a request again safe.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     jobs::fuzzing::idempotency_key(headers)
+}
+
+/// The trace that the client has it in, as we write it down.
+pub fn trace(headers: &HeaderMap) -> Option<String> {
+    TraceContext::of(headers).map(|context| context.to_string())
 }

@@ -42,6 +42,7 @@ mod listener;
 mod metrics;
 mod openapi;
 mod origin;
+mod outgoing;
 mod request_id;
 mod routes;
 mod running;

@@ -71,7 +71,12 @@ pub(crate) fn sharing(origins: &[PageOrigin]) -> CorsLayer {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("traceparent"),
         ])
-        .expose_headers([REQUEST_ID, header::RETRY_AFTER, header::LOCATION])
+        .expose_headers([
+            REQUEST_ID,
+            header::RETRY_AFTER,
+            header::LOCATION,
+            HeaderName::from_static("idempotency-replayed"),
+        ])
         .max_age(ASK_AGAIN)
 }
 

@@ -4,6 +4,7 @@ mod config;
 mod descriptors;
 mod log;
 
+use std::env;
 use std::net::TcpListener;
 use std::path::absolute;
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use firebox_server::keys::Ring;
 use firebox_server::{Database, Makings, StateDirectory, Tls};
 use tracing::{info, warn};
 
-use crate::args::ServeArgs;
+use crate::args::{ServeArgs, check_environment};
 use crate::failure::Failure;
 use crate::host;
 use crate::isolation::{self, Housed};
@@ -29,6 +30,7 @@ pub(crate) use config::read_file;
 /// Serves until it is told to stop. The order is the one that `run` explains: as the caller until privileges are dropped,
 /// and then as nobody.
 pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
+    check_environment(env::vars_os().map(|(name, _)| name)).map_err(Failure::request)?;
     let policy = host::policy()?;
     let mut config = config::read(args, &policy)?;
     descriptors::claim(&mut config)?;

@@ -1,12 +1,10 @@
 //! Sends spans to a collector, some at a time, and tries again a few times when it is away.
 
 use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
@@ -18,6 +16,7 @@ use tracing::warn;
 use super::otlp::document;
 use super::{JobSpan, SpanEndpoint, Spans};
 use crate::answer::in_one_line;
+use crate::outgoing::exchange;
 
 /// How many go at once.
 const BATCH: usize = 256;
@@ -142,21 +141,11 @@ impl Sending {
 
 async fn post(endpoint: &SpanEndpoint, body: String) -> Result<(), ExportError> {
     let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::post(&endpoint.path)
         .header(header::HOST, format!("{}:{}", endpoint.host, endpoint.port))
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    // Whatever it says after its head is not read: the connection goes with the answer.
-    let mut answer = pin!(sender.send_request(request));
-    let answer = tokio::select! {
-        answer = answer.as_mut() => answer?,
-        // The answer may have come with the end of the connection.
-        ended = connection => match ended {
-            Ok(()) => answer.await?,
-            Err(error) => return Err(error.into()),
-        },
-    };
-    if answer.status().is_success() { Ok(()) } else { Err(ExportError::Refused(answer.status())) }
+    let status = exchange(stream, request).await?;
+    if status.is_success() { Ok(()) } else { Err(ExportError::Refused(status)) }
 }

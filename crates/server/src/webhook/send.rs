@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, header};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -16,12 +14,11 @@ use super::WebhookSettings;
 use super::address::Address;
 use super::resolve::{ResolveError, resolve};
 use super::signature;
+use crate::outgoing::exchange;
 
 /// How long a try may take, all of it.
 const WITHIN: Duration = Duration::from_secs(15);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// What the head of an answer may hold; its body is not read.
-const HEAD_BYTES: usize = 16 << 10;
 
 /// What is sent.
 #[derive(Debug, Clone)]
@@ -61,12 +58,12 @@ async fn try_to_send(address: &Address, settings: &WebhookSettings, letter: Lett
     let stream = connect(&found).await.ok_or(SendError::Connect)?;
     let request = request(address, letter).map_err(|_| SendError::Broken)?;
     if !address.is_encrypted {
-        return exchange(stream, request).await;
+        return deliver(stream, request).await;
     }
     let name = ServerName::try_from(address.host.clone())
         .map_err(|_| SendError::Encrypt("the host's name cannot stand in a certificate".to_owned()))?;
     let encrypted = settings.trust.connector().connect(name, stream).await;
-    exchange(encrypted.map_err(|error| SendError::Encrypt(error.to_string()))?, request).await
+    deliver(encrypted.map_err(|error| SendError::Encrypt(error.to_string()))?, request).await
 }
 
 async fn connect(found: &[SocketAddr]) -> Option<TcpStream> {
@@ -91,21 +88,11 @@ fn request(address: &Address, letter: Letter) -> Result<Request<Body>, axum::htt
         .body(Body::from(body))
 }
 
-async fn exchange(
+async fn deliver(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Body>,
 ) -> Result<(), SendError> {
-    let broken = |_: hyper::Error| SendError::Broken;
-    let (mut sender, connection) =
-        http1::Builder::new().max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let mut answer = std::pin::pin!(sender.send_request(request));
-    let answer = tokio::select! {
-        answer = &mut answer => answer,
-        // The answer may have been the last that came by it.
-        _ = connection => answer.await,
-    };
-    let answer = answer.map_err(broken)?;
-    match answer.status().as_u16() {
+    match exchange(stream, request).await.map_err(|_| SendError::Broken)?.as_u16() {
         200..=299 => Ok(()),
         code @ 300..=399 => Err(SendError::Redirect(code)),
         code => Err(SendError::Answer(code)),
