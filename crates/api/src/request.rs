@@ -8,6 +8,7 @@ use std::fmt;
 use firebox_job::{Isolation, OptionValue, SourcePath, TraceId};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use crate::bounded::MOST_ENTRIES;
 use crate::object::Object;
@@ -79,8 +80,8 @@ pub struct RequestFile {
 }
 
 /// The value of a language's option.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a text, a whole number, true or false")]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum AskedOption {
     /// `true` or `false`.
     Switch(bool),
@@ -88,6 +89,52 @@ pub enum AskedOption {
     Number(i64),
     /// A text.
     Text(String),
+}
+
+/// Read as it comes: to try one after the other, serde would keep whatever a client puts here, many times as large as it was.
+impl<'de> Deserialize<'de> for AskedOption {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AskedOption, D::Error> {
+        deserializer.deserialize_any(OptionVisitor)
+    }
+}
+
+struct OptionVisitor;
+
+impl Visitor<'_> for OptionVisitor {
+    type Value = AskedOption;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a whole number, true or false")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<AskedOption, E> {
+        Ok(AskedOption::Switch(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<AskedOption, E> {
+        Ok(AskedOption::Number(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<AskedOption, E> {
+        i64::try_from(value).map(AskedOption::Number).map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+    }
+
+    /// `2.0`, which JSON calls the same number as `2`.
+    fn visit_f64<E: Error>(self, value: f64) -> Result<AskedOption, E> {
+        let is_whole = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
+        match is_whole {
+            true => Ok(AskedOption::Number(value as i64)),
+            false => Err(E::invalid_value(Unexpected::Float(value), &self)),
+        }
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<AskedOption, E> {
+        Ok(AskedOption::Text(value.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<AskedOption, E> {
+        Ok(AskedOption::Text(value))
+    }
 }
 
 /// Where a job may run.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
 use crate::answer::in_one_line;
 use crate::openapi::{Answer, Content, Operation};
@@ -21,10 +22,13 @@ use crate::service::Service;
 /// How long an answer stays true: whoever asks all the time costs no more than a cell each second.
 const STAYS_TRUE: Duration = Duration::from_secs(1);
 
+/// What was found last: when, and why no cell could be made, if none could.
+type Found = Option<(Instant, Option<&'static str>)>;
+
 /// What was found last.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    found: Mutex<Option<(Instant, Option<String>)>>,
+    found: Arc<Mutex<Found>>,
 }
 
 /// How the service is.
@@ -50,11 +54,12 @@ pub(crate) async fn health(State(house): State<House>) -> Response {
         if service.admission.occupancy().is_full {
             reasons.push("every place is taken, and the queue is full".to_owned());
         }
-        reasons.extend(service.lack_of_a_cell().await);
+        reasons.extend(service.lack_of_a_cell().await.map(str::to_owned));
         if let Some(jobs) = &service.jobs
             && let Err(error) = jobs.totals().await
         {
-            reasons.push(format!("nothing can be kept: {}", in_one_line(&error)));
+            warn!(cause = in_one_line(&error), "nothing can be kept");
+            reasons.push("nothing can be kept; the log says why".to_owned());
         }
     }
     let (code, status) = match reasons.is_empty() {
@@ -78,19 +83,25 @@ pub(crate) fn operation() -> Operation {
 }
 
 impl Service {
-    /// Why no cell can be made, if none can. Who asks at the same time gets the same answer.
-    async fn lack_of_a_cell(self: &Arc<Service>) -> Option<String> {
-        let mut found = self.health.found.lock().await;
-        if let Some((when, lack)) = &*found
+    /// Why no cell can be made, if none can. Who asks at the same time gets the same answer; who goes away meanwhile does not
+    /// have it found out anew.
+    async fn lack_of_a_cell(self: &Arc<Service>) -> Option<&'static str> {
+        let mut found = Arc::clone(&self.health.found).lock_owned().await;
+        if let Some((when, lack)) = *found
             && when.elapsed() < STAYS_TRUE
         {
-            return lack.clone();
+            return lack;
         }
         let service = Arc::clone(self);
-        let lack = spawn_blocking(move || service.engine.try_cell().err().map(|error| in_one_line(&error)));
-        let lack = lack.await.unwrap_or_else(|error| Some(in_one_line(&error)));
-        let lack = lack.map(|lack| format!("no cell can be made: {lack}"));
-        *found = Some((Instant::now(), lack.clone()));
-        lack
+        let looked = spawn_blocking(move || {
+            let tried = service.engine.try_cell();
+            let lack = tried.err().map(|error| {
+                warn!(cause = in_one_line(&error), "no cell can be made");
+                "no cell can be made; the log says why"
+            });
+            *found = Some((Instant::now(), lack));
+            lack
+        });
+        looked.await.unwrap_or(Some("no cell can be made; the log says why"))
     }
 }

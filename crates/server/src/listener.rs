@@ -25,6 +25,7 @@ use crate::service::{Makings, Service};
 use crate::spans::Exporter;
 use crate::state::StateError;
 use crate::supervisor::Supervisor;
+use crate::webhook::ASKED_AT_ONCE;
 
 /// How long to leave a listener alone that cannot take a connection, such as for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -59,7 +60,7 @@ pub fn serve(mut makings: Makings, listener: StdListener) -> Result<(), ServeErr
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         // One for each job that runs, and a few for what else takes its time.
-        .max_blocking_threads(makings.settings.running + 8)
+        .max_blocking_threads(makings.settings.running + ASKED_AT_ONCE + 8)
         .build()
         .map_err(|source| ServeError::Kernel { doing: "start the threads of a server", source })?;
     let tls = makings.tls.take().map(Arc::new);

@@ -8,6 +8,7 @@ use firebox_engine::{Engine, Stdin, fresh_trace_id};
 use firebox_job::{Job, Policy};
 use firebox_lang::{Catalogue, Language, MissingToolchain};
 use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 
 use crate::admission::{Admission, NoPlace, Ticket};
 use crate::answer::Refusing;
@@ -35,7 +36,7 @@ pub(crate) struct Service {
     catalogue: Catalogue,
     absent: Vec<MissingToolchain>,
     pub(crate) policy: Policy,
-    listings: OnceCell<Vec<Listing>>,
+    listings: Arc<OnceCell<Vec<Listing>>>,
     /// Those that outlive a connection; none where nothing is kept.
     pub(crate) jobs: Option<Jobs>,
 }
@@ -104,7 +105,7 @@ impl Service {
             catalogue,
             absent,
             policy,
-            listings: OnceCell::new(),
+            listings: Arc::default(),
             jobs,
         }
     }
@@ -184,14 +185,18 @@ impl Service {
     }
 
     /// All languages, with the versions that their toolchains say they have. They are asked once, when somebody first wants
-    /// to know.
+    /// to know, whether or not that one waits for the answer.
     pub(crate) async fn listings(self: &Arc<Service>) -> &[Listing] {
-        let service = Arc::clone(self);
-        let asked = self.listings.get_or_init(|| async move {
-            let asked = tokio::task::spawn_blocking(move || languages::list(&service));
-            asked.await.unwrap_or_default()
-        });
-        asked.await
+        if self.listings.get().is_none() {
+            let (service, listings) = (Arc::clone(self), Arc::clone(&self.listings));
+            let asking = tokio::spawn(async move {
+                let ask = || async { spawn_blocking(move || languages::list(&service)).await.unwrap_or_default() };
+                listings.get_or_init(ask).await;
+            });
+            // It fails only where the runtime ends.
+            let _ = asking.await;
+        }
+        self.listings.get().map_or(&[], Vec::as_slice)
     }
 }
 

@@ -93,7 +93,8 @@ impl Ring {
         }
         let bytes = file.read_bytes()?;
         let book = file.book(&bytes)?;
-        if !before.book.is_beginning_of(&bytes) {
+        // Emptied is shortened too, also when all that was there before was the beginning of a line.
+        if !before.book.is_beginning_of(&bytes) || (!before.book.is_blank() && book.is_blank()) {
             return Err(KeyFileError::Shortened { path: file.path().to_owned() });
         }
         let mut holders = HashMap::new();

@@ -70,8 +70,11 @@ impl Database {
         let (told, answer) = oneshot::channel();
         let readers = self.readers.as_ref().ok_or(StateError::Closed)?;
         readers.look(Box::new(move |connection| {
+            // Who has gone does not want to know, and others wait.
+            if told.is_closed() {
+                return;
+            }
             let looked = connection.unchecked_transaction().and_then(|moment| ask(&moment));
-            // Who has gone does not want to know.
             let _ = told.send(looked.map_err(StateError::from));
         }));
         answer.await.unwrap_or(Err(StateError::Closed))
@@ -125,7 +128,7 @@ fn connect(file: &Path, name: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(file, flags, sys::AS_GIVEN).map_err(failed)?;
     let set = |name: &str, value: &str| connection.pragma_update(None, name, value).map_err(failed);
-    // Another process of ours may be writing: `firebox keys` does.
+    // Readers and the writer may meet where the log is put back.
     connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
     // Only a database without tables can be told so.
     set("auto_vacuum", "INCREMENTAL")?;

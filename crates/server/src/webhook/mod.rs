@@ -19,6 +19,7 @@ mod trust;
 
 pub(crate) use address::Address;
 pub(crate) use deliverer::deliver_all;
+pub(crate) use resolve::ASKED_AT_ONCE;
 pub use trust::Trust;
 
 /// What an operator decides about webhooks.

@@ -1,21 +1,28 @@
 //! Where a name leads: asked once for each try, and all of the answer looked at.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use tokio::net::lookup_host;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::address::Address;
 use super::public::is_public;
 
 /// How many addresses of a name are tried.
 const TRIED: usize = 3;
+/// How many names are asked for at once. A thread that asks cannot be stopped, and one whose name nobody answers for stays
+/// for minutes: it keeps its place here, whoever still waits, so that jobs find theirs.
+pub(crate) const ASKED_AT_ONCE: usize = 4;
+
+static ASKING: Semaphore = Semaphore::const_new(ASKED_AT_ONCE);
 
 /// Why a name leads nowhere.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ResolveError {
-    #[error("the name has no address")]
+    #[error("the name leads to no public address")]
     Unknown,
-    #[error("the name leads to an address that is not public")]
+    // The same words: which names there are inside is nobody's business.
+    #[error("the name leads to no public address")]
     Private,
 }
 
@@ -23,12 +30,20 @@ pub(super) enum ResolveError {
 pub(super) async fn resolve(address: &Address, allow_private: bool) -> Result<Vec<SocketAddr>, ResolveError> {
     let found: Vec<SocketAddr> = match address.host.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, address.port)],
-        Err(_) => match lookup_host((address.host.as_str(), address.port)).await {
-            Ok(found) => found.collect(),
-            Err(_) => return Err(ResolveError::Unknown),
-        },
+        Err(_) => ask(address).await.ok_or(ResolveError::Unknown)?,
     };
     among(found, allow_private)
+}
+
+async fn ask(address: &Address) -> Option<Vec<SocketAddr>> {
+    let place = ASKING.acquire().await.ok()?;
+    let (host, port) = (address.host.clone(), address.port);
+    let asked = spawn_blocking(move || {
+        let found = (host.as_str(), port).to_socket_addrs();
+        drop(place);
+        found
+    });
+    asked.await.ok()?.ok().map(Iterator::collect)
 }
 
 /// One that is not public makes all of them suspicious: nobody has both by accident.
