@@ -146,6 +146,44 @@ fn what_waits_ends_with_its_key_also_when_the_service_was_not_there() {
 }
 
 #[test]
+fn what_was_accepted_waits_for_the_next_day_when_this_one_is_used_up() {
+    let keys = Keys::none();
+    let (bounded, other) = (keys.create("bounded", &["--cpu-per-day", "1s"]), keys.create("other", &[]));
+    let service = keys.serve(&["--running", "1"]);
+    let (holder, stranger) = (Holder::with(&service, &bounded), Holder::with(&service, &other));
+    // By its own CPU time, and so the same on a busy machine.
+    let burns = holder.submit("ulimit -t 2; while :; do :; done", &[]);
+    let waits: Vec<String> = (0..3).map(|_| holder.submit("echo never today", &[])).collect();
+    holder.outcome(&burns);
+    assert_eq!(holder.post("/v1/jobs", &bash("true"), &[]).code, 429, "it has burnt too little");
+    let wait = |holder: &Holder| {
+        for id in &waits {
+            let job = holder.get(&format!("/v1/jobs/{id}")).json();
+            assert_eq!((&job["status"], &job["attempts"]), (&"queued".into(), &0.into()), "{job}");
+        }
+    };
+    for _ in 0..3 {
+        let theirs = stranger.submit("echo today", &[]);
+        assert_eq!(stranger.outcome(&theirs)["stdout"], "today\n");
+        wait(&holder);
+    }
+    // Nor does it end them that the service does, nor that it comes back on the same day.
+    service.stop();
+    let service = keys.serve(&["--running", "1"]);
+    let (holder, stranger) = (Holder::with(&service, &bounded), Holder::with(&service, &other));
+    let theirs = stranger.submit("echo today", &[]);
+    assert_eq!(stranger.outcome(&theirs)["stdout"], "today\n");
+    std::thread::sleep(Duration::from_secs(2));
+    wait(&holder);
+    assert_eq!(holder.delete(&format!("/v1/jobs/{}", waits[0])).json()["status"], "cancelled");
+    // What never will be is told at once.
+    keys.revoke("bounded");
+    stranger.wait_for(r#"firebox_jobs_kept{status="failed"} 2"#);
+    stranger.wait_for(r#"firebox_jobs_kept{status="queued"} 0"#);
+    service.stop();
+}
+
+#[test]
 fn what_a_key_may_have_waiting_holds_on_disk_too() {
     let keys = Keys::none();
     let (bounded, other) = (keys.create("bounded", &["--queue", "2"]), keys.create("other", &[]));

@@ -52,6 +52,11 @@ impl Refusing {
         self.trace_id.as_ref().map(TraceId::as_str)
     }
 
+    /// How long it takes until there is more again of what somebody has had all of; none where it is something else that is wrong.
+    pub(crate) fn until_more(&self) -> Option<Duration> {
+        self.until.filter(|_| self.refusal.code == RefusalCode::Quota)
+    }
+
     /// Something that we did wrong: the log says what, the client where to look.
     pub(crate) fn fault(doing: &str, cause: &dyn Error) -> Refusing {
         error!(cause = in_one_line(cause), "{doing}");

@@ -12,7 +12,7 @@ use super::moment::now_us;
 use super::recorder::Recorder;
 use super::stop::{Stop, Why};
 use super::store::{Claimed, End};
-use super::{Jobs, as_json, store};
+use super::{Jobs, as_json, runner, store};
 use crate::admission::Place;
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
@@ -48,12 +48,19 @@ pub(super) async fn run(service: &Arc<Service>, caller: &Caller, claimed: Claime
         (Ok(left), _) => left,
         (Err(_), Some(Why::Client)) => Left::Ended(End::Cancelled { outcome: None }),
         (Err(_), Some(Why::End)) => Left::Waits,
+        // Others of the same key took the rest of the day between its turn and now.
+        (Err(refusing), None) if refusing.until_more().is_some() => Left::Waits,
         (Err(refusing), None) => {
             service.metrics.refused(refusing.refusal.code);
             Left::Ended(End::Failed { error: as_json(&*refusing.refusal) })
         }
     };
+    let waits = matches!(left, Left::Waits);
     let status = write_down(jobs, number, left, recorder.take_all(), &id).await;
+    if waits {
+        // Nobody may be left who waits for a turn of theirs.
+        runner::call(service, caller);
+    }
     jobs.watchers.tell(number);
     jobs.due.notify_one();
     info!(id, trace_id, caller = &*caller.name, status, "a job that outlives its connection");

@@ -2,6 +2,8 @@
 //!
 //! A caller has one task here while any of its jobs wait, and that task one ticket at a time. When the ticket is called up,
 //! the caller's oldest job is taken from the disk: no job is in memory before its turn.
+//!
+//! A caller who has had their CPU time of the day stands in no line until there is more: their jobs wait where they are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -23,6 +25,8 @@ pub(super) type Lines = HashMap<Arc<str>, bool>;
 
 /// How long to leave a database alone that fails.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How soon to look again whether a caller has become one who may run jobs, or one who never may again.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Jobs {
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -78,9 +82,38 @@ async fn serve(service: Arc<Service>, caller: Caller) {
 
 /// Waits until the caller may run a job. None when nobody may any more.
 async fn turn(service: &Arc<Service>, jobs: &Jobs, caller: &Caller) -> Option<(OwnedSemaphorePermit, Busy, Place)> {
-    let hand = Arc::clone(&jobs.hands).acquire_owned().await.ok()?;
-    let place = service.admission.line_up(caller.owner).ok()?.wait().await.ok()?;
-    // It may have been called up and the doors closed in the same moment.
-    let busy = jobs.stops.busy();
-    (!service.admission.is_closed()).then_some((hand, busy, place))
+    loop {
+        // Before there is anything in our hands that others could use.
+        wait_for_quota(jobs, caller).await?;
+        let hand = Arc::clone(&jobs.hands).acquire_owned().await.ok()?;
+        let place = service.admission.line_up(caller.owner).ok()?.wait().await.ok()?;
+        // It may have been called up and the doors closed in the same moment.
+        let busy = jobs.stops.busy();
+        if service.admission.is_closed() {
+            return None;
+        }
+        // What ran while we stood in line may have taken the rest of the day.
+        if for_quota(caller).is_none() {
+            return Some((hand, busy, place));
+        }
+    }
+}
+
+/// Returns when the caller has CPU time, or has no key any more, which their jobs are to be told. None when the service is about
+/// to end.
+async fn wait_for_quota(jobs: &Jobs, caller: &Caller) -> Option<()> {
+    let mut closing = jobs.closing.subscribe();
+    while let Some(until) = for_quota(caller) {
+        tokio::select! {
+            // Not all of it at once: the clock may be set, and the key withdrawn.
+            () = sleep(until.min(LOOK)) => {}
+            _ = closing.wait_for(|closing| *closing) => return None,
+        }
+    }
+    Some(())
+}
+
+/// How long the caller's jobs have to wait for more CPU time, if they have to.
+fn for_quota(caller: &Caller) -> Option<Duration> {
+    caller.may_begin().err().and_then(|refusing| refusing.until_more())
 }
