@@ -421,7 +421,43 @@ fn a_job_that_the_service_dies_of_is_not_run_for_ever() {
     assert!(job["outcome"].is_null(), "{job}");
     let told = events(&service.get(&format!("/v1/jobs/{fatal}/events")).answer());
     assert_eq!(names(&told)[names(&told).len() - 2..], ["failed", "error"], "{told:?}");
-    assert_eq!(told[told.len() - 1].2["error"]["code"], "interrupted");
+    let error = &told[told.len() - 1].2;
+    assert_eq!((&error["error"]["code"], &error["trace_id"]), (&"interrupted".into(), &job["trace_id"]), "{error}");
+    // Elsewhere it is a text, but not in the job, which is the same everywhere.
+    let told = events(&service.get(&format!("/api/v1/jobs/{fatal}/events")).answer());
+    let error = &told[told.len() - 1].2;
+    assert_eq!((&error["code"], &error["trace_id"]), (&"interrupted".into(), &job["trace_id"]), "{error}");
+    assert_eq!((error["error"].is_string(), &error["error"]), (true, &job["error"]["message"]), "{error}");
+    assert_eq!(service.get(&format!("/api/v1/jobs/{fatal}")).answer().json(), job);
+    service.stop();
+}
+
+#[test]
+fn an_error_told_to_who_waits_has_the_form_of_the_address() {
+    let service = Service::start(&["--languages", "bash", "--running", "1", "--queue-time", "100ms"]);
+    let mut busy = service.post("/v1/execute", bash("sleep 9").to_string()).start();
+    let until = Instant::now() + MOMENT;
+    while !service.get("/metrics").answer().body.contains("firebox_jobs_running 1") {
+        assert!(Instant::now() < until, "no job runs");
+    }
+    let waits = json!({"trace_id": "waits", "lang": "bash", "code": "true"}).to_string();
+    for path in ["/v1/execute", "/api/v1/execute"] {
+        let told = service.post(path, waits.clone()).with(&["--header", "accept: text/event-stream"]).answer();
+        assert_eq!(told.code, 200, "{told:?}");
+        assert!(told.body.contains("event: error\n"), "{told:?}");
+        let data = told.body.lines().find_map(|line| line.strip_prefix("data: ")).expect("it has data");
+        let data: Value = serde_json::from_str(data).expect("it is JSON");
+        // As who does not want events is answered.
+        let answer = service.post(path, waits.clone()).answer();
+        assert_eq!((answer.code, answer.json()), (503, data.clone()), "{path}");
+        assert_eq!(
+            (data["error"].is_string(), &data["trace_id"]),
+            (path.starts_with("/api"), &"waits".into()),
+            "{data}"
+        );
+    }
+    busy.kill().expect("it runs");
+    busy.wait().expect("it was killed");
     service.stop();
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use firebox_api::{JobError, MalformedRequest, PartsError, Refusal, RefusalCode, Refused, RefusedFlat};
+use firebox_api::{JobError, MalformedRequest, PartsError, Refusal, RefusalCode, Refused, RefusedFlat, Schemas};
 use firebox_engine::RunError;
 use firebox_job::TraceId;
 use firebox_lang::{Language, MissingToolchain, PlanError, UnknownLanguage};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::error;
 
 /// How long a client is told to wait before it tries again, where nothing else is known.
@@ -39,6 +39,29 @@ pub(crate) enum Form {
 impl Form {
     pub(crate) fn of(path: &str) -> Form {
         if path.starts_with("/api/") { Form::Flat } else { Form::Nested }
+    }
+
+    /// What a client reads of a refusal, whether it is new or was written down before.
+    pub(crate) fn refused(self, refusal: Value, trace_id: Option<&str>) -> Value {
+        let mut said = match (self, refusal) {
+            (Form::Flat, Value::Object(refusal)) => {
+                let message = refusal.get("message").cloned().unwrap_or_default();
+                Value::Object(std::iter::once(("error".to_owned(), message)).chain(refusal).collect())
+            }
+            (_, refusal) => json!({ "error": refusal }),
+        };
+        if let Some(trace_id) = trace_id {
+            said["trace_id"] = trace_id.into();
+        }
+        said
+    }
+
+    /// What is said of that.
+    pub(crate) fn schema(self, schemas: &mut Schemas) -> Value {
+        match self {
+            Form::Nested => schemas.answered::<Refused<'_>>(),
+            Form::Flat => schemas.answered::<RefusedFlat<'_>>(),
+        }
     }
 }
 
@@ -111,10 +134,7 @@ impl Refusing {
 
     pub(crate) fn into_response(self, form: Form) -> Response {
         let status = status(self.refusal.code);
-        let mut response = match form {
-            Form::Nested => (status, Json(self.nested())).into_response(),
-            Form::Flat => (status, Json(self.flat())).into_response(),
-        };
+        let mut response = (status, Json(self.value(form))).into_response();
         let until = self.until.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(TRY_AGAIN));
         if let Some(until) = until {
             // Whole seconds, and rather one too many than to be refused again.
@@ -128,21 +148,8 @@ impl Refusing {
     }
 
     /// What a client reads.
-    pub(crate) fn into_value(self, form: Form) -> Value {
-        let value = match form {
-            Form::Nested => serde_json::to_value(self.nested()),
-            Form::Flat => serde_json::to_value(self.flat()),
-        };
-        // What it has are texts, which is all that could go wrong.
-        value.unwrap_or_default()
-    }
-
-    fn nested(&self) -> Refused<'_> {
-        Refused { error: &self.refusal, trace_id: self.trace_id() }
-    }
-
-    fn flat(&self) -> RefusedFlat<'_> {
-        RefusedFlat { error: &self.refusal.message, refusal: &self.refusal, trace_id: self.trace_id() }
+    pub(crate) fn value(&self, form: Form) -> Value {
+        form.refused(json!(self.refusal), self.trace_id())
     }
 }
 
@@ -229,4 +236,20 @@ pub(crate) fn in_one_line(error: &dyn Error) -> String {
         below = cause.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_what_is_described() {
+        let refusal = Refusal::new(RefusalCode::Malformed, "no").at("lang").with_hint("do");
+        for trace_id in [None, Some("t")] {
+            let nested = json!(Refused { error: &refusal, trace_id });
+            assert_eq!(Form::Nested.refused(json!(refusal), trace_id), nested);
+            let flat = json!(RefusedFlat { error: &refusal.message, refusal: &refusal, trace_id });
+            assert_eq!(Form::Flat.refused(json!(refusal), trace_id), flat);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! event: output    data: {"step": "run", "stream": "stdout", "text": "…"}     (or "base64", of bytes that are no text)
 //! event: outcome   data: what a client without events would get
-//! event: error     data: the same, when there is no outcome
+//! event: error     data: the same, when there is no outcome, in the form of the address
 //! ```
 
 use std::convert::Infallible;
@@ -13,20 +13,21 @@ use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use firebox_api::{OutputEvent, Refused};
+use firebox_api::OutputEvent;
 use firebox_engine::{Sink, Stream};
 use firebox_job::StepKind;
 use futures_core::Stream as Events;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::Instrument;
 
+use crate::answer::Form;
 use crate::service::{Admitted, Service};
 
 /// How often a client hears something, so that nothing between us takes the connection for dead.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// Answers with events.
-pub(crate) fn stream(service: Arc<Service>, admitted: Admitted) -> Response {
+pub(crate) fn stream(service: Arc<Service>, admitted: Admitted, form: Form) -> Response {
     // Not bounded by its length but by its content: a job's output has a limit, and what is beyond that never comes here.
     let (sender, receiver) = unbounded_channel();
     let detail = admitted.detail;
@@ -36,7 +37,7 @@ pub(crate) fn stream(service: Arc<Service>, admitted: Admitted) -> Response {
             Ok(outcome) => event("outcome", &firebox_api::Response::new(outcome, detail)),
             Err(refusing) => {
                 service.metrics.refused(refusing.refusal.code);
-                event("error", &Refused { error: &refusing.refusal, trace_id: refusing.trace_id() })
+                event("error", &refusing.value(form))
             }
         };
         // The client has gone, and this is about to be dropped.

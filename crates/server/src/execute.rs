@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use firebox_api::{OutputEvent, Parts, RefusalCode, Refused, Request, Schemas};
+use firebox_api::{OutputEvent, Parts, RefusalCode, Request, Schemas};
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub(crate) async fn execute(
         }
     };
     if wants_events(&headers) {
-        return events::stream(Arc::clone(&house.service), admitted);
+        return events::stream(Arc::clone(&house.service), admitted, form);
     }
     let detail = admitted.detail;
     match house.service.run(admitted, ()).await {
@@ -105,14 +105,14 @@ pub(crate) fn operation() -> Operation {
 }
 
 /// What an address that answers with a job's events answers with.
-pub(crate) fn kinds_of_events(schemas: &mut Schemas) -> Value {
+pub(crate) fn kinds_of_events(schemas: &mut Schemas, form: Form) -> Value {
     // Whoever reads events has each of them as an object, and whoever does not has a text: no type is true of both.
     json!({
         "description": "Server-sent events; the data of each is JSON.",
         "x-events": {
             "output": schemas.answered::<OutputEvent>(),
             "outcome": schemas.answered::<firebox_api::Response>(),
-            "error": schemas.answered::<Refused<'_>>(),
+            "error": form.schema(schemas),
         },
     })
 }

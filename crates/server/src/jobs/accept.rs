@@ -11,7 +11,7 @@ use firebox_api::{
     AskedWebhook, BatchRequest, BatchView, JobRequest, JobView, Parts, Refusal, RefusalCode, RefusedItem,
 };
 use firebox_engine::random_bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::store::{Accepted, NewJob, Once, Room};
 use super::{Jobs, as_json, query, refusing, runner, store};
@@ -272,15 +272,8 @@ impl No {
                 );
                 let field = first.error.field.as_ref().map_or(String::new(), |field| format!(".{field}"));
                 let whole = Refusal { message, ..first.error.clone() }.at(format!("jobs[{}]{field}", first.index));
-                let mut body = match form {
-                    Form::Nested => serde_json::json!({ "error": whole }),
-                    Form::Flat => {
-                        let mut flat = serde_json::to_value(&whole).unwrap_or_default();
-                        flat["error"] = whole.message.clone().into();
-                        flat
-                    }
-                };
-                body["refused"] = serde_json::to_value(&refused).unwrap_or_default();
+                let mut body = form.refused(json!(whole), None);
+                body["refused"] = json!(refused);
                 (status(first.error.code), Json(body)).into_response()
             }
         }

@@ -4,7 +4,7 @@
 //! event: status    data: {"status": "running", "attempt": 1}
 //! event: output    data: {"step": "run", "stream": "stdout", "text": "…"}
 //! event: outcome   data: what a client that waited would have got
-//! event: error     data: {"error": {…}, "trace_id": …}, when there is no outcome
+//! event: error     data: what a client that waited would have got, when there is no outcome: in the form of the address
 //! ```
 //!
 //! All of it is read from the database, so a slow client takes no memory, and one that comes back after a start of the service
@@ -46,6 +46,7 @@ pub(crate) async fn follow(
     Segment(id): Segment,
     headers: HeaderMap,
 ) -> Response {
+    let form = Form::of(uri.path());
     let first = async {
         query::nothing(&uri)?;
         let behind = last_event(&headers)?;
@@ -53,7 +54,7 @@ pub(crate) async fn follow(
         let Found { number, view } = jobs.find(&caller, &id).await?;
         let look = move |connection: &rusqlite::Connection| store::events(connection, number, behind);
         let (events, is_all) = jobs.database.read(look).await.map_err(|error| refusing(&error))?;
-        Ok::<_, Refusing>((Following { number, behind, trace_id: view.trace_id }, events.is_empty() && is_all))
+        Ok::<_, Refusing>((Following { number, behind, trace_id: view.trace_id, form }, events.is_empty() && is_all))
     };
     match first.await {
         // A client that heard it all is told not to come back.
@@ -65,7 +66,7 @@ pub(crate) async fn follow(
         }
         Err(refusing) => {
             house.service.metrics.refused(refusing.refusal.code);
-            refusing.into_response(Form::of(uri.path()))
+            refusing.into_response(form)
         }
     }
 }
@@ -84,6 +85,7 @@ struct Following {
     number: i64,
     behind: i64,
     trace_id: String,
+    form: Form,
 }
 
 impl Following {
@@ -126,8 +128,11 @@ impl Following {
     fn sent(&self, event: Event) -> Sent {
         let Event { number, kind, data } = event;
         let data = match kind.as_str() {
-            // As a client that waited would have got it.
-            "error" => format!(r#"{{"error":{data},"trace_id":{}}}"#, super::as_json(&self.trace_id)),
+            // We have written it, and so it can be read.
+            "error" => {
+                let refusal = serde_json::from_str(&data).unwrap_or_default();
+                self.form.refused(refusal, Some(&self.trace_id)).to_string()
+            }
             _ => data,
         };
         Sent::default().id(number.to_string()).event(kind).data(data)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
-use firebox_api::{RefusalCode, Refused, RefusedFlat, Schemas};
+use firebox_api::{RefusalCode, Schemas};
 use firebox_job::Policy;
 use firebox_lang::Catalogue;
 use serde_json::{Map, Value, json};
@@ -73,7 +73,7 @@ fn operation(Entry { form, operation, .. }: &Entry, schemas: &mut Schemas) -> Va
     }
     if let Some(content) = takes {
         described["requestBody"] =
-            json!({"required": true, "content": contents(std::slice::from_ref(content), schemas)});
+            json!({"required": true, "content": contents(std::slice::from_ref(content), *form, schemas)});
     }
     let mut responses: BTreeMap<StatusCode, Value> = BTreeMap::new();
     for one in answers {
@@ -104,9 +104,9 @@ fn parameter(Parameter { place, name, about, schema }: &Parameter) -> Value {
     json!({"name": name, "in": place, "required": *place == "path", "description": about, "schema": schema})
 }
 
-fn contents(contents: &[Content], schemas: &mut Schemas) -> Value {
+fn contents(contents: &[Content], form: Form, schemas: &mut Schemas) -> Value {
     let described = contents.iter().map(|Content { kind, schema, examples }| {
-        let mut content = json!({"schema": schema(schemas)});
+        let mut content = json!({"schema": schema(schemas, form)});
         let examples = examples
             .iter()
             .map(|example| (example.name.to_owned(), json!({"summary": example.summary, "value": example.value})));
@@ -129,7 +129,7 @@ fn answer(Answer { about, headers, contents: bodies, links, .. }: &Answer, form:
         described["headers"] = Value::Object(headers.collect());
     }
     if !bodies.is_empty() {
-        described["content"] = contents(bodies, schemas);
+        described["content"] = contents(bodies, form, schemas);
     }
     if !links.is_empty() {
         let links = links.iter().map(|link| {
@@ -158,12 +158,12 @@ fn refusal(status: StatusCode, codes: &[RefusalCode], form: Form, schemas: &mut 
     let words: Vec<&str> = codes.iter().map(|code| code.word()).collect();
     let narrowed = json!({"properties": {"code": {"enum": words}}});
     let schema = match form {
-        Form::Nested => json!({"allOf": [schemas.answered::<Refused<'_>>(), {"properties": {"error": narrowed}}]}),
-        Form::Flat => json!({"allOf": [schemas.answered::<RefusedFlat<'_>>(), narrowed]}),
+        Form::Nested => json!({"allOf": [form.schema(schemas), {"properties": {"error": narrowed}}]}),
+        Form::Flat => json!({"allOf": [form.schema(schemas), narrowed]}),
     };
     let examples = codes.iter().map(|code| {
         let refusing = refusals::example(*code);
-        (code.word().to_owned(), json!({"summary": refusals::reason(*code), "value": refusing.into_value(form)}))
+        (code.word().to_owned(), json!({"summary": refusals::reason(*code), "value": refusing.value(form)}))
     });
     let examples: Map<String, Value> = examples.collect();
     let reasons: Vec<&str> = codes.iter().map(|code| refusals::reason(*code)).collect();

@@ -122,8 +122,10 @@ pub(crate) mod operations {
 
     pub(crate) fn document() -> Operation {
         let about = "Made from the code that serves it. The bounds of limits are those of this operator.";
-        let kind =
-            Content { schema: |_| json!({"type": "object", "required": ["openapi", "paths"]}), ..Content::text(JSON) };
+        let kind = Content {
+            schema: |_, _| json!({"type": "object", "required": ["openapi", "paths"]}),
+            ..Content::text(JSON)
+        };
         unchanging(Operation::new("describe", "This document", about), "OpenAPI 3.1.", kind)
     }
 

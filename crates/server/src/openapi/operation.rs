@@ -7,7 +7,7 @@ use firebox_api::{RefusalCode, Schemas};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use crate::answer::status;
+use crate::answer::{Form, status};
 
 /// What the door says to anybody, whatever they want: no operation lists it.
 const BY_THE_DOOR: [RefusalCode; 1] = [RefusalCode::Forbidden];
@@ -42,7 +42,8 @@ pub(crate) struct Parameter {
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
     pub(super) kind: &'static str,
-    pub(super) schema: fn(&mut Schemas) -> Value,
+    /// It may differ by the form of the API.
+    pub(super) schema: fn(&mut Schemas, Form) -> Value,
     pub(super) examples: Vec<Example>,
 }
 
@@ -128,21 +129,21 @@ impl Operation {
 impl Content {
     /// JSON that a client sends.
     pub(crate) fn sent<T: JsonSchema>() -> Content {
-        Content { kind: "application/json", schema: Schemas::sent::<T>, examples: Vec::new() }
+        Content { kind: "application/json", schema: |schemas, _| schemas.sent::<T>(), examples: Vec::new() }
     }
 
     /// JSON that a client is answered with.
     pub(crate) fn answered<T: JsonSchema>() -> Content {
-        Content { kind: "application/json", schema: Schemas::answered::<T>, examples: Vec::new() }
+        Content { kind: "application/json", schema: |schemas, _| schemas.answered::<T>(), examples: Vec::new() }
     }
 
     /// What is text to whoever reads JSON.
     pub(crate) fn text(kind: &'static str) -> Content {
-        Content { kind, schema: |_| json!({"type": "string"}), examples: Vec::new() }
+        Content { kind, schema: |_, _| json!({"type": "string"}), examples: Vec::new() }
     }
 
     /// Server-sent events: `events` has the schema of the data of each.
-    pub(crate) fn events(events: fn(&mut Schemas) -> Value) -> Content {
+    pub(crate) fn events(events: fn(&mut Schemas, Form) -> Value) -> Content {
         Content { kind: "text/event-stream", schema: events, examples: Vec::new() }
     }
 
