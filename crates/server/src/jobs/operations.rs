@@ -7,6 +7,7 @@ use firebox_api::{
 use serde_json::{Value, json};
 
 use super::as_json;
+use super::query::TIME;
 use crate::answer::Form;
 use crate::execute::{REFUSALS, kinds_of_events};
 use crate::openapi::outcome::{hello, outcome};
@@ -67,7 +68,7 @@ pub(crate) fn look() -> Operation {
         "Look at a job",
         "What became of a job; with `wait`, as soon as it has ended.",
     ))
-    .given("query", "wait", wait, json!({"type": "string", "pattern": "^[0-9]{1,4}ms$|^(([0-9]|[1-5][0-9])([.][0-9]+)?|60)s?$", "examples": ["30s"]}))
+    .given("query", "wait", wait, json!({"type": "string", "pattern": TIME, "examples": ["30s"]}))
     .answers(Answer::new(StatusCode::OK, "The job.").with(job))
     .refuses(&OF_ONE)
 }

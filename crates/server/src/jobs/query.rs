@@ -10,6 +10,10 @@ use super::cursor::Cursor;
 
 /// How long a client may wait for a job's end.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How such a time is written, for whoever reads the description. [`time`] takes the same.
+pub(super) const TIME: &str = "^0*([0-9]{1,4}|[1-5][0-9]{4}|60000)ms$\
+    |^0*(([0-9]|[1-5][0-9])([.][0-9]{1,9})?|60([.]0{1,9})?)s?$\
+    |^0*[01]m$";
 /// How many jobs a page has, and may have.
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1000;
@@ -26,7 +30,7 @@ pub(super) struct Wanted {
 pub(crate) fn wait(uri: &Uri) -> Result<Option<Duration>, Refusal> {
     let [wait] = named(uri, ["wait"])?;
     let Some(text) = wait else { return Ok(None) };
-    let expected = "a time of at most 60s, such as `30s` or `500ms`";
+    let expected = "a time of at most 60s, such as `30s`, `500ms` or `1m`";
     match time(&text) {
         Some(time) if time <= LONGEST_WAIT => Ok(Some(time)),
         _ => Err(wrong("wait", expected)),
@@ -75,15 +79,19 @@ fn named<const N: usize>(uri: &Uri, names: [&str; N]) -> Result<[Option<String>;
     Ok(values)
 }
 
-/// A number of seconds, or of what stands behind it.
+/// A number of seconds, or of what stands behind it. Parts of seconds alone are written with a point.
 fn time(text: &str) -> Option<Duration> {
-    let (number, milliseconds) = match text {
-        text if text.ends_with("ms") => (&text[..text.len() - 2], 1.0),
-        text if text.ends_with('s') => (&text[..text.len() - 1], 1e3),
-        text if text.ends_with('m') => (&text[..text.len() - 1], 6e4),
-        text => (text, 1e3),
+    let (number, milliseconds, has_parts) = match text {
+        text if text.ends_with("ms") => (&text[..text.len() - 2], 1.0, false),
+        text if text.ends_with('s') => (&text[..text.len() - 1], 1e3, true),
+        text if text.ends_with('m') => (&text[..text.len() - 1], 6e4, false),
+        text => (text, 1e3, true),
     };
-    let is_plain = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_plain = match number.split_once('.') {
+        None => is_digits(number),
+        Some((whole, parts)) => has_parts && is_digits(whole) && is_digits(parts) && parts.len() <= 9,
+    };
     let number: f64 = number.parse().ok().filter(|_| is_plain)?;
     Duration::try_from_secs_f64(number * milliseconds / 1e3).ok()
 }
@@ -98,11 +106,40 @@ mod tests {
 
     #[test]
     fn times_are_read_as_people_write_them() {
-        for (text, ms) in [("30s", 30_000), ("500ms", 500), ("1m", 60_000), ("2", 2_000), ("0.5", 500), ("0", 0)] {
+        for (text, ms) in [
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("60000ms", 60_000),
+            ("1m", 60_000),
+            ("0m", 0),
+            ("2", 2_000),
+            ("0.5", 500),
+            ("060.000s", 60_000),
+            ("0", 0),
+        ] {
             assert_eq!(wait(&uri(&format!("wait={text}"))), Ok(Some(Duration::from_millis(ms))), "{text}");
         }
         assert_eq!(wait(&"/v1/jobs".parse().unwrap()), Ok(None));
-        for text in ["", "s", "-1", "61s", "1e3", "inf", "NaN", "2m", "99999999999999999999", "1h", "."] {
+        for text in [
+            "",
+            "s",
+            "-1",
+            "61s",
+            "1e3",
+            "inf",
+            "NaN",
+            "2m",
+            "99999999999999999999",
+            "1h",
+            ".",
+            ".5",
+            "5.",
+            "1.5ms",
+            "0.5m",
+            "60001ms",
+            "60.000000001",
+            "1.2.3",
+        ] {
             let refusal = wait(&uri(&format!("wait={text}"))).unwrap_err();
             assert_eq!(refusal.field.as_deref(), Some("wait"), "{text}");
         }
