@@ -18,7 +18,8 @@ const MOMENT: Duration = Duration::from_secs(20);
 
 #[test]
 fn nothing_of_a_job_but_its_name_is_in_the_log_whatever_becomes_of_it() {
-    let service = Service::start(&["--languages", "bash,c", "--log-level", "debug", "--running", "1", "--queue", "0"]);
+    let words = ["--languages", "bash,c", "--log-level", "debug", "--running", "1", "--queue", "0"];
+    let service = Service::start(&[&words[..], &["--webhook-allow-private"]].concat());
     let canary = "cana''ry";
     let of = |trace_id: &str, rest: Value| {
         let mut job = json!({"trace_id": trace_id, "lang": "bash", "code": format!("echo {canary} # canary"),
@@ -47,6 +48,30 @@ fn nothing_of_a_job_but_its_name_is_in_the_log_whatever_becomes_of_it() {
     let streamed =
         service.execute(&of("streamed", json!({}))).with(&["--header", "accept: text/event-stream"]).answer();
     assert!(streamed.body.contains("canary"), "{streamed:?}");
+    // What outlives its connection, and whoever is to be told of it and does not listen.
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it has one");
+    let webhook = json!({"webhook": {"url": format!("http://{nobody}/canary?canary"), "secret": "canary"}});
+    let batch =
+        json!({"jobs": [of("batched", json!({})), of("batched-failed", json!({"code": "echo canary >&2; exit 3"}))]});
+    let accepted = [
+        service.post("/v1/jobs", of("kept", webhook).to_string()).answer(),
+        service.post("/v1/jobs/batch", batch.to_string()).with(&["--header", "idempotency-key: canary"]).answer(),
+    ];
+    for answer in accepted {
+        assert_eq!(answer.code, 202, "{answer:?}");
+        let json = answer.json();
+        let jobs = json["jobs"].as_array().cloned().unwrap_or_else(|| vec![json.clone()]);
+        for job in jobs {
+            let id = job["id"].as_str().expect("a job has an id");
+            // To its end.
+            let told = service.get(&format!("/v1/jobs/{id}/events")).answer();
+            assert!(told.body.contains("event: outcome") && told.body.contains("cana"), "{told:?}");
+        }
+    }
+    let until = Instant::now() + MOMENT;
+    while !service.get("/metrics").answer().body.contains(r#"firebox_webhooks_total{result="failed"}"#) {
+        assert!(Instant::now() < until, "nobody was to be told");
+    }
     // What never runs, and what breaks off.
     for (rest, code) in [
         (json!({"canary": 1}), 400),
@@ -79,6 +104,23 @@ fn nothing_of_a_job_but_its_name_is_in_the_log_whatever_becomes_of_it() {
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect();
     assert!(lines.iter().any(|line| line["level"] == "DEBUG"), "{log}");
+    for name in ["kept", "batched", "batched-failed"] {
+        let its: Vec<&Value> = lines.iter().filter(|line| line["trace_id"] == name).collect();
+        let ends: Vec<&&Value> = its.iter().filter(|line| line["message"] == "job").collect();
+        assert_eq!(ends.len(), 1, "{name}: {log}");
+        // What is said of it is what is said of one that somebody waits for.
+        let waited_for = lines.iter().find(|line| line["trace_id"] == "ran").expect("it ran");
+        let words =
+            |line: &Value| -> BTreeSet<String> { line.as_object().expect("an object").keys().cloned().collect() };
+        assert_eq!(words(ends[0]), words(waited_for), "{log}");
+        for line in its {
+            let spans = line["spans"].as_array().expect("a line has its spans");
+            let is_its = |span: &Value| span["name"] == "job" && span["trace_id"] == name && span["id"].is_string();
+            assert!(spans.iter().any(is_its), "{line}");
+        }
+    }
+    let told = lines.iter().filter(|line| line["message"] == "webhook").collect::<Vec<_>>();
+    assert!(!told.is_empty() && told.iter().all(|line| line["trace_id"] == "kept"), "{log}");
     for name in ["ran", "failed", "timed-out", "uncompiled", "steps", "streamed"] {
         let its: Vec<&Value> = lines.iter().filter(|line| line["trace_id"] == name).collect();
         assert_eq!(its.len(), 1, "{name}: {log}");

@@ -13,11 +13,23 @@ use crate::admission::Place;
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
 use crate::service::{Admitted, Service, no_place};
+use crate::spans::TraceContext;
 
 /// A job that runs, and is cancelled when this is dropped before its outcome is there.
 pub(crate) struct Running {
     pub(crate) task: JoinHandle<Result<Outcome, RunError>>,
     pub(crate) canceller: Canceller,
+}
+
+/// A job that is over.
+pub(crate) struct Ended<'a> {
+    pub(crate) trace_id: &'a TraceId,
+    pub(crate) language: &'a str,
+    pub(crate) caller: &'a Caller,
+    /// The trace that the client has it in.
+    pub(crate) context: Option<TraceContext>,
+    /// Since it came.
+    pub(crate) took: Duration,
 }
 
 impl Drop for Running {
@@ -60,30 +72,34 @@ impl Service {
             self.outcome(done, &trace_id).map(|outcome| with_queue(outcome, queued))
         };
         let done = done.await.map_err(|refusing: Refusing| refusing.of(trace_id.clone()));
-        let told = done.as_ref().map_err(|refusing| refusing.refusal.code);
-        self.spans.tell(context, &trace_id, &language, since.elapsed(), told);
-        match &done {
+        self.tell(
+            Ended { trace_id: &trace_id, language: &language, caller: &caller, context, took: since.elapsed() },
+            done.as_ref(),
+        );
+        done
+    }
+
+    /// Says to the operator how a job ended, whoever waited for it: in numbers, in a span, and in the log's one line of it.
+    pub(crate) fn tell(&self, ended: Ended<'_>, done: Result<&Outcome, &Refusing>) {
+        let Ended { trace_id, language, caller, context, took } = ended;
+        self.spans.tell(context, trace_id, language, took, done.map_err(|refusing| refusing.refusal.code));
+        let (trace_id, caller) = (trace_id.as_str(), &*caller.name);
+        match done {
             Ok(outcome) => {
-                self.metrics.count(&language, outcome);
-                let total_ms = outcome.timing.total.as_secs_f64() * 1e3;
-                let queue_ms = outcome.timing.queue.as_secs_f64() * 1e3;
+                self.metrics.count(language, outcome);
                 info!(
-                    trace_id = trace_id.as_str(),
-                    caller = &*caller.name,
+                    trace_id,
+                    caller,
                     language,
                     status = %outcome.verdict.status(),
                     exit_code = outcome.verdict.exit_code(),
-                    total_ms,
-                    queue_ms,
+                    total_ms = outcome.timing.total.as_secs_f64() * 1e3,
+                    queue_ms = outcome.timing.queue.as_secs_f64() * 1e3,
                     "job"
                 );
             }
-            Err(refusing) => {
-                let code = refusing.refusal.code.word();
-                info!(trace_id = trace_id.as_str(), caller = &*caller.name, language, refused = code, "no outcome");
-            }
+            Err(refusing) => info!(trace_id, caller, language, refused = refusing.refusal.code.word(), "no outcome"),
         }
-        done
     }
 
     /// What became of a job that was started.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use firebox_api::{JobRequest, Parts};
+use firebox_api::{Detail, JobRequest, Parts};
 use firebox_job::{Outcome, TraceId, Verdict};
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tracing::{error, info};
+use tracing::{Instrument, error, error_span, info};
 
 use super::moment::now_us;
 use super::recorder::Recorder;
@@ -16,9 +16,8 @@ use super::{Jobs, as_json, runner, store};
 use crate::admission::Place;
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
-use crate::running::with_queue;
+use crate::running::{Ended, with_queue};
 use crate::service::{Prepared, Service};
-use crate::spans::TraceContext;
 
 /// How old what a job wrote may become before those who look on hear of it.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -32,121 +31,142 @@ enum Left {
     Waits,
 }
 
+/// What came of a job, and how much of it its client wants to hear.
+type Ran = (Outcome, Detail);
+
+/// A job whose turn it is, and those it has to do with.
+struct Course<'a> {
+    service: &'a Arc<Service>,
+    jobs: &'a Jobs,
+    caller: &'a Caller,
+    number: i64,
+    stop: Stop<'a>,
+    recorder: Recorder,
+}
+
+/// Everything that is logged meanwhile has the job's name.
 pub(super) async fn run(service: &Arc<Service>, caller: &Caller, claimed: Claimed, place: Place) {
     let Some(jobs) = &service.jobs else { return };
-    let Claimed { number, id, trace_id, body, context } = claimed;
-    let stop = jobs.stops.begin(number);
-    let recorder = Recorder::default();
-    let left = match prepare(service, caller, &trace_id, &body) {
-        Ok(prepared) => {
-            drop(body);
-            course(service, jobs, caller, number, prepared, context, place, &stop, &recorder).await
+    let span = error_span!("job", trace_id = claimed.trace_id, id = claimed.id);
+    let (number, stop) = (claimed.number, jobs.stops.begin(claimed.number));
+    let course = Course { service, jobs, caller, number, stop, recorder: Recorder::default() };
+    course.take(claimed, place).instrument(span).await;
+}
+
+impl Course<'_> {
+    async fn take(&self, claimed: Claimed, place: Place) {
+        let Claimed { number, id: _, trace_id, language, body, context } = claimed;
+        let trace_id = TraceId::new(trace_id).map_err(|error| Refusing::fault("a kept job has no name", &error));
+        let queued = Duration::from_micros(u64::try_from(now_us() - number).unwrap_or(0));
+        let begun = Instant::now();
+        let prepared = trace_id.clone().and_then(|trace_id| prepare(self.service, self.caller, trace_id, &body));
+        drop(body);
+        let done = match prepared {
+            Ok(prepared) => self.outcome(prepared, place, queued).await,
+            Err(refusing) => Err(refusing),
+        };
+        let ends = !self.waits_again(&done);
+        if let (true, Ok(trace_id)) = (ends, &trace_id) {
+            let (caller, took) = (self.caller, queued + begun.elapsed());
+            self.service.tell(
+                Ended { trace_id, language: &language, caller, context, took },
+                done.as_ref().map(|(outcome, _)| outcome),
+            );
         }
-        Err(refusing) => Err(refusing),
-    };
-    let left = match (left, stop.why()) {
-        (Ok(left), _) => left,
-        (Err(_), Some(Why::Client)) => Left::Ended(End::Cancelled { outcome: None }),
-        (Err(_), Some(Why::End)) => Left::Waits,
-        // Others of the same key took the rest of the day between its turn and now.
-        (Err(refusing), None) if refusing.until_more().is_some() => Left::Waits,
-        (Err(refusing), None) => {
-            service.metrics.refused(refusing.refusal.code);
-            Left::Ended(End::Failed { error: as_json(&*refusing.refusal) })
+        let left = if ends { Left::Ended(self.end(done)) } else { Left::Waits };
+        self.write_down(left).await;
+        if !ends {
+            info!("a job waits again");
+            // Nobody may be left who waits for a turn of theirs.
+            runner::call(self.service, self.caller);
         }
-    };
-    let waits = matches!(left, Left::Waits);
-    let status = write_down(jobs, number, left, recorder.take_all(), &id).await;
-    if waits {
-        // Nobody may be left who waits for a turn of theirs.
-        runner::call(service, caller);
+        self.jobs.watchers.tell(number);
+        self.jobs.due.notify_one();
     }
-    jobs.watchers.tell(number);
-    jobs.due.notify_one();
-    info!(id, trace_id, caller = &*caller.name, status, "a job that outlives its connection");
+
+    /// Runs it, and has what it writes written down meanwhile.
+    async fn outcome(&self, prepared: Prepared, place: Place, queued: Duration) -> Result<Ran, Refusing> {
+        let Prepared { job, stdin, detail, language: _ } = prepared;
+        let trace_id = job.trace_id.clone();
+        let mut running = self.service.start(Arc::new(job), stdin, self.caller, self.recorder.clone(), place)?;
+        self.stop.arm(running.canceller.clone());
+        let mut moments = interval(MOMENT);
+        moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let done = loop {
+            tokio::select! {
+                done = &mut running.task => break done,
+                _ = moments.tick() => self.record().await,
+            }
+        };
+        self.service.outcome(done, &trace_id).map(|outcome| (with_queue(outcome, queued), detail))
+    }
+
+    async fn record(&self) {
+        let (number, output) = (self.number, self.recorder.take());
+        if output.is_empty() {
+            return;
+        }
+        let written = self.jobs.database.write(move |connection| store::record(connection, number, &output));
+        if let Err(error) = written.await {
+            // The outcome will have it; those who look on miss a piece.
+            error!(cause = in_one_line(&error), "cannot write down what a job wrote");
+        }
+        self.jobs.watchers.tell(number);
+    }
+
+    /// Whether it has come to no end here.
+    fn waits_again(&self, done: &Result<Ran, Refusing>) -> bool {
+        match (done, self.stop.why()) {
+            // What is wrong with it, the next who takes it up will see.
+            (Ok((Outcome { verdict: Verdict::Cancelled, .. }, _)) | Err(_), Some(Why::End)) => true,
+            // Others of the same key took the rest of the day between its turn and now.
+            (Err(refusing), None) => refusing.until_more().is_some(),
+            (Ok(_), _) | (Err(_), Some(Why::Client)) => false,
+        }
+    }
+
+    fn end(&self, done: Result<Ran, Refusing>) -> End {
+        match done {
+            Ok((outcome, detail)) => {
+                let is_cancelled = outcome.verdict == Verdict::Cancelled;
+                let outcome = as_json(&firebox_api::Response::new(outcome, detail));
+                match is_cancelled {
+                    true => End::Cancelled { outcome: Some(outcome) },
+                    false => End::Done { outcome },
+                }
+            }
+            Err(_) if self.stop.why() == Some(Why::Client) => End::Cancelled { outcome: None },
+            Err(refusing) => {
+                self.service.metrics.refused(refusing.refusal.code);
+                End::Failed { error: as_json(&*refusing.refusal) }
+            }
+        }
+    }
+
+    /// Writes down how it ended. What cannot be written is tried again: nobody is told of an end that is not on disk.
+    async fn write_down(&self, left: Left) {
+        let number = self.number;
+        let left = Arc::new((left, self.recorder.take_all()));
+        loop {
+            let what = Arc::clone(&left);
+            let written = self.jobs.database.write(move |connection| match &what.0 {
+                Left::Waits => store::put_back(connection, number),
+                Left::Ended(end) => {
+                    store::record(connection, number, &what.1)?;
+                    store::finish(connection, number, end)
+                }
+            });
+            match written.await {
+                Ok(()) => return,
+                Err(error) => error!(cause = in_one_line(&error), "cannot write down how a job ended"),
+            }
+            sleep(PAUSE).await;
+        }
+    }
 }
 
 /// What was a job when it was accepted is one still, unless the service has changed since.
-fn prepare(service: &Service, caller: &Caller, trace_id: &str, body: &[u8]) -> Result<Prepared, Refusing> {
+fn prepare(service: &Service, caller: &Caller, trace_id: TraceId, body: &[u8]) -> Result<Prepared, Refusing> {
     let JobRequest { request, webhook: _ } = JobRequest::from_json(body)?;
-    let trace_id = TraceId::new(trace_id).map_err(|error| Refusing::fault("a kept job has no name", &error))?;
     service.prepare(Parts { trace_id: Some(trace_id), ..Parts::try_from(request)? }, caller)
-}
-
-#[expect(clippy::too_many_arguments, reason = "it is one step of `run`, which has them all")]
-async fn course(
-    service: &Arc<Service>,
-    jobs: &Jobs,
-    caller: &Caller,
-    number: i64,
-    prepared: Prepared,
-    context: Option<TraceContext>,
-    place: Place,
-    stop: &Stop<'_>,
-    recorder: &Recorder,
-) -> Result<Left, Refusing> {
-    let Prepared { job, stdin, detail, language } = prepared;
-    let trace_id = job.trace_id.clone();
-    let queued = Duration::from_micros(u64::try_from(now_us() - number).unwrap_or(0));
-    let begun = Instant::now();
-    let mut running = service.start(Arc::new(job), stdin, caller, recorder.clone(), place)?;
-    stop.arm(running.canceller.clone());
-    let mut moments = interval(MOMENT);
-    moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let done = loop {
-        tokio::select! {
-            done = &mut running.task => break done,
-            _ = moments.tick() => {
-                let output = recorder.take();
-                if !output.is_empty() {
-                    let written = jobs.database.write(move |connection| store::record(connection, number, &output));
-                    if let Err(error) = written.await {
-                        // The outcome will have it; those who look on miss a piece.
-                        error!(cause = in_one_line(&error), "cannot write down what a job wrote");
-                    }
-                    jobs.watchers.tell(number);
-                }
-            }
-        }
-    };
-    let outcome = service.outcome(done, &trace_id).map(|outcome| with_queue(outcome, queued));
-    if let (Ok(Outcome { verdict: Verdict::Cancelled, .. }), Some(Why::End)) = (&outcome, stop.why()) {
-        return Ok(Left::Waits);
-    }
-    let told = outcome.as_ref().map_err(|refusing| refusing.refusal.code);
-    service.spans.tell(context, &trace_id, &language, queued + begun.elapsed(), told);
-    let outcome = outcome?;
-    service.metrics.count(&language, &outcome);
-    let is_cancelled = outcome.verdict == Verdict::Cancelled;
-    let outcome = as_json(&firebox_api::Response::new(outcome, detail));
-    Ok(Left::Ended(match is_cancelled {
-        true => End::Cancelled { outcome: Some(outcome) },
-        false => End::Done { outcome },
-    }))
-}
-
-/// Writes down how it ended. What cannot be written is tried again: nobody is told of an end that is not on disk.
-async fn write_down(jobs: &Jobs, number: i64, left: Left, output: Vec<String>, id: &str) -> &'static str {
-    let status = match &left {
-        Left::Waits => "queued",
-        Left::Ended(End::Done { .. }) => "done",
-        Left::Ended(End::Failed { .. }) => "failed",
-        Left::Ended(End::Cancelled { .. }) => "cancelled",
-    };
-    let left = Arc::new((left, output));
-    loop {
-        let what = Arc::clone(&left);
-        let written = jobs.database.write(move |connection| match &what.0 {
-            Left::Waits => store::put_back(connection, number),
-            Left::Ended(end) => {
-                store::record(connection, number, &what.1)?;
-                store::finish(connection, number, end)
-            }
-        });
-        match written.await {
-            Ok(()) => return status,
-            Err(error) => error!(id, cause = in_one_line(&error), "cannot write down how a job ended"),
-        }
-        sleep(PAUSE).await;
-    }
 }

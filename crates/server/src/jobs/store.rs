@@ -68,6 +68,7 @@ pub(super) struct Claimed {
     pub(super) number: i64,
     pub(super) id: String,
     pub(super) trace_id: String,
+    pub(super) language: String,
     pub(super) body: Vec<u8>,
     pub(super) context: Option<TraceContext>,
 }
@@ -236,12 +237,12 @@ pub(super) fn claim(connection: &Connection, caller: &str) -> Result<Option<Clai
         .query_row([caller], |row| row.get(0))
         .optional()?;
     let Some(number) = next else { return Ok(None) };
-    let (id, trace_id, attempts) = connection
+    let (id, trace_id, language, attempts) = connection
         .prepare_cached(
             "UPDATE jobs SET status = 'running', attempts = attempts + 1, started_ms = ?2 WHERE number = ?1
-             RETURNING id, trace_id, attempts",
+             RETURNING id, trace_id, language, attempts",
         )?
-        .query_row(params![number, now_ms()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        .query_row(params![number, now_ms()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     // What it wrote when it was begun before, it writes again.
     connection.prepare_cached("DELETE FROM events WHERE job = ?1 AND kind = 'output'")?.execute([number])?;
     tell_status(connection, number, JobStatus::Running, attempts)?;
@@ -249,7 +250,7 @@ pub(super) fn claim(connection: &Connection, caller: &str) -> Result<Option<Clai
         .prepare_cached("SELECT body, trace FROM requests WHERE job = ?1")?
         .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let context = trace.as_deref().and_then(TraceContext::read);
-    Ok(Some(Claimed { number, id, trace_id, body, context }))
+    Ok(Some(Claimed { number, id, trace_id, language, body, context }))
 }
 
 /// Adds what a job that runs has written.

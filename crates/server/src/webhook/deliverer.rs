@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::{Instrument, error_span, info, warn};
 
 use super::address::Address;
 use super::send::{Letter, send};
@@ -47,11 +47,13 @@ pub(crate) async fn deliver_all(service: Arc<Service>) {
         for due in due {
             *of_callers.entry(due.caller.clone()).or_default() += 1;
             let service = Arc::clone(&service);
-            on_their_way.spawn(async move {
+            let span = error_span!("job", trace_id = due.trace_id, id = due.id);
+            let work = async move {
                 let caller = due.caller.clone();
                 deliver(&service, due).await;
                 caller
-            });
+            };
+            on_their_way.spawn(work.instrument(span));
         }
         tokio::select! {
             () = sleep(PAUSE), if is_idle || on_their_way.len() == AT_ONCE => {}
