@@ -88,12 +88,8 @@ struct Held {
 
 impl Telling {
     fn say(&self, step: StepKind, stream: Stream, bytes: Vec<u8>) {
-        let name = match stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        };
         // The receiver goes before the job only when the client has gone, and then the job is cancelled.
-        let _ = self.sender.send(event("output", &OutputEvent::new(step, name, bytes)));
+        let _ = self.sender.send(event("output", &OutputEvent::new(step, name(stream), bytes)));
     }
 
     /// Whatever was held back is all there is.
@@ -130,6 +126,14 @@ impl Sink for Telling {
 impl Drop for Telling {
     fn drop(&mut self) {
         self.let_go();
+    }
+}
+
+/// What a stream is called.
+pub(crate) fn name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
     }
 }
 

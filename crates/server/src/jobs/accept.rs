@@ -36,6 +36,13 @@ enum Sent {
     Batch,
 }
 
+/// What is said of jobs that are on disk.
+struct OnDisk {
+    answer: String,
+    /// They were accepted before, and this was the answer.
+    is_replayed: bool,
+}
+
 /// Why nothing was accepted.
 enum No {
     Refused(Refusing),
@@ -79,7 +86,7 @@ async fn take(
     headers: &HeaderMap,
     body: Body,
     sent: Sent,
-) -> Result<Accepted, No> {
+) -> Result<OnDisk, No> {
     let service = &house.service;
     let jobs = service.jobs()?;
     query::nothing(uri)?;
@@ -93,7 +100,7 @@ async fn take(
     let new = new.into_iter().map(|job| NewJob { context, ..job }).collect();
     let once = key.map(|key| Once { key, fingerprint: fingerprint(sent, &content.bytes) });
     let accepted = jobs.accept(caller, new, once, sent, content).await?;
-    if matches!(accepted, Accepted::Now(_)) {
+    if !accepted.is_replayed {
         runner::call(service, caller);
     }
     Ok(accepted)
@@ -108,7 +115,7 @@ impl Jobs {
         once: Option<Once>,
         sent: Sent,
         content: Content,
-    ) -> Result<Accepted, Refusing> {
+    ) -> Result<OnDisk, Refusing> {
         let name = Arc::clone(&caller.name);
         let room = Room {
             jobs: self.settings.waiting as u64,
@@ -129,7 +136,8 @@ impl Jobs {
                 .into()),
             Ok(Accepted::Bound) => Err(crate::service::no_place(crate::admission::NoPlace::Bound)),
             Ok(Accepted::Conflict) => Err(conflict().into()),
-            Ok(accepted) => Ok(accepted),
+            Ok(Accepted::Now(answer)) => Ok(OnDisk { answer, is_replayed: false }),
+            Ok(Accepted::Before(answer)) => Ok(OnDisk { answer, is_replayed: true }),
             Err(error) => Err(refusing(&error)),
         }
     }
@@ -225,12 +233,10 @@ fn fingerprint(sent: Sent, body: &[u8]) -> [u8; 32] {
     *blake3::Hasher::new().update(kind).update(body).finalize().as_bytes()
 }
 
-fn answer(service: &Service, uri: &Uri, accepted: Result<Accepted, No>, sent: Sent) -> Response {
+fn answer(service: &Service, uri: &Uri, accepted: Result<OnDisk, No>, sent: Sent) -> Response {
     let form = Form::of(uri.path());
-    let (body, is_replayed) = match accepted {
-        Ok(Accepted::Now(body)) => (body, false),
-        Ok(Accepted::Before(body)) => (body, true),
-        Ok(Accepted::Conflict | Accepted::Full | Accepted::Bound) => return Refusing::not_found().into_response(form),
+    let OnDisk { answer: body, is_replayed } = match accepted {
+        Ok(on_disk) => on_disk,
         Err(no) => return no.into_response(service, form),
     };
     let location = match sent {

@@ -11,7 +11,7 @@ use firebox_engine::{Sink, Stream};
 use firebox_job::StepKind;
 
 use super::as_json;
-use crate::events::unfinished;
+use crate::events::{name, unfinished};
 
 /// How large a piece may be.
 const PIECE: usize = 16 << 10;
@@ -54,10 +54,6 @@ impl Recorder {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pieces = Vec::new();
         for Held { step, stream, bytes } in all.iter_mut() {
-            let name = match stream {
-                Stream::Stdout => "stdout",
-                Stream::Stderr => "stderr",
-            };
             let rest = bytes.split_off(bytes.len() - kept(bytes));
             let mut left = std::mem::replace(bytes, rest);
             while !left.is_empty() {
@@ -66,7 +62,7 @@ impl Recorder {
                     end -= unfinished(&left[..end]);
                 }
                 let rest = left.split_off(end);
-                pieces.push(as_json(&OutputEvent::new(*step, name, std::mem::replace(&mut left, rest))));
+                pieces.push(as_json(&OutputEvent::new(*step, name(*stream), std::mem::replace(&mut left, rest))));
             }
         }
         all.retain(|held| !held.bytes.is_empty());
