@@ -63,7 +63,11 @@ impl Course<'_> {
         drop(body);
         let done = match prepared {
             Ok(prepared) => self.outcome(prepared, place, queued).await,
-            Err(refusing) => Err(refusing),
+            Err(refusing) => {
+                // Others need not wait until it is on disk.
+                drop(place);
+                Err(refusing)
+            }
         };
         let ends = !self.waits_again(&done);
         if let (true, Ok(trace_id)) = (ends, &trace_id) {
