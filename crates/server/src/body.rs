@@ -30,10 +30,17 @@ pub(crate) struct Bodies {
     within: Duration,
 }
 
-/// A body, and its shares of the budgets.
+/// A body, and its share of the budgets.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
+    /// Whoever goes on to hold what was in the body holds this as well.
+    pub(crate) share: Share,
+}
+
+/// What somebody has of the budgets.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
     small: Option<OwnedSemaphorePermit>,
     large: Option<OwnedSemaphorePermit>,
 }
@@ -71,7 +78,7 @@ impl Bodies {
     }
 
     async fn collect(&self, mut body: Body) -> Result<Content, Refusal> {
-        let mut content = Content { bytes: Vec::new(), small: None, large: None };
+        let mut content = Content { bytes: Vec::new(), share: Share::default() };
         loop {
             let next = std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await;
             let frame = match next {
@@ -83,14 +90,14 @@ impl Bodies {
             if self.most < length {
                 return Err(too_large(self.most));
             }
-            self.take_share(&mut content, length)?;
+            self.take_share(&mut content.share, length)?;
             content.bytes.extend_from_slice(&data);
         }
     }
 
-    fn take_share(&self, content: &mut Content, length: usize) -> Result<(), Refusal> {
-        grow(&self.small, &mut content.small, length.min(SMALL))?;
-        grow(&self.large, &mut content.large, length.saturating_sub(SMALL))
+    fn take_share(&self, share: &mut Share, length: usize) -> Result<(), Refusal> {
+        grow(&self.small, &mut share.small, length.min(SMALL))?;
+        grow(&self.large, &mut share.large, length.saturating_sub(SMALL))
     }
 }
 

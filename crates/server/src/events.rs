@@ -7,170 +7,115 @@
 //! ```
 
 use std::convert::Infallible;
-use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use firebox_api::OutputEvent;
-use firebox_engine::{Sink, Stream};
-use firebox_job::StepKind;
-use futures_core::Stream as Events;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use firebox_job::Outcome;
+use futures_core::Stream;
+use tokio::sync::mpsc::error::SendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use crate::answer::Form;
+use crate::answer::{Form, Refusing};
+use crate::output::Output;
 use crate::service::{Admitted, Service};
 
 /// How often a client hears something, so that nothing between us takes the connection for dead.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// How many events may be on their way to a client.
+const ON_THEIR_WAY: usize = 4;
 
 /// Answers with events.
 pub(crate) fn stream(service: Arc<Service>, admitted: Admitted, form: Form) -> Response {
-    // Not bounded by its length but by its content: a job's output has a limit, and what is beyond that never comes here.
-    let (sender, receiver) = unbounded_channel();
+    let (sender, receiver) = channel(ON_THEIR_WAY);
     let detail = admitted.detail;
-    let work = async move {
-        let sink = Telling { sender: sender.clone(), held: Held::default() };
-        let last = match service.run(admitted, sink).await {
+    // A task of its own: a client that takes nothing of its answer has the job wait for nothing.
+    let telling = async move {
+        let output = Output::default();
+        let Some(done) = run(&service, admitted, &output, &sender).await else { return };
+        let last = match done {
             Ok(outcome) => event("outcome", &firebox_api::Response::new(outcome, detail)),
             Err(refusing) => {
                 service.metrics.refused(refusing.refusal.code);
                 event("error", &refusing.value(form))
             }
         };
-        // The client has gone, and this is about to be dropped.
-        let _ = sender.send(last);
+        // What fails here fails because the client has gone.
+        if tell(&output, Output::take_rest, &sender).await.is_ok() {
+            let _ = sender.send(last).await;
+        }
     };
-    // It is worked on when the answer has begun, and is still this request's.
-    let work = work.in_current_span();
-    let events = Working { work: Some(Box::pin(work)), receiver };
+    let telling = tokio::spawn(telling.in_current_span());
+    let events = Events { receiver, telling };
     Sse::new(events).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response()
 }
 
-/// The job and its events in one: dropping it cancels the job.
-struct Working<F> {
-    work: Option<std::pin::Pin<Box<F>>>,
-    receiver: UnboundedReceiver<Event>,
+/// Runs the job, and tells meanwhile what it writes. None when the client has gone, and the job with it.
+async fn run(
+    service: &Arc<Service>,
+    admitted: Admitted,
+    output: &Output,
+    sender: &Sender<Event>,
+) -> Option<Result<Outcome, Refusing>> {
+    let mut running = pin!(service.run(admitted, output.clone()));
+    let mut telling = pin!(async {
+        loop {
+            output.written().await;
+            if tell(output, Output::take, sender).await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio::select! {
+        done = &mut running => Some(done),
+        () = &mut telling => None,
+        () = sender.closed() => None,
+    }
 }
 
-impl<F: Future<Output = ()>> Events for Working<F> {
+/// Tells what was written, a piece whenever there is room for one: what finds none stays where it is, and comes together
+/// with what is written after it.
+async fn tell(
+    output: &Output,
+    take: impl Fn(&Output, usize) -> Vec<OutputEvent>,
+    sender: &Sender<Event>,
+) -> Result<(), SendError<()>> {
+    loop {
+        let room = sender.reserve().await?;
+        match take(output, 1).pop() {
+            Some(piece) => room.send(event("output", &piece)),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The events as they come. With the answer, the job goes.
+struct Events {
+    receiver: Receiver<Event>,
+    telling: JoinHandle<()>,
+}
+
+impl Stream for Events {
     type Item = Result<Event, Infallible>;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        if let Some(work) = &mut self.work
-            && work.as_mut().poll(context).is_ready()
-        {
-            // With it the last sender goes, which ends the events.
-            self.work = None;
-        }
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.receiver.poll_recv(context).map(|event| event.map(Ok))
     }
 }
 
-/// Tells a client of output. No character is cut: the beginning of one waits for its rest, or for the end.
-struct Telling {
-    sender: UnboundedSender<Event>,
-    held: Held,
-}
-
-/// The bytes at the end of each stream of a step that may be the beginning of a character.
-#[derive(Default)]
-struct Held {
-    step: Option<StepKind>,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-}
-
-impl Telling {
-    fn say(&self, step: StepKind, stream: Stream, bytes: Vec<u8>) {
-        // The receiver goes before the job only when the client has gone, and then the job is cancelled.
-        let _ = self.sender.send(event("output", &OutputEvent::new(step, name(stream), bytes)));
-    }
-
-    /// Whatever was held back is all there is.
-    fn let_go(&mut self) {
-        let Held { step, stdout, stderr } = std::mem::take(&mut self.held);
-        for (stream, bytes) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
-            if let (Some(step), false) = (step, bytes.is_empty()) {
-                self.say(step, stream, bytes);
-            }
-        }
-    }
-}
-
-impl Sink for Telling {
-    fn output(&mut self, step: StepKind, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        if self.held.step != Some(step) {
-            self.let_go();
-            self.held.step = Some(step);
-        }
-        let held = match stream {
-            Stream::Stdout => &mut self.held.stdout,
-            Stream::Stderr => &mut self.held.stderr,
-        };
-        held.extend_from_slice(bytes);
-        let whole = held.len() - unfinished(held);
-        let said: Vec<u8> = held.drain(..whole).collect();
-        if !said.is_empty() {
-            self.say(step, stream, said);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Telling {
+impl Drop for Events {
     fn drop(&mut self) {
-        self.let_go();
-    }
-}
-
-/// What a stream is called.
-pub(crate) fn name(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-    }
-}
-
-/// How many bytes at the end are the beginning of a character that has not come whole.
-pub(crate) fn unfinished(bytes: &[u8]) -> usize {
-    match std::str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_none() => bytes.len() - error.valid_up_to(),
-        // Bytes before it that are no text do not make what is at the end complete.
-        Err(_) => {
-            let tail = &bytes[bytes.len().saturating_sub(3)..];
-            let start = tail.iter().rposition(|byte| byte & 0xC0 == 0xC0);
-            start.map_or(0, |start| match std::str::from_utf8(&tail[start..]) {
-                Err(error) if error.error_len().is_none() => tail.len() - start,
-                _ => 0,
-            })
-        }
-        Ok(_) => 0,
+        self.telling.abort();
     }
 }
 
 fn event(name: &str, data: &impl serde::Serialize) -> Event {
     // What we serialise has no map with keys that are no texts, which is all that could go wrong.
     Event::default().event(name).json_data(data).unwrap_or_else(|_| Event::default().event("error"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_character_is_not_cut() {
-        assert_eq!(unfinished("añ".as_bytes()), 0);
-        assert_eq!(unfinished(&"añ".as_bytes()[..2]), 1);
-        assert_eq!(unfinished(&"€".as_bytes()[..2]), 2);
-        assert_eq!(unfinished(&"😀".as_bytes()[..3]), 3);
-        assert_eq!(unfinished(b"\xff\xfe"), 0);
-        assert_eq!(unfinished(b"\xff a \xe2\x82"), 2);
-        assert_eq!(unfinished(b""), 0);
-    }
 }

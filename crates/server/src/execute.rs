@@ -53,7 +53,7 @@ async fn admit(house: &House, caller: &Caller, headers: &HeaderMap, body: Body) 
     let content = house.bodies.read_json(headers, body).await?;
     let parts = Parts::try_from(Request::from_json(&content.bytes)?)?;
     let admitted = house.service.admit(parts, caller)?;
-    Ok(Admitted { context: TraceContext::of(headers), ..admitted })
+    Ok(Admitted { share: content.share, context: TraceContext::of(headers), ..admitted })
 }
 
 /// Whether the client asks for events and not for a single answer.

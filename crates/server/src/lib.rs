@@ -43,6 +43,7 @@ mod metrics;
 mod openapi;
 mod origin;
 mod outgoing;
+mod output;
 mod request_id;
 mod routes;
 mod running;

@@ -58,7 +58,7 @@ impl Service {
         admitted: Admitted,
         sink: impl Sink + Send + 'static,
     ) -> Result<Outcome, Refusing> {
-        let Admitted { job, stdin, detail: _, caller, language, ticket, since, context } = admitted;
+        let Admitted { job, stdin, detail: _, caller, language, ticket, share, since, context } = admitted;
         let trace_id = job.trace_id.clone();
         let done = async {
             let place = match timeout(self.settings.patience, ticket.wait()).await {
@@ -68,6 +68,7 @@ impl Service {
             caller.may_begin()?;
             let queued = since.elapsed();
             let mut running = self.start(Arc::new(job), stdin, &caller, sink, place)?;
+            drop(share);
             let done = (&mut running.task).await;
             self.outcome(done, &trace_id).map(|outcome| with_queue(outcome, queued))
         };

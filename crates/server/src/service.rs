@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 
 use crate::admission::{Admission, NoPlace, Ticket};
 use crate::answer::Refusing;
+use crate::body::Share;
 use crate::caller::Caller;
 use crate::health::Health;
 use crate::jobs::Jobs;
@@ -61,6 +62,8 @@ pub(crate) struct Admitted {
     /// The language's own name, whichever the client used.
     pub(crate) language: String,
     pub(crate) ticket: Ticket,
+    /// What was in the request is held until the job has begun, and counted as long.
+    pub(crate) share: Share,
     pub(crate) since: Instant,
     /// The trace that the client has it in.
     pub(crate) context: Option<TraceContext>,
@@ -133,6 +136,7 @@ impl Service {
             caller: caller.clone(),
             language,
             ticket,
+            share: Share::default(),
             since: Instant::now(),
             context: None,
         })

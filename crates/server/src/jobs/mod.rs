@@ -19,7 +19,6 @@ mod look;
 mod moment;
 pub(crate) mod operations;
 mod query;
-mod recorder;
 mod retention;
 mod run;
 mod runner;

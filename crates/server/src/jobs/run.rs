@@ -3,24 +3,26 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use firebox_api::{Detail, JobRequest, Parts};
+use firebox_api::{Detail, JobRequest, OutputEvent, Parts};
 use firebox_job::{Outcome, TraceId, Verdict};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{Instrument, error, error_span, info};
 
 use super::moment::now_us;
-use super::recorder::Recorder;
 use super::stop::{Stop, Why};
 use super::store::{Claimed, End};
 use super::{Jobs, as_json, runner, store};
 use crate::admission::Place;
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
+use crate::output::Output;
 use crate::running::{Ended, with_queue};
 use crate::service::{Prepared, Service};
 
 /// How old what a job wrote may become before those who look on hear of it.
 const MOMENT: Duration = Duration::from_millis(100);
+/// How many pieces of what a job wrote are written down at once while it runs.
+const AT_ONCE: usize = 64;
 /// How long to leave a database alone that fails.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -41,7 +43,7 @@ struct Course<'a> {
     caller: &'a Caller,
     number: i64,
     stop: Stop<'a>,
-    recorder: Recorder,
+    output: Output,
 }
 
 /// Everything that is logged meanwhile has the job's name.
@@ -49,7 +51,7 @@ pub(super) async fn run(service: &Arc<Service>, caller: &Caller, claimed: Claime
     let Some(jobs) = &service.jobs else { return };
     let span = error_span!("job", trace_id = claimed.trace_id, id = claimed.id);
     let (number, stop) = (claimed.number, jobs.stops.begin(claimed.number));
-    let course = Course { service, jobs, caller, number, stop, recorder: Recorder::default() };
+    let course = Course { service, jobs, caller, number, stop, output: Output::default() };
     course.take(claimed, place).instrument(span).await;
 }
 
@@ -92,7 +94,7 @@ impl Course<'_> {
     async fn outcome(&self, prepared: Prepared, place: Place, queued: Duration) -> Result<Ran, Refusing> {
         let Prepared { job, stdin, detail, language: _ } = prepared;
         let trace_id = job.trace_id.clone();
-        let mut running = self.service.start(Arc::new(job), stdin, self.caller, self.recorder.clone(), place)?;
+        let mut running = self.service.start(Arc::new(job), stdin, self.caller, self.output.clone(), place)?;
         self.stop.arm(running.canceller.clone());
         let mut moments = interval(MOMENT);
         moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,7 +108,7 @@ impl Course<'_> {
     }
 
     async fn record(&self) {
-        let (number, output) = (self.number, self.recorder.take());
+        let (number, output) = (self.number, as_texts(self.output.take(AT_ONCE)));
         if output.is_empty() {
             return;
         }
@@ -150,7 +152,7 @@ impl Course<'_> {
     /// Writes down how it ended. What cannot be written is tried again: nobody is told of an end that is not on disk.
     async fn write_down(&self, left: Left) {
         let number = self.number;
-        let left = Arc::new((left, self.recorder.take_all()));
+        let left = Arc::new((left, as_texts(self.output.take_rest(usize::MAX))));
         loop {
             let what = Arc::clone(&left);
             let written = self.jobs.database.write(move |connection| match &what.0 {
@@ -173,4 +175,8 @@ impl Course<'_> {
 fn prepare(service: &Service, caller: &Caller, trace_id: TraceId, body: &[u8]) -> Result<Prepared, Refusing> {
     let JobRequest { request, webhook: _ } = JobRequest::from_json(body)?;
     service.prepare(Parts { trace_id: Some(trace_id), ..Parts::try_from(request)? }, caller)
+}
+
+fn as_texts(pieces: Vec<OutputEvent>) -> Vec<String> {
+    pieces.iter().map(as_json).collect()
 }
