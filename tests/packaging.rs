@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 const UNIT: &str = "packaging/systemd/firebox.service";
 const DROP_IN: &str = "packaging/systemd/ordinary-user.conf";
 const JAIL_FLAGS: &str = "packaging/container/jail.flags";
+const CONTAINERFILE: &str = "packaging/container/Containerfile";
+/// Where a container's service keeps what outlives it.
+const STATE: &str = "/var/lib/firebox";
 /// What `systemd-analyze security` says of the unit, in tenths: it is not to grow by accident. A firebox makes namespaces and
 /// listens, which is most of it.
 const EXPOSURE: &str = "--threshold=55";
@@ -30,7 +33,12 @@ fn text(path: &str) -> String {
 
 /// The value of a line of the unit that stands there once.
 fn said(unit: &str, name: &str) -> String {
-    let mut lines = unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    said_after(unit, &format!("{name}="))
+}
+
+/// What stands behind these words, which one line begins with.
+fn said_after(text: &str, name: &str) -> String {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
     let (Some(value), None) = (lines.next(), lines.next()) else { panic!("`{name}` does not stand there once") };
     value.to_owned()
 }
@@ -81,6 +89,10 @@ fn the_rights_that_the_unit_leaves_are_enough_for_jobs_in_every_language() {
         .collect();
     let (descriptors, mask) = (said(&unit, "LimitNOFILE"), said(&unit, "UMask"));
     assert_eq!((said(&unit, "NoNewPrivileges"), said(&unit, "ProtectSystem")), ("yes".into(), "strict".into()));
+    assert_eq!(
+        (said(&unit, "StateDirectory"), said(&unit, "Environment")),
+        ("firebox".into(), "FIREBOX_STATE=%S/firebox".into())
+    );
     // What the unit names as written to stays so; a machine may be configured to grant fewer descriptors, which is no matter here.
     let script = format!(
         "mkdir -p /run/firebox && mount --make-rprivate / && mount --bind /run/firebox /run/firebox && mount --bind /tmp /tmp \
@@ -137,13 +149,25 @@ fn the_published_flags_give_a_container_a_jail_and_its_jobs_nothing_of_the_conta
     for name in ["/proc/keys", "/proc/sys/kernel/core_pattern"] {
         assert!(call.stderr().contains(name), "{name} could be used\n{call}");
     }
-    // The service itself.
+    // The service itself, with what the image has for it: a place that is this user's, and a word of the environment.
+    let image = text(CONTAINERFILE);
+    assert_eq!((said_after(&image, "VOLUME "), said_after(&image, "USER ")), (STATE.into(), "65534:65534".into()));
+    let state = kit::temp_dir();
+    let volume = state.path().join("volume");
+    let make = said_after(&image, "RUN install ").replace(STATE, &volume.display().to_string());
+    let made = Command::new("install").args(make.split(' ')).status().expect("there is `install`");
+    assert!(made.success(), "{make}");
+    let (environment, volume) =
+        (format!("--env={}", said_after(&image, "ENV ")), format!("--volume={}:{STATE}", volume.display()));
+    let flags: Vec<&str> = flags.into_iter().chain([environment.as_str(), volume.as_str()]).collect();
     let program = podman.program().display().to_string();
     let script = format!(
         "{program} serve --listen 127.0.0.1:8080 --languages bash & \
          until curl --silent --fail localhost:8080/health; do kill -0 $! || exit 9; sleep 0.1; done; \
          curl --silent localhost:8080/v1/execute -H 'content-type: application/json' \
-           -d '{{\"lang\": \"bash\", \"code\": \"echo served\"}}'; kill $!; wait $!"
+           -d '{{\"lang\": \"bash\", \"code\": \"echo served\"}}'; \
+         curl --silent localhost:8080/v1/jobs -H 'content-type: application/json' \
+           -d '{{\"lang\": \"bash\", \"code\": \"echo kept\"}}'; kill $!; wait $!"
     );
     let served = podman.run(&flags, &["sh", "-c", &script]);
     assert_eq!(served.code(), 0, "{served}");
@@ -151,6 +175,11 @@ fn the_published_flags_give_a_container_a_jail_and_its_jobs_nothing_of_the_conta
         served.stdout().contains(r#""stdout":"served\n""#) && served.stdout().contains(r#""isolation":"jail""#),
         "{served}"
     );
+    assert!(served.stdout().contains(r#""status":"queued""#), "no job outlives its connection\n{served}");
+    // Another container with the same volume has what the last one kept.
+    let created = podman.run(&flags, &[&program, "keys", "create", "ci"]);
+    let listed = podman.run(&flags, &[&program, "keys", "list"]);
+    assert!(created.stdout().starts_with("fbx_") && listed.stdout().contains(" ci "), "{created}\n{listed}");
     drop(podman);
     host.assert_nothing_left();
 }
