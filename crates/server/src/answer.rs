@@ -202,7 +202,7 @@ impl From<RunError> for Refusing {
 
 pub(crate) fn a_fault() -> Refusal {
     Refusal::new(RefusalCode::Fault, "something went wrong on our side, and nothing is said about the program")
-        .with_hint("the service's log knows more, under the trace_id")
+        .with_hint("the service's log knows more, under the `trace_id`, or the `X-Request-Id` of this answer")
 }
 
 pub(crate) fn status(code: RefusalCode) -> StatusCode {

@@ -1,4 +1,4 @@
-//! `GET /metrics`: numbers for whoever operates this, in the text format of Prometheus.
+//! `GET /metrics`: numbers for whoever operates this, in the text format of OpenMetrics, which Prometheus reads.
 //!
 //! No number has a label that a client can choose freely: languages are the catalogue's, statuses and reasons are ours.
 
@@ -189,7 +189,8 @@ pub(crate) async fn metrics(State(house): State<House>) -> impl IntoResponse {
 
 pub(crate) fn operation() -> Operation {
     let content = Content::text("application/openmetrics-text");
-    Operation::new("metrics", "Read the metrics", "For whoever operates the service, in the text format of Prometheus.")
+    let about = "For whoever operates the service, in the text format of OpenMetrics, which Prometheus reads.";
+    Operation::new("metrics", "Read the metrics", about)
         .answers(Answer::new(StatusCode::OK, "Counters, gauges and histograms.").with(content))
 }
 

@@ -80,7 +80,8 @@ pub(crate) struct ServeWords {
     #[arg(long, value_name = "SIZE", env = "FIREBOX_KEEP")]
     #[serde(deserialize_with = "size")]
     pub(crate) keep: Option<ByteSize>,
-    /// How long a client may take to send a request, and a connection stay unused [default: 30s].
+    /// How long a client may take for the head of a request, as long for its body and for each piece of its answer, and a
+    /// connection stay unused [default: 30s].
     #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "FIREBOX_REQUEST_TIME")]
     #[serde(deserialize_with = "time")]
     pub(crate) request_time: Option<Duration>,
@@ -108,7 +109,7 @@ pub(crate) struct ServeWords {
     /// How much is logged: error, warn, info or debug [default: info].
     #[arg(long, value_name = "LEVEL", env = "FIREBOX_LOG_LEVEL")]
     pub(crate) log_level: Option<LogLevel>,
-    /// Jobs without a connection that may wait on disk [default: 100000].
+    /// Jobs that outlive their connection, and may wait on disk [default: 100000].
     #[arg(long, value_name = "NUMBER", env = "FIREBOX_JOBS_QUEUE")]
     pub(crate) jobs_queue: Option<usize>,
     /// What all of these may hold together [default: 1G].

@@ -128,7 +128,7 @@ fn connect(file: &Path, name: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(file, flags, sys::AS_GIVEN).map_err(failed)?;
     let set = |name: &str, value: &str| connection.pragma_update(None, name, value).map_err(failed);
-    // Readers and the writer may meet where the log is put back.
+    // Only this process writes, but whoever looks at the file from outside, such as a backup, may hold it for a moment.
     connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
     // Only a database without tables can be told so.
     set("auto_vacuum", "INCREMENTAL")?;
