@@ -3,6 +3,7 @@
 
 mod kit;
 
+use std::path::Path;
 use std::process::Command;
 
 use kit::{HostInventory, Service, firebox, repository, tool};
@@ -27,13 +28,22 @@ fn the_readmes_tour_of_the_service_is_as_it_says() {
     assert!(steps.len() >= 6, "the tour has lost its commands: {steps:#?}");
 
     let host = HostInventory::take();
-    let service = Service::of(firebox().args(START.split(' ').skip(1)).env("FIREBOX_LISTEN", "127.0.0.1:0").start());
+    let state = kit::temp_dir();
+    let call = firebox().env("FIREBOX_LISTEN", "127.0.0.1:0").env("FIREBOX_STATE", state.path());
+    let service = Service::of(call.args(START.split(' ').skip(1)).start());
     let here = service.address.to_string();
     assert_eq!(service.call.stdout().trim(), start.prints.replace("127.0.0.1:8080", &here));
+    // The reader has put the binary there.
+    let binary = Path::new(env!("CARGO_BIN_EXE_firebox")).parent().expect("it is in a directory").to_owned();
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = [binary].into_iter().chain(std::env::split_paths(&others));
+    let path = std::env::join_paths(path).expect("no colon in a path");
     for Step { command, prints } in steps {
         assert!(command.contains(ADDRESS), "not a command of the tour: {command}");
         let command = command.replace(ADDRESS, &here);
-        let output = Command::new(tool("sh")).args(["-c", &command]).output().expect("there is a shell");
+        let mut shell = Command::new(tool("sh"));
+        shell.args(["-c", &command]).env("PATH", &path).env("FIREBOX_STATE", state.path());
+        let output = shell.output().expect("there is a shell");
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(is_like(said.trim(), prints), "{command}\nprinted\n{said}\nand not\n{prints}\n{output:?}");
     }
