@@ -177,8 +177,8 @@ fn the_published_flags_give_a_container_a_jail_and_its_jobs_nothing_of_the_conta
     );
     assert!(served.stdout().contains(r#""status":"queued""#), "no job outlives its connection\n{served}");
     // Another container with the same volume has what the last one kept.
-    let created = podman.run(&flags, &[&program, "keys", "create", "ci"]);
-    let listed = podman.run(&flags, &[&program, "keys", "list"]);
+    let created = podman.run(&flags, &[program.as_str(), "keys", "create", "ci"]);
+    let listed = podman.run(&flags, &[program.as_str(), "keys", "list"]);
     assert!(created.stdout().starts_with("fbx_") && listed.stdout().contains(" ci "), "{created}\n{listed}");
     drop(podman);
     host.assert_nothing_left();
