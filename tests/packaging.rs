@@ -159,7 +159,9 @@ fn the_published_flags_give_a_container_a_jail_and_its_jobs_nothing_of_the_conta
     assert!(made.success(), "{make}");
     let (environment, volume) =
         (format!("--env={}", said_after(&image, "ENV ")), format!("--volume={}:{STATE}", volume.display()));
-    let flags: Vec<&str> = flags.into_iter().chain([environment.as_str(), volume.as_str()]).collect();
+    // Podman gives a root that it makes this way to the container's user, who could make any place there; an image's is root's.
+    let sealed = ["--read-only", "--read-only-tmpfs=false", environment.as_str(), volume.as_str()];
+    let flags: Vec<&str> = flags.into_iter().chain(sealed).collect();
     let program = podman.program().display().to_string();
     let script = format!(
         "{program} serve --listen 127.0.0.1:8080 --languages bash & \
