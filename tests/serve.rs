@@ -3,6 +3,7 @@
 mod kit;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use kit::{HostInventory, Lineage, Role, Service, family, firebox};
@@ -109,14 +110,27 @@ fn what_never_ran_is_told_with_code_field_and_what_to_do() {
         assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{answer:?}");
     }
     assert!(of(r#"{"lang": "bahs", "code": "x"}"#).body.contains("`bash`"));
+    // Neither of two is taken.
+    for twice in ["lang", "language"] {
+        let answer = of(&format!(r#"{{"lang": "bash", "{twice}": "bash", "code": "x"}}"#));
+        let error = &answer.json()["error"];
+        assert_eq!((answer.code, &error["code"]), (400, &"malformed".into()), "{twice}: {answer:?}");
+        assert!(error["message"].as_str().is_some_and(|said| said.contains("duplicate field `lang`")), "{answer:?}");
+    }
     // The name of a job is told where it is known.
     let named = of(r#"{"trace_id": "mine", "lang": "bahs", "code": "x"}"#);
     assert_eq!(named.json()["trace_id"], "mine");
     // Text that is no UTF-8, and nesting that would fill a stack.
-    assert_eq!(service.post("/v1/execute", &b"{\"lang\": \"\xff\"}"[..]).answer().code, 400);
+    let no_text = service.post("/v1/execute", &b"{\"lang\": \"\xff\"}"[..]).answer();
+    let error = &no_text.json()["error"];
+    assert_eq!((no_text.code, &error["code"]), (400, &"malformed".into()), "{no_text:?}");
+    assert!(
+        error["message"].as_str().is_some_and(|message| message.contains("UTF-8") || message.contains("unicode")),
+        "{no_text:?}"
+    );
     let deep = format!(r#"{{"lang": "bash", "code": {}"#, "[".repeat(1_000_000));
     assert_eq!(service.post("/v1/execute", deep).answer().code, 400);
-    let many: Vec<String> = (0..300_000).map(|number| format!(r#""{number}": """#)).collect();
+    let many: Vec<String> = (0..1_000_000).map(|number| format!(r#""{number}": """#)).collect();
     let many = service
         .post("/v1/execute", format!(r#"{{"lang": "bash", "code": "x", "env": {{{}}}}}"#, many.join(",")))
         .answer();
@@ -149,6 +163,32 @@ fn more_than_may_be_sent_is_refused() {
     let code = format!("# {}\necho hello", "x".repeat((8 << 20) - 64));
     let answer = service.execute(&bash(&code)).answer();
     assert_eq!((answer.code, &answer.json()["stdout"]), (200, &"hello\n".into()), "{}", answer.code);
+    service.stop();
+}
+
+#[test]
+fn what_a_job_may_be_given_counts_decoded_and_all_together() {
+    let service = Service::start(&["--languages", "bash"]);
+    let given = |mib: usize| {
+        let some = "x".repeat(mib << 20);
+        let files = json!([{"path": "main.sh", "content": "wc -c"}, {"path": "some", "content": some}]);
+        service.execute(&json!({"lang": "bash", "files": files, "stdin": some})).answer()
+    };
+    let answer = given(3);
+    assert_eq!((answer.code, &answer.json()["stdout"]), (200, &"3145728\n".into()), "{}", answer.body);
+    let answer = given(5);
+    assert_eq!((answer.code, &answer.json()["error"]["code"]), (413, &"too_large".into()), "{answer:?}");
+    for field in ["code", "stdin"] {
+        let mut request = bash("wc -c");
+        request[field] = "x".repeat((8 << 20) + 1).into();
+        let answer = service.execute(&request).answer();
+        assert_eq!((answer.code, &answer.json()["error"]["code"]), (413, &"too_large".into()), "{field}: {answer:?}");
+    }
+    // Six bytes of text for each that is meant: what is sent is beyond what may be given, and what is meant is not.
+    let request = format!(r#"{{"lang": "bash", "code": "wc -c", "stdin": "{}"}}"#, r"\u0061".repeat(4 << 20));
+    assert!((8 << 20) < request.len() && request.len() < (32 << 20));
+    let answer = service.post("/v1/execute", request).answer();
+    assert_eq!((answer.code, &answer.json()["stdout"]), (200, &"4194304\n".into()), "{}", answer.body);
     service.stop();
 }
 
@@ -238,7 +278,12 @@ fn when_it_is_full_clients_are_told_at_once_and_nobody_who_was_let_in_is_lost() 
     assert!(asked.elapsed() < Duration::from_secs(1), "it waited");
     assert_eq!((answer.code, &answer.json()["error"]["code"]), (503, &"full".into()), "{answer:?}");
     assert!(answer.headers.contains("retry-after: 1"), "{answer:?}");
-    assert_eq!(service.get("/health").answer().code, 503);
+    let health = service.get("/health").answer();
+    assert_eq!(
+        (health.code, &health.json()["reasons"]),
+        (503, &json!(["every place is taken, and the queue is full"])),
+        "{health:?}"
+    );
     for curl in let_in {
         let output = curl.wait_with_output().expect("curl ends");
         assert!(String::from_utf8_lossy(&output.stdout).contains(r#""stdout":"done\n""#), "{output:?}");
@@ -287,6 +332,28 @@ fn others_are_served_only_if_that_was_meant() {
     let refused = firebox().args(["serve", "--listen", "0.0.0.0:0"]).run();
     assert_eq!(refused.code(), 2, "{refused}");
     assert!(refused.stderr().contains("--allow-anonymous"), "{refused}");
+}
+
+#[test]
+fn where_others_were_meant_they_come_by_any_name_and_from_any_page() {
+    let call = firebox().args(["serve", "--listen", "0.0.0.0:0", "--allow-anonymous", "--languages", "bash"]);
+    let service = Service::of(call.start());
+    for header in ["host: runner.example", "origin: https://page.example", "origin: null"] {
+        let answer = service.execute(&bash("echo hello")).with(&["--header", header]).answer();
+        assert_eq!((answer.code, &answer.json()["stdout"]), (200, &"hello\n".into()), "{header}: {answer:?}");
+    }
+    service.stop();
+}
+
+#[test]
+fn by_its_other_name_it_serves_on_the_port_that_is_asked_for() {
+    // Free a moment ago; nothing else here asks for a port by its number.
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let service = Service::of(firebox().args(["api", "--port", &port.to_string(), "--languages", "bash"]).start());
+    assert_eq!(service.address, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let answer = service.post("/api/v1/execute", bash("echo hello").to_string()).answer();
+    assert_eq!((answer.code, &answer.json()["stdout"]), (200, &"hello\n".into()), "{answer:?}");
+    service.stop();
 }
 
 #[test]
@@ -345,20 +412,75 @@ fn told_to_stop_it_lets_running_jobs_end_and_takes_no_more() {
     host.assert_nothing_left();
 }
 
+/// A job that nothing ends but whoever cancels it, within the time of these tests.
+fn endless() -> Value {
+    json!({"lang": "bash", "code": "sleep 100", "limits": {"run_seconds": 60}})
+}
+
 #[test]
 fn told_twice_it_ends_now() {
     let host = HostInventory::take();
-    let service = Service::start(&["--languages", "bash"]);
-    let running = service.execute(&bash("sleep 100")).start();
+    let service = Service::start(&["--languages", "bash", "--grace", "60s"]);
+    let running = service.execute(&endless()).start();
     wait_for_steps_of_one_job(&service);
     service.call.signal(Signal::TERM);
     std::thread::sleep(Duration::from_millis(300));
     assert!(service.call.is_running(), "it did not wait for the job");
+    let told = Instant::now();
     service.call.signal(Signal::TERM);
     let ended = service.call.wait().leaving_nothing();
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?} after it was told again: {ended}", told.elapsed());
     assert_eq!(ended.code(), 0, "{ended}");
-    assert!(ended.wall < Duration::from_secs(50), "{ended}");
     running.wait_with_output().expect("curl ends");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn told_to_stop_it_sends_those_who_wait_elsewhere() {
+    let host = HostInventory::take();
+    let service = Service::start(&["--languages", "bash", "--running", "1"]);
+    let running = service.execute(&bash("sleep 3; echo done")).start();
+    wait_for_steps_of_one_job(&service);
+    let waiting = service.execute(&bash("echo hello")).start();
+    let until = Instant::now() + MOMENT;
+    while !service.get("/metrics").answer().body.contains("firebox_jobs_waiting 1") {
+        assert!(Instant::now() < until, "no job waits");
+    }
+    service.call.signal(Signal::TERM);
+    let said = waiting.wait_with_output().expect("curl ends").stdout;
+    let said = String::from_utf8_lossy(&said).to_lowercase();
+    assert!(said.starts_with("http/1.1 503 ") && said.contains(r#""code":"shutting_down""#), "{said}");
+    assert!(said.contains("retry-after: "), "{said}");
+    let output = running.wait_with_output().expect("curl ends");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(r#""stdout":"done\n""#), "{output:?}");
+    let ended = service.call.wait().leaving_nothing();
+    assert_eq!(ended.code(), 0, "{ended}");
+    host.assert_nothing_left();
+}
+
+#[test]
+fn what_still_runs_when_the_grace_is_over_is_cut_short_and_nothing_is_left() {
+    let host = HostInventory::take();
+    for accept in ["application/json", "text/event-stream"] {
+        let service = Service::start(&["--languages", "bash", "--grace", "1s"]);
+        let accept = format!("accept: {accept}");
+        let running = service.execute(&endless()).with(&["--header", &accept]).start();
+        wait_for_steps_of_one_job(&service);
+        service.call.signal(Signal::TERM);
+        let told = Instant::now();
+        let ended = service.call.wait().leaving_nothing();
+        let took = told.elapsed();
+        assert_eq!(ended.code(), 0, "{ended}");
+        assert!(Duration::from_secs(1) <= took && took < Duration::from_secs(6), "{accept}: {took:?}: {ended}");
+        assert!(ended.stderr().contains("the grace period is over"), "{ended}");
+        // Its client is not kept waiting, and is not told of an outcome that there is not: that nothing came, or that it
+        // broke off, is what curl says, unless it was answered.
+        let output = running.wait_with_output().expect("curl ends");
+        assert!(told.elapsed() < took + Duration::from_secs(2), "{accept}: its client was left waiting");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(!said.contains("event: outcome") && !said.contains(r#""exit_code":0"#), "{accept}: {output:?}");
+        assert!(matches!(output.status.code(), Some(0 | 18 | 52 | 56)), "{accept}: {output:?}");
+    }
     host.assert_nothing_left();
 }
 
