@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use kit::Service;
 use kit::http2::{ACK, END_HEADERS, Frame, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, head};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What a client has for whatever is its turn, in these tests.
 const WITHIN: &str = "1s";
@@ -60,9 +60,31 @@ fn who_sends_nothing_or_half_of_anything_is_let_go() {
         assert_responsive(&service);
         let said = until_closed(&mut stream, what);
         match answer {
-            Some(answer) => assert!(said.contains(answer), "{what}: {said}"),
+            Some(answer) => {
+                assert!(said.contains(answer), "{what}: {said}");
+                let (_, body) = said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{what}: no body: {said}"));
+                let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{what}: {error}: {said}"));
+                let code = (answer == " 408 ").then_some("request_timeout");
+                assert_eq!(body["error"]["code"].as_str(), code, "{what}: {said}");
+            }
             None => assert!(!said.starts_with("HTTP") || said.contains(" 408 "), "{what}: {said}"),
         }
+    }
+    service.stop();
+}
+
+#[test]
+fn a_head_that_never_becomes_a_request_is_answered_without_a_body() {
+    let service = start();
+    let many: String = (0..2_000).map(|number| format!("x-{number}: y\r\n")).collect();
+    let many = format!("GET /health HTTP/1.1\r\nhost: localhost\r\n{many}\r\n");
+    for (what, sent, status) in
+        [("no head", "what is this\r\n\r\n", "HTTP/1.1 400 "), ("a head of too many lines", &many, "HTTP/1.1 431 ")]
+    {
+        let mut stream = service.connect();
+        stream.write_all(sent.as_bytes()).expect("it is read");
+        let said = until_closed(&mut stream, what);
+        assert!(said.starts_with(status) && said.ends_with("\r\n\r\n"), "{what}: {said}");
     }
     service.stop();
 }
