@@ -1,10 +1,10 @@
-//! The examples of the page that started the project, through the binary: twelve programs and three errors.
+//! The examples of the page that started the project, through the binary and over HTTP: twelve programs and three errors.
 //!
 //! `tests/mission/*.json` hold their requests and responses word for word.
 
 mod kit;
 
-use kit::{HostInventory, Outcome, firebox};
+use kit::{HostInventory, Outcome, Service, firebox};
 use serde_json::Value;
 
 /// How the standard output of an example is compared.
@@ -14,8 +14,29 @@ enum Stdout {
     LinesInAnyOrder,
 }
 
-/// Runs an example's request and checks what its response determines. Its standard error is compared only when it
-/// should be empty: compilers change their words.
+impl Stdout {
+    /// Checks what the page's response determines. Its standard error is compared only when it should be empty: compilers
+    /// change their words.
+    fn check(&self, outcome: &Value, response: &Value) {
+        assert_eq!(text(outcome, "trace_id"), text(response, "trace_id"), "{outcome:#}");
+        assert_eq!(outcome["exit_code"], response["exit_code"], "{outcome:#}");
+        assert!(response["exit_code"].is_i64(), "{response:#}");
+        assert_eq!(self.lines(text(outcome, "stdout")), self.lines(text(response, "stdout")), "{outcome:#}");
+        if text(response, "stderr").is_empty() {
+            assert_eq!(text(outcome, "stderr"), "", "{outcome:#}");
+        }
+    }
+
+    fn lines<'a>(&self, stdout: &'a str) -> Vec<&'a str> {
+        let mut lines: Vec<&str> = stdout.split('\n').collect();
+        if let Stdout::LinesInAnyOrder = self {
+            lines.sort_unstable();
+        }
+        lines
+    }
+}
+
+/// Runs an example's request and checks what its response determines.
 fn check(example: &str, compare: Stdout) -> Outcome {
     let host = HostInventory::take();
     let (request, response) = read(example);
@@ -25,20 +46,7 @@ fn check(example: &str, compare: Stdout) -> Outcome {
         .args(["--trace-id", text(&request, "trace_id"), "--timeout", &request["timeout"].to_string()])
         .outcome();
 
-    assert_eq!(outcome.text("trace_id"), text(&response, "trace_id"), "{outcome}");
-    assert_eq!(outcome.integer("exit_code"), response["exit_code"].as_i64(), "{outcome}");
-    let lines = |stdout: &str| match compare {
-        Stdout::Exact => vec![stdout.to_owned()],
-        Stdout::LinesInAnyOrder => {
-            let mut lines: Vec<String> = stdout.split('\n').map(str::to_owned).collect();
-            lines.sort();
-            lines
-        }
-    };
-    assert_eq!(lines(outcome.stdout()), lines(text(&response, "stdout")), "{outcome}");
-    if text(&response, "stderr").is_empty() {
-        assert_eq!(outcome.stderr(), "", "{outcome}");
-    }
+    compare.check(outcome.json(), &response);
     host.assert_nothing_left();
     outcome
 }
@@ -147,4 +155,25 @@ fn a_move_out_of_a_borrow_is_a_compile_error_with_its_code() {
 fn a_panic_is_a_runtime_error_that_shows_where() {
     let words = ["index out of bounds: the len is 3 but the index is 10", "main.rs:3:", "RUST_BACKTRACE=1"];
     check_error("rust-err-panic", ("runtime_error", "run", 101, None), &words);
+}
+
+#[test]
+fn every_example_is_answered_over_http_as_it_is_documented() {
+    let host = HostInventory::take();
+    let service = Service::start(&["--languages", "rust"]);
+    let directory = format!("{}/../../tests/mission", env!("CARGO_MANIFEST_DIR"));
+    let mut examples: Vec<String> = std::fs::read_dir(&directory)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect())
+        .unwrap_or_else(|error| panic!("cannot list {directory}: {error}"));
+    examples.sort();
+    assert_eq!(examples.len(), 15, "{examples:?}");
+    for example in examples.iter().filter_map(|name| name.strip_suffix(".json")) {
+        let (request, response) = read(example);
+        let answer = service.post("/api/v1/execute", request.to_string()).answer();
+        assert_eq!(answer.code, 200, "{example}: {answer:?}");
+        let compare = if example == "rust-complex-001" { Stdout::LinesInAnyOrder } else { Stdout::Exact };
+        compare.check(&answer.json(), &response);
+    }
+    service.stop();
+    host.assert_nothing_left();
 }
