@@ -5,7 +5,7 @@
 
 mod kit;
 
-use kit::{HostInventory, Podman, Secret};
+use kit::{HostInventory, Podman, Secret, repository};
 use serde_json::Value;
 
 const HELLO_IN_C: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); }";
@@ -40,6 +40,43 @@ fn in_a_container_of_podmans_there_is_a_jail_or_a_fence_and_firebox_says_which()
         assert_eq!(call.code(), 0, "{call}");
         assert!(call.stdout() == "over\n" && !call.stderr().contains(&secret.word), "{call}");
     }
+    drop(podman);
+    host.assert_nothing_left();
+}
+
+#[test]
+fn a_plain_container_serves_in_a_fence_where_that_was_said_and_not_at_all_otherwise() {
+    let host = HostInventory::take();
+    let Some(podman) = Podman::new("a_plain_container_serves") else {
+        host.assert_nothing_left();
+        return;
+    };
+    // The words that are published, for an image whose entry point is the binary.
+    let page = std::fs::read_to_string(repository("packaging/container/README.md")).expect("it can be read");
+    let published = page
+        .lines()
+        .find(|line| line.contains("--allow-fence") && line.starts_with("podman run "))
+        .expect("it stands there");
+    let (_, words) = published.split_once(" firebox ").expect("the image comes before what it is told");
+    let program = podman.program().display().to_string();
+    let user = "--user=65534:65534";
+    let serve = |words: &str| {
+        format!(
+            "{program} {words} --languages bash & \
+             until curl --silent --fail localhost:8080/health; do kill -0 $! || {{ wait $!; exit; }}; sleep 0.1; done; \
+             curl --silent localhost:8080/v1/execute -H 'content-type: application/json' \
+               -d '{{\"lang\": \"bash\", \"code\": \"echo served\"}}'; kill $!; wait $!"
+        )
+    };
+    let served = podman.run(&[user], &["sh", "-c", &serve(words)]);
+    assert_eq!(served.code(), 0, "{served}");
+    assert!(
+        served.stdout().contains(r#""stdout":"served\n""#) && served.stdout().contains(r#""isolation":"fence""#),
+        "{served}"
+    );
+    let refused = podman.run(&[user], &["sh", "-c", &serve(&words.replace(" --allow-fence", ""))]);
+    assert!(refused.code() != 0 && refused.stdout().is_empty(), "{refused}");
+    assert!(refused.stderr().contains("--allow-fence"), "{refused}");
     drop(podman);
     host.assert_nothing_left();
 }
