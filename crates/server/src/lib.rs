@@ -42,6 +42,7 @@ mod listener;
 mod metrics;
 mod openapi;
 mod origin;
+mod outbox;
 mod outgoing;
 mod output;
 mod request_id;

@@ -17,6 +17,7 @@ use crate::body::Bodies;
 use crate::compression::compression;
 use crate::doors::Foreign;
 use crate::openapi::Described;
+use crate::outbox::{self, Outbox};
 use crate::service::Service;
 use crate::table::Table;
 use crate::{execute, health, jobs, languages, metrics, openapi, origin, request_id};
@@ -52,6 +53,7 @@ pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
     let (router, entries) = table().into_parts();
     let origins = &service.settings.cors_origins;
     let sharing = (!origins.is_empty()).then(|| origin::sharing(origins));
+    let within = service.settings.request_within;
     let house = House { service, bodies, described: Arc::new(Described::new(entries)) };
     router
         .fallback(not_found)
@@ -59,6 +61,7 @@ pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
         .layer(middleware::from_fn_with_state(house.clone(), at_the_door))
         .layer(option_layer(sharing))
         .layer(compression())
+        .layer(middleware::from_fn_with_state(Outbox::new(within), outbox::hold))
         .layer(middleware::from_fn(request_id::name))
         .with_state(house)
 }
