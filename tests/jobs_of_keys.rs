@@ -156,7 +156,7 @@ fn what_was_accepted_waits_for_the_next_day_when_this_one_is_used_up() {
     let waits: Vec<String> = (0..3).map(|_| holder.submit("echo never today", &[])).collect();
     holder.outcome(&burns);
     assert_eq!(holder.post("/v1/jobs", &bash("true"), &[]).code, 429, "it has burnt too little");
-    let wait = |holder: &Holder| {
+    let wait = |holder: &Holder<'_>| {
         for id in &waits {
             let job = holder.get(&format!("/v1/jobs/{id}")).json();
             assert_eq!((&job["status"], &job["attempts"]), (&"queued".into(), &0.into()), "{job}");
