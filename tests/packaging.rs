@@ -182,7 +182,7 @@ fn the_published_flags_give_a_container_a_jail_and_its_jobs_nothing_of_the_conta
     let created = podman.run(&flags, &[program.as_str(), "keys", "create", "ci"]);
     let listed = podman.run(&flags, &[program.as_str(), "keys", "list"]);
     assert!(created.stdout().starts_with("fbx_") && listed.stdout().contains(" ci "), "{created}\n{listed}");
-    drop(podman);
+    drop((podman, state));
     host.assert_nothing_left();
 }
 

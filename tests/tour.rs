@@ -48,6 +48,7 @@ fn the_readmes_tour_of_the_service_is_as_it_says() {
         assert!(is_like(said.trim(), prints), "{command}\nprinted\n{said}\nand not\n{prints}\n{output:?}");
     }
     service.stop();
+    drop(state);
     host.assert_nothing_left();
 }
 
