@@ -70,6 +70,9 @@ def webhook_is_public(job):
     """Which addresses may be told is the operator's word, and no pattern's."""
     if isinstance(job.get("webhook"), dict) and "url" in job["webhook"]:
         job["webhook"]["url"] = "https://hooks.example/"
+        # This service's operator has none for those who bring none.
+        if not job["webhook"].get("secret"):
+            job["webhook"]["secret"] = "between us"
 
 
 def shortened_path(path):

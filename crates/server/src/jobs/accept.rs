@@ -214,7 +214,8 @@ fn read_batch(service: &Service, caller: &Caller, json: &[u8]) -> Result<Vec<New
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
-    let text = key.to_str().ok().filter(|text| (1..=LONGEST_KEY).contains(&text.len()));
+    let is_visible = |text: &&str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let text = key.to_str().ok().filter(|text| (1..=LONGEST_KEY).contains(&text.len())).filter(is_visible);
     match (text, keys.next()) {
         (Some(text), None) => Ok(Some(text.to_owned())),
         _ => Err(Refusal {

@@ -34,6 +34,8 @@ use crate::segment::Segment;
 use crate::service::Service;
 
 const LAST_EVENT_ID: &str = "last-event-id";
+/// No job has as many.
+pub(super) const MOST_EVENTS: i64 = u32::MAX as i64;
 /// How often a client hears something, so that nothing between us takes the connection for dead.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// How many events may be on their way to a client.
@@ -73,7 +75,8 @@ pub(crate) async fn follow(
 
 pub(crate) fn last_event(headers: &HeaderMap) -> Result<i64, Refusal> {
     let Some(said) = headers.get(LAST_EVENT_ID) else { return Ok(0) };
-    let number = said.to_str().ok().and_then(|text| text.parse().ok()).filter(|number| *number >= 0);
+    let number =
+        said.to_str().ok().and_then(|text| text.parse().ok()).filter(|number| (0..=MOST_EVENTS).contains(number));
     number.ok_or_else(|| Refusal {
         expected: Some("the `id` of an event of this job".to_owned()),
         ..Refusal::new(RefusalCode::Malformed, "the `Last-Event-ID` is malformed").at("Last-Event-ID")

@@ -92,7 +92,7 @@ pub(crate) fn follow() -> Operation {
             "header",
             "Last-Event-ID",
             "The `id` of the last event that was heard.",
-            json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
+            json!({"type": "integer", "minimum": 0, "maximum": super::follow::MOST_EVENTS}),
         )
         .answers(
             Answer::new(StatusCode::OK, "What happens, until the job has ended.").with(Content::events(kinds).example(
