@@ -18,6 +18,8 @@ use tokio::time::timeout;
 const SMALL: usize = 64 << 10;
 /// What the beginnings of all bodies may hold together.
 const ALL_SMALL: usize = 64 << 20;
+/// How long whoever is refused may take to finish what they send.
+const FINISH_WITHIN: Duration = Duration::from_millis(250);
 /// What the budget counts in.
 const UNIT: usize = 4 << 10;
 
@@ -99,6 +101,24 @@ impl Bodies {
         grow(&self.small, &mut share.small, length.min(SMALL))?;
         grow(&self.large, &mut share.large, length.saturating_sub(SMALL))
     }
+}
+
+/// Reads what somebody still sends who is refused already, if that is little: clients that are cut short while they send tell their
+/// users of that, and not of the answer.
+pub(crate) async fn let_finish(mut body: Body) {
+    let mut left = SMALL;
+    let rest = async {
+        while let Some(Ok(frame)) =
+            std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await
+        {
+            match left.checked_sub(frame.data_ref().map_or(0, |data| data.len())) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    // Whoever takes longer is cut short.
+    let _ = timeout(FINISH_WITHIN, rest).await;
 }
 
 /// Takes as much more of a budget as it takes for so many bytes.

@@ -13,7 +13,7 @@ use firebox_api::{Refusal, RefusalCode};
 use tower::util::option_layer;
 
 use crate::answer::{Form, Refusing};
-use crate::body::Bodies;
+use crate::body::{self, Bodies};
 use crate::compression::compression;
 use crate::doors::Foreign;
 use crate::openapi::Described;
@@ -72,7 +72,9 @@ async fn at_the_door(State(house): State<House>, mut request: Request<Body>, nex
         Ok(caller) => caller,
         Err(refusing) => {
             house.service.metrics.refused(refusing.refusal.code);
-            return refusing.into_response(Form::of(request.uri().path()));
+            let form = Form::of(request.uri().path());
+            body::let_finish(request.into_body()).await;
+            return refusing.into_response(form);
         }
     };
     request.extensions_mut().insert(caller);
