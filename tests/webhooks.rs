@@ -198,8 +198,8 @@ fn nobody_is_told_whom_only_the_service_can_reach() {
     let unsigned = json!({"lang": "bash", "code": "true", "webhook": {"url": "https://example.com/"}});
     let answer = service.post("/v1/jobs", unsigned.to_string()).answer();
     assert_eq!((answer.code, &answer.json()["error"]["field"]), (400, &"webhook.secret".into()), "{answer:?}");
-    // Names are found out only when they are asked for.
-    for (host, why) in [("localhost", "not public"), ("nowhere.invalid", "no address")] {
+    // Names are found out only when they are asked for; which of them there are inside is not told.
+    for (host, why) in ["localhost", "nowhere.invalid"].map(|host| (host, "leads to no public address")) {
         let id = submit(&service, &job(&format!("https://{host}:{port}/")));
         let told = wait_for(&service, &id, |webhook| {
             webhook["attempts"].as_u64() >= Some(1) && webhook["last_error"].is_string()
