@@ -14,6 +14,7 @@ use firebox_engine::random_bytes;
 use serde_json::{Value, json};
 
 use super::store::{Accepted, NewJob, Once, Room};
+use super::whole::whole;
 use super::{Jobs, as_json, query, refusing, runner, store};
 use crate::answer::{Form, Refusing, status};
 use crate::body::Content;
@@ -92,22 +93,40 @@ async fn take(
     query::nothing(uri)?;
     let key = idempotency_key(headers)?;
     let content = house.bodies.read_json(headers, body).await?;
+    let once = key.map(|key| Once { key, fingerprint: fingerprint(sent, &content.bytes) });
+    // What was accepted once is so still, whatever would be said of it now.
+    if let Some(once) = &once
+        && let Some(before) = jobs.answered(caller, once).await?
+    {
+        let on_disk = on_disk(before)?;
+        runner::call(service, caller);
+        return Ok(on_disk);
+    }
     let new = match sent {
         Sent::One => vec![read(service, caller, &content.bytes)?],
         Sent::Batch => read_batch(service, caller, &content.bytes)?,
     };
     let context = TraceContext::of(headers);
     let new = new.into_iter().map(|job| NewJob { context, ..job }).collect();
-    let once = key.map(|key| Once { key, fingerprint: fingerprint(sent, &content.bytes) });
-    let accepted = jobs.accept(caller, new, once, sent, content).await?;
-    if !accepted.is_replayed {
-        runner::call(service, caller);
-    }
-    Ok(accepted)
+    let (service, caller) = (Arc::clone(service), caller.clone());
+    // Once it is on disk somebody has to run it, also when the client has gone.
+    let accepted = whole(async move {
+        let accepted = service.jobs()?.accept(&caller, new, once, sent, content).await?;
+        runner::call(&service, &caller);
+        Ok(accepted)
+    });
+    Ok(accepted.await?)
 }
 
 impl Jobs {
-    /// What was read is counted until it is on disk, also when its client has gone.
+    /// What was answered before, to the same or with the same key.
+    async fn answered(&self, caller: &Caller, once: &Once) -> Result<Option<Accepted>, Refusing> {
+        let (name, once) = (Arc::clone(&caller.name), once.clone());
+        let looked = self.database.read(move |connection| store::answered(connection, &name, &once)).await;
+        looked.map_err(|error| refusing(&error))
+    }
+
+    /// What was read is counted until it is on disk.
     async fn accept(
         &self,
         caller: &Caller,
@@ -130,16 +149,19 @@ impl Jobs {
             drop(content);
             accepted
         });
-        match accepted.await {
-            Ok(Accepted::Full) => Err(Refusal::new(RefusalCode::Full, "too many jobs wait already, or hold too much")
-                .with_hint("try again when some have run")
-                .into()),
-            Ok(Accepted::Bound) => Err(crate::service::no_place(crate::admission::NoPlace::Bound)),
-            Ok(Accepted::Conflict) => Err(conflict().into()),
-            Ok(Accepted::Now(answer)) => Ok(OnDisk { answer, is_replayed: false }),
-            Ok(Accepted::Before(answer)) => Ok(OnDisk { answer, is_replayed: true }),
-            Err(error) => Err(refusing(&error)),
-        }
+        on_disk(accepted.await.map_err(|error| refusing(&error))?)
+    }
+}
+
+fn on_disk(accepted: Accepted) -> Result<OnDisk, Refusing> {
+    match accepted {
+        Accepted::Full => Err(Refusal::new(RefusalCode::Full, "too many jobs wait already, or hold too much")
+            .with_hint("try again when some have run")
+            .into()),
+        Accepted::Bound => Err(crate::service::no_place(crate::admission::NoPlace::Bound)),
+        Accepted::Conflict => Err(conflict().into()),
+        Accepted::Now(answer) => Ok(OnDisk { answer, is_replayed: false }),
+        Accepted::Before(answer) => Ok(OnDisk { answer, is_replayed: true }),
     }
 }
 

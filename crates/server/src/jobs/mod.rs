@@ -26,6 +26,7 @@ mod settings;
 mod stop;
 mod store;
 mod watchers;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -41,7 +41,7 @@ pub(super) struct Room {
 }
 
 /// A request that shall be answered once, however often it comes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Once {
     pub(super) key: String,
     pub(super) fingerprint: [u8; 32],
@@ -147,16 +147,9 @@ pub(super) fn accept(
     room: Room,
     answer: impl FnOnce(Vec<JobView>) -> String,
 ) -> Result<Accepted> {
-    if let Some(Once { key, fingerprint }) = &once {
-        let before: Option<(Vec<u8>, String)> = connection
-            .prepare_cached("SELECT fingerprint, answer FROM idempotency WHERE caller = ?1 AND key = ?2")?
-            .query_row([caller, key], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        match before {
-            Some((before, answer)) if before == fingerprint => return Ok(Accepted::Before(answer)),
-            Some(_) => return Ok(Accepted::Conflict),
-            None => {}
-        }
+    // It may have come twice at the same time.
+    if let Some(before) = once.as_ref().map(|once| answered(connection, caller, once)).transpose()?.flatten() {
+        return Ok(before);
     }
     let queued = total(connection, JobStatus::Queued.word())?;
     let bytes: u64 = jobs.iter().map(|job| job.body.len() as u64).sum();
@@ -186,6 +179,19 @@ pub(super) fn accept(
         ])?;
     }
     Ok(Accepted::Now(answer))
+}
+
+/// What became of a request that came before, or of another with its key.
+pub(super) fn answered(connection: &Connection, caller: &str, once: &Once) -> Result<Option<Accepted>> {
+    let Once { key, fingerprint } = once;
+    let before: Option<(Vec<u8>, String)> = connection
+        .prepare_cached("SELECT fingerprint, answer FROM idempotency WHERE caller = ?1 AND key = ?2")?
+        .query_row([caller, key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(before.map(|(before, answer)| match before == fingerprint {
+        true => Accepted::Before(answer),
+        false => Accepted::Conflict,
+    }))
 }
 
 fn insert(connection: &Connection, caller: &str, job: NewJob) -> Result<JobView> {
@@ -591,6 +597,25 @@ mod tests {
         assert_eq!(bounded("b", "3", 1), Accepted::Now(String::new()));
         assert!(claim(&connection, "a").unwrap().is_some());
         assert_eq!(bounded("a", "4", 1), Accepted::Now(String::new()));
+    }
+
+    #[test]
+    fn what_was_accepted_once_is_answered_before_anything_else_is_looked_at() {
+        let connection = in_memory();
+        let once = |byte| Once { key: "k".to_owned(), fingerprint: [byte; 32] };
+        let none = Room { jobs: 0, ..ROOM };
+        let accept = |byte, room| {
+            accept(&connection, "a", vec![new("1")], Some(once(byte)), room, |_| "said".to_owned()).unwrap()
+        };
+        assert_eq!(answered(&connection, "a", &once(1)).unwrap(), None);
+        assert_eq!(accept(1, ROOM), Accepted::Now("said".to_owned()));
+        for before in [answered(&connection, "a", &once(1)).unwrap(), Some(accept(1, none))] {
+            assert_eq!(before, Some(Accepted::Before("said".to_owned())));
+        }
+        for other in [answered(&connection, "a", &once(2)).unwrap(), Some(accept(2, none))] {
+            assert_eq!(other, Some(Accepted::Conflict));
+        }
+        assert_eq!(answered(&connection, "b", &once(1)).unwrap(), None);
     }
 
     #[test]
