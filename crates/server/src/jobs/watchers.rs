@@ -14,13 +14,14 @@ pub(super) struct Watchers(Mutex<HashMap<i64, watch::Sender<u64>>>);
 pub(super) struct Watching {
     watchers: Arc<Watchers>,
     number: i64,
-    changes: watch::Receiver<u64>,
+    /// There until this goes.
+    changes: Option<watch::Receiver<u64>>,
 }
 
 impl Watchers {
     pub(super) fn watch(self: &Arc<Watchers>, number: i64) -> Watching {
         let changes = self.all().entry(number).or_insert_with(|| watch::Sender::new(0)).subscribe();
-        Watching { watchers: Arc::clone(self), number, changes }
+        Watching { watchers: Arc::clone(self), number, changes: Some(changes) }
     }
 
     /// The job has changed.
@@ -38,15 +39,19 @@ impl Watchers {
 impl Watching {
     /// Returns when the job has changed since this was made, or since this returned last.
     pub(super) async fn changed(&mut self) {
-        // The other end goes after this one.
-        let _ = self.changes.changed().await;
+        if let Some(changes) = &mut self.changes {
+            // The other end goes after this one.
+            let _ = changes.changed().await;
+        }
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
         let mut all = self.watchers.all();
-        if all.get(&self.number).is_some_and(|sender| sender.receiver_count() == 1) {
+        // Before the lock is let go: of two who leave at once, one is the last.
+        self.changes = None;
+        if all.get(&self.number).is_some_and(|sender| sender.receiver_count() == 0) {
             all.remove(&self.number);
         }
     }
@@ -64,8 +69,22 @@ mod tests {
         watchers.tell(3);
         first.changed().await;
         second.changed().await;
-        assert!(!other.changes.has_changed().unwrap());
+        assert!(!other.changes.as_ref().unwrap().has_changed().unwrap());
         drop((first, second, other));
+        assert!(watchers.all().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_left_of_those_who_leave_at_once() {
+        let watchers = Arc::new(Watchers::default());
+        for number in 0..2000 {
+            let both = [watchers.watch(number), watchers.watch(number)];
+            std::thread::scope(|scope| {
+                for one in both {
+                    scope.spawn(move || drop(one));
+                }
+            });
+        }
         assert!(watchers.all().is_empty());
     }
 }
