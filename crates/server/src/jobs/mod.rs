@@ -12,6 +12,7 @@
 //! back from there too, so it is the same before and after a start; decision 17 has the promises.
 
 mod accept;
+mod bounded;
 mod cursor;
 pub(crate) mod deliveries;
 mod follow;

@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 
 use firebox_api::{Detail, JobRequest, OutputEvent, Parts};
 use firebox_job::{Outcome, TraceId, Verdict};
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{Instrument, error, error_span, info};
 
 use super::moment::now_us;
 use super::stop::{Stop, Why};
 use super::store::{Claimed, End};
-use super::{Jobs, as_json, runner, store};
+use super::{Jobs, as_json, bounded, runner, store};
 use crate::admission::Place;
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
 use crate::output::Output;
 use crate::running::{Ended, with_queue};
 use crate::service::{Prepared, Service};
+use crate::state::{Database, StateError};
 
 /// How old what a job wrote may become before those who look on hear of it.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -79,7 +81,7 @@ impl Course<'_> {
                 done.as_ref().map(|(outcome, _)| outcome),
             );
         }
-        let left = if ends { Left::Ended(self.end(done)) } else { Left::Waits };
+        let left = if ends { Left::Ended(self.end(done).await) } else { Left::Waits };
         self.write_down(left).await;
         if !ends {
             info!("a job waits again");
@@ -131,42 +133,71 @@ impl Course<'_> {
         }
     }
 
-    fn end(&self, done: Result<Ran, Refusing>) -> End {
+    async fn end(&self, done: Result<Ran, Refusing>) -> End {
         match done {
             Ok((outcome, detail)) => {
                 let is_cancelled = outcome.verdict == Verdict::Cancelled;
-                let outcome = as_json(&firebox_api::Response::new(outcome, detail));
-                match is_cancelled {
-                    true => End::Cancelled { outcome: Some(outcome) },
-                    false => End::Done { outcome },
+                // It may be large, and others are to go on meanwhile.
+                let json = spawn_blocking(move || {
+                    bounded::as_json_within(&firebox_api::Response::new(outcome, detail), bounded::MOST)
+                });
+                match (json.await, is_cancelled) {
+                    (Ok(Some(outcome)), true) => End::Cancelled { outcome: Some(outcome) },
+                    (Ok(Some(outcome)), false) => End::Done { outcome },
+                    (Ok(None), true) => End::Cancelled { outcome: None },
+                    (Ok(None), false) => self.failed(&bounded::too_large(bounded::MOST).into()),
+                    (Err(error), _) => self.failed(&Refusing::fault("cannot put an outcome into words", &error)),
                 }
             }
             Err(_) if self.stop.why() == Some(Why::Client) => End::Cancelled { outcome: None },
-            Err(refusing) => {
-                self.service.metrics.refused(refusing.refusal.code);
-                End::Failed { error: as_json(&*refusing.refusal) }
-            }
+            Err(refusing) => self.failed(&refusing),
         }
     }
 
-    /// Writes down how it ended. What cannot be written is tried again: nobody is told of an end that is not on disk.
+    fn failed(&self, refusing: &Refusing) -> End {
+        self.service.metrics.refused(refusing.refusal.code);
+        End::Failed { error: as_json(&*refusing.refusal) }
+    }
+
+    /// Writes down how it ended: nobody is told of an end that is not on disk.
     async fn write_down(&self, left: Left) {
-        let number = self.number;
-        let left = Arc::new((left, as_texts(self.output.take_rest(usize::MAX))));
-        loop {
-            let what = Arc::clone(&left);
-            let written = self.jobs.database.write(move |connection| match &what.0 {
-                Left::Waits => store::put_back(connection, number),
-                Left::Ended(end) => {
-                    store::record(connection, number, &what.1)?;
-                    store::finish(connection, number, end)
-                }
-            });
-            match written.await {
-                Ok(()) => return,
-                Err(error) => error!(cause = in_one_line(&error), "cannot write down how a job ended"),
+        let (number, output) = (self.number, self.output.clone());
+        let rest = spawn_blocking(move || as_texts(output.take_rest(usize::MAX)));
+        // It does not panic, and whoever waits has the outcome in any case.
+        let output = rest.await.unwrap_or_default();
+        write_down(&self.jobs.database, number, left, output).await;
+    }
+}
+
+/// Tries until it is on disk, unless it is what is to be written that cannot be: then the job has failed, and others go on.
+async fn write_down(database: &Database, number: i64, left: Left, output: Vec<String>) {
+    let mut left = Arc::new((left, output));
+    let mut is_whole = true;
+    loop {
+        let what = Arc::clone(&left);
+        let written = database.write(move |connection| match &what.0 {
+            Left::Waits => store::put_back(connection, number),
+            Left::Ended(end) => {
+                store::record(connection, number, &what.1)?;
+                store::finish(connection, number, end)
             }
-            sleep(PAUSE).await;
+        });
+        match written.await {
+            Ok(()) => return,
+            Err(error) if error.may_pass() => {
+                error!(cause = in_one_line(&error), "cannot write down how a job ended, and tries again");
+                sleep(PAUSE).await;
+            }
+            Err(error) if is_whole && !matches!(error, StateError::Closed) => {
+                let refusing =
+                    Refusing::fault("cannot write down how a job ended, and writes down that it failed", &error);
+                left = Arc::new((Left::Ended(End::Failed { error: as_json(&*refusing.refusal) }), Vec::new()));
+                is_whole = false;
+            }
+            Err(error) => {
+                error!(cause = in_one_line(&error), "cannot write down how a job ended; the next start runs it again");
+                return;
+            }
         }
     }
 }
@@ -179,4 +210,46 @@ fn prepare(service: &Service, caller: &Caller, trace_id: TraceId, body: &[u8]) -
 
 fn as_texts(pieces: Vec<OutputEvent>) -> Vec<String> {
     pieces.iter().map(as_json).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::StateDirectory;
+    use crate::admission::Bounds;
+    use crate::jobs::store::{NewJob, Room};
+
+    const BOUNDS: Bounds = Bounds { running: None, waiting: None, shares: false };
+
+    /// A job that runs.
+    fn begin(connection: &Connection) -> rusqlite::Result<i64> {
+        let (id, trace_id, language) = ("1".to_owned(), "t".to_owned(), "bash".to_owned());
+        let job = NewJob { id, trace_id, language, body: Vec::new(), webhook: None, context: None };
+        let room = Room { jobs: 1, bytes: 1, bounds: BOUNDS };
+        store::accept(connection, "a", vec![job], None, room, |_| String::new())?;
+        Ok(store::claim(connection, "a")?.unwrap().number)
+    }
+
+    #[tokio::test]
+    async fn an_end_that_cannot_be_written_is_a_failure_and_holds_nobody_up() {
+        let place = tempfile::tempdir().unwrap();
+        let database = Database::open(StateDirectory::open(&place.path().join("state")).unwrap()).unwrap();
+        let begin = database.write(|connection| {
+            connection.execute_batch(
+                "CREATE TRIGGER never BEFORE INSERT ON answers WHEN new.kind = 'outcome'
+                 BEGIN SELECT RAISE(ABORT, 'as for what is too large'); END",
+            )?;
+            begin(connection)
+        });
+        let number = begin.await.unwrap();
+        let end = Left::Ended(End::Done { outcome: "1".to_owned() });
+        let written = write_down(&database, number, end, vec!["{}".to_owned()]);
+        tokio::time::timeout(Duration::from_secs(5), written).await.expect("it gives up");
+        let look = database.read(|connection| store::look(connection, "a", "1"));
+        let view = look.await.unwrap().unwrap().view;
+        assert_eq!(view.status, firebox_api::JobStatus::Failed);
+        assert!(view.outcome.is_none() && view.error.unwrap().get().contains("fault"));
+    }
 }

@@ -70,3 +70,17 @@ impl From<rusqlite::Error> for StateError {
         }
     }
 }
+
+impl StateError {
+    /// Whether the same may go well later: nothing is wrong with what was to be written.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            StateError::DiskFull => true,
+            StateError::Closed => false,
+            StateError::Failed(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::SystemIoFailure)
+            ),
+        }
+    }
+}
