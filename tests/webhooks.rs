@@ -139,8 +139,8 @@ fn the_end_of_a_job_is_told_signed_and_told_again_until_it_is_heard() {
         assert_eq!(sum, hmac("between us", &format!("{time}.{}", told.body)), "{told:?}");
         let job: Value = serde_json::from_str(&told.body).expect("JSON");
         assert_eq!(
-            (&job["id"], &job["trace_id"], &job["outcome"]["stdout"]),
-            (&id.as_str().into(), &"told".into(), &"hello\n".into())
+            (&job["caller"], &job["id"], &job["trace_id"], &job["outcome"]["stdout"]),
+            (&"everybody".into(), &id.as_str().into(), &"told".into(), &"hello\n".into())
         );
     }
     let metrics = service.get("/metrics").answer().body;

@@ -212,8 +212,10 @@ fn insert(connection: &Connection, caller: &str, job: NewJob) -> Result<JobView>
     tell_status(connection, number, JobStatus::Queued, 0)?;
     if let Some((url, secret)) = &webhook {
         connection
-            .prepare_cached("INSERT INTO deliveries (job, url, secret, status) VALUES (?1, ?2, ?3, 'waiting')")?
-            .execute(params![number, url, secret])?;
+            .prepare_cached(
+                "INSERT INTO deliveries (job, caller, url, secret, status) VALUES (?1, ?2, ?3, ?4, 'waiting')",
+            )?
+            .execute(params![number, caller, url, secret])?;
     }
     Ok(JobView {
         id,
@@ -338,8 +340,8 @@ fn settle(connection: &Connection, number: i64, end: &End, from: &str) -> Result
     }
     connection
         .prepare_cached(
-            "UPDATE jobs SET size = coalesce((SELECT length(body) FROM answers WHERE job = ?1), 0)
-                + coalesce((SELECT sum(length(data)) FROM events WHERE job = ?1), 0) WHERE number = ?1",
+            "UPDATE jobs SET size = coalesce((SELECT octet_length(body) FROM answers WHERE job = ?1), 0)
+                + coalesce((SELECT sum(octet_length(data)) FROM events WHERE job = ?1), 0) WHERE number = ?1",
         )?
         .execute([number])?;
     connection
@@ -364,13 +366,19 @@ fn tell(connection: &Connection, number: i64, kind: &str, data: Option<&str>) ->
 
 /// A caller's job, with all that is known of it.
 pub(super) fn look(connection: &Connection, caller: &str, id: &str) -> Result<Option<Found>> {
+    look_within(connection, caller, id, u64::MAX)
+}
+
+/// The same without what came of it, where that has more bytes.
+pub(super) fn look_within(connection: &Connection, caller: &str, id: &str, most: u64) -> Result<Option<Found>> {
     let sql = format!(
-        "SELECT {COLUMNS}, answers.kind, answers.body {TABLES} LEFT JOIN answers ON answers.job = jobs.number
-                       WHERE id = ?1 AND caller = ?2"
+        "SELECT {COLUMNS}, answers.kind, answers.body {TABLES}
+         LEFT JOIN answers ON answers.job = jobs.number AND octet_length(answers.body) <= ?3
+         WHERE id = ?1 AND jobs.caller = ?2"
     );
     connection
         .prepare_cached(&sql)?
-        .query_row([id, caller], |row| {
+        .query_row(params![id, caller, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
             let mut found = found(row)?;
             let kind: Option<String> = row.get(13)?;
             if let Some(kind) = kind {
@@ -395,8 +403,9 @@ pub(super) fn list(
 ) -> Result<Vec<Found>> {
     // The one without a status goes through all of the caller's jobs in their order, and no further than it has to.
     let which = if status.is_some() { "AND jobs.status = ?4" } else { "AND ?4 IS NULL" };
-    let sql =
-        format!("SELECT {COLUMNS} {TABLES} WHERE caller = ?1 AND number < ?2 {which} ORDER BY number DESC LIMIT ?3");
+    let sql = format!(
+        "SELECT {COLUMNS} {TABLES} WHERE jobs.caller = ?1 AND number < ?2 {which} ORDER BY number DESC LIMIT ?3"
+    );
     let mut jobs = connection.prepare_cached(&sql)?;
     jobs.query_map(params![caller, behind, most as i64, status.map(JobStatus::word)], found)?.collect()
 }

@@ -10,7 +10,7 @@ use super::OpenError;
 const OURS: i64 = 0x4642_4f58;
 
 /// What leads from each version to the next; the first from an empty database.
-const STEPS: &[&str] = &[include_str!("0001-jobs.sql"), include_str!("0002-keys.sql")];
+const STEPS: &[&str] = &[include_str!("0001-jobs.sql"), include_str!("0002-keys.sql"), include_str!("0003-shares.sql")];
 
 /// Brings the database to the newest version, each step whole or not at all.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -33,10 +33,8 @@ pub(crate) async fn deliver_all(service: Arc<Service>) {
     let mut on_their_way = JoinSet::new();
     let mut of_callers: HashMap<String, usize> = HashMap::new();
     loop {
-        let busy: Vec<String> =
-            of_callers.iter().filter(|(_, count)| OF_ONE_CALLER <= **count).map(|(caller, _)| caller.clone()).collect();
-        let room = (AT_ONCE - on_their_way.len()).min(OF_ONE_CALLER);
-        let due = match jobs.take_due(busy, room).await {
+        let room = AT_ONCE - on_their_way.len();
+        let due = match jobs.take_due(of_callers.clone(), room, OF_ONE_CALLER).await {
             Ok(due) => due,
             Err(error) => {
                 warn!(cause = in_one_line(&error), "cannot find out which webhooks are due");
@@ -71,7 +69,16 @@ pub(crate) async fn deliver_all(service: Arc<Service>) {
 
 async fn deliver(service: &Service, due: Due) {
     let Some(jobs) = &service.jobs else { return };
-    let Due { number, id, caller: _, trace_id, url, secret, attempts, first_ms, body } = due;
+    let Due { number, id, caller, trace_id, url, secret, attempts, first_ms } = due;
+    let body = match jobs.letter(&caller, &id).await {
+        Ok(Some(body)) => body,
+        Ok(None) => return,
+        Err(error) => {
+            // The lease of this try runs out, and there is another.
+            warn!(cause = in_one_line(&error), "cannot read what a webhook is to say");
+            return;
+        }
+    };
     let settings = &service.settings.webhooks;
     let secret = secret.or_else(|| settings.secret.clone()).unwrap_or_default();
     let letter = Letter { job: id.clone(), attempt: attempts, seconds: now_ms() / 1000, secret, body };
