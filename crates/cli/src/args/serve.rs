@@ -120,7 +120,7 @@ pub(crate) struct ServeWords {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, env = "FIREBOX_JOBS_KEEP_TIME")]
     #[serde(deserialize_with = "time")]
     pub(crate) jobs_keep_time: Option<Duration>,
-    /// What all that have ended may hold together; the oldest go first [default: 1G].
+    /// What all that have ended may hold together; the oldest of whoever holds most go first [default: 1G].
     #[arg(long, value_name = "SIZE", env = "FIREBOX_JOBS_KEEP_SIZE")]
     #[serde(deserialize_with = "size")]
     pub(crate) jobs_keep_size: Option<ByteSize>,

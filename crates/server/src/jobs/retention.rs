@@ -1,5 +1,6 @@
-//! What has ended is forgotten: after its time, or when there is too much of it, the oldest first.
+//! What has ended is forgotten: after its time, or when there is too much of it, the oldest first of whoever holds most.
 
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Result, params};
 use tokio::time::sleep;
 use tracing::warn;
 
+use super::JobSettings;
 use super::moment::now_ms;
-use super::{JobSettings, store};
 use crate::answer::in_one_line;
 use crate::service::Service;
 
@@ -55,22 +56,73 @@ fn forget(connection: &Connection, settings: &JobSettings, now: i64) -> Result<b
              (SELECT number FROM jobs WHERE ended_ms < ?1 ORDER BY ended_ms LIMIT ?2)",
         )?
         .execute(params![since(settings.kept_for), AT_ONCE])?;
-    let mut held = 0;
-    for status in ["done", "failed", "cancelled"] {
-        let total = store::total(connection, status)?;
-        held += total.bytes + total.count * ROW;
-    }
-    let mut oldest = connection.prepare_cached(
-        "DELETE FROM jobs WHERE number =
-         (SELECT number FROM jobs WHERE ended_ms IS NOT NULL ORDER BY ended_ms, number LIMIT 1) RETURNING size",
-    )?;
-    let mut gone = 0;
-    while settings.kept_bytes.as_u64() < held && gone < AT_ONCE {
-        let Some(size) = oldest.query_row([], |row| row.get::<_, i64>(0)).optional()? else { break };
-        held = held.saturating_sub(size as u64 + ROW);
-        gone += 1;
-    }
+    let gone = make_room(connection, settings.kept_bytes.as_u64())?;
     connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
     let at_once = AT_ONCE as usize;
     Ok(keys == at_once || old == at_once || gone == AT_ONCE)
+}
+
+/// Forgets some of what is beyond this, the oldest of whoever holds most: nobody's outcomes go for what others have. Tells how
+/// many.
+fn make_room(connection: &Connection, most: u64) -> Result<u32> {
+    let mut holding = connection.prepare_cached(
+        "SELECT caller, sum(bytes) + sum(count) * ?1 FROM totals WHERE kind IN ('done', 'failed', 'cancelled')
+         GROUP BY caller",
+    )?;
+    let holding = holding.query_map([ROW as i64], |row| Ok((row.get::<_, i64>(1)?.max(0) as u64, row.get(0)?)))?;
+    let mut holding: BinaryHeap<(u64, String)> = holding.collect::<Result<_>>()?;
+    let mut held: u64 = holding.iter().map(|(held, _)| held).sum();
+    let mut oldest = connection.prepare_cached(
+        "DELETE FROM jobs WHERE number = (SELECT number FROM jobs WHERE caller = ?1 AND ended_ms IS NOT NULL
+         ORDER BY ended_ms, number LIMIT 1) RETURNING size",
+    )?;
+    let mut gone = 0;
+    while most < held && gone < AT_ONCE {
+        let Some((own, caller)) = holding.pop() else { break };
+        let Some(size) = oldest.query_row([&caller], |row| row.get::<_, i64>(0)).optional()? else { continue };
+        let size = size as u64 + ROW;
+        held = held.saturating_sub(size);
+        holding.push((own.saturating_sub(size), caller));
+        gone += 1;
+    }
+    Ok(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::in_memory;
+
+    fn ended(connection: &Connection, caller: &str, ended_ms: i64, size: i64) {
+        connection
+            .execute(
+                "INSERT INTO jobs (number, id, caller, trace_id, language, status, size, ended_ms)
+                 VALUES (?1, ?1, ?2, 't', 'bash', 'done', ?3, ?1)",
+                params![ended_ms, caller, size],
+            )
+            .unwrap();
+    }
+
+    fn kept(connection: &Connection) -> Vec<i64> {
+        let mut kept = connection.prepare("SELECT number FROM jobs ORDER BY number").unwrap();
+        kept.query_map([], |row| row.get(0)).unwrap().collect::<Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn whoever_holds_most_makes_room_with_the_oldest_of_their_own() {
+        let connection = in_memory();
+        ended(&connection, "a", 1, 10_000);
+        for number in 2..6 {
+            ended(&connection, "b", number, 10_000);
+        }
+        let four = 4 * (10_000 + ROW);
+        assert_eq!(make_room(&connection, four + 10_000 + ROW).unwrap(), 0);
+        assert_eq!(make_room(&connection, four).unwrap(), 1);
+        assert_eq!(kept(&connection), [1, 3, 4, 5]);
+        assert_eq!(make_room(&connection, four / 2).unwrap(), 2);
+        assert_eq!(kept(&connection), [1, 5]);
+        assert_eq!(make_room(&connection, 0).unwrap(), 2);
+        assert_eq!(kept(&connection), [0_i64; 0]);
+        assert_eq!(make_room(&connection, 0).unwrap(), 0);
+    }
 }

@@ -13,6 +13,6 @@ pub struct JobSettings {
     pub waiting_bytes: ByteSize,
     /// How long those that have ended are kept.
     pub kept_for: Duration,
-    /// How much those that have ended may hold together; the oldest go first.
+    /// How much those that have ended may hold together; the oldest of whoever holds most go first.
     pub kept_bytes: ByteSize,
 }
