@@ -13,9 +13,10 @@ use firebox_api::{
 use firebox_engine::random_bytes;
 use serde_json::{Value, json};
 
-use super::store::{Accepted, NewJob, Once, Room};
+use super::idempotency::Once;
+use super::store::{Accepted, NewJob, Room};
 use super::whole::whole;
-use super::{Jobs, as_json, query, refusing, runner, store};
+use super::{Jobs, as_json, idempotency, query, refusing, retention, runner, store};
 use crate::answer::{Form, Refusing, status};
 use crate::body::Content;
 use crate::caller::Caller;
@@ -122,7 +123,7 @@ impl Jobs {
     /// What was answered before, to the same or with the same key.
     async fn answered(&self, caller: &Caller, once: &Once) -> Result<Option<Accepted>, Refusing> {
         let (name, once) = (Arc::clone(&caller.name), once.clone());
-        let looked = self.database.read(move |connection| store::answered(connection, &name, &once)).await;
+        let looked = self.database.read(move |connection| idempotency::answered(connection, &name, &once)).await;
         looked.map_err(|error| refusing(&error))
     }
 
@@ -139,6 +140,8 @@ impl Jobs {
         let room = Room {
             jobs: self.settings.waiting as u64,
             bytes: self.settings.waiting_bytes.as_u64(),
+            keys: retention::MOST_KEYS,
+            keys_bytes: retention::MOST_BYTES_OF_KEYS,
             bounds: caller.owner.bounds,
         };
         if *self.closing.borrow() {
@@ -157,6 +160,16 @@ fn on_disk(accepted: Accepted) -> Result<OnDisk, Refusing> {
     match accepted {
         Accepted::Full => Err(Refusal::new(RefusalCode::Full, "too many jobs wait already, or hold too much")
             .with_hint("try again when some have run")
+            .into()),
+        Accepted::Shared => Err(Refusal::new(
+            RefusalCode::Full,
+            "the jobs of this key that wait have taken as much of the queue as is left to others",
+        )
+        .with_hint("try again when some have run")
+        .into()),
+        Accepted::Keys => Err(Refusal::new(RefusalCode::Full, "as many `Idempotency-Key`s are remembered as may be")
+            .at("Idempotency-Key")
+            .with_hint("each is forgotten after 24 h; until then send jobs without, or many as one batch")
             .into()),
         Accepted::Bound => Err(crate::service::no_place(crate::admission::NoPlace::Bound)),
         Accepted::Conflict => Err(conflict().into()),

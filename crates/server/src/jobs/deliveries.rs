@@ -170,7 +170,7 @@ mod tests {
         let webhook = Some(("https://a.example/".to_owned(), None));
         let job = store::NewJob { id, trace_id, language, body: Vec::new(), webhook, context: None };
         let bounds = Bounds { running: None, waiting: None, shares: false };
-        let room = store::Room { jobs: 100, bytes: 100, bounds };
+        let room = store::Room { jobs: 100, bytes: 100, keys: 0, keys_bytes: 0, bounds };
         store::accept(connection, caller, vec![job], None, room, |_| String::new()).unwrap();
         let number = store::claim(connection, caller).unwrap().unwrap().number;
         store::finish(connection, number, &store::End::Done { outcome: outcome.to_owned() }).unwrap();

@@ -16,6 +16,7 @@ mod bounded;
 mod cursor;
 pub(crate) mod deliveries;
 mod follow;
+mod idempotency;
 mod look;
 mod moment;
 pub(crate) mod operations;

@@ -15,6 +15,8 @@ use crate::service::Service;
 
 /// How many `Idempotency-Key`s are remembered; whoever brings more is told to come back.
 pub(super) const MOST_KEYS: u64 = 1_000_000;
+/// What the answers to those may hold together.
+pub(super) const MOST_BYTES_OF_KEYS: u64 = 1 << 30;
 /// How long an `Idempotency-Key` is remembered.
 const KEYS_KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 /// How often to look.

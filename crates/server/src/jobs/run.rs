@@ -227,7 +227,7 @@ mod tests {
     fn begin(connection: &Connection) -> rusqlite::Result<i64> {
         let (id, trace_id, language) = ("1".to_owned(), "t".to_owned(), "bash".to_owned());
         let job = NewJob { id, trace_id, language, body: Vec::new(), webhook: None, context: None };
-        let room = Room { jobs: 1, bytes: 1, bounds: BOUNDS };
+        let room = Room { jobs: 1, bytes: 1, keys: 0, keys_bytes: 0, bounds: BOUNDS };
         store::accept(connection, "a", vec![job], None, room, |_| String::new())?;
         Ok(store::claim(connection, "a")?.unwrap().number)
     }

@@ -11,6 +11,7 @@ use firebox_api::{Delivery, JobStatus, JobView, Refusal, RefusalCode, StatusEven
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use serde_json::value::RawValue;
 
+use super::idempotency::{Once, answered, remember, remembers_more};
 use super::moment::{now_ms, now_us, written};
 use crate::admission::Bounds;
 use crate::spans::TraceContext;
@@ -36,15 +37,11 @@ pub(super) struct NewJob {
 pub(super) struct Room {
     pub(super) jobs: u64,
     pub(super) bytes: u64,
+    /// How many `Idempotency-Key`s are remembered, and what their answers hold.
+    pub(super) keys: u64,
+    pub(super) keys_bytes: u64,
     /// What the caller may have of it.
     pub(super) bounds: Bounds,
-}
-
-/// A request that shall be answered once, however often it comes.
-#[derive(Debug, Clone)]
-pub(super) struct Once {
-    pub(super) key: String,
-    pub(super) fingerprint: [u8; 32],
 }
 
 /// What became of jobs that were to be accepted.
@@ -58,8 +55,12 @@ pub(super) enum Accepted {
     Conflict,
     /// There is no room for them.
     Full,
+    /// Others still find room: the caller has as much of it as is left.
+    Shared,
     /// The caller may have no more jobs wait.
     Bound,
+    /// No more `Idempotency-Key`s of this caller are remembered.
+    Keys,
 }
 
 /// A job whose turn it is.
@@ -152,46 +153,30 @@ pub(super) fn accept(
         return Ok(before);
     }
     let queued = total(connection, JobStatus::Queued.word())?;
+    let own = of_caller(connection, caller, JobStatus::Queued.word())?;
+    let count = jobs.len() as u64;
     let bytes: u64 = jobs.iter().map(|job| job.body.len() as u64).sum();
-    if room.jobs < queued.count + jobs.len() as u64 || room.bytes < queued.bytes + bytes {
+    if room.jobs < queued.count + count || room.bytes < queued.bytes + bytes {
         return Ok(Accepted::Full);
     }
-    let own = of_caller(connection, caller, JobStatus::Queued.word())? + jobs.len() as u64;
-    if room.bounds.waiting.is_some_and(|most| (most as u64) < own) {
+    if room.bounds.waiting.is_some_and(|most| (most as u64) < own.count + count) {
         return Ok(Accepted::Bound);
     }
     // Nobody takes more of the queue than is left to others.
-    if room.bounds.shares && room.jobs - queued.count < own {
-        return Ok(Accepted::Full);
+    if room.bounds.shares
+        && (room.jobs - queued.count < own.count + count || room.bytes - queued.bytes < own.bytes + bytes)
+    {
+        return Ok(Accepted::Shared);
     }
-    if once.is_some() && super::retention::MOST_KEYS <= total(connection, "idempotency")?.count {
-        return Ok(Accepted::Full);
+    if once.is_some() && !remembers_more(connection, caller, room)? {
+        return Ok(Accepted::Keys);
     }
     let views = jobs.into_iter().map(|job| insert(connection, caller, job)).collect::<Result<_>>()?;
     let answer = answer(views);
-    if let Some(Once { key, fingerprint }) = once {
-        connection.prepare_cached("INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-            caller,
-            key,
-            fingerprint,
-            answer,
-            now_ms()
-        ])?;
+    if let Some(once) = once {
+        remember(connection, caller, once, &answer)?;
     }
     Ok(Accepted::Now(answer))
-}
-
-/// What became of a request that came before, or of another with its key.
-pub(super) fn answered(connection: &Connection, caller: &str, once: &Once) -> Result<Option<Accepted>> {
-    let Once { key, fingerprint } = once;
-    let before: Option<(Vec<u8>, String)> = connection
-        .prepare_cached("SELECT fingerprint, answer FROM idempotency WHERE caller = ?1 AND key = ?2")?
-        .query_row([caller, key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(before.map(|(before, answer)| match before == fingerprint {
-        true => Accepted::Before(answer),
-        false => Accepted::Conflict,
-    }))
 }
 
 fn insert(connection: &Connection, caller: &str, job: NewJob) -> Result<JobView> {
@@ -474,10 +459,11 @@ pub(super) fn callers(connection: &Connection) -> Result<Vec<String>> {
 }
 
 /// How many of one kind a caller has.
-fn of_caller(connection: &Connection, caller: &str, kind: &str) -> Result<u64> {
-    let mut count = connection.prepare_cached("SELECT count FROM totals WHERE caller = ?1 AND kind = ?2")?;
-    let count: Option<i64> = count.query_row([caller, kind], |row| row.get(0)).optional()?;
-    Ok(count.unwrap_or(0).max(0) as u64)
+pub(super) fn of_caller(connection: &Connection, caller: &str, kind: &str) -> Result<Total> {
+    let mut own = connection.prepare_cached("SELECT count, bytes FROM totals WHERE caller = ?1 AND kind = ?2")?;
+    let own: Option<(i64, i64)> = own.query_row([caller, kind], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (count, bytes) = own.unwrap_or_default();
+    Ok(Total { kind: kind.to_owned(), count: count.max(0) as u64, bytes: bytes.max(0) as u64 })
 }
 
 /// How many of one kind there are.
@@ -495,7 +481,7 @@ mod tests {
     use crate::state::in_memory;
 
     const BOUNDS: Bounds = Bounds { running: None, waiting: None, shares: false };
-    const ROOM: Room = Room { jobs: 10, bytes: 1000, bounds: BOUNDS };
+    const ROOM: Room = Room { jobs: 10, bytes: 1000, keys: 10, keys_bytes: 1000, bounds: BOUNDS };
 
     fn new(id: &str) -> NewJob {
         let (id, trace_id, language) = (id.to_owned(), "t".to_owned(), "bash".to_owned());
@@ -606,6 +592,47 @@ mod tests {
         assert_eq!(bounded("b", "3", 1), Accepted::Now(String::new()));
         assert!(claim(&connection, "a").unwrap().is_some());
         assert_eq!(bounded("a", "4", 1), Accepted::Now(String::new()));
+    }
+
+    #[test]
+    fn nobody_takes_more_bytes_of_the_queue_than_are_left_to_others() {
+        let connection = in_memory();
+        let room = Room { bytes: 100, bounds: Bounds { shares: true, ..BOUNDS }, ..ROOM };
+        let accept = |caller, id, size| {
+            let job = NewJob { body: vec![b'x'; size], ..new(id) };
+            accept(&connection, caller, vec![job], None, room, |_| String::new()).unwrap()
+        };
+        let now = || Accepted::Now(String::new());
+        assert_eq!(accept("a", "1", 101), Accepted::Full);
+        assert_eq!(accept("a", "2", 50), now());
+        assert_eq!(accept("a", "3", 1), Accepted::Shared);
+        assert_eq!(accept("b", "4", 50), now());
+        assert_eq!(accept("c", "5", 1), Accepted::Full);
+    }
+
+    #[test]
+    fn keys_are_remembered_for_everybody() {
+        let connection = in_memory();
+        let accept = |caller: &str, key: &str, room| {
+            let once = Once { key: key.to_owned(), fingerprint: [0; 32] };
+            let job = new(&format!("{caller}{key}"));
+            accept(&connection, caller, vec![job], Some(once), room, |_| "12345".to_owned()).unwrap()
+        };
+        let now = || Accepted::Now("12345".to_owned());
+        let bounds = Bounds { shares: true, ..BOUNDS };
+        let by_count = Room { keys: 2, bounds, ..ROOM };
+        assert_eq!(accept("a", "1", by_count), now());
+        assert_eq!(accept("a", "2", by_count), Accepted::Keys);
+        assert_eq!(accept("b", "1", by_count), now());
+        assert_eq!(accept("c", "1", Room { keys: 2, ..ROOM }), Accepted::Keys);
+        let by_bytes = Room { keys_bytes: 15, bounds, ..ROOM };
+        assert_eq!(accept("a", "3", by_bytes), Accepted::Keys);
+        assert_eq!(accept("c", "1", by_bytes), now());
+        assert_eq!(accept("c", "2", Room { keys_bytes: 15, ..ROOM }), Accepted::Keys);
+        assert_eq!(
+            answered(&connection, "a", &Once { key: "1".to_owned(), fingerprint: [0; 32] }).unwrap().unwrap(),
+            Accepted::Before("12345".to_owned())
+        );
     }
 
     #[test]
