@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use firebox_api::{Refusal, RefusalCode};
 use futures_core::Stream;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::sleep;
 use tracing::warn;
 
 use super::store::{Event, Found};
@@ -38,6 +39,8 @@ const LAST_EVENT_ID: &str = "last-event-id";
 pub(super) const MOST_EVENTS: i64 = u32::MAX as i64;
 /// How often a client hears something, so that nothing between us takes the connection for dead.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// How soon to look again when nobody has told of a change.
+const LOOK: Duration = Duration::from_secs(5);
 /// How many events may be on their way to a client.
 const ON_THEIR_WAY: usize = 4;
 
@@ -121,6 +124,7 @@ impl Following {
             if is_up_to_date {
                 tokio::select! {
                     () = watching.changed() => {}
+                    () = sleep(LOOK) => {}
                     _ = closing.wait_for(|closing| *closing) => return,
                     () = sender.closed() => return,
                 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::cursor::Cursor;
 use super::stop::Why;
 use super::store::{Cancelled, Found};
+use super::whole::whole;
 use super::{Jobs, query, refusing, store};
 use crate::answer::{Form, Refusing};
 use crate::caller::Caller;
@@ -73,8 +74,7 @@ pub(crate) async fn cancel(
 ) -> Response {
     let cancelled = async {
         query::nothing(&uri)?;
-        let jobs = house.service.jobs()?;
-        timeout(GONE_WITHIN, jobs.cancel(&caller, &id)).await.unwrap_or_else(|_| {
+        timeout(GONE_WITHIN, cancel_and_wait(&house.service, &caller, &id)).await.unwrap_or_else(|_| {
             Err(Refusing::from(Refusal::new(RefusalCode::Fault, "the job was told to stop, and has not yet")))
         })
     };
@@ -123,28 +123,39 @@ impl Jobs {
             }
         }
     }
+}
 
-    /// Returns when the job will not go on, and nothing of it is left.
-    async fn cancel(&self, caller: &Caller, id: &str) -> Result<JobView, Refusing> {
-        loop {
-            let (name, wanted) = (Arc::clone(&caller.name), id.to_owned());
-            let cancelled = self.database.write(move |connection| store::cancel(connection, &name, &wanted)).await;
-            match cancelled.map_err(|error| refusing(&error))?.ok_or_else(no_such_job)? {
-                Cancelled::Ended(found) => {
-                    self.watchers.tell(found.number);
-                    self.due.notify_one();
-                    return Ok(found.view);
-                }
-                Cancelled::Runs(found) => {
-                    let mut watching = self.watchers.watch(found.number);
-                    // Between the disk and the one who runs it, it is for a moment on neither side.
-                    let is_told = self.stops.one(found.number, Why::Client);
-                    let pause = if is_told { MOMENT * 10 } else { MOMENT };
-                    let _ = timeout(pause, watching.changed()).await;
-                }
+/// Returns when the job will not go on, and nothing of it is left.
+async fn cancel_and_wait(service: &Arc<Service>, caller: &Caller, id: &str) -> Result<JobView, Refusing> {
+    let jobs = service.jobs()?;
+    loop {
+        match cancel_or_stop(service, caller, id).await? {
+            Cancelled::Ended(found) => return Ok(found.view),
+            Cancelled::Runs(found) => {
+                let mut watching = jobs.watchers.watch(found.number);
+                // Between the disk and the one who runs it, it is for a moment on neither side.
+                let is_told = jobs.stops.one(found.number, Why::Client);
+                let pause = if is_told { MOMENT * 10 } else { MOMENT };
+                let _ = timeout(pause, watching.changed()).await;
             }
         }
     }
+}
+
+/// Ends it where it waits. Who looks on hears of that also when the one who asked for it has left.
+async fn cancel_or_stop(service: &Arc<Service>, caller: &Caller, id: &str) -> Result<Cancelled, Refusing> {
+    let (service, name, id) = (Arc::clone(service), Arc::clone(&caller.name), id.to_owned());
+    whole(async move {
+        let jobs = service.jobs()?;
+        let cancelled = jobs.database.write(move |connection| store::cancel(connection, &name, &id)).await;
+        let cancelled = cancelled.map_err(|error| refusing(&error))?.ok_or_else(no_such_job)?;
+        if let Cancelled::Ended(found) = &cancelled {
+            jobs.watchers.tell(found.number);
+            jobs.due.notify_one();
+        }
+        Ok(cancelled)
+    })
+    .await
 }
 
 impl Service {
