@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::oneshot;
 
+use super::log::{self, Log};
 use super::migrations::{migrate, opening};
 use super::readers::Readers;
 use super::writer::{Change, write_all};
@@ -16,6 +18,9 @@ use super::{OpenError, StateDirectory, StateError, sys};
 const WAITING: usize = 1024;
 /// How many may read at once.
 const READERS: usize = 2;
+/// How long to wait for another connection. Only this process writes, but whoever looks at the file from outside, such as a backup, may
+/// hold it for a moment.
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 /// How large the database may be to be looked through at each start.
 const LOOKED_THROUGH: i64 = 256 << 20;
 
@@ -40,7 +45,8 @@ impl Database {
         let readers = Readers::start(reading).map_err(OpenError::Thread)?;
         let (changes, waiting) = channel(WAITING);
         let writer = Builder::new().name("state-writer".into());
-        let writer = writer.spawn(move || write_all(&writing, waiting)).map_err(OpenError::Thread)?;
+        let log = Log::of(file, log::MOST);
+        let writer = writer.spawn(move || write_all(&writing, waiting, log)).map_err(OpenError::Thread)?;
         Ok(Database { changes: Some(changes), writer: Some(writer), readers: Some(readers), directory })
     }
 
@@ -128,8 +134,7 @@ fn connect(file: &Path, name: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags_and_vfs(file, flags, sys::AS_GIVEN).map_err(failed)?;
     let set = |name: &str, value: &str| connection.pragma_update(None, name, value).map_err(failed);
-    // Only this process writes, but whoever looks at the file from outside, such as a backup, may hold it for a moment.
-    connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
     // Only a database without tables can be told so.
     set("auto_vacuum", "INCREMENTAL")?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;

@@ -16,6 +16,7 @@
 mod database;
 mod directory;
 mod error;
+mod log;
 mod migrations;
 mod readers;
 mod sys;

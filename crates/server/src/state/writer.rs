@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::Receiver;
 
 use super::StateError;
+use super::log::Log;
 
 /// How many changes one commit may have.
 const MOST: usize = 512;
@@ -21,7 +22,7 @@ pub(super) trait Change: Send {
 }
 
 /// Writes until nobody is left who could ask for it.
-pub(super) fn write_all(connection: &Connection, mut changes: Receiver<Box<dyn Change>>) {
+pub(super) fn write_all(connection: &Connection, mut changes: Receiver<Box<dyn Change>>, mut log: Log) {
     let mut group = Vec::new();
     while changes.blocking_recv_many(&mut group, MOST) != 0 {
         let failed = write(connection, &mut group).err();
@@ -30,6 +31,7 @@ pub(super) fn write_all(connection: &Connection, mut changes: Receiver<Box<dyn C
             let _ = connection.execute_batch("ROLLBACK");
         }
         group.drain(..).for_each(|change| change.tell(failed.clone()));
+        log.keep_small(connection);
     }
 }
 
