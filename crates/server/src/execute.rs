@@ -9,7 +9,6 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use firebox_api::{OutputEvent, Parts, RefusalCode, Request, Schemas};
-
 use serde_json::{Value, json};
 
 use crate::answer::{Form, Refusing};

@@ -9,7 +9,6 @@ use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use firebox_api::{Refusal, RefusalCode};
-
 use tower::util::option_layer;
 
 use crate::answer::{Form, Refusing};
