@@ -166,6 +166,17 @@ fn a_run_past_its_memory_is_a_memory_limit() {
 }
 
 #[test]
+fn a_program_whose_code_does_not_fit_into_its_memory_lacks_memory_and_not_time() {
+    let call = || job("python", "pass").args(["--memory", "4M", "--disk", "1M", "--run-time", "5s"]);
+    let expected = ("memory_limit", "run", 137, None);
+    check(call(), expected, "");
+    // With nothing of Python in the page cache, its pages are the job's, and it reads them back without end. An ordinary
+    // user cannot empty the cache, and sees the same as before.
+    let _ = std::fs::write("/proc/sys/vm/drop_caches", "1");
+    check(call(), expected, "");
+}
+
+#[test]
 fn memory_taken_by_a_child_counts_even_where_the_program_itself_goes_on() {
     let host = HostInventory::take();
     let code = "echo before; (x=$(head -c 512M /dev/zero | tr '\\0' x); echo ${#x}); true";

@@ -95,6 +95,9 @@ pub struct Measured {
     pub memory_peak: Option<ByteSize>,
     /// How often the kernel killed one of its tasks for memory.
     pub oom_kills: u64,
+    /// Whether it was at its limit of memory and spent itself on reading back what it had no room to keep, its own code
+    /// first of all. The kernel does not kill for that, since it always finds something to let go of.
+    pub starved: bool,
     /// Whether its files have no byte or no inode left.
     pub disk_full: bool,
     /// Whether there is any process in the cell but its agent, whichever step it is of. When there is none and the agent is

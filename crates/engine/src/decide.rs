@@ -48,6 +48,10 @@ pub(crate) fn verdict(ended: &Ended<'_>) -> Verdict {
     if filled || killed == Some(Killed::Past(Past::Disk)) {
         return Verdict::DiskLimit;
     }
+    // Time is what it ran out of, and memory is what it lacked: more of the one would not have helped it.
+    if measured.starved && matches!(killed, Some(Killed::CpuLimit | Killed::Timeout)) {
+        return Verdict::MemoryLimit;
+    }
     match killed {
         Some(Killed::CpuLimit) => return Verdict::CpuLimit,
         Some(Killed::Timeout) => return Verdict::Timeout,
@@ -81,6 +85,7 @@ mod tests {
             past: None,
             memory_peak: None,
             oom_kills: 0,
+            starved: false,
             disk_full: false,
             others: false,
         },
@@ -88,6 +93,7 @@ mod tests {
     };
     const BUILD: Ended<'static> = Ended { kind: StepKind::Build, crash_codes: &[101], ..RUN };
     const OOM: Measured = Measured { oom_kills: 1, ..RUN.measured };
+    const STARVED: Measured = Measured { starved: true, ..RUN.measured };
     const FULL: Measured = Measured { disk_full: true, ..RUN.measured };
 
     #[test]
@@ -108,6 +114,10 @@ mod tests {
             (Ended { end: by(9), killed: killed(Killed::Past(Past::Disk)), ..RUN }, Verdict::DiskLimit),
             (Ended { end: exited(0), measured: OOM, ..RUN }, Verdict::MemoryLimit),
             (Ended { end: None, measured: OOM, ..RUN }, Verdict::MemoryLimit),
+            (Ended { end: by(9), measured: STARVED, killed: killed(Killed::Timeout), ..RUN }, Verdict::MemoryLimit),
+            (Ended { end: None, measured: STARVED, killed: killed(Killed::CpuLimit), ..RUN }, Verdict::MemoryLimit),
+            (Ended { measured: STARVED, ..RUN }, Verdict::Ok),
+            (Ended { end: by(9), measured: STARVED, ..RUN }, Verdict::Signaled(Signal(9))),
             (Ended { end: exited(1), measured: FULL, ..RUN }, Verdict::DiskLimit),
             (Ended { end: by(7), measured: FULL, ..RUN }, Verdict::DiskLimit),
             (Ended { end: by(25), measured: FULL, ..RUN }, Verdict::DiskLimit),

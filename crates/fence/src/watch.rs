@@ -92,6 +92,7 @@ impl StepWatch {
             past,
             memory_peak,
             oom_kills: 0,
+            starved: false,
             disk_full: disk,
             // Beside the agent there is nobody, unless that has ended before its keeper.
             others: others || self.only_child(keeper) != Ok(agent),

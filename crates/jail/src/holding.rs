@@ -18,6 +18,9 @@ const AGENT_MEMORY: u64 = 128 << 20;
 /// The agent, and a process of a step before it is moved to that step's group.
 const AGENT_TASKS: u32 = 8;
 
+/// Who has read back this many times all it may hold had no use of its memory any more.
+const STARVED: u64 = 4;
+
 /// Most plans have no more than a step that builds and one that runs. Groups for these stand before they are needed.
 const MOST_STEPS_AHEAD: usize = 2;
 
@@ -32,6 +35,8 @@ pub(crate) enum Holding {
         begun: usize,
         /// What had been used in the present step's group when that step began.
         before: Used,
+        /// What its group may hold.
+        memory: u64,
     },
     /// We look when asked, and the engine ends the step that is past its memory.
     Watched { watching: Watching, memory: u64 },
@@ -47,7 +52,9 @@ impl Holding {
                 let names: Vec<String> =
                     (1..=steps.min(MOST_STEPS_AHEAD)).map(|step| format!("c{number}.{step}")).collect();
                 match groups.groups_for_later(&names, &limits) {
-                    Ok(steps) => Ok(Holding::Grouped { number, agent, steps, begun: 0, before: Used::default() }),
+                    Ok(steps) => {
+                        Ok(Holding::Grouped { number, agent, steps, begun: 0, before: Used::default(), memory: 0 })
+                    }
                     Err(errno) => {
                         let _ = agent.remove();
                         Err(errno)
@@ -80,8 +87,9 @@ impl Holding {
     /// for that may not be more already: such a step has not begun.
     pub(crate) fn begin(&mut self, agent: Pid, limits: &StepLimits, rights: &Rights) -> Result<Held, Errno> {
         match self {
-            Holding::Grouped { number, agent: agents, steps, begun, before } => {
+            Holding::Grouped { number, agent: agents, steps, begun, before, memory } => {
                 let limits = group_limits(limits);
+                *memory = limits.memory;
                 if steps.len() == *begun {
                     let rights::Holding::Groups(groups) = rights.holding() else { return Err(Errno::NODEV) };
                     steps.push(groups.group(&format!("c{number}.{}", *begun + 1), &limits)?);
@@ -114,20 +122,21 @@ impl Holding {
     /// What the step has consumed.
     pub(crate) fn measure(&mut self, agent: Pid, disk_full: bool) -> Result<Measured, Errno> {
         match self {
-            Holding::Grouped { agent, steps, begun, before, .. } => {
+            Holding::Grouped { agent, steps, begun, before, memory, .. } => {
                 let step = begun.checked_sub(1).and_then(|last| steps.get(last)).ok_or(Errno::SRCH)?;
                 let Used { cpu, memory_peak, oom_kills } = step.used()?;
                 let cpu_ns = u64::try_from(cpu.saturating_sub(before.cpu).as_nanos()).unwrap_or(u64::MAX);
                 let oom_kills = oom_kills.saturating_sub(before.oom_kills);
+                let starved = memory_peak.is_some_and(|peak| is_starved(step, peak, *memory));
                 let others = are_there_others(agent, steps)?;
-                Ok(Measured { cpu_ns, past: None, memory_peak, oom_kills, disk_full, others })
+                Ok(Measured { cpu_ns, past: None, memory_peak, oom_kills, starved, disk_full, others })
             }
             Holding::Watched { watching, memory } => {
                 let seen = watching.look(agent)?;
                 let cpu_ns = u64::try_from(seen.cpu.as_nanos()).unwrap_or(u64::MAX);
                 let past = (*memory < seen.memory && !Layer::Watching.is_left_out()).then_some(Past::Memory);
                 let Seen { memory_peak, others, .. } = seen;
-                Ok(Measured { cpu_ns, past, memory_peak, oom_kills: 0, disk_full, others })
+                Ok(Measured { cpu_ns, past, memory_peak, oom_kills: 0, starved: false, disk_full, others })
             }
         }
     }
@@ -152,6 +161,13 @@ fn are_not_more(step: &Group, limits: &Limits) -> Result<(), Errno> {
     let tasks = limits.tasks < AGENT_TASKS && u64::from(limits.tasks) < step.tasks()?;
     let memory = limits.memory < AGENT_MEMORY && limits.memory < step.memory()?;
     if tasks || memory { Err(Errno::BUSY) } else { Ok(()) }
+}
+
+/// Whether a step at its limit has read back many times over what it could not keep. Only what is at its limit is looked at
+/// for it: the kernel takes its time to sum this up.
+fn is_starved(step: &Group, memory_peak: u64, memory: u64) -> bool {
+    let at_its_limit = memory - memory / 8 <= memory_peak;
+    at_its_limit && step.read_back().is_ok_and(|read_back| memory.saturating_mul(STARVED) < read_back)
 }
 
 /// Whether there is anybody but the agent, in whichever group. Nobody gets from one into another while this looks: only the

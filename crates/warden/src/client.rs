@@ -168,11 +168,11 @@ impl CellHost for WardensCell {
     fn measure(&mut self) -> Result<Measured, CellError> {
         match self.ask(&CellRequest::Measure)? {
             CellReply::Measured(measured) => {
-                let firebox_wire::warden::Measured { cpu_ns, past, memory_peak, oom_kills, disk_full, others } =
+                let firebox_wire::warden::Measured { cpu_ns, past, memory_peak, oom_kills, starved, disk_full, others } =
                     measured;
                 let (past, memory_peak) = (past.map(limit_gone_past), memory_peak.map(ByteSize::bytes));
                 let cpu = Duration::from_nanos(cpu_ns);
-                Ok(Measured { cpu, past, memory_peak, oom_kills, disk_full, others })
+                Ok(Measured { cpu, past, memory_peak, oom_kills, starved, disk_full, others })
             }
             other => Err(unexpected("measure a step", &format!("{other:?}"))),
         }

@@ -218,6 +218,7 @@ fn an_answer_of_the_wardens_with_an_odd_flag_or_stage_is_refused() {
         past: Some(Past::Tasks),
         memory_peak: None,
         oom_kills: 2,
+        starved: false,
         disk_full: true,
         others: false,
     };

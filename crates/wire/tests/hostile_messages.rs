@@ -26,6 +26,7 @@ fn messages() -> Vec<Bytes> {
         past: None,
         memory_peak: known,
         oom_kills: u64::MAX,
+        starved: true,
         disk_full: true,
         others: true,
     };

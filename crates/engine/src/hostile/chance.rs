@@ -77,6 +77,7 @@ fn trial(seed: u64, said: &[Vec<u8>]) -> Trial {
     let mut trial = Trial { is_kept, ..Trial::new(format!("seed {seed}"), moves) };
     let measured = &mut trial.answers.measured;
     measured.oom_kills = u64::from(chance.one_in(16));
+    measured.starved = chance.one_in(16);
     measured.disk_full = chance.one_in(16);
     measured.cpu = Duration::from_millis(if chance.one_in(16) { 100 } else { 0 });
     if chance.one_in(4) {

@@ -201,6 +201,7 @@ fn what_the_host_measured_is_the_verdict_whatever_the_agent_says() {
     // The build step, which the same agent answers for, was innocent.
     let with = |measured| Answers { measured, since_step: 2, ..none };
     let killed = with(Measured { oom_kills: 1, ..none.measured });
+    let starved = with(Measured { starved: true, ..none.measured });
     let full = with(Measured { disk_full: true, ..none.measured });
     let busy = with(Measured { cpu: Duration::from_secs(1), ..none.measured });
     let past = |limit| Answers { held: Protection::Watched, ..with(Measured { past: Some(limit), ..none.measured }) };
@@ -210,6 +211,8 @@ fn what_the_host_measured_is_the_verdict_whatever_the_agent_says() {
         (killed, ends(End::Exited(0)), Some(Verdict::MemoryLimit)),
         (killed, vec![Move::Close], Some(Verdict::MemoryLimit)),
         (killed, vec![Move::Silence], Some(Verdict::MemoryLimit)),
+        (starved, ends(End::Exited(0)), Some(Verdict::Ok)),
+        (starved, vec![Move::Silence], Some(Verdict::MemoryLimit)),
         (full, ends(End::Exited(1)), Some(Verdict::DiskLimit)),
         (full, ends(End::Signaled(25)), Some(Verdict::DiskLimit)),
         (busy, vec![Move::Silence], Some(Verdict::CpuLimit)),

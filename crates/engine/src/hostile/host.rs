@@ -54,8 +54,15 @@ pub(super) struct FakeHost {
     pub(super) asked: Arc<Asked>,
 }
 
-const NOTHING: Measured =
-    Measured { cpu: Duration::ZERO, past: None, memory_peak: None, oom_kills: 0, disk_full: false, others: false };
+const NOTHING: Measured = Measured {
+    cpu: Duration::ZERO,
+    past: None,
+    memory_peak: None,
+    oom_kills: 0,
+    starved: false,
+    disk_full: false,
+    others: false,
+};
 
 impl Answers {
     /// Nothing was used.

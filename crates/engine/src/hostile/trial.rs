@@ -217,7 +217,10 @@ impl Tried {
     fn is_founded(&self, verdict: Verdict, answers: &Answers) -> bool {
         let measured = answers.measured;
         match verdict {
-            Verdict::MemoryLimit => measured.oom_kills > 0 || measured.past == Some(Past::Memory),
+            Verdict::MemoryLimit => {
+                let out_of_time = STEP_TIME <= self.took || CPU <= measured.cpu;
+                measured.oom_kills > 0 || measured.past == Some(Past::Memory) || measured.starved && out_of_time
+            }
             Verdict::TasksLimit => measured.past == Some(Past::Tasks),
             Verdict::DiskLimit => measured.disk_full || measured.past == Some(Past::Disk),
             Verdict::CpuLimit => CPU <= measured.cpu,

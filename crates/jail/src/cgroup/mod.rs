@@ -60,6 +60,9 @@ pub(crate) struct Used {
     pub(crate) oom_kills: u64,
 }
 
+/// What the kernel calls pages of files that were let go of and soon wanted again, since 5.9 and in both versions.
+const READ_BACK: &str = "workingset_refault_file";
+
 /// How long to go on asking the kernel to remove a group whose last process has just ended.
 const REMOVAL: Duration = Duration::from_secs(2);
 
@@ -175,6 +178,16 @@ impl Group {
             Group::V1(group) => group.memory(),
             Group::V2(group) => group.memory(),
         }
+    }
+
+    /// Bytes of files that its tasks have read again since the kernel let go of them for want of room.
+    pub(crate) fn read_back(&self) -> Result<u64, Errno> {
+        let pages = match self {
+            Group::V1(group) => group.pages_read_back(),
+            Group::V2(group) => group.pages_read_back(),
+        };
+        let page = u64::try_from(rustix::param::page_size()).unwrap_or(u64::MAX);
+        pages.map(|pages| pages.saturating_mul(page))
     }
 
     /// Removes it. Nobody may be left in it.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::directory::Directory;
-use super::{Limits, REMOVAL, Used, patiently, patiently_until};
+use super::{Limits, READ_BACK, REMOVAL, Used, patiently, patiently_until};
 
 /// What a hierarchy is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,6 +214,10 @@ impl Group {
 
     pub(super) fn memory(&self) -> Result<u64, Errno> {
         self.with(Controller::Memory)?.number("memory.usage_in_bytes")
+    }
+
+    pub(super) fn pages_read_back(&self) -> Result<u64, Errno> {
+        self.with(Controller::Memory)?.keyed("memory.stat", READ_BACK)
     }
 
     pub(super) fn tasks(&self) -> Result<u64, Errno> {

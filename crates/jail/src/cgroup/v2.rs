@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::directory::{self, Directory};
-use super::{Limits, Used, patiently};
+use super::{Limits, READ_BACK, Used, patiently};
 
 /// The controllers that an instance needs for its groups.
 pub(super) const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
@@ -154,6 +154,10 @@ impl Group {
         self.directory.number("memory.current")
     }
 
+    pub(super) fn pages_read_back(&self) -> Result<u64, Errno> {
+        self.directory.keyed("memory.stat", READ_BACK)
+    }
+
     pub(super) fn tasks(&self) -> Result<u64, Errno> {
         self.directory.number("pids.current")
     }
@@ -225,6 +229,13 @@ mod tests {
 
         let expected = Used { cpu: Duration::from_millis(1500), memory_peak: Some(4096), oom_kills: 2 };
         assert_eq!(used, expected);
+    }
+
+    #[test]
+    fn what_was_read_back_is_counted_by_the_page() {
+        let files = fixture(&[("memory.stat", "file 4096\nworkingset_refault_anon 7\nworkingset_refault_file 3\n")]);
+
+        assert_eq!(group(&files).pages_read_back(), Ok(3));
     }
 
     #[test]

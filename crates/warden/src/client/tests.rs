@@ -174,6 +174,7 @@ fn an_answer_about_a_cell_that_was_not_asked_for_is_an_error() {
         past: Some(firebox_wire::warden::Past::Memory),
         memory_peak: None,
         oom_kills: u64::MAX,
+        starved: true,
         disk_full: true,
         others: true,
     };

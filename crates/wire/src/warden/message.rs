@@ -94,12 +94,13 @@ impl Message for CellReply {
             CellReply::Limited(Held { memory, tasks, cpu, disk }) => {
                 Writer::new(LIMITED).flag(*memory).flag(*tasks).flag(*cpu).flag(*disk).done()
             }
-            CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full, others }) => {
+            CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, starved, disk_full, others }) => {
                 Writer::new(MEASURED)
                     .u64(*cpu_ns)
                     .past(*past)
                     .maybe(*memory_peak)
                     .u64(*oom_kills)
+                    .flag(*starved)
                     .flag(*disk_full)
                     .flag(*others)
                     .done()
@@ -121,8 +122,9 @@ impl Message for CellReply {
             }),
             MEASURED => {
                 let (cpu_ns, past, memory_peak) = (cursor.u64()?, past(&mut cursor)?, maybe(&mut cursor)?);
-                let (oom_kills, disk_full, others) = (cursor.u64()?, flag(&mut cursor)?, flag(&mut cursor)?);
-                CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, disk_full, others })
+                let (oom_kills, starved) = (cursor.u64()?, flag(&mut cursor)?);
+                let (disk_full, others) = (flag(&mut cursor)?, flag(&mut cursor)?);
+                CellReply::Measured(Measured { cpu_ns, past, memory_peak, oom_kills, starved, disk_full, others })
             }
             REMOVED => CellReply::Removed,
             CELL_FAILED => CellReply::Failed(failure(&mut cursor)?),

@@ -114,6 +114,8 @@ pub struct Measured {
     pub memory_peak: Option<u64>,
     /// How often the kernel killed one of its tasks for memory.
     pub oom_kills: u64,
+    /// Whether it kept reading back what it had no memory to keep: see the engine's host.
+    pub starved: bool,
     /// Whether its files have no byte or no inode left.
     pub disk_full: bool,
     /// Whether there is any process in the cell but its agent, whichever step it is of.
