@@ -6,15 +6,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kit::{Answer, HostInventory, Lineage, Role, Service, family, firebox};
-use rustix::process::Signal;
+use kit::{Answer, HostInventory, Lineage, MOMENT, Role, Service, family, firebox};
 use serde_json::{Value, json};
 
 /// When nothing of a job is left any more that was cancelled.
 const GONE_WITHIN: Duration = Duration::from_millis(100);
-/// How long anything may take that happens by itself, on a busy machine.
-const MOMENT: Duration = Duration::from_secs(60);
-
 fn bash(code: &str) -> Value {
     json!({"lang": "bash", "code": code})
 }
@@ -103,17 +99,6 @@ fn names(events: &[(i64, String, Value)]) -> Vec<String> {
             other => other.to_owned(),
         })
         .collect()
-}
-
-/// Kills the service as nothing else can, and what it leaves to its kernel.
-fn kill(service: Service) {
-    service.call.signal(Signal::KILL);
-    let (ended, guard) = service.call.wait_keeping_guard();
-    assert!(!ended.status.success(), "{ended}");
-    let until = Instant::now() + MOMENT;
-    while !guard.processes().is_empty() {
-        assert!(Instant::now() < until, "its cells are still there: {:?}", guard.contents());
-    }
 }
 
 #[test]
@@ -286,7 +271,7 @@ fn the_same_key_is_the_same_job() {
     assert_eq!(all, Some(5));
     // And after a crash.
     let before = send("/v1/jobs", "d", &job).answer();
-    kill(service);
+    service.kill();
     let service = state.serve(&[]);
     let again = service.post("/v1/jobs", job.to_string()).with(&["--header", "idempotency-key: d"]).answer();
     assert_eq!(before.body, again.body);
@@ -363,7 +348,7 @@ fn what_happens_to_a_job_is_told_from_where_a_client_left_off() {
     }
     // Who has heard it all is told not to come back.
     assert_eq!(from(&service, whole.len() as i64).code, 204);
-    kill(service);
+    service.kill();
     let service = state.serve(&[]);
     assert_eq!(events(&from(&service, 3)), whole[3..]);
     service.stop();
@@ -379,7 +364,7 @@ fn after_a_crash_every_job_comes_to_one_end() {
     let ids: Vec<String> = accepted.json()["jobs"].as_array().expect("a list").iter().map(id).collect();
     let lone = submit(&service, &bash("echo lone"));
     ended(&service, &ids[60]);
-    kill(service);
+    service.kill();
     let service = state.serve(&["--running", "4"]);
     for (number, id) in ids.iter().enumerate() {
         let job = ended(&service, id);
@@ -409,7 +394,7 @@ fn a_job_that_the_service_dies_of_is_not_run_for_ever() {
     for attempt in 1..=3 {
         wait_for_status(&service, &fatal, "running");
         assert_eq!(look(&service, &fatal)["attempts"], attempt);
-        kill(service);
+        service.kill();
         service = state.serve(&["--running", "2"]);
     }
     let job = look(&service, &fatal);

@@ -4,11 +4,8 @@ mod kit;
 
 use std::time::{Duration, Instant};
 
-use kit::{Answer, HostInventory, Keys, Service, bearer};
+use kit::{Answer, HostInventory, Keys, MOMENT, Service, bearer};
 use serde_json::{Value, json};
-
-/// How long anything may take that happens by itself, on a busy machine.
-const MOMENT: Duration = Duration::from_secs(20);
 
 /// Somebody with a key.
 struct Holder<'a> {

@@ -10,17 +10,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kit::{Connection, HostInventory, Service, firebox};
-use rustix::process::Signal;
+use kit::{Connection, HostInventory, MOMENT, Service, firebox};
 use serde_json::{Value, json};
 
 /// Without a word from `cargo xtask load`.
 const JOBS: usize = 300;
 /// The most that one request brings.
 const BATCH: usize = 1000;
-/// How long anything may take that happens by itself, on a busy machine.
-const MOMENT: Duration = Duration::from_secs(60);
-
 #[test]
 fn of_many_jobs_that_a_kill_interrupts_each_comes_to_exactly_one_end() {
     let count = match std::env::var("FIREBOX_LOAD_JOBS") {
@@ -42,7 +38,7 @@ fn of_many_jobs_that_a_kill_interrupts_each_comes_to_exactly_one_end() {
     // They run in the order in which they came, so that about half of them have ended then.
     wait_for_end(&service, &ids[count / 2], allowed);
     let before = pages(&service);
-    kill(service);
+    service.kill();
 
     let service = start(state.path(), allowed);
     // Whoever did not hear the answer asks once more, and has no second set of jobs.
@@ -140,17 +136,5 @@ fn wait_for_end(service: &Service, id: &str, allowed: Duration) {
             return;
         }
         assert!(Instant::now() < until, "it does not end: {}", reply.text());
-    }
-}
-
-/// As nothing else can; and waits until its kernel has ended what it could not.
-fn kill(service: Service) {
-    service.call.signal(Signal::KILL);
-    let (ended, guard) = service.call.wait_keeping_guard();
-    assert!(!ended.status.success(), "{ended}");
-    let until = Instant::now() + MOMENT;
-    while !guard.processes().is_empty() {
-        assert!(Instant::now() < until, "its cells are still there: {:?}", guard.contents());
-        std::thread::yield_now();
     }
 }

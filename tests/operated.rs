@@ -10,11 +10,9 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kit::{Service, firebox};
+use kit::{MOMENT, Service, firebox};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-
-const MOMENT: Duration = Duration::from_secs(20);
 
 #[test]
 fn nothing_of_a_job_but_its_name_is_in_the_log_whatever_becomes_of_it() {

@@ -7,11 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::{Certificate, Service, firebox, tool};
+use kit::{Certificate, MOMENT, Service, firebox, tool};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-
-const MOMENT: Duration = Duration::from_secs(20);
 
 fn hello() -> Value {
     json!({"lang": "bash", "code": "echo hello"})

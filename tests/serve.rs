@@ -6,15 +6,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use kit::{HostInventory, Lineage, Role, Service, family, firebox};
+use kit::{HostInventory, Lineage, MOMENT, Role, Service, family, firebox};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// When nothing of a job is left any more whose client has gone.
 const GONE_WITHIN: Duration = Duration::from_millis(100);
-/// How long anything may take that happens by itself, on a busy machine.
-const MOMENT: Duration = Duration::from_secs(20);
-
 const FOREVER: &str = "while :; do :; done";
 
 fn bash(code: &str) -> Value {

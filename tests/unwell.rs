@@ -4,12 +4,9 @@ mod kit;
 
 use std::time::{Duration, Instant};
 
-use kit::{HostInventory, Lineage, Role, Service, family, firebox};
+use kit::{HostInventory, Lineage, MOMENT, Role, Service, family, firebox};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-
-/// How long anything may take that happens by itself, on a busy machine.
-const MOMENT: Duration = Duration::from_secs(20);
 
 /// Kills the warden of a service, which alone makes cells, and returns when it is gone.
 fn kill_warden(service: &Service) {

@@ -8,12 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kit::{Certificate, Service, firebox, tool};
-use rustix::process::Signal;
+use kit::{Certificate, MOMENT, Service, firebox, tool};
 use serde_json::{Value, json};
-
-/// How long anything may take that happens by itself, on a busy machine.
-const MOMENT: Duration = Duration::from_secs(60);
 
 /// What somebody was told.
 #[derive(Debug, Clone)]
@@ -233,12 +229,7 @@ fn what_is_to_be_told_outlives_the_service() {
     let service = serve();
     let id = submit(&service, &job(&receiver.url("/")));
     wait_for(&service, &id, |webhook| webhook["attempts"].as_u64() >= Some(1));
-    service.call.signal(Signal::KILL);
-    let (_, guard) = service.call.wait_keeping_guard();
-    let until = Instant::now() + MOMENT;
-    while !guard.processes().is_empty() {
-        assert!(Instant::now() < until, "its cells are still there");
-    }
+    service.kill();
     let service = serve();
     let told = wait_for(&service, &id, |webhook| webhook["status"] == "delivered");
     assert!(told["webhook"]["attempts"].as_u64() >= Some(3), "{told}");

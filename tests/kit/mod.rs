@@ -50,7 +50,7 @@ pub(crate) use podman::Podman;
 pub(crate) use processes::{Process, Processes, UIDS};
 pub(crate) use running::{Finished, Running};
 pub(crate) use secret::Secret;
-pub(crate) use serving::{Answer, Service};
+pub(crate) use serving::{Answer, MOMENT, Service};
 pub(crate) use setting::Setting;
 pub(crate) use user::{OrdinaryUser, show_to_everybody};
 

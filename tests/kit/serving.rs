@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::firebox::{Started, firebox};
 use super::running::Finished;
 use super::tool;
+
+/// How long anything of a service may take that happens by itself, on a busy machine.
+pub(crate) const MOMENT: Duration = Duration::from_secs(60);
 
 /// A service on a port of its own.
 pub(crate) struct Service {
@@ -71,6 +74,18 @@ impl Service {
         let stream = TcpStream::connect(self.address).expect("the service listens");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket takes a timeout");
         stream
+    }
+
+    /// Kills it as nothing else can, and waits until its kernel has ended what it could not.
+    pub(crate) fn kill(self) {
+        self.call.signal(Signal::KILL);
+        let (ended, guard) = self.call.wait_keeping_guard();
+        assert!(!ended.status.success(), "{ended}");
+        let until = Instant::now() + MOMENT;
+        while !guard.processes().is_empty() {
+            assert!(Instant::now() < until, "its cells are still there: {:?}", guard.contents());
+            std::thread::yield_now();
+        }
     }
 
     /// Tells it to stop, and sees that nothing is left of it.
