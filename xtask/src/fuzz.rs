@@ -26,12 +26,8 @@ pub(crate) fn run(repository: &Repository, options: &FuzzOptions) -> Result<Exit
     let folder = repository.root().join("fuzz");
     let targets = targets(&folder, only.as_deref())?;
     ensure!(!targets.is_empty(), "there is no target with `{}` in its name", only.as_deref().unwrap_or_default());
-    let place = repository.metadata()?.target_directory.join("fuzz");
-    let host = host()?;
-    let mut build = repository.cargo();
-    build.args(["build", "--quiet", "--release", "--target", &host, "--manifest-path"]).arg(folder.join("Cargo.toml"));
-    let status =
-        build.env("CARGO_TARGET_DIR", &place).env("RUSTFLAGS", FLAGS).status().context("cannot start cargo")?;
+    let (place, host) = (place(repository)?, host()?);
+    let status = cargo(repository, "build")?.status().context("cannot start cargo")?;
     ensure!(status.success(), "the targets do not build; the reason is above");
 
     let mut found = Vec::new();

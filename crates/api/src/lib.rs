@@ -23,6 +23,7 @@ mod job_request;
 mod job_view;
 mod key;
 mod listing;
+mod moment;
 mod number;
 mod object;
 mod output_event;
@@ -40,6 +41,7 @@ pub use job_request::{AskedWebhook, BatchRequest, JobRequest, JobStatus, MOST_IN
 pub use job_view::{BatchView, Delivery, JobView, JobsPage, StatusEvent};
 pub use key::{CellName, KeyLimits, KeyLimitsError, ListedKey};
 pub use listing::{ListedOption, ListedProgram, Listing};
+pub use moment::{utc, utc_ms};
 pub use number::Number;
 pub use output_event::OutputEvent;
 pub use parts::{Code, JobError, Parts, PartsError};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use firebox_api::{KeyLimits, ListedKey};
+use firebox_api::{KeyLimits, ListedKey, utc};
 use firebox_job::Grant;
 use firebox_lang::Catalogue;
 use firebox_server::StateDirectory;
@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::args::{CreateArgs, KeysArgs, KeysCommand};
 use crate::failure::Failure;
-use crate::moment::utc;
 use crate::serve::read_file;
 use crate::table::table;
 use crate::{outlet, state};

@@ -28,7 +28,6 @@ mod linker;
 mod listing;
 mod live;
 mod measure;
-mod moment;
 mod notice;
 mod outlet;
 mod printer;

@@ -358,6 +358,21 @@ mod tests {
         ticket.granted.try_recv().ok()
     }
 
+    /// Gives this place up, and then each that comes of it: who had them, in their order.
+    fn order_of_turns<T>(place: Place, mut waiting: Vec<(T, Ticket)>) -> Vec<T> {
+        let mut place = Some(place);
+        let mut order = Vec::new();
+        while !waiting.is_empty() {
+            drop(place.take());
+            let at = waiting.iter_mut().position(|(_, ticket)| {
+                place = is_in(ticket);
+                place.is_some()
+            });
+            order.push(waiting.remove(at.unwrap()).0);
+        }
+        order
+    }
+
     #[test]
     fn those_who_find_no_place_wait_and_those_who_find_no_room_are_told_at_once() {
         let admission = Admission::new(1, 1);
@@ -378,20 +393,10 @@ mod tests {
     fn owners_take_turns() {
         let admission = Admission::new(1, 10);
         let mut first = admission.enter(A).unwrap();
-        let mut place = is_in(&mut first);
+        let place = is_in(&mut first).unwrap();
         let mut waiting = vec![(A, admission.enter(A).unwrap()), (A, admission.enter(A).unwrap())];
         waiting.extend([(B, admission.enter(B).unwrap()), (B, admission.enter(B).unwrap())]);
-        let mut order = Vec::new();
-        while !waiting.is_empty() {
-            place = None;
-            let at = waiting.iter_mut().position(|(_, ticket)| {
-                place = is_in(ticket);
-                place.is_some()
-            });
-            order.push(waiting.remove(at.unwrap()).0);
-        }
-        assert_eq!(order, [A, B, A, B]);
-        drop(place);
+        assert_eq!(order_of_turns(place, waiting), [A, B, A, B]);
         assert_eq!(admission.occupancy(), Occupancy { running: 0, waiting: 0, is_full: false });
     }
 
@@ -399,23 +404,13 @@ mod tests {
     fn what_waits_on_disk_takes_turns_with_who_waits_here_and_is_never_turned_away() {
         let admission = Admission::new(1, 3);
         let mut first = admission.enter(A).unwrap();
-        let mut place = is_in(&mut first);
+        let place = is_in(&mut first).unwrap();
         let mut waiting: Vec<_> = (0..2).map(|_| ("here", admission.enter(A).unwrap())).collect();
         waiting.push(("other", admission.enter(B).unwrap()));
         assert_eq!(admission.enter(A).unwrap_err(), NoPlace::Full);
         waiting.extend((0..3).map(|_| ("disk", admission.line_up(A).unwrap())));
         assert_eq!(admission.occupancy().waiting, 3);
-        let mut order = Vec::new();
-        while !waiting.is_empty() {
-            place = None;
-            let at = waiting.iter_mut().position(|(_, ticket)| {
-                place = is_in(ticket);
-                place.is_some()
-            });
-            order.push(waiting.remove(at.unwrap()).0);
-        }
-        assert_eq!(order, ["here", "other", "disk", "here", "disk", "disk"]);
-        drop(place);
+        assert_eq!(order_of_turns(place, waiting), ["here", "other", "disk", "here", "disk", "disk"]);
     }
 
     #[test]

@@ -33,10 +33,8 @@ const ON_THEIR_WAY: usize = 4;
 
 /// Answers with events.
 pub(crate) fn stream(service: Arc<Service>, admitted: Admitted, form: Form) -> Response {
-    let (sender, receiver) = channel(ON_THEIR_WAY);
     let detail = admitted.detail;
-    // A task of its own: a client that takes nothing of its answer has the job wait for nothing.
-    let telling = async move {
+    answer(|sender| async move {
         let output = Output::default();
         let Some(done) = run(&service, admitted, &output, &sender).await else { return };
         let last = match done {
@@ -50,8 +48,13 @@ pub(crate) fn stream(service: Arc<Service>, admitted: Admitted, form: Form) -> R
         if tell(&output, Output::take_rest, &sender).await.is_ok() {
             let _ = sender.send(last).await;
         }
-    };
-    let telling = tokio::spawn(telling.in_current_span());
+    })
+}
+
+/// Answers with the events that are told. That is a task of its own: a client that takes nothing of its answer has nothing wait.
+pub(crate) fn answer<T: Future<Output = ()> + Send + 'static>(tell: impl FnOnce(Sender<Event>) -> T) -> Response {
+    let (sender, receiver) = channel(ON_THEIR_WAY);
+    let telling = tokio::spawn(tell(sender).in_current_span());
     let events = Events { receiver, telling };
     Sse::new(events).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response()
 }
@@ -95,7 +98,7 @@ async fn tell(
     }
 }
 
-/// The events as they come. With the answer, the job goes.
+/// The events as they come. With the answer, the telling goes, and a job with it that nobody else waits for.
 struct Events {
     receiver: Receiver<Event>,
     telling: JoinHandle<()>,

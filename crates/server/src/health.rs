@@ -22,6 +22,9 @@ use crate::service::Service;
 /// How long an answer stays true: whoever asks all the time costs no more than a cell each second.
 const STAYS_TRUE: Duration = Duration::from_secs(1);
 
+/// Why no cell can be made is for the operator.
+const NO_CELL: &str = "no cell can be made; the log says why";
+
 /// What was found last: when, and why no cell could be made, if none could.
 type Found = Option<(Instant, Option<&'static str>)>;
 
@@ -97,11 +100,11 @@ impl Service {
             let tried = service.engine.try_cell();
             let lack = tried.err().map(|error| {
                 warn!(cause = in_one_line(&error), "no cell can be made");
-                "no cell can be made; the log says why"
+                NO_CELL
             });
             *found = Some((Instant::now(), lack));
             lack
         });
-        looked.await.unwrap_or(Some("no cell can be made; the log says why"))
+        looked.await.unwrap_or(Some(NO_CELL))
     }
 }

@@ -45,6 +45,7 @@ mod origin;
 mod outbox;
 mod outgoing;
 mod output;
+mod pieces;
 mod request_id;
 mod routes;
 mod running;

@@ -4,7 +4,6 @@
 //! nothing about each. So an answer takes a share of a budget for as long as it is there, and goes out in pieces; of one of which no
 //! piece was taken for too long, what is left is dropped, and the client sees it broken off.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -21,6 +20,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use crate::answer::{Form, Refusing};
 use crate::gate;
+use crate::pieces::Pieces;
 
 /// What all answers may hold together.
 const ALL: usize = 512 << 20;
@@ -49,9 +49,7 @@ pub(crate) struct Outbox {
 /// An answer, as long as somebody takes it.
 #[derive(Debug)]
 struct Letter {
-    body: Option<Body>,
-    /// What came of it and was not taken yet.
-    ready: VecDeque<Bytes>,
+    body: Option<Pieces>,
     taken: Instant,
     share: Option<OwnedSemaphorePermit>,
 }
@@ -80,7 +78,7 @@ impl Outbox {
         let share = timeout(self.within, Arc::clone(budget).acquire_many_owned(units)).await;
         let share = share.ok().and_then(Result::ok).ok_or(())?;
         let (head, body) = response.into_parts();
-        let letter = Letter { body: Some(body), ready: VecDeque::new(), taken: Instant::now(), share: Some(share) };
+        let letter = Letter { body: Some(Pieces::of(body, PIECE)), taken: Instant::now(), share: Some(share) };
         let letter = Arc::new(Mutex::new(letter));
         self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&letter));
         Ok(Response::from_parts(head, Body::new(Going(letter))))
@@ -94,7 +92,7 @@ impl Outbox {
             let mut letter = opened(&letter);
             let is_late = patience <= letter.taken.elapsed();
             if is_late {
-                letter.drop_all();
+                (letter.body, letter.share) = (None, None);
             }
             !is_late
         });
@@ -122,18 +120,6 @@ fn opened(letter: &Mutex<Letter>) -> MutexGuard<'_, Letter> {
     letter.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Letter {
-    fn drop_all(&mut self) {
-        (self.body, self.share) = (None, None);
-        self.ready.clear();
-    }
-
-    fn piece(&mut self) -> Option<Bytes> {
-        let first = self.ready.front_mut()?;
-        if first.len() <= PIECE { self.ready.pop_front() } else { Some(first.split_to(PIECE)) }
-    }
-}
-
 impl HttpBody for Going {
     type Data = Bytes;
     type Error = BoxError;
@@ -141,38 +127,18 @@ impl HttpBody for Going {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut letter = opened(&self.0);
         letter.taken = Instant::now();
-        if let Some(piece) = letter.piece() {
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
-        }
         let Some(body) = &mut letter.body else {
             return Poll::Ready(Some(Err("nobody took it for too long".into())));
         };
-        let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else { return Poll::Pending };
-        Poll::Ready(match frame.transpose()?.map(Frame::into_data) {
-            Some(Ok(data)) => {
-                letter.ready.push_back(data);
-                letter.piece().map(|piece| Ok(Frame::data(piece)))
-            }
-            Some(Err(other)) => Some(Ok(other)),
-            None => None,
-        })
+        Pin::new(body).poll_frame(context).map_err(BoxError::from)
     }
 
     fn is_end_stream(&self) -> bool {
-        let letter = opened(&self.0);
-        letter.ready.is_empty() && letter.body.as_ref().is_some_and(HttpBody::is_end_stream)
+        opened(&self.0).body.as_ref().is_some_and(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let letter = opened(&self.0);
-        let ready = letter.ready.iter().map(|ready| ready.len() as u64).sum::<u64>();
-        let left = letter.body.as_ref().map(HttpBody::size_hint).unwrap_or_default();
-        let mut hint = SizeHint::new();
-        hint.set_lower(ready + left.lower());
-        if let Some(upper) = left.upper() {
-            hint.set_upper(ready + upper);
-        }
-        hint
+        opened(&self.0).body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
     }
 }
 

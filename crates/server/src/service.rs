@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use firebox_api::{Detail, Listing, Parts, Refusal, RefusalCode};
 use firebox_engine::{Engine, Stdin, fresh_trace_id};
-use firebox_job::{Job, Policy};
+use firebox_job::{Job, Policy, TraceId};
 use firebox_lang::{Catalogue, Language, MissingToolchain};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
@@ -115,20 +115,8 @@ impl Service {
 
     /// Makes a job of a request, if it can be run here and there is a place for it, or room to wait for one.
     pub(crate) fn admit(&self, parts: Parts, caller: &Caller) -> Result<Admitted, Refusing> {
-        let fresh = fresh_trace_id().map_err(|error| Refusing::fault("cannot make up a trace id", &error))?;
-        let trace_id = parts.trace_id.clone().unwrap_or(fresh);
-        self.admit_named(Parts { trace_id: Some(trace_id.clone()), ..parts }, &trace_id, caller)
-            .map_err(|refusing| refusing.of(trace_id))
-    }
-
-    fn admit_named(
-        &self,
-        parts: Parts,
-        trace_id: &firebox_job::TraceId,
-        caller: &Caller,
-    ) -> Result<Admitted, Refusing> {
-        let Prepared { job, stdin, detail, language } = self.prepare_named(parts, trace_id, caller)?;
-        let ticket = self.admission.enter(caller.owner).map_err(no_place)?;
+        let Prepared { job, stdin, detail, language } = self.prepare(parts, caller)?;
+        let ticket = self.admission.enter(caller.owner).map_err(|why| no_place(why).of(job.trace_id.clone()))?;
         Ok(Admitted {
             job,
             stdin,
@@ -144,18 +132,12 @@ impl Service {
 
     /// Makes a job of a request, if it can be run here. Nobody waits for it yet.
     pub(crate) fn prepare(&self, parts: Parts, caller: &Caller) -> Result<Prepared, Refusing> {
-        let fresh = fresh_trace_id().map_err(|error| Refusing::fault("cannot make up a trace id", &error))?;
-        let trace_id = parts.trace_id.clone().unwrap_or(fresh);
-        self.prepare_named(Parts { trace_id: Some(trace_id.clone()), ..parts }, &trace_id, caller)
-            .map_err(|refusing| refusing.of(trace_id))
+        let made_up = || fresh_trace_id().map_err(|error| Refusing::fault("cannot make up a trace id", &error));
+        let trace_id = parts.trace_id.clone().map_or_else(made_up, Ok)?;
+        self.prepare_named(parts, &trace_id, caller).map_err(|refusing| refusing.of(trace_id))
     }
 
-    fn prepare_named(
-        &self,
-        parts: Parts,
-        trace_id: &firebox_job::TraceId,
-        caller: &Caller,
-    ) -> Result<Prepared, Refusing> {
+    fn prepare_named(&self, parts: Parts, trace_id: &TraceId, caller: &Caller) -> Result<Prepared, Refusing> {
         let detail = parts.detail;
         let language = self.catalogue.find(&parts.language).map_err(Refusing::unknown_language)?;
         caller.may_use(language.name())?;

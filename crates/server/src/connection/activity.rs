@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
+use crate::pieces::Pieces;
+
 /// What is handed over of an answer at a time.
 const PIECE: usize = 64 << 10;
 
@@ -83,21 +85,14 @@ impl Drop for Work {
 /// An answer on its way, piece by piece.
 #[derive(Debug)]
 pub(crate) struct Answering {
-    body: Body,
-    rest: Bytes,
+    body: Pieces,
     work: Work,
 }
 
 impl Answering {
     pub(crate) fn new(body: Body, mut work: Work) -> Answering {
         work.is_ours(false);
-        Answering { body, rest: Bytes::new(), work }
-    }
-
-    fn piece(&mut self) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let piece = self.rest.split_to(self.rest.len().min(PIECE));
-        self.work.is_ours(false);
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        Answering { body: Pieces::of(body, PIECE), work }
     }
 }
 
@@ -110,41 +105,19 @@ impl HttpBody for Answering {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.work.is_ours(true);
-        if !self.rest.is_empty() {
-            return self.piece();
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_ready() {
+            self.work.is_ours(false);
         }
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => {
-                    self.rest = data;
-                    self.piece()
-                }
-                Err(other) => {
-                    self.work.is_ours(false);
-                    Poll::Ready(Some(Ok(other)))
-                }
-            },
-            Poll::Ready(last) => {
-                self.work.is_ours(false);
-                Poll::Ready(last)
-            }
-            Poll::Pending => Poll::Pending,
-        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let here = self.rest.len() as u64;
-        let below = self.body.size_hint();
-        let mut hint = SizeHint::new();
-        if let Some(upper) = below.upper() {
-            hint.set_upper(upper + here);
-        }
-        hint.set_lower(below.lower() + here);
-        hint
+        self.body.size_hint()
     }
 }
 

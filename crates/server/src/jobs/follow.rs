@@ -10,19 +10,15 @@
 //! All of it is read from the database, so a slow client takes no memory, and one that comes back after a start of the service
 //! hears the rest.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::{Extension, OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{Event as Sent, KeepAlive, Sse};
+use axum::response::sse::Event as Sent;
 use axum::response::{IntoResponse, Response};
 use firebox_api::{Refusal, RefusalCode};
-use futures_core::Stream;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -30,6 +26,7 @@ use super::store::{Event, Found};
 use super::{query, refusing, store};
 use crate::answer::{Form, Refusing, in_one_line};
 use crate::caller::Caller;
+use crate::events;
 use crate::routes::House;
 use crate::segment::Segment;
 use crate::service::Service;
@@ -37,12 +34,8 @@ use crate::service::Service;
 const LAST_EVENT_ID: &str = "last-event-id";
 /// No job has as many.
 pub(super) const MOST_EVENTS: i64 = u32::MAX as i64;
-/// How often a client hears something, so that nothing between us takes the connection for dead.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// How soon to look again when nobody has told of a change.
 const LOOK: Duration = Duration::from_secs(5);
-/// How many events may be on their way to a client.
-const ON_THEIR_WAY: usize = 4;
 
 pub(crate) async fn follow(
     State(house): State<House>,
@@ -64,11 +57,7 @@ pub(crate) async fn follow(
     match first.await {
         // A client that heard it all is told not to come back.
         Ok((_, true)) => StatusCode::NO_CONTENT.into_response(),
-        Ok((following, false)) => {
-            let (sender, receiver) = channel(ON_THEIR_WAY);
-            tokio::spawn(following.tell(Arc::clone(&house.service), sender));
-            Sse::new(Told(receiver)).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE)).into_response()
-        }
+        Ok((following, false)) => events::answer(|sender| following.tell(Arc::clone(&house.service), sender)),
         Err(refusing) => {
             house.service.metrics.refused(refusing.refusal.code);
             refusing.into_response(form)
@@ -143,16 +132,5 @@ impl Following {
             _ => data,
         };
         Sent::default().id(number.to_string()).event(kind).data(data)
-    }
-}
-
-/// What is sent, as it comes.
-struct Told(Receiver<Sent>);
-
-impl Stream for Told {
-    type Item = Result<Sent, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|event| event.map(Ok))
     }
 }

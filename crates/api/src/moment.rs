@@ -1,12 +1,21 @@
-//! A moment as it is written: by UTC, to the second, as RFC 3339 has it.
+//! A moment as it is written: by UTC, as RFC 3339 has it.
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// So many seconds after the beginning of 1970.
-pub(crate) fn utc(seconds: u64) -> String {
+/// So many seconds after the beginning of 1970, to the second.
+pub fn utc(seconds: u64) -> String {
+    format!("{}Z", to_the_second(seconds))
+}
+
+/// So many milliseconds after the beginning of 1970, to the millisecond.
+pub fn utc_ms(milliseconds: u64) -> String {
+    format!("{}.{:03}Z", to_the_second(milliseconds / 1000), milliseconds % 1000)
+}
+
+fn to_the_second(seconds: u64) -> String {
     let (days, of_day) = (seconds / DAY, seconds % DAY);
     let (year, month, day) = date(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
 /// The date so many days after the first of January 1970.
@@ -53,6 +62,21 @@ mod tests {
             let is_next = now == (year, month, day + 1) || now == (year, month + 1, 1) || now == (year + 1, 1, 1);
             assert!(is_next && now.2 <= 31 && now.1 <= 12, "{before:?} and then {now:?}");
             before = now;
+        }
+    }
+
+    #[test]
+    fn moments_are_written_as_calendars_have_them() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_709_251_199_001, "2024-02-29T23:59:59.001Z"),
+            (1_798_761_599_000, "2026-12-31T23:59:59.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(utc_ms(ms), text);
         }
     }
 }
