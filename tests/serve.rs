@@ -233,21 +233,35 @@ fn a_client_that_goes_away_takes_its_job_along() {
     let service = Service::start(&["--languages", "bash", "--warm", "0"]);
     wait_for_steps(&service, 0);
     let without_a_job = host.left();
-    for accept in ["application/json", "text/event-stream"] {
-        let accept = format!("accept: {accept}");
-        let mut curl = service.execute(&bash("(sleep 100 &) ; sleep 100")).with(&["--header", &accept]).start();
-        wait_for_steps(&service, 3);
-        curl.kill().expect("it runs");
+    let is_gone_with_its_client = |what: &str| {
         let gone = Instant::now();
-        curl.wait().expect("it was killed");
         loop {
             let looked = Instant::now();
             let left: Vec<String> = host.left().into_iter().filter(|thing| !without_a_job.contains(thing)).collect();
             if left.is_empty() {
                 break;
             }
-            assert!(looked < gone + GONE_WITHIN, "{accept}: left {GONE_WITHIN:?} after its client: {left:#?}");
+            assert!(looked < gone + GONE_WITHIN, "{what}: left {GONE_WITHIN:?} after its client: {left:#?}");
         }
+    };
+    let job = bash("(sleep 100 &) ; sleep 100");
+    for accept in ["application/json", "text/event-stream"] {
+        let accept = format!("accept: {accept}");
+        let mut curl = service.execute(&job).with(&["--header", &accept]).start();
+        wait_for_steps(&service, 3);
+        curl.kill().expect("it runs");
+        is_gone_with_its_client(&accept);
+        curl.wait().expect("it was killed");
+    }
+    // Whatever it sent before it went, and whoever still has to read that.
+    for behind in ["G", "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"] {
+        let mut stream = service.connect();
+        let body = job.to_string();
+        let head = "POST /v1/execute HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+        write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}{behind}", body.len()).expect("it is read");
+        wait_for_steps(&service, 3);
+        drop(stream);
+        is_gone_with_its_client(behind);
     }
     service.stop();
     host.assert_nothing_left();

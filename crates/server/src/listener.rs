@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 use crate::Tls;
 use crate::answer::in_one_line;
 use crate::body::Bodies;
-use crate::connection::{self, Manners};
+use crate::connection::{self, Hangup, Manners};
 use crate::jobs;
 use crate::keys::{self, Ledger};
 use crate::routes::routes;
@@ -216,10 +216,14 @@ fn attend(
     // An answer is written at once, and waits for no acknowledgement.
     let _ = stream.set_nodelay(true);
     tokio::spawn(async move {
+        let hangup = match Hangup::of(&stream) {
+            Ok(hangup) => hangup,
+            Err(error) => return warn!(%error, "cannot watch a connection"),
+        };
         let attended = match tls {
-            None => connection::attend(stream, manners, router).await,
+            None => connection::attend(stream, hangup, manners, router).await,
             Some(tls) => match connection::beginning(tls.accept(stream), &manners).await {
-                Ok(Some(stream)) => connection::attend(stream, manners, router).await,
+                Ok(Some(stream)) => connection::attend(stream, hangup, manners, router).await,
                 Ok(None) => Ok(()),
                 Err(ended) => Err(ended),
             },

@@ -5,9 +5,10 @@
 //! ```
 //!
 //! Whoever sends nothing, half of anything, or takes nothing of what is sent to it is let go after a time; and sooner when
-//! others wait for a connection. A connection on which *we* have something to do is left alone.
+//! others wait for a connection. A connection on which *we* have something to do is left alone, unless its client has gone.
 
 mod activity;
+mod hangup;
 mod prefixed;
 
 use std::convert::Infallible;
@@ -25,10 +26,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::{Notify, watch};
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tower::ServiceExt;
 
 use activity::{Activity, Answering};
+pub(crate) use hangup::Hangup;
 use prefixed::Prefixed;
 
 /// What a head may hold, all its lines together.
@@ -39,6 +41,8 @@ const STREAMS: u32 = 128;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a connection may be unused when others wait for one.
 const UNUSED_WHEN_CROWDED: Duration = Duration::from_secs(1);
+/// How often a connection is looked at whose client has gone.
+const GONE_FOR: Duration = Duration::from_millis(20);
 /// How often a connection is looked at, in parts of the time it may be unused.
 const LOOKS: u32 = 4;
 
@@ -68,7 +72,7 @@ pub(crate) enum Ended {
 }
 
 /// Serves a connection, as long as it lasts.
-pub(crate) async fn attend<S>(mut stream: S, manners: Manners, router: Router) -> Result<(), Ended>
+pub(crate) async fn attend<S>(mut stream: S, hangup: Hangup, manners: Manners, router: Router) -> Result<(), Ended>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -96,11 +100,11 @@ where
             .max_concurrent_streams(STREAMS)
             .keep_alive_interval(manners.within)
             .keep_alive_timeout(manners.within);
-        watch_over(builder.serve_connection(stream, service), &activity, manners).await
+        watch_over(builder.serve_connection(stream, service), &hangup, &activity, manners).await
     } else {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(manners.within).max_buf_size(HEAD_BYTES);
-        watch_over(builder.serve_connection(stream, service), &activity, manners).await
+        watch_over(builder.serve_connection(stream, service), &hangup, &activity, manners).await
     }
 }
 
@@ -133,21 +137,30 @@ async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8
 
 /// Returns when somebody has been waiting for a connection for a while.
 async fn crowded_out(crowded: &Notify) {
-    tokio::time::sleep(UNUSED_WHEN_CROWDED).await;
+    sleep(UNUSED_WHEN_CROWDED).await;
     crowded.notified().await;
 }
 
-async fn watch_over<C>(connection: C, activity: &Activity, manners: Manners) -> Result<(), Ended>
+async fn watch_over<C>(connection: C, hangup: &Hangup, activity: &Activity, manners: Manners) -> Result<(), Ended>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let Manners { within, crowded, mut closing } = manners;
     let mut connection = pin!(connection);
     let mut looks = interval((within / LOOKS).max(Duration::from_millis(1)));
-    let mut ending = false;
+    let (mut ending, mut gone) = (false, false);
     loop {
         let may_be_unused = tokio::select! {
             done = connection.as_mut() => return Ok(done?),
+            () = hangup.came(), if !gone => {
+                gone = true;
+                continue;
+            }
+            // What it sent last may not have been read yet, and may be a request.
+            () = sleep(GONE_FOR), if gone => match activity.unused_for() {
+                Some(unused) if unused < within => continue,
+                _ => return Ok(()),
+            },
             _ = closing.wait_for(|closing| *closing), if !ending => {
                 connection.as_mut().graceful_shutdown();
                 ending = true;
