@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 /// When nothing of a job is left any more that was cancelled.
 const GONE_WITHIN: Duration = Duration::from_millis(100);
+
 fn bash(code: &str) -> Value {
     json!({"lang": "bash", "code": code})
 }

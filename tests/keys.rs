@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 /// When the service must have heard of what `firebox keys` did.
 const HEARD_WITHIN: Duration = Duration::from_secs(1);
+
 fn bash(code: &str) -> Value {
     json!({"lang": "bash", "code": code})
 }
@@ -460,6 +461,44 @@ fn one_with_a_thousand_requests_delays_the_first_job_of_another_by_one() {
         }
     }
     assert!(refused > 40, "{refused} were refused");
+    drop(greedy_ones);
+    service.stop();
+}
+
+#[test]
+fn one_who_fills_all_connections_with_requests_that_wait_leaves_some_to_others() {
+    const CONNECTIONS: usize = 40;
+    let keys = Keys::none();
+    let (greedy, modest) = (keys.create("greedy", &[]), keys.create("modest", &[]));
+    let connections = CONNECTIONS.to_string();
+    let service = keys.serve(&["--running", "2", "--queue", "1000", "--connections", &connections]);
+    let id = service.post("/v1/jobs", bash("sleep 1000").to_string()).with(&["--header", &bearer(&greedy)]).answer();
+    assert_eq!(id.code, 202, "{id:?}");
+    let id = id.json()["id"].as_str().expect("an id").to_owned();
+    let request = format!("GET /v1/jobs/{id}?wait=60s HTTP/1.1\r\nhost: localhost\r\n{}\r\n\r\n", bearer(&greedy));
+    let mut greedy_ones: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = service.connect();
+            stream.write_all(request.as_bytes()).expect("it is taken");
+            stream
+        })
+        .collect();
+    let begun = Instant::now();
+    assert_eq!(execute(&service, &modest, &bash("echo hello")).json()["stdout"], "hello\n");
+    // Those of the greedy one wait for longer than that.
+    assert!(begun.elapsed() < MOMENT / 2, "{:?}", begun.elapsed());
+    let mut refused = 0;
+    for stream in &mut greedy_ones {
+        stream.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket takes a timeout");
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).unwrap_or(0);
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        if answer.contains(" 503 ") {
+            assert!(answer.contains("retry-after: 1") && answer.contains("left to others"), "{answer}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, CONNECTIONS / 2);
     drop(greedy_ones);
     service.stop();
 }

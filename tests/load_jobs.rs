@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 const JOBS: usize = 300;
 /// The most that one request brings.
 const BATCH: usize = 1000;
+
 #[test]
 fn of_many_jobs_that_a_kill_interrupts_each_comes_to_exactly_one_end() {
     let count = match std::env::var("FIREBOX_LOAD_JOBS") {

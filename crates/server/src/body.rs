@@ -1,8 +1,8 @@
 //! The body of a request: bounded in size, in time, and together with all others.
 //!
 //! The beginnings of all bodies share a budget, and what is beyond share another: so that a thousand clients with the largest
-//! body each, or with a hundred small ones on each connection, do not fill the memory of the host; and that small ones find room
-//! whatever large ones there are.
+//! body each, or with a hundred small ones on each connection, do not fill the memory of the host; that small ones find room
+//! whatever large ones there are; and that there is room for one whatever another sends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,10 @@ use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderValue, header};
 use firebox_api::{Refusal, RefusalCode};
 use firebox_job::ByteSize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+
+use crate::admission::Owner;
+use crate::commons::{Commons, Part};
 
 /// How much of a body is its beginning.
 const SMALL: usize = 64 << 10;
@@ -26,8 +28,8 @@ const UNIT: usize = 4 << 10;
 /// What all bodies may hold together, and each by itself.
 #[derive(Debug)]
 pub(crate) struct Bodies {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    small: Arc<Commons>,
+    large: Arc<Commons>,
     most: usize,
     within: Duration,
 }
@@ -41,21 +43,20 @@ pub(crate) struct Content {
 }
 
 /// What somebody has of the budgets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Share {
-    small: Option<OwnedSemaphorePermit>,
-    large: Option<OwnedSemaphorePermit>,
+    small: Part,
+    large: Part,
 }
 
 impl Bodies {
     pub(crate) fn new(all: ByteSize, each: ByteSize, within: Duration) -> Bodies {
-        let units = (all.as_u64() as usize / UNIT).min(Semaphore::MAX_PERMITS);
-        let small = Arc::new(Semaphore::new(ALL_SMALL / UNIT));
-        Bodies { small, large: Arc::new(Semaphore::new(units)), most: each.as_u64() as usize, within }
+        let (small, large) = (Commons::of(ALL_SMALL / UNIT), Commons::of(all.as_u64() as usize / UNIT));
+        Bodies { small, large, most: each.as_u64() as usize, within }
     }
 
     /// Reads a body that is JSON.
-    pub(crate) async fn read_json(&self, headers: &HeaderMap, body: Body) -> Result<Content, Refusal> {
+    pub(crate) async fn read_json(&self, headers: &HeaderMap, body: Body, owner: Owner) -> Result<Content, Refusal> {
         if !is_json(headers) {
             return Err(not_json());
         }
@@ -76,11 +77,12 @@ impl Bodies {
         if body.size_hint().lower() > self.most as u64 {
             return Err(too_large(self.most));
         }
-        timeout(self.within, self.collect(body)).await.unwrap_or_else(|_| Err(too_late(self.within)))
+        timeout(self.within, self.collect(body, owner)).await.unwrap_or_else(|_| Err(too_late(self.within)))
     }
 
-    async fn collect(&self, mut body: Body) -> Result<Content, Refusal> {
-        let mut content = Content { bytes: Vec::new(), share: Share::default() };
+    async fn collect(&self, mut body: Body, owner: Owner) -> Result<Content, Refusal> {
+        let share = Share { small: self.small.part(owner), large: self.large.part(owner) };
+        let mut content = Content { bytes: Vec::new(), share };
         loop {
             let next = std::future::poll_fn(|context| std::pin::Pin::new(&mut body).poll_frame(context)).await;
             let frame = match next {
@@ -92,14 +94,17 @@ impl Bodies {
             if self.most < length {
                 return Err(too_large(self.most));
             }
-            self.take_share(&mut content.share, length)?;
+            content.share.grow(length)?;
             content.bytes.extend_from_slice(&data);
         }
     }
+}
 
-    fn take_share(&self, share: &mut Share, length: usize) -> Result<(), Refusal> {
-        grow(&self.small, &mut share.small, length.min(SMALL))?;
-        grow(&self.large, &mut share.large, length.saturating_sub(SMALL))
+impl Share {
+    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let small = self.small.grow(bytes.min(SMALL).div_ceil(UNIT));
+        let large = small.and_then(|()| self.large.grow(bytes.saturating_sub(SMALL).div_ceil(UNIT)));
+        large.map_err(|why| why.refusal("bytes of requests"))
     }
 }
 
@@ -119,24 +124,6 @@ pub(crate) async fn let_finish(mut body: Body) {
     };
     // Whoever takes longer is cut short.
     let _ = timeout(FINISH_WITHIN, rest).await;
-}
-
-/// Takes as much more of a budget as it takes for so many bytes.
-fn grow(budget: &Arc<Semaphore>, share: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> Result<(), Refusal> {
-    let has = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-    let more = bytes.div_ceil(UNIT).saturating_sub(has);
-    if more == 0 {
-        return Ok(());
-    }
-    let full =
-        || Refusal::new(RefusalCode::Full, "too many requests are on their way").with_hint("try again in a moment");
-    let more = u32::try_from(more).map_err(|_| full())?;
-    let more = Arc::clone(budget).try_acquire_many_owned(more).map_err(|_| full())?;
-    match share {
-        Some(share) => share.merge(more),
-        none => *none = Some(more),
-    }
-    Ok(())
 }
 
 pub(crate) fn not_json() -> Refusal {
@@ -173,13 +160,19 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::Bounds;
 
     fn headers() -> HeaderMap {
         HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))])
     }
 
     async fn read(bodies: &Bodies, length: usize) -> Result<Content, RefusalCode> {
-        bodies.read_json(&headers(), Body::from(vec![b' '; length])).await.map_err(|refusal| refusal.code)
+        read_of(bodies, 0, length).await
+    }
+
+    async fn read_of(bodies: &Bodies, number: u64, length: usize) -> Result<Content, RefusalCode> {
+        let owner = Owner { number, bounds: Bounds { shares: number != 0, ..Bounds::default() } };
+        bodies.read_json(&headers(), Body::from(vec![b' '; length]), owner).await.map_err(|refusal| refusal.code)
     }
 
     #[tokio::test]
@@ -208,5 +201,18 @@ mod tests {
         assert_eq!(read(&bodies, 1).await.unwrap_err(), RefusalCode::Full);
         held.pop();
         assert!(read(&bodies, 1).await.is_ok());
+    }
+    #[tokio::test]
+    async fn there_is_room_for_one_whatever_another_sends() {
+        let bodies = Bodies::new(ByteSize::mib(8), ByteSize::mib(1), Duration::from_secs(10));
+        let mut held = Vec::new();
+        let refused = loop {
+            match read_of(&bodies, 1, 1 << 20).await {
+                Ok(content) => held.push(content),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!((refused, held.len()), (RefusalCode::Full, 4));
+        assert!(read_of(&bodies, 2, 1 << 20).await.is_ok());
     }
 }

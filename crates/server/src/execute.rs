@@ -49,10 +49,10 @@ pub(crate) async fn execute(
 }
 
 async fn admit(house: &House, caller: &Caller, headers: &HeaderMap, body: Body) -> Result<Admitted, Refusing> {
-    let content = house.bodies.read_json(headers, body).await?;
+    let content = house.bodies.read_json(headers, body, caller.owner).await?;
     let parts = Parts::try_from(Request::from_json(&content.bytes)?)?;
     let admitted = house.service.admit(parts, caller)?;
-    Ok(Admitted { share: content.share, context: TraceContext::of(headers), ..admitted })
+    Ok(Admitted { share: Some(content.share), context: TraceContext::of(headers), ..admitted })
 }
 
 /// Whether the client asks for events and not for a single answer.
@@ -69,7 +69,7 @@ pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
 }
 
 /// Every reason for which a request becomes no job.
-pub(crate) const REFUSALS: [RefusalCode; 11] = [
+pub(crate) const REFUSALS: [RefusalCode; 10] = [
     RefusalCode::Malformed,
     RefusalCode::UnsupportedMediaType,
     RefusalCode::RequestTimeout,
@@ -78,7 +78,6 @@ pub(crate) const REFUSALS: [RefusalCode; 11] = [
     RefusalCode::TooLarge,
     RefusalCode::LimitAboveCeiling,
     RefusalCode::IsolationUnavailable,
-    RefusalCode::Full,
     RefusalCode::ShuttingDown,
     RefusalCode::Fault,
 ];

@@ -26,6 +26,7 @@ mod admission;
 mod answer;
 mod body;
 mod caller;
+mod commons;
 mod compression;
 mod connection;
 mod doors;
@@ -57,6 +58,7 @@ mod state;
 mod supervisor;
 mod table;
 mod tls;
+mod visit;
 mod webhook;
 
 pub use jobs::JobSettings;

@@ -2,7 +2,8 @@
 //!
 //! A client that reads nothing keeps its answer here, and one connection of HTTP/2 has many of these: whether it is in use tells
 //! nothing about each. So an answer takes a share of a budget for as long as it is there, and goes out in pieces; of one of which no
-//! piece was taken for too long, what is left is dropped, and the client sees it broken off.
+//! piece was taken for too long, what is left is dropped, and the client sees it broken off. Where there are keys, nobody's answers
+//! take more room than is left to others.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,8 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, interval, timeout};
 
 use crate::answer::{Form, Refusing};
+use crate::commons::{Commons, Part};
 use crate::gate;
 use crate::pieces::Pieces;
+use crate::visit::Visit;
 
 /// What all answers may hold together.
 const ALL: usize = 512 << 20;
@@ -42,6 +45,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Outbox {
     all: Arc<Semaphore>,
     open: Arc<Semaphore>,
+    of_owners: Arc<Commons>,
     within: Duration,
     on_their_way: Mutex<Vec<Weak<Mutex<Letter>>>>,
 }
@@ -51,8 +55,21 @@ pub(crate) struct Outbox {
 struct Letter {
     body: Option<Pieces>,
     taken: Instant,
-    share: Option<OwnedSemaphorePermit>,
+    share: Option<Share>,
+    /// The request that is answered by it.
+    visit: Option<Visit>,
 }
+
+/// Room that an answer takes.
+#[derive(Debug)]
+struct Share {
+    _of_all: OwnedSemaphorePermit,
+    _of_owner: Option<Part>,
+}
+
+/// Answers fill what there is for them.
+#[derive(Debug)]
+struct NoRoom;
 
 /// The end of an answer that the client has.
 struct Going(Arc<Mutex<Letter>>);
@@ -61,25 +78,36 @@ impl Outbox {
     /// `within` is how long a client may have to wait for room.
     pub(crate) fn new(within: Duration) -> Arc<Outbox> {
         let budget = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
-        let outbox = Outbox { all: budget(ALL), open: budget(ALL_OPEN), within, on_their_way: Mutex::default() };
-        let outbox = Arc::new(outbox);
+        let outbox = Arc::new(Outbox {
+            all: budget(ALL),
+            open: budget(ALL_OPEN),
+            of_owners: Commons::of(ALL / UNIT),
+            within,
+            on_their_way: Mutex::default(),
+        });
         tokio::spawn(look_after(Arc::downgrade(&outbox)));
         outbox
     }
 
-    async fn send(&self, is_open: bool, response: Response) -> Result<Response, ()> {
+    async fn send(&self, is_open: bool, mut response: Response) -> Result<Response, NoRoom> {
+        let visit = response.extensions_mut().remove::<Visit>();
         let size = response.body().size_hint().exact().map_or(UNKNOWN, |size| usize::try_from(size).unwrap_or(ALL));
         if size == 0 {
             return Ok(response);
         }
         let (budget, most) = if is_open { (&self.open, ALL_OPEN) } else { (&self.all, ALL) };
         // One that is larger than all of it goes when there is no other.
-        let units = u32::try_from(size.min(most).div_ceil(UNIT)).map_err(|_| ())?;
-        let share = timeout(self.within, Arc::clone(budget).acquire_many_owned(units)).await;
-        let share = share.ok().and_then(Result::ok).ok_or(())?;
+        let units = size.min(most).div_ceil(UNIT);
+        let of_all = Arc::clone(budget).acquire_many_owned(u32::try_from(units).map_err(|_| NoRoom)?);
+        let _of_all = timeout(self.within, of_all).await.ok().and_then(Result::ok).ok_or(NoRoom)?;
+        let mut of_owner = visit.as_ref().filter(|_| !is_open).map(|visit| self.of_owners.part(visit.owner));
+        if let Some(part) = &mut of_owner {
+            part.grow(units).map_err(|_| NoRoom)?;
+        }
+        let share = Some(Share { _of_all, _of_owner: of_owner });
         let (head, body) = response.into_parts();
-        let letter = Letter { body: Some(Pieces::of(body, PIECE)), taken: Instant::now(), share: Some(share) };
-        let letter = Arc::new(Mutex::new(letter));
+        let body = Some(Pieces::of(body, PIECE));
+        let letter = Arc::new(Mutex::new(Letter { body, taken: Instant::now(), share, visit }));
         self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&letter));
         Ok(Response::from_parts(head, Body::new(Going(letter))))
     }
@@ -92,7 +120,7 @@ impl Outbox {
             let mut letter = opened(&letter);
             let is_late = patience <= letter.taken.elapsed();
             if is_late {
-                (letter.body, letter.share) = (None, None);
+                (letter.body, letter.share, letter.visit) = (None, None, None);
             }
             !is_late
         });
@@ -104,7 +132,7 @@ pub(crate) async fn hold(State(outbox): State<Arc<Outbox>>, request: Request<Bod
     let path = request.uri().path();
     let (is_open, form) = (gate::is_open(path), Form::of(path));
     let response = next.run(request).await;
-    outbox.send(is_open, response).await.unwrap_or_else(|()| Refusing::no_room_for_answer().into_response(form))
+    outbox.send(is_open, response).await.unwrap_or_else(|NoRoom| Refusing::no_room_for_answer().into_response(form))
 }
 
 async fn look_after(outbox: Weak<Outbox>) {

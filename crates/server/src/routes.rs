@@ -13,12 +13,14 @@ use tower::util::option_layer;
 
 use crate::answer::{Form, Refusing};
 use crate::body::{self, Bodies};
+use crate::commons::Commons;
 use crate::compression::compression;
 use crate::doors::Foreign;
 use crate::openapi::Described;
 use crate::outbox::{self, Outbox};
 use crate::service::Service;
 use crate::table::Table;
+use crate::visit::Visit;
 use crate::{execute, health, jobs, languages, metrics, openapi, origin, request_id};
 
 /// What every address can reach.
@@ -26,6 +28,7 @@ use crate::{execute, health, jobs, languages, metrics, openapi, origin, request_
 pub(crate) struct House {
     pub(crate) service: Arc<Service>,
     pub(crate) bodies: Arc<Bodies>,
+    pub(crate) requests: Arc<Commons>,
     pub(crate) described: Arc<Described>,
 }
 
@@ -53,7 +56,8 @@ pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
     let origins = &service.settings.cors_origins;
     let sharing = (!origins.is_empty()).then(|| origin::sharing(origins));
     let within = service.settings.request_within;
-    let house = House { service, bodies, described: Arc::new(Described::new(entries)) };
+    let requests = Commons::of(service.settings.connections);
+    let house = House { service, bodies, requests, described: Arc::new(Described::new(entries)) };
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -67,8 +71,12 @@ pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
 
 /// Lets in who may come in, and says who it is.
 async fn at_the_door(State(house): State<House>, mut request: Request<Body>, next: Next) -> Response {
-    let caller = match house.service.let_in(request.uri(), request.headers()) {
-        Ok(caller) => caller,
+    let entered = house.service.let_in(request.uri(), request.headers()).and_then(|caller| {
+        let visit = Visit::begin(&house.requests, &caller)?;
+        Ok((caller, visit))
+    });
+    let (caller, visit) = match entered {
+        Ok(entered) => entered,
         Err(refusing) => {
             house.service.metrics.refused(refusing.refusal.code);
             let form = Form::of(request.uri().path());
@@ -77,7 +85,9 @@ async fn at_the_door(State(house): State<House>, mut request: Request<Body>, nex
         }
     };
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(visit);
+    response
 }
 
 async fn not_found(request: Request<Body>) -> Response {

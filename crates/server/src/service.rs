@@ -63,7 +63,7 @@ pub(crate) struct Admitted {
     pub(crate) language: String,
     pub(crate) ticket: Ticket,
     /// What was in the request is held until the job has begun, and counted as long.
-    pub(crate) share: Share,
+    pub(crate) share: Option<Share>,
     pub(crate) since: Instant,
     /// The trace that the client has it in.
     pub(crate) context: Option<TraceContext>,
@@ -124,7 +124,7 @@ impl Service {
             caller: caller.clone(),
             language,
             ticket,
-            share: Share::default(),
+            share: None,
             since: Instant::now(),
             context: None,
         })

@@ -93,7 +93,7 @@ async fn take(
     let jobs = service.jobs()?;
     query::nothing(uri)?;
     let key = idempotency_key(headers)?;
-    let content = house.bodies.read_json(headers, body).await?;
+    let content = house.bodies.read_json(headers, body, caller.owner).await?;
     let once = key.map(|key| Once { key, fingerprint: fingerprint(sent, &content.bytes) });
     // What was accepted once is so still, whatever would be said of it now.
     if let Some(once) = &once

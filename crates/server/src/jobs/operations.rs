@@ -80,7 +80,6 @@ pub(crate) fn cancel() -> Operation {
     of_one(Operation::new("cancel_job", "Cancel a job", about))
         .answers(Answer::new(StatusCode::OK, "The job as it is now.").with(job))
         .refuses(&OF_ONE)
-        .refuses(&[RefusalCode::Full])
 }
 
 pub(crate) fn follow() -> Operation {

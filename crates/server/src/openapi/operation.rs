@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::answer::{Form, status};
 
-/// What the door says to anybody, whatever they want: no operation lists it.
-const BY_THE_DOOR: [RefusalCode; 1] = [RefusalCode::Forbidden];
+/// What anybody may be told, whatever they want: no operation lists it.
+const BY_THE_DOOR: [RefusalCode; 2] = [RefusalCode::Forbidden, RefusalCode::Full];
 /// And what it says where a key is asked for.
 const WITHOUT_A_KEY: [RefusalCode; 2] = [RefusalCode::Unauthorized, RefusalCode::Quota];
 
@@ -117,7 +117,10 @@ impl Operation {
     /// All reasons, those of the door included.
     pub(super) fn refusals(&self) -> BTreeSet<RefusalCode> {
         let asked_for_a_key = WITHOUT_A_KEY.into_iter().filter(|_| !self.is_open);
-        BY_THE_DOOR.into_iter().chain(asked_for_a_key).chain(self.refusals.iter().copied()).collect()
+        // One that has an answer of its own of that kind, as `/health` has when the service is full, says it by that.
+        let answered = |code: &RefusalCode| self.answers.iter().any(|answer| answer.status == status(*code));
+        let by_the_door = BY_THE_DOOR.into_iter().filter(|code| !answered(code));
+        by_the_door.chain(asked_for_a_key).chain(self.refusals.iter().copied()).collect()
     }
 
     /// All that it may answer with.

@@ -31,7 +31,9 @@ pub(super) fn reason(code: RefusalCode) -> &'static str {
         RefusalCode::JobsUnavailable => "This service keeps nothing, so no job outlives its connection.",
         RefusalCode::Interrupted => "The service died while the job ran, each time that it was begun.",
         RefusalCode::Quota => "Who asks has had what their key grants for now.",
-        RefusalCode::Full => "Every place is taken, and so is the queue.",
+        RefusalCode::Full => {
+            "There is no room now: every place is taken and so is the queue, or too much is on its way."
+        }
         RefusalCode::ShuttingDown => "The service is about to end.",
         RefusalCode::Fault => "We failed; nothing is said about the program.",
     }
