@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -82,6 +83,8 @@ pub(crate) enum NoPlace {
     Shared,
     /// This owner may have no more jobs wait.
     Bound,
+    /// It was waited for so long, and no longer.
+    Late(Duration),
     Closed,
 }
 

@@ -23,6 +23,7 @@
 //! places, a queue, limits for those who send slowly or much, and an end that loses nothing.
 
 mod admission;
+mod afterwards;
 mod answer;
 mod body;
 mod caller;

@@ -7,9 +7,10 @@ use firebox_engine::{Cancel, Canceller, RunError, Sink, Stdin};
 use firebox_job::{Job, Outcome, TraceId};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
-use tracing::{Instrument, error, error_span, info};
+use tracing::{Instrument, Span, error, error_span, info};
 
-use crate::admission::Place;
+use crate::admission::{NoPlace, Place};
+use crate::afterwards::afterwards;
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
 use crate::service::{Admitted, Service, no_place};
@@ -63,7 +64,7 @@ impl Service {
         let done = async {
             let place = match timeout(self.settings.patience, ticket.wait()).await {
                 Ok(place) => place.map_err(no_place)?,
-                Err(_) => return Err(no_place(crate::admission::NoPlace::Full)),
+                Err(_) => return Err(no_place(NoPlace::Late(self.settings.patience))),
             };
             caller.may_begin()?;
             let queued = since.elapsed();
@@ -84,22 +85,35 @@ impl Service {
     pub(crate) fn tell(&self, ended: Ended<'_>, done: Result<&Outcome, &Refusing>) {
         let Ended { trace_id, language, caller, context, took } = ended;
         self.spans.tell(context, trace_id, language, took, done.map_err(|refusing| refusing.refusal.code));
-        let (trace_id, caller) = (trace_id.as_str(), &*caller.name);
+        let (trace_id, caller, language) = (trace_id.clone(), Arc::clone(&caller.name), language.to_owned());
+        let span = Span::current();
         match done {
             Ok(outcome) => {
-                self.metrics.count(language, outcome);
-                info!(
-                    trace_id,
-                    caller,
-                    language,
-                    status = %outcome.verdict.status(),
-                    exit_code = outcome.verdict.exit_code(),
-                    total_ms = outcome.timing.total.as_secs_f64() * 1e3,
-                    queue_ms = outcome.timing.queue.as_secs_f64() * 1e3,
-                    "job"
-                );
+                self.metrics.count(&language, outcome);
+                let (verdict, timing) = (outcome.verdict, outcome.timing);
+                afterwards(move || {
+                    span.in_scope(|| {
+                        info!(
+                            trace_id = trace_id.as_str(),
+                            caller = &*caller,
+                            language,
+                            status = %verdict.status(),
+                            exit_code = verdict.exit_code(),
+                            total_ms = timing.total.as_secs_f64() * 1e3,
+                            queue_ms = timing.queue.as_secs_f64() * 1e3,
+                            "job"
+                        );
+                    });
+                });
             }
-            Err(refusing) => info!(trace_id, caller, language, refused = refusing.refusal.code.word(), "no outcome"),
+            Err(refusing) => {
+                let refused = refusing.refusal.code.word();
+                afterwards(move || {
+                    span.in_scope(|| {
+                        info!(trace_id = trace_id.as_str(), caller = &*caller, language, refused, "no outcome")
+                    });
+                });
+            }
         }
     }
 

@@ -194,6 +194,10 @@ pub(crate) fn no_place(why: NoPlace) -> Refusing {
             RefusalCode::Full,
             "every place is taken, and the jobs of this key have taken as much of the queue as is left to others",
         )),
+        NoPlace::Late(waited) => again(Refusal::new(
+            RefusalCode::Full,
+            format!("the job's turn did not come within {} s", waited.as_secs_f64()),
+        )),
         NoPlace::Bound => Refusing::quota("as many jobs of this key wait as may", Duration::from_secs(1))
             .hinting("try again in a moment"),
         NoPlace::Closed => {
