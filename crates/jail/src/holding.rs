@@ -1,6 +1,7 @@
 //! How a cell is held to its limits, and measured: by control groups, or by watching its processes.
 
 use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
 use firebox_confine::Layer;
 use firebox_warden::{Seen, Watching};
@@ -18,7 +19,7 @@ const AGENT_MEMORY: u64 = 128 << 20;
 /// The agent, and a process of a step before it is moved to that step's group.
 const AGENT_TASKS: u32 = 8;
 
-/// Who has read back this many times all it may hold had no use of its memory any more.
+/// Who has read back this many times all it may hold, at least, had no use of its memory any more.
 const STARVED: u64 = 4;
 
 /// Most plans have no more than a step that builds and one that runs. Groups for these stand before they are needed.
@@ -37,6 +38,7 @@ pub(crate) enum Holding {
         before: Used,
         /// What its group may hold.
         memory: u64,
+        since: Instant,
     },
     /// We look when asked, and the engine ends the step that is past its memory.
     Watched { watching: Watching, memory: u64 },
@@ -52,9 +54,15 @@ impl Holding {
                 let names: Vec<String> =
                     (1..=steps.min(MOST_STEPS_AHEAD)).map(|step| format!("c{number}.{step}")).collect();
                 match groups.groups_for_later(&names, &limits) {
-                    Ok(steps) => {
-                        Ok(Holding::Grouped { number, agent, steps, begun: 0, before: Used::default(), memory: 0 })
-                    }
+                    Ok(steps) => Ok(Holding::Grouped {
+                        number,
+                        agent,
+                        steps,
+                        begun: 0,
+                        before: Used::default(),
+                        memory: 0,
+                        since: Instant::now(),
+                    }),
                     Err(errno) => {
                         let _ = agent.remove();
                         Err(errno)
@@ -87,9 +95,9 @@ impl Holding {
     /// for that may not be more already: such a step has not begun.
     pub(crate) fn begin(&mut self, agent: Pid, limits: &StepLimits, rights: &Rights) -> Result<Held, Errno> {
         match self {
-            Holding::Grouped { number, agent: agents, steps, begun, before, memory } => {
+            Holding::Grouped { number, agent: agents, steps, begun, before, memory, since } => {
                 let limits = group_limits(limits);
-                *memory = limits.memory;
+                (*memory, *since) = (limits.memory, Instant::now());
                 if steps.len() == *begun {
                     let rights::Holding::Groups(groups) = rights.holding() else { return Err(Errno::NODEV) };
                     steps.push(groups.group(&format!("c{number}.{}", *begun + 1), &limits)?);
@@ -122,12 +130,12 @@ impl Holding {
     /// What the step has consumed.
     pub(crate) fn measure(&mut self, agent: Pid, disk_full: bool) -> Result<Measured, Errno> {
         match self {
-            Holding::Grouped { agent, steps, begun, before, memory, .. } => {
+            Holding::Grouped { agent, steps, begun, before, memory, since, .. } => {
                 let step = begun.checked_sub(1).and_then(|last| steps.get(last)).ok_or(Errno::SRCH)?;
                 let Used { cpu, memory_peak, oom_kills } = step.used()?;
                 let cpu_ns = u64::try_from(cpu.saturating_sub(before.cpu).as_nanos()).unwrap_or(u64::MAX);
                 let oom_kills = oom_kills.saturating_sub(before.oom_kills);
-                let starved = memory_peak.is_some_and(|peak| is_starved(step, peak, *memory));
+                let starved = memory_peak.is_some_and(|peak| is_starved(step, peak, *memory, since.elapsed()));
                 let others = are_there_others(agent, steps)?;
                 Ok(Measured { cpu_ns, past: None, memory_peak, oom_kills, starved, disk_full, others })
             }
@@ -163,11 +171,12 @@ fn are_not_more(step: &Group, limits: &Limits) -> Result<(), Errno> {
     if tasks || memory { Err(Errno::BUSY) } else { Ok(()) }
 }
 
-/// Whether a step at its limit has read back many times over what it could not keep. Only what is at its limit is looked at
-/// for it: the kernel takes its time to sum this up.
-fn is_starved(step: &Group, memory_peak: u64, memory: u64) -> bool {
+/// Whether a step at its limit has spent its time on reading back what it could not keep: many times over, and all that it may
+/// hold in each second. Only what is at its limit is looked at for it: the kernel takes its time to sum this up.
+fn is_starved(step: &Group, memory_peak: u64, memory: u64, took: Duration) -> bool {
     let at_its_limit = memory - memory / 8 <= memory_peak;
-    at_its_limit && step.read_back().is_ok_and(|read_back| memory.saturating_mul(STARVED) < read_back)
+    let much = memory.saturating_mul(took.as_secs().max(STARVED));
+    at_its_limit && step.read_back().is_ok_and(|read_back| much < read_back)
 }
 
 /// Whether there is anybody but the agent, in whichever group. Nobody gets from one into another while this looks: only the

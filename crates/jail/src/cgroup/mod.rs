@@ -60,7 +60,8 @@ pub(crate) struct Used {
     pub(crate) oom_kills: u64,
 }
 
-/// What the kernel calls pages of files that were let go of and soon wanted again, since 5.9 and in both versions.
+/// What the kernel calls pages of files that were let go of and soon wanted again. Where it does not count them, nobody is
+/// found to have read anything back.
 const READ_BACK: &str = "workingset_refault_file";
 
 /// How long to go on asking the kernel to remove a group whose last process has just ended.
