@@ -23,13 +23,14 @@ where
     deserializer.deserialize_seq(List { most: MOST_ENTRIES, of: PhantomData })
 }
 
-/// A list of as many jobs as may come in one request.
+/// A list of as many jobs as may come in one request, and of one at least.
 pub(crate) fn batch<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_seq(List { most: MOST_IN_A_BATCH, of: PhantomData })
+    let jobs = deserializer.deserialize_seq(List { most: MOST_IN_A_BATCH, of: PhantomData })?;
+    if jobs.is_empty() { Err(D::Error::custom("an empty list; give it at least one job")) } else { Ok(jobs) }
 }
 
 /// A list of at most [`MOST_ENTRIES`] objects, where leaving it out and an empty list are not the same.

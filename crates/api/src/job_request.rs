@@ -241,12 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_without_end_is_refused_while_it_is_read() {
+    fn a_batch_of_nothing_or_without_end_is_refused_while_it_is_read() {
         let batch = |count: usize| format!(r#"{{"jobs": [{}]}}"#, vec!["{}"; count].join(","));
         assert_eq!(BatchRequest::from_json(batch(MOST_IN_A_BATCH).as_bytes()).unwrap().jobs.len(), MOST_IN_A_BATCH);
         let error = BatchRequest::from_json(batch(MOST_IN_A_BATCH + 1).as_bytes()).unwrap_err();
         assert!(error.field() == Some("jobs") && error.to_string().contains("more than 1000"), "{error}");
-        assert!(BatchRequest::from_json(br#"{"jobs": [], "job": 1}"#).is_err());
+        let error = BatchRequest::from_json(batch(0).as_bytes()).unwrap_err();
+        assert!(error.field() == Some("jobs") && error.to_string().contains("at least one"), "{error}");
+        assert!(BatchRequest::from_json(br#"{"jobs": [{}], "job": 1}"#).is_err());
         assert!(BatchRequest::from_json(b"[[]]").is_err());
         let deep = format!(r#"{{"jobs": [{}"#, "[".repeat(1_000_000));
         assert!(BatchRequest::from_json(deep.as_bytes()).is_err());

@@ -233,9 +233,6 @@ fn check_webhook(service: &Service, asked: AskedWebhook) -> Result<(String, Opti
 /// All jobs of a batch, or what is wrong with those that something is wrong with.
 fn read_batch(service: &Service, caller: &Caller, json: &[u8]) -> Result<Vec<NewJob>, No> {
     let BatchRequest { jobs } = BatchRequest::from_json(json).map_err(Refusing::from)?;
-    if jobs.is_empty() {
-        return Err(Refusal::new(RefusalCode::Malformed, "`jobs` is empty; give it at least one").at("jobs").into());
-    }
     let (mut new, mut refused) = (Vec::with_capacity(jobs.len()), Vec::new());
     for (index, job) in jobs.iter().enumerate() {
         match read(service, caller, job.get().as_bytes()) {
