@@ -545,8 +545,12 @@ fn what_was_built_for_one_key_is_not_there_for_another() {
     let kept = |key: &str| {
         let answer = execute(&service, key, &request);
         assert_eq!(answer.code, 200, "{answer:?}");
-        answer.json()["steps"][0]["kept"].clone()
+        answer.json()["steps"][0]["kept"] == true
     };
-    assert_eq!([kept(&one), kept(&one), kept(&two), kept(&two)], [false, true, false, true].map(Value::from));
+    for key in [&one, &two] {
+        assert!(!kept(key));
+        // Of which nothing is kept if something of the compiler was still leaving when it was looked at.
+        assert!((0..5).any(|_| kept(key)));
+    }
     service.stop();
 }

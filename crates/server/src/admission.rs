@@ -20,6 +20,12 @@ pub(crate) struct Owner {
     pub(crate) bounds: Bounds,
 }
 
+impl Owner {
+    /// Where there are no keys, and where somebody shows none.
+    pub(crate) const NOBODY: Owner =
+        Owner { number: 0, bounds: Bounds { running: None, waiting: None, shares: false } };
+}
+
 /// What one owner may have at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Bounds {

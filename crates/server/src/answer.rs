@@ -107,14 +107,6 @@ impl Refusing {
         self
     }
 
-    /// What was asked for is there, and cannot be sent now.
-    pub(crate) fn no_room_for_answer() -> Refusing {
-        Refusing::from(
-            Refusal::new(RefusalCode::Full, "too many answers are on their way to clients that do not take them")
-                .with_hint("try again in a moment"),
-        )
-    }
-
     pub(crate) fn not_found() -> Refusing {
         Refusing::from(
             Refusal::new(RefusalCode::NotFound, "there is nothing at this address")

@@ -39,7 +39,7 @@ impl Caller {
     /// The one there is where there are no keys.
     pub(crate) fn everybody() -> Caller {
         let name = "everybody";
-        let owner = Owner { number: 0, bounds: Bounds::default() };
+        let owner = Owner::NOBODY;
         Caller { name: name.into(), owner, partition: Arc::new(Partition::named(name)), standing: Standing::Anybody }
     }
 

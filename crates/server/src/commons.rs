@@ -1,12 +1,15 @@
 //! What is there for all, in amounts, and how much of it one of them may hold.
 //!
 //! Where it is shared, nobody takes more than is left to the others: the first may fill half of it, the next half of what is left
-//! then, and however much each wants, another still finds some.
+//! then, and however much each wants, in one piece or in many, another still finds some.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use firebox_api::{Refusal, RefusalCode};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::admission::Owner;
 
@@ -15,6 +18,7 @@ use crate::admission::Owner;
 pub(crate) struct Commons {
     most: usize,
     taken: Mutex<Taken>,
+    freed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -43,12 +47,17 @@ pub(crate) enum NoMore {
 
 impl Commons {
     pub(crate) fn of(most: usize) -> Arc<Commons> {
-        Arc::new(Commons { most, taken: Mutex::default() })
+        Arc::new(Commons { most, taken: Mutex::default(), freed: Notify::new() })
     }
 
     /// Nothing yet, for this owner.
     pub(crate) fn part(self: &Arc<Commons>, owner: Owner) -> Part {
         Part { commons: Arc::clone(self), owner, amount: 0 }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn taken_by_all(&self) -> usize {
+        self.taken().by_all
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -64,18 +73,33 @@ impl Part {
             return Ok(());
         }
         let mut taken = self.commons.taken();
-        let left = self.commons.most.saturating_sub(taken.by_all);
-        if left < more {
-            return Err(NoMore::Full);
-        }
-        let own = taken.by.get(&self.owner.number).copied().unwrap_or_default();
-        if self.owner.bounds.shares && left < own + more {
+        let left = self.commons.most.checked_sub(taken.by_all + more).ok_or(NoMore::Full)?;
+        let own = more + taken.by.get(&self.owner.number).copied().unwrap_or_default();
+        // The last one may be taken by who has none.
+        if self.owner.bounds.shares && left < own && 1 < own {
             return Err(NoMore::Shared);
         }
         taken.by_all += more;
-        taken.by.insert(self.owner.number, own + more);
+        taken.by.insert(self.owner.number, own);
         self.amount = amount;
         Ok(())
+    }
+
+    /// The same, with as much time for others to give something back.
+    pub(crate) async fn grow_within(&mut self, amount: usize, within: Duration) -> Result<(), NoMore> {
+        let commons = Arc::clone(&self.commons);
+        let mut why = NoMore::Full;
+        let grown = async {
+            loop {
+                let freed = commons.freed.notified();
+                match self.grow(amount) {
+                    Ok(()) => return,
+                    Err(no_more) => why = no_more,
+                }
+                freed.await;
+            }
+        };
+        timeout(within, grown).await.map_err(|_| why)
     }
 }
 
@@ -92,6 +116,8 @@ impl Drop for Part {
                 taken.by.remove(&self.owner.number);
             }
         }
+        drop(taken);
+        self.commons.freed.notify_waiters();
     }
 }
 
@@ -150,6 +176,33 @@ mod tests {
         held.clear();
         assert!(commons.taken().by.is_empty());
         assert_eq!(commons.taken().by_all, 0);
+    }
+
+    #[test]
+    fn nobody_takes_more_in_one_piece_than_in_many() {
+        let commons = Commons::of(1000);
+        assert_eq!(grown(&commons, owner(1, true), 501).unwrap_err(), NoMore::Shared);
+        let held = grown(&commons, owner(1, true), 500).unwrap();
+        assert_eq!(grown(&commons, owner(2, true), 251).unwrap_err(), NoMore::Shared);
+        drop(held);
+        let single = Commons::of(1);
+        let held = grown(&single, owner(1, true), 1).unwrap();
+        assert_eq!(grown(&single, owner(2, true), 1).unwrap_err(), NoMore::Full);
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_when_something_is_given_back() {
+        let commons = Commons::of(10);
+        let held = grown(&commons, owner(1, true), 5).unwrap();
+        let mut part = commons.part(owner(1, true));
+        assert_eq!(part.grow_within(1, Duration::from_millis(5)).await, Err(NoMore::Shared));
+        let waits = part.grow_within(5, Duration::from_secs(60));
+        let gives = async {
+            tokio::task::yield_now().await;
+            drop(held);
+        };
+        assert_eq!(tokio::join!(waits, gives).0, Ok(()));
     }
 
     #[test]

@@ -119,8 +119,9 @@ async fn until_told_to_stop(
             accepted = listener.accept() => accepted,
             () = stop.came() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let watched = accepted.and_then(|(stream, _)| Hangup::of(&stream).map(|hangup| (stream, hangup)));
+        let (stream, hangup) = match watched {
+            Ok(watched) => watched,
             Err(error) => {
                 warn!(%error, "cannot take a connection");
                 sleep(PAUSE).await;
@@ -132,7 +133,7 @@ async fn until_told_to_stop(
             permit = connections.take() => permit,
             () = stop.came() => break,
         };
-        attend(stream, permit, tls.as_ref().map(|tls| tls.acceptor()), manners.clone(), router.clone());
+        attend(stream, hangup, permit, tls.as_ref().map(|tls| tls.acceptor()), manners.clone(), router.clone());
     }
     drop(listener);
     supervisor.stopping();
@@ -208,6 +209,7 @@ impl Connections {
 /// Serves one connection, in a task of its own.
 fn attend(
     stream: TcpStream,
+    hangup: Hangup,
     permit: Option<OwnedSemaphorePermit>,
     tls: Option<TlsAcceptor>,
     manners: Manners,
@@ -216,10 +218,6 @@ fn attend(
     // An answer is written at once, and waits for no acknowledgement.
     let _ = stream.set_nodelay(true);
     tokio::spawn(async move {
-        let hangup = match Hangup::of(&stream) {
-            Ok(hangup) => hangup,
-            Err(error) => return warn!(%error, "cannot watch a connection"),
-        };
         let attended = match tls {
             None => connection::attend(stream, hangup, manners, router).await,
             Some(tls) => match connection::beginning(tls.accept(stream), &manners).await {

@@ -16,11 +16,11 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval};
 
+use crate::admission::Owner;
 use crate::answer::{Form, Refusing};
-use crate::commons::{Commons, Part};
+use crate::commons::{Commons, NoMore, Part};
 use crate::gate;
 use crate::pieces::Pieces;
 use crate::visit::Visit;
@@ -43,9 +43,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// All answers that are on their way.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    all: Arc<Semaphore>,
-    open: Arc<Semaphore>,
-    of_owners: Arc<Commons>,
+    all: Arc<Commons>,
+    open: Arc<Commons>,
     within: Duration,
     on_their_way: Mutex<Vec<Weak<Mutex<Letter>>>>,
 }
@@ -55,21 +54,10 @@ pub(crate) struct Outbox {
 struct Letter {
     body: Option<Pieces>,
     taken: Instant,
-    share: Option<Share>,
+    room: Option<Part>,
     /// The request that is answered by it.
     visit: Option<Visit>,
 }
-
-/// Room that an answer takes.
-#[derive(Debug)]
-struct Share {
-    _of_all: OwnedSemaphorePermit,
-    _of_owner: Option<Part>,
-}
-
-/// Answers fill what there is for them.
-#[derive(Debug)]
-struct NoRoom;
 
 /// The end of an answer that the client has.
 struct Going(Arc<Mutex<Letter>>);
@@ -77,11 +65,9 @@ struct Going(Arc<Mutex<Letter>>);
 impl Outbox {
     /// `within` is how long a client may have to wait for room.
     pub(crate) fn new(within: Duration) -> Arc<Outbox> {
-        let budget = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
         let outbox = Arc::new(Outbox {
-            all: budget(ALL),
-            open: budget(ALL_OPEN),
-            of_owners: Commons::of(ALL / UNIT),
+            all: Commons::of(ALL / UNIT),
+            open: Commons::of(ALL_OPEN / UNIT),
             within,
             on_their_way: Mutex::default(),
         });
@@ -89,25 +75,23 @@ impl Outbox {
         outbox
     }
 
-    async fn send(&self, is_open: bool, mut response: Response) -> Result<Response, NoRoom> {
+    async fn send(&self, is_open: bool, mut response: Response) -> Result<Response, NoMore> {
         let visit = response.extensions_mut().remove::<Visit>();
         let size = response.body().size_hint().exact().map_or(UNKNOWN, |size| usize::try_from(size).unwrap_or(ALL));
         if size == 0 {
             return Ok(response);
         }
+        // Whoever was not let in is nobody in particular.
+        let owner = visit.as_ref().map_or(Owner::NOBODY, |visit| visit.owner);
+        let is_open = is_open || visit.is_none();
         let (budget, most) = if is_open { (&self.open, ALL_OPEN) } else { (&self.all, ALL) };
-        // One that is larger than all of it goes when there is no other.
-        let units = size.min(most).div_ceil(UNIT);
-        let of_all = Arc::clone(budget).acquire_many_owned(u32::try_from(units).map_err(|_| NoRoom)?);
-        let _of_all = timeout(self.within, of_all).await.ok().and_then(Result::ok).ok_or(NoRoom)?;
-        let mut of_owner = visit.as_ref().filter(|_| !is_open).map(|visit| self.of_owners.part(visit.owner));
-        if let Some(part) = &mut of_owner {
-            part.grow(units).map_err(|_| NoRoom)?;
-        }
-        let share = Some(Share { _of_all, _of_owner: of_owner });
+        // One that is larger than what anybody may have goes when its owner has no other.
+        let most = if owner.bounds.shares { most / 2 } else { most };
+        let mut room = budget.part(owner);
+        room.grow_within(size.min(most).div_ceil(UNIT), self.within).await?;
         let (head, body) = response.into_parts();
         let body = Some(Pieces::of(body, PIECE));
-        let letter = Arc::new(Mutex::new(Letter { body, taken: Instant::now(), share, visit }));
+        let letter = Arc::new(Mutex::new(Letter { body, taken: Instant::now(), room: Some(room), visit }));
         self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&letter));
         Ok(Response::from_parts(head, Body::new(Going(letter))))
     }
@@ -120,7 +104,7 @@ impl Outbox {
             let mut letter = opened(&letter);
             let is_late = patience <= letter.taken.elapsed();
             if is_late {
-                (letter.body, letter.share, letter.visit) = (None, None, None);
+                (letter.body, letter.room, letter.visit) = (None, None, None);
             }
             !is_late
         });
@@ -132,7 +116,10 @@ pub(crate) async fn hold(State(outbox): State<Arc<Outbox>>, request: Request<Bod
     let path = request.uri().path();
     let (is_open, form) = (gate::is_open(path), Form::of(path));
     let response = next.run(request).await;
-    outbox.send(is_open, response).await.unwrap_or_else(|NoRoom| Refusing::no_room_for_answer().into_response(form))
+    outbox
+        .send(is_open, response)
+        .await
+        .unwrap_or_else(|why| Refusing::from(why.refusal("bytes of answers")).into_response(form))
 }
 
 async fn look_after(outbox: Weak<Outbox>) {
@@ -175,6 +162,7 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
+    use crate::caller::Caller;
 
     async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
         let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
@@ -182,16 +170,22 @@ mod tests {
     }
 
     fn answer(bytes: usize) -> Response {
-        Response::new(Body::from(vec![7; bytes]))
+        let visit = Visit::begin(&Commons::of(1), None, &Caller::everybody()).unwrap();
+        let mut answer = Response::new(Body::from(vec![7; bytes]));
+        answer.extensions_mut().insert(visit);
+        answer
+    }
+
+    fn taken(outbox: &Outbox) -> usize {
+        outbox.all.taken_by_all()
     }
 
     #[tokio::test]
     async fn an_answer_goes_out_whole_in_pieces_and_gives_its_share_back() {
         let outbox = Outbox::new(Duration::from_secs(1));
-        let before = outbox.all.available_permits();
         let mut body = outbox.send(false, answer(PIECE * 2 + 5)).await.unwrap().into_body();
         assert_eq!(body.size_hint().exact(), Some(PIECE as u64 * 2 + 5));
-        assert_eq!(before - outbox.all.available_permits(), (PIECE * 2 + 5).div_ceil(UNIT));
+        assert_eq!(taken(&outbox), (PIECE * 2 + 5).div_ceil(UNIT));
         let mut sizes = Vec::new();
         while !body.is_end_stream() {
             sizes.push(next(&mut body).await.unwrap().unwrap().len());
@@ -199,19 +193,18 @@ mod tests {
         }
         assert_eq!(sizes, [PIECE, PIECE, 5]);
         drop(body);
-        assert_eq!(outbox.all.available_permits(), before);
+        assert_eq!(taken(&outbox), 0);
     }
 
     #[tokio::test]
     async fn one_that_nobody_takes_is_dropped_and_its_client_told() {
         let outbox = Outbox::new(Duration::from_secs(1));
-        let before = outbox.all.available_permits();
         let mut body = outbox.send(false, answer(PIECE * 2)).await.unwrap().into_body();
         next(&mut body).await.unwrap().unwrap();
         outbox.sweep(Duration::from_secs(1));
-        assert!(outbox.all.available_permits() < before);
+        assert!(taken(&outbox) > 0);
         outbox.sweep(Duration::ZERO);
-        assert_eq!(outbox.all.available_permits(), before);
+        assert_eq!(taken(&outbox), 0);
         assert!(next(&mut body).await.unwrap().is_err());
     }
 
@@ -223,6 +216,10 @@ mod tests {
         assert!(outbox.send(false, answer(1)).await.is_ok());
         drop(all);
         assert!(outbox.send(true, answer(1)).await.is_ok());
+        // Nor does who was not let in at all.
+        let full = outbox.send(true, answer(ALL_OPEN)).await.unwrap();
+        assert!(outbox.send(false, Response::new(Body::from("no"))).await.is_err());
+        drop(full);
         // Larger than everything: when there is nothing else.
         let large = outbox.send(true, answer(ALL_OPEN + UNIT)).await.unwrap();
         assert!(outbox.send(true, answer(1)).await.is_err());

@@ -28,7 +28,7 @@ use crate::{execute, health, jobs, languages, metrics, openapi, origin, request_
 pub(crate) struct House {
     pub(crate) service: Arc<Service>,
     pub(crate) bodies: Arc<Bodies>,
-    pub(crate) requests: Arc<Commons>,
+    pub(crate) connections: Arc<Commons>,
     pub(crate) described: Arc<Described>,
 }
 
@@ -56,8 +56,8 @@ pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
     let origins = &service.settings.cors_origins;
     let sharing = (!origins.is_empty()).then(|| origin::sharing(origins));
     let within = service.settings.request_within;
-    let requests = Commons::of(service.settings.connections);
-    let house = House { service, bodies, requests, described: Arc::new(Described::new(entries)) };
+    let connections = Commons::of(service.settings.connections);
+    let house = House { service, bodies, connections, described: Arc::new(Described::new(entries)) };
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -72,7 +72,9 @@ pub(crate) fn routes(service: Arc<Service>, bodies: Arc<Bodies>) -> Router {
 /// Lets in who may come in, and says who it is.
 async fn at_the_door(State(house): State<House>, mut request: Request<Body>, next: Next) -> Response {
     let entered = house.service.let_in(request.uri(), request.headers()).and_then(|caller| {
-        let visit = Visit::begin(&house.requests, &caller)?;
+        // Who takes something back is in nobody's way.
+        let seat = request.extensions().get().filter(|_| request.method() != Method::DELETE);
+        let visit = Visit::begin(&house.connections, seat, &caller)?;
         Ok((caller, visit))
     });
     let (caller, visit) = match entered {

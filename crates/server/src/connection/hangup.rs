@@ -1,7 +1,8 @@
 //! Whether a client has gone, also where something that it sent before lies unread.
 //!
 //! Whoever serves HTTP/1 looks for the end of what comes only while nothing of it waits: a single byte behind a request, and a client
-//! that leaves would not be noticed until its job has ended. The kernel says it all the same.
+//! that leaves would not be noticed until its job has ended. The kernel says it all the same, unless so much lies unread that it does
+//! not hear of the end itself.
 
 use std::future::pending;
 use std::io;

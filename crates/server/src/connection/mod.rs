@@ -33,6 +33,8 @@ use activity::{Activity, Answering};
 pub(crate) use hangup::Hangup;
 use prefixed::Prefixed;
 
+use crate::visit::Seat;
+
 /// What a head may hold, all its lines together.
 const HEAD_BYTES: usize = 64 << 10;
 /// How many requests one connection of HTTP/2 may have on their way.
@@ -41,7 +43,7 @@ const STREAMS: u32 = 128;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a connection may be unused when others wait for one.
 const UNUSED_WHEN_CROWDED: Duration = Duration::from_secs(1);
-/// How often a connection is looked at whose client has gone.
+/// How soon a connection is looked at whose client has gone, and ever less often as long as it takes an answer.
 const GONE_FOR: Duration = Duration::from_millis(20);
 /// How often a connection is looked at, in parts of the time it may be unused.
 const LOOKS: u32 = 4;
@@ -83,8 +85,9 @@ where
     let is_two = first == PREFACE;
     let stream = TokioIo::new(Prefixed::new(first, stream));
     let activity = Arc::new(Activity::new());
-    let here = Arc::clone(&activity);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let (here, seat) = (Arc::clone(&activity), Seat::default());
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(seat.clone());
         let router = router.clone();
         let work = Activity::begin(&here);
         async move {
@@ -157,7 +160,7 @@ where
                 continue;
             }
             // What it sent last may not have been read yet, and may be a request.
-            () = sleep(GONE_FOR), if gone => match activity.unused_for() {
+            () = sleep(GONE_FOR.max(activity.unused_for().unwrap_or_default() / LOOKS)), if gone => match activity.unused_for() {
                 Some(unused) if unused < within => continue,
                 _ => return Ok(()),
             },
