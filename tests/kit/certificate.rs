@@ -13,19 +13,24 @@ pub(crate) struct Certificate {
 impl Certificate {
     /// For `127.0.0.1`, under this name.
     pub(crate) fn of(name: &str) -> Certificate {
-        Certificate::with(name, "")
+        Certificate::with(name, "IP:127.0.0.1", "")
     }
 
     /// The same, and it signs no others.
     pub(crate) fn of_a_server(name: &str) -> Certificate {
-        Certificate::with(name, "basicConstraints = critical, CA:FALSE")
+        Certificate::of_servers(name, "IP:127.0.0.1")
     }
 
-    fn with(name: &str, extension: &str) -> Certificate {
+    /// One that signs no others, for whatever is named so: `DNS:a.example,IP:127.0.0.1`.
+    pub(crate) fn of_servers(name: &str, hosts: &str) -> Certificate {
+        Certificate::with(name, hosts, "basicConstraints = critical, CA:FALSE")
+    }
+
+    fn with(name: &str, hosts: &str, extension: &str) -> Certificate {
         let directory = temp_dir();
         let config = format!(
             "[req]\ndistinguished_name = name\nx509_extensions = extensions\n[name]\n[extensions]\n\
-             subjectAltName = IP:127.0.0.1\n{extension}\n"
+             subjectAltName = {hosts}\n{extension}\n"
         );
         std::fs::write(directory.path().join("config"), config).expect("a file can be written");
         let done = Command::new(tool("openssl"))

@@ -21,6 +21,8 @@ pub(crate) struct Service {
     pub(crate) call: Started,
     pub(crate) address: SocketAddr,
     scheme: String,
+    /// What starts a client where the service can be reached.
+    client: Vec<OsString>,
 }
 
 /// What a client was answered.
@@ -34,6 +36,7 @@ pub(crate) struct Answer {
 /// A request that `curl` makes, as users do.
 pub(crate) struct Request {
     words: Vec<OsString>,
+    wrapper: Vec<OsString>,
     body: Option<Vec<u8>>,
     address: SocketAddr,
 }
@@ -50,13 +53,20 @@ impl Service {
         let said = call.stdout();
         let (before, address) = said.trim().rsplit_once("://").unwrap_or_else(|| panic!("no address in {said:?}"));
         let scheme = before.rsplit(' ').next().expect("there is at least one").to_owned();
-        Service { address: address.parse().unwrap_or_else(|error| panic!("{error}: {said:?}")), scheme, call }
+        let address = address.parse().unwrap_or_else(|error| panic!("{error}: {said:?}"));
+        Service { address, scheme, call, client: Vec::new() }
+    }
+
+    /// One whose clients these words start, as it listens where others are not.
+    pub(crate) fn reached_through(self, client: &[OsString]) -> Service {
+        Service { client: client.to_vec(), ..self }
     }
 
     pub(crate) fn get(&self, path: &str) -> Request {
         let url = format!("{}://{}{path}", self.scheme, self.address);
         let words = ["--silent", "--show-error", "--include", "--no-buffer", "--max-time", "60", &url];
-        Request { words: words.into_iter().map(OsString::from).collect(), body: None, address: self.address }
+        let words = words.into_iter().map(OsString::from).collect();
+        Request { words, wrapper: self.client.clone(), body: None, address: self.address }
     }
 
     /// A request with a body that is said to be JSON.
@@ -105,8 +115,9 @@ impl Request {
 
     /// Begins, and lets the caller look at what comes, or go away.
     pub(crate) fn start(self) -> Child {
-        let mut command = Command::new(tool("curl"));
-        command.args(self.words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut words = self.wrapper.into_iter().chain([tool("curl").into_os_string()]).chain(self.words);
+        let mut command = Command::new(words.next().expect("curl at least"));
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start curl: {error}"));
         let mut stdin = child.stdin.take().expect("it is piped");
         let body = self.body.unwrap_or_default();
