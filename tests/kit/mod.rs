@@ -82,6 +82,7 @@ pub(crate) fn is_installed(language: &str) -> bool {
         "cpp" | "c++" => &["g++", "clang++", "c++"],
         "javascript" | "js" | "node" => &["node", "nodejs"],
         "strace" => &["strace"],
+        "mkfs.ext4" => &["mkfs.ext4"],
         _ => return true,
     };
     let found = programs.iter().any(|program| find(program).is_some());

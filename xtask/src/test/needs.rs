@@ -26,7 +26,7 @@ enum Weight {
     Only(&'static str),
 }
 
-static NEEDS: [Need; 11] = [
+static NEEDS: [Need; 12] = [
     // The headers are only a recommendation of Debian's gcc, and no program links without them.
     Need { program: "cc", packages: &["gcc", "libc6-dev"], weight: Weight::Required },
     Need { program: "bash", packages: &["bash"], weight: Weight::Required },
@@ -38,6 +38,7 @@ static NEEDS: [Need; 11] = [
     Need { program: "python3", packages: &["python3"], weight: Weight::Required },
     Need { program: "node", packages: &["nodejs"], weight: Weight::Only("the tests of JavaScript") },
     Need { program: "strace", packages: &["strace"], weight: Weight::Only("tests of single system calls") },
+    Need { program: "mkfs.ext4", packages: &["e2fsprogs"], weight: Weight::Only("the test of a disk that fails") },
     // Its default runtime refuses hosts with both kinds of control groups.
     Need { program: "podman", packages: &["podman", "runc"], weight: Weight::Only("the test in a container") },
     Need { program: "bwrap", packages: &["bubblewrap"], weight: Weight::Only("the comparison with it in the bench") },

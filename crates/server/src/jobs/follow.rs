@@ -96,7 +96,10 @@ impl Following {
                 Ok(looked) => looked,
                 Err(error) => {
                     // The client comes back and hears the rest.
-                    warn!(trace_id = self.trace_id, cause = in_one_line(&error), "cannot read what is told of a job");
+                    if !error.may_pass() {
+                        let cause = in_one_line(&error);
+                        warn!(trace_id = self.trace_id, cause, "cannot read what is told of a job");
+                    }
                     return;
                 }
             };

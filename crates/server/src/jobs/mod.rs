@@ -136,6 +136,8 @@ fn refusing(error: &StateError) -> Refusing {
                 .with_hint("try again later"),
         ),
         StateError::Closed => crate::service::no_place(crate::admission::NoPlace::Closed),
+        // The log has it, and clients do not fill it.
+        StateError::Failed(_) if error.may_pass() => Refusing::from(crate::answer::a_fault()),
         StateError::Failed(_) => Refusing::fault("the database has failed", error),
     }
 }

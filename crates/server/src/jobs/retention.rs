@@ -36,7 +36,9 @@ pub(super) async fn keep_bounded(service: Arc<Service>) {
             Ok(true) => {}
             Ok(false) => sleep(PAUSE).await,
             Err(error) => {
-                warn!(cause = in_one_line(&error), "cannot forget jobs that have ended");
+                if !error.may_pass() {
+                    warn!(cause = in_one_line(&error), "cannot forget jobs that have ended");
+                }
                 sleep(PAUSE).await;
             }
         }

@@ -115,7 +115,9 @@ impl Course<'_> {
             return;
         }
         let written = self.jobs.database.write(move |connection| store::record(connection, number, &output));
-        if let Err(error) = written.await {
+        if let Err(error) = written.await
+            && !error.may_pass()
+        {
             // The outcome will have it; those who look on miss a piece.
             error!(cause = in_one_line(&error), "cannot write down what a job wrote");
         }
@@ -184,10 +186,7 @@ async fn write_down(database: &Database, number: i64, left: Left, output: Vec<St
         });
         match written.await {
             Ok(()) => return,
-            Err(error) if error.may_pass() => {
-                error!(cause = in_one_line(&error), "cannot write down how a job ended, and tries again");
-                sleep(PAUSE).await;
-            }
+            Err(error) if error.may_pass() => sleep(PAUSE).await,
             Err(error) if is_whole && !matches!(error, StateError::Closed) => {
                 let refusing =
                     Refusing::fault("cannot write down how a job ended, and writes down that it failed", &error);

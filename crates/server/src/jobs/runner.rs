@@ -73,7 +73,9 @@ async fn serve(service: Arc<Service>, caller: Caller) {
             }
             Err(error) => {
                 drop(place);
-                error!(cause = in_one_line(&error), "cannot take a job from the queue");
+                if !error.may_pass() {
+                    error!(cause = in_one_line(&error), "cannot take a job from the queue");
+                }
                 sleep(PAUSE).await;
             }
         }

@@ -1,6 +1,7 @@
 //! The database as the rest of the service has it: something to ask, and to wait for.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::log::{self, Log};
 use super::migrations::{migrate, opening};
+use super::outage::Outage;
 use super::readers::Readers;
 use super::writer::{Change, write_all};
 use super::{OpenError, StateDirectory, StateError, sys};
@@ -30,6 +32,7 @@ pub struct Database {
     changes: Option<Sender<Box<dyn Change>>>,
     writer: Option<JoinHandle<()>>,
     readers: Option<Readers>,
+    unreadable: Mutex<Outage>,
     /// Its descriptor is the way to the files, and its lock keeps others away.
     directory: StateDirectory,
 }
@@ -46,8 +49,10 @@ impl Database {
         let (changes, waiting) = channel(WAITING);
         let writer = Builder::new().name("state-writer".into());
         let log = Log::of(file, log::MOST);
-        let writer = writer.spawn(move || write_all(&writing, waiting, log)).map_err(OpenError::Thread)?;
-        Ok(Database { changes: Some(changes), writer: Some(writer), readers: Some(readers), directory })
+        let [unwritable, unreadable] = ["written", "read"].map(|what| Outage::of(what, directory.path()));
+        let writer = writer.spawn(move || write_all(&writing, waiting, log, unwritable)).map_err(OpenError::Thread)?;
+        let (changes, writer, readers) = (Some(changes), Some(writer), Some(readers));
+        Ok(Database { changes, writer, readers, unreadable: Mutex::new(unreadable), directory })
     }
 
     /// Where it is.
@@ -83,7 +88,14 @@ impl Database {
             let looked = connection.unchecked_transaction().and_then(|moment| ask(&moment));
             let _ = told.send(looked.map_err(StateError::from));
         }));
-        answer.await.unwrap_or(Err(StateError::Closed))
+        let looked = answer.await.unwrap_or(Err(StateError::Closed));
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        match &looked {
+            Ok(_) => unreadable.passes(),
+            Err(error) if error.may_pass() => unreadable.fails(error),
+            Err(_) => {}
+        }
+        looked
     }
 }
 
@@ -102,7 +114,7 @@ impl Drop for Database {
 /// A change that somebody asked for, and what came of it.
 struct Asked<F, T> {
     ask: Option<F>,
-    made: Option<rusqlite::Result<T>>,
+    made: Option<Result<T, StateError>>,
     told: oneshot::Sender<Result<T, StateError>>,
 }
 
@@ -111,15 +123,18 @@ where
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
     T: Send,
 {
-    fn make(&mut self, connection: &Connection) -> bool {
-        self.made = self.ask.take().map(|ask| ask(connection));
-        matches!(self.made, Some(Ok(_)))
+    fn make(&mut self, connection: &Connection) -> Result<(), StateError> {
+        let made = self.ask.take().map(|ask| ask(connection).map_err(StateError::from));
+        let made = made.unwrap_or(Err(StateError::Closed));
+        let told = made.as_ref().map(drop).map_err(StateError::clone);
+        self.made = Some(made);
+        told
     }
 
     fn tell(self: Box<Self>, failed: Option<StateError>) {
         let made = match (failed, self.made) {
             (Some(failed), _) => Err(failed),
-            (None, Some(made)) => made.map_err(StateError::from),
+            (None, Some(made)) => made,
             (None, None) => Err(StateError::Closed),
         };
         // Who has gone does not want to know; it is on disk all the same.

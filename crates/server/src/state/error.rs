@@ -35,6 +35,14 @@ pub enum OpenError {
         /// The newest version that is known here.
         known: i64,
     },
+    /// Its disk takes or gives nothing.
+    #[error("cannot open the database `{}`: its disk is full, or fails; make room on it, or see what the kernel's log says", .path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
     /// It could not be opened or made.
     #[error("cannot open the database `{}`", .path.display())]
     Open {
@@ -72,14 +80,22 @@ impl From<rusqlite::Error> for StateError {
 }
 
 impl StateError {
-    /// Whether the same may go well later: nothing is wrong with what was to be written.
+    /// Whether the same may go well later: nothing is wrong with what was to be written or read, but with the disk. The log says
+    /// so once for all whom it concerns (see `outage`), and they need not.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             StateError::DiskFull => true,
             StateError::Closed => false,
             StateError::Failed(error) => matches!(
                 error.sqlite_error_code(),
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::SystemIoFailure)
+                Some(
+                    ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::PermissionDenied
+                )
             ),
         }
     }

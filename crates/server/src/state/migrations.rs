@@ -47,6 +47,7 @@ pub(super) fn opening(path: &Path, source: rusqlite::Error) -> OpenError {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             OpenError::Damaged { path, what: source.to_string() }
         }
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => OpenError::Disk { path, source },
         _ => OpenError::Open { path, source },
     }
 }

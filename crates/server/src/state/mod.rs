@@ -18,6 +18,7 @@ mod directory;
 mod error;
 mod log;
 mod migrations;
+mod outage;
 mod readers;
 mod sys;
 mod writer;

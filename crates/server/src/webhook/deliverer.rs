@@ -37,7 +37,9 @@ pub(crate) async fn deliver_all(service: Arc<Service>) {
         let due = match jobs.take_due(of_callers.clone(), room, OF_ONE_CALLER).await {
             Ok(due) => due,
             Err(error) => {
-                warn!(cause = in_one_line(&error), "cannot find out which webhooks are due");
+                if !error.may_pass() {
+                    warn!(cause = in_one_line(&error), "cannot find out which webhooks are due");
+                }
                 Vec::new()
             }
         };
@@ -75,7 +77,9 @@ async fn deliver(service: &Service, due: Due) {
         Ok(None) => return,
         Err(error) => {
             // The lease of this try runs out, and there is another.
-            warn!(cause = in_one_line(&error), "cannot read what a webhook is to say");
+            if !error.may_pass() {
+                warn!(cause = in_one_line(&error), "cannot read what a webhook is to say");
+            }
             return;
         }
     };
@@ -116,7 +120,9 @@ fn again_after(attempts: u32, age: Duration) -> Option<Duration> {
 impl Jobs {
     /// Writes down what became of a try. If that cannot be done, the lease of the try runs out and there is another.
     async fn write_delivery(&self, number: i64, end: deliveries::End) {
-        if let Err(error) = self.end_delivery(number, end).await {
+        if let Err(error) = self.end_delivery(number, end).await
+            && !error.may_pass()
+        {
             warn!(cause = in_one_line(&error), "cannot write down what became of a webhook");
         }
     }
