@@ -28,6 +28,9 @@ pub trait CellMaker: fmt::Debug + Send + Sync {
     /// Makes a cell with one of the views that the maker was started with.
     fn make(&self, view: u16) -> Result<Cell, CellError>;
 
+    /// Whether it has died: then it never makes a cell again. May have to wait for who talks to it.
+    fn is_gone(&self) -> bool;
+
     /// Ends the maker and all its cells, and returns when nothing is left. Dropping does the same, and tells nobody
     /// when it fails.
     fn close(self: Box<Self>) -> Result<(), CellError>;

@@ -150,6 +150,11 @@ impl Engine {
         Ok(self.supply.removals.remove(cell)?)
     }
 
+    /// Whether whoever makes cells has died: then no job runs here any more. May have to wait for who talks to it.
+    pub fn is_over(&self) -> bool {
+        self.supply.cells.is_gone()
+    }
+
     /// What has become of the cells of jobs, and of those that waited for none.
     pub fn cells_ended(&self) -> CellsEnded {
         self.supply.removals.ended()

@@ -40,6 +40,7 @@ mod health;
 mod jobs;
 pub mod keys;
 mod languages;
+mod lifeline;
 mod listener;
 mod metrics;
 mod openapi;

@@ -1,6 +1,7 @@
 //! Connections: taken, bounded, and let go of in the end.
 
 use std::net::TcpListener as StdListener;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::Tls;
 use crate::answer::in_one_line;
@@ -48,6 +49,9 @@ pub enum ServeError {
     /// What was kept could not be taken up.
     #[error("cannot take up the jobs of the state directory")]
     State(#[from] StateError),
+    /// Nothing makes cells any more.
+    #[error("the warden is gone, without which no job runs; start the service again, and jobs that are kept go on")]
+    WardenGone,
     /// A cell could not be removed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -114,10 +118,16 @@ async fn until_told_to_stop(
     }
     jobs::resume(service).await?;
     supervisor.ready();
+    let mut lost = pin!(service.loses_warden());
+    let mut has_lost = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.came() => break,
+            () = &mut lost => {
+                has_lost = true;
+                break;
+            }
         };
         let watched = accepted.and_then(|(stream, _)| Hangup::of(&stream).map(|hangup| (stream, hangup)));
         let (stream, hangup) = match watched {
@@ -132,21 +142,33 @@ async fn until_told_to_stop(
         let permit = tokio::select! {
             permit = connections.take() => permit,
             () = stop.came() => break,
+            () = &mut lost => {
+                has_lost = true;
+                break;
+            }
         };
         attend(stream, hangup, permit, tls.as_ref().map(|tls| tls.acceptor()), manners.clone(), router.clone());
     }
     drop(listener);
+    // Whichever was noticed first.
+    has_lost = has_lost || service.has_lost_warden().await;
+    let grace = if has_lost { settings.grace.min(WRITTEN_WITHIN) } else { settings.grace };
+    if has_lost {
+        error!(
+            "the warden is gone, so no job runs any more: the service ends, and jobs that are kept wait for the next start"
+        );
+    }
     supervisor.stopping();
     service.admission.close();
     if let Some(jobs) = &service.jobs {
         jobs.close();
     }
-    info!(grace_seconds = settings.grace.as_secs_f64(), "stopping: no new jobs, and those that run may end");
+    info!(grace_seconds = grace.as_secs_f64(), "stopping: no new jobs, and those that run may end");
     // Nobody listens any more when there is no connection left.
     let _ = close.send(true);
     tokio::select! {
         () = async { tokio::join!(connections.all_ended(), idle(service)); } => {}
-        () = sleep(settings.grace) => warn!("the grace period is over: jobs that still run are cancelled"),
+        () = sleep(grace) => warn!("the grace period is over: jobs that still run are cancelled"),
         () = stop.came() => warn!("told again to stop: jobs that still run are cancelled"),
     }
     if let Some(jobs) = &service.jobs
@@ -158,7 +180,7 @@ async fn until_told_to_stop(
         exporter.finish().await;
     }
     alive.abort();
-    Ok(())
+    if has_lost { Err(ServeError::WardenGone) } else { Ok(()) }
 }
 
 /// Returns when no job runs that outlives its connection.

@@ -77,6 +77,14 @@ impl CellMaker for Cells {
         self.bear(&Make { view })
     }
 
+    fn is_gone(&self) -> bool {
+        let warden = self.warden.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let socket = warden.tether.socket();
+        // Nothing that it has said: that it has hung up is told in any case.
+        let mut ends = [PollFd::new(&socket, PollFlags::empty())];
+        poll(&mut ends, Some(&Timespec::default())).is_ok() && ends[0].revents().contains(PollFlags::HUP)
+    }
+
     fn close(self: Box<Self>) -> Result<(), CellError> {
         let greeting = self.warden.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         greeting.tether.release().map_err(gone)

@@ -101,6 +101,10 @@ impl CellMaker for Shared {
         self.0.cell()
     }
 
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     fn close(self: Box<Self>) -> Result<(), CellError> {
         for Agent { stream, _over, thread } in self.0.agents.lock().unwrap().drain(..) {
             stream.shutdown(Shutdown::Both).unwrap();

@@ -73,6 +73,12 @@ impl Course<'_> {
                 Err(refusing)
             }
         };
+        if done.is_err() && self.stop.why() != Some(Why::Client) && self.service.has_lost_warden().await {
+            // Nobody's turn comes any more. That it was begun counts: it may be what the warden died of.
+            self.service.admission.close();
+            info!("a job is taken up by the next start");
+            return;
+        }
         let ends = !self.waits_again(&done);
         if let (true, Ok(trace_id)) = (ends, &trace_id) {
             let (caller, took) = (self.caller, queued + begun.elapsed());

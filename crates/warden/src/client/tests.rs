@@ -99,8 +99,13 @@ fn a_warden_that_does_not_greet_as_it_should_makes_no_cell() {
         }
     }
     let (ours, wardens) = pair();
+    let jail = cells(ours);
+    // What it has said does not make it live longer.
+    channel::send(wardens.as_fd(), &Made::Cell { number: 1 }, &[], Patience::Never).unwrap();
+    assert!(!jail.is_gone());
     drop(wardens);
-    assert!(matches!(cells(ours).make(0), Err(CellError::WardenGone { .. })));
+    assert!(jail.is_gone());
+    assert!(matches!(jail.make(0), Err(CellError::WardenGone { .. })));
 }
 
 #[test]
