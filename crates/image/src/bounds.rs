@@ -1,0 +1,55 @@
+//! How much an image may ask of whoever takes it in.
+//!
+//! Each of these numbers is a promise to the host: whatever the image says, what is read into memory or written to the
+//! disk on its account stays below. They are far above what any image in use needs, but for the size of the result,
+//! which is the user's to say.
+
+/// What is done on account of one image at most. Past any of these, taking it in fails and says which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// Entries of all layers together: files, directories, links, whiteouts.
+    pub entries: u64,
+    /// Bytes that all layers may unpack to, together. More than the image may end up with, since a layer can remove
+    /// what the one below it brought.
+    pub unpacked: u64,
+    /// Bytes of paths, link targets and extended attributes together: they are held in memory.
+    pub metadata: u64,
+    /// How many layers.
+    pub layers: usize,
+    /// Bytes of one manifest, index or configuration.
+    pub document: u64,
+    /// Bytes of one blob as it is transferred.
+    pub blob: u64,
+}
+
+impl Bounds {
+    /// The longest name of a file, as the kernel has it.
+    pub const NAME: usize = 255;
+    /// The longest path and the longest target of a symbolic link, as the kernel has it.
+    pub const PATH: usize = 4095;
+    /// How many directories may lie within each other.
+    pub const DEPTH: usize = 256;
+    /// Bytes of the extended attributes of one file.
+    pub const ATTRIBUTES: usize = 64 << 10;
+    /// Bytes of what precedes an entry of an archive to extend it: long names, attributes.
+    pub const EXTENSION: u64 = 1 << 20;
+
+    /// What suits an image that may take this many bytes in the end: layers may unpack to four times that.
+    pub fn for_size(bytes: u64) -> Bounds {
+        Bounds { unpacked: bytes.saturating_mul(4), ..Bounds::default() }
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            entries: 1_000_000,
+            unpacked: 64 << 30,
+            metadata: 256 << 20,
+            // Docker itself stops at 127.
+            layers: 512,
+            document: 4 << 20,
+            blob: 32 << 30,
+        }
+    }
+}

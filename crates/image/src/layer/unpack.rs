@@ -1,0 +1,338 @@
+//! From the bytes of a layer to numbered files and an index.
+//!
+//! The one place where content of an image is written to the disk as files. They are written into a directory that
+//! holds nothing else, under names that we choose, so there is no path of the image to be led astray by.
+
+use std::io::{self, BufRead, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, Timespec, Timestamps, fchmod, futimens, openat2};
+
+use crate::bounds::Bounds;
+use crate::digest::{Digest, DigestingReader};
+use crate::layer::entry::{Act, Content, Entry, EntryFault, Meaning, Meta};
+use crate::layer::index::Index;
+use crate::layer::inflate::{inflate, read_ahead};
+use crate::layer::path::shown;
+use crate::layer::tar::{Archive, ArchiveError};
+
+/// Why a layer could not be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// Its bytes are no archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// An entry is not meant well.
+    #[error("entry `{path}`: {fault}")]
+    Entry {
+        /// Its path, as far as it can be shown.
+        path: String,
+        /// What is wrong.
+        fault: EntryFault,
+    },
+    /// The image is larger than it may be.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    /// The layer is not what the image's configuration says.
+    #[error("its content has the digest {found}, but the image's configuration says {expected}")]
+    Digest {
+        /// What it should have been.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// A file of it could not be written.
+    #[error("a file of it cannot be written")]
+    Write(#[source] io::Error),
+}
+
+/// Which bound an image went past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Exceeded {
+    /// Too many entries.
+    #[error("its layers have more than {0} entries")]
+    Entries(u64),
+    /// Too many bytes.
+    #[error("its layers unpack to more than {0} bytes")]
+    Unpacked(u64),
+    /// Too long names, targets and attributes.
+    #[error("the names and attributes in its layers take more than {0} bytes")]
+    Metadata(u64),
+}
+
+/// What all layers of one image have come to so far. They are unpacked at the same time.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    bounds: Bounds,
+    entries: AtomicU64,
+    unpacked: AtomicU64,
+    metadata: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn new(bounds: Bounds) -> Tally {
+        Tally { bounds, entries: AtomicU64::new(0), unpacked: AtomicU64::new(0), metadata: AtomicU64::new(0) }
+    }
+
+    /// Counts a layer that was unpacked before.
+    pub(crate) fn add_index(&self, index: &Index) -> Result<(), Exceeded> {
+        self.add_entries(index.entries.len() as u64, index.metadata())?;
+        self.add_content(index.unpacked)
+    }
+
+    fn add_entries(&self, count: u64, metadata: u64) -> Result<(), Exceeded> {
+        let Bounds { entries: most_entries, metadata: most_metadata, .. } = self.bounds;
+        within(&self.entries, count, most_entries, Exceeded::Entries)?;
+        within(&self.metadata, metadata, most_metadata, Exceeded::Metadata)
+    }
+
+    fn add_content(&self, bytes: u64) -> Result<(), Exceeded> {
+        within(&self.unpacked, bytes, self.bounds.unpacked, Exceeded::Unpacked)
+    }
+}
+
+fn within(sum: &AtomicU64, more: u64, most: u64, exceeded: fn(u64) -> Exceeded) -> Result<(), Exceeded> {
+    let before = sum.fetch_add(more, Ordering::Relaxed);
+    if before.checked_add(more).is_none_or(|sum| most < sum) { Err(exceeded(most)) } else { Ok(()) }
+}
+
+/// What a layer is expected to be, and what it may take.
+pub(crate) struct Terms<'a> {
+    /// The digest of its uncompressed bytes.
+    pub(crate) expected: Digest,
+    pub(crate) tally: &'a Tally,
+    /// Called with the bytes that are about to be written; an error stops everything.
+    pub(crate) room: &'a mut dyn FnMut(u64) -> io::Result<()>,
+}
+
+/// Unpacks a layer: its files go into `files`, and all else is in the index. On an error files may be left there.
+pub(crate) fn unpack(
+    layer: impl BufRead + Send,
+    files: BorrowedFd<'_>,
+    terms: Terms<'_>,
+) -> Result<Index, UnpackError> {
+    let Terms { expected, tally, room } = terms;
+    let (index, found) = std::thread::scope(|scope| {
+        let inflated = inflate(layer).map_err(ArchiveError::Read)?;
+        let mut ahead = DigestingReader::new(read_ahead(scope, inflated));
+        let index = Unpacking { files, tally, room, buffer: vec![0; 128 << 10] }.read(&mut ahead)?;
+        Ok::<_, UnpackError>((index, ahead.finish().0))
+    })?;
+    if found != expected {
+        return Err(UnpackError::Digest { expected, found });
+    }
+    Ok(index)
+}
+
+struct Unpacking<'a> {
+    files: BorrowedFd<'a>,
+    tally: &'a Tally,
+    room: &'a mut dyn FnMut(u64) -> io::Result<()>,
+    buffer: Vec<u8>,
+}
+
+impl Unpacking<'_> {
+    fn read(&mut self, layer: &mut impl Read) -> Result<Index, UnpackError> {
+        let mut archive = Archive::new(layer);
+        let mut index = Index::default();
+        let mut number = 0;
+        while let Some(header) = archive.next()? {
+            let (path, size) = (shown(&header.path), header.size);
+            let entry = match Meaning::of(header).map_err(|fault| UnpackError::Entry { path, fault })? {
+                Meaning::Nothing => continue,
+                Meaning::Entry(entry) => entry,
+                Meaning::File(path, meta) => {
+                    // Said before anything is written, so that what is far too large costs nothing.
+                    self.tally.add_content(size)?;
+                    (self.room)(size).map_err(UnpackError::Write)?;
+                    let content = self.write(&mut archive.content(), number, &meta)?;
+                    number += 1;
+                    Entry { path, act: Act::File(meta, content) }
+                }
+            };
+            self.tally.add_entries(1, entry.metadata())?;
+            index.push(entry);
+        }
+        archive.finish()?;
+        Ok(index)
+    }
+
+    fn write(&mut self, content: &mut impl Read, number: u32, meta: &Meta) -> Result<Content, UnpackError> {
+        let mut file = create(self.files, number).map_err(UnpackError::Write)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut size = 0;
+        loop {
+            let read = match content.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ArchiveError::Cut.into()),
+                Err(error) => return Err(ArchiveError::Read(error).into()),
+            };
+            file.write_all(&self.buffer[..read]).map_err(UnpackError::Write)?;
+            hasher.update(&self.buffer[..read]);
+            size += read as u64;
+        }
+        finish(file.as_fd(), meta).map_err(UnpackError::Write)?;
+        Ok(Content { number, size, hash: *hasher.finalize().as_bytes() })
+    }
+}
+
+fn create(files: BorrowedFd<'_>, number: u32) -> io::Result<std::fs::File> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    Ok(openat2(files, number.to_string(), flags, Mode::RUSR | Mode::WUSR, resolve)?.into())
+}
+
+/// Gives a file its time, and permissions with which it can be used by whoever the owner of the cell's files is: all
+/// that the image lets its owner do but write, for everybody. That is what root has in a container.
+fn finish(file: BorrowedFd<'_>, meta: &Meta) -> io::Result<()> {
+    let mode = if meta.mode & 0o111 == 0 { 0o444 } else { 0o555 };
+    fchmod(file, Mode::from_raw_mode(mode))?;
+    let modified = Timespec { tv_sec: meta.modified.0, tv_nsec: meta.modified.1.into() };
+    futimens(file, &Timestamps { last_access: modified, last_modification: modified })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::layer::tar::tests::Maker;
+
+    struct Bench {
+        directory: tempfile::TempDir,
+        bounds: Bounds,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            Bench { directory: tempfile::tempdir().unwrap(), bounds: Bounds::default() }
+        }
+
+        fn unpack(&self, layer: &[u8], plain: &[u8]) -> Result<Index, UnpackError> {
+            let files = File::open(self.directory.path()).unwrap();
+            let tally = Tally::new(self.bounds.clone());
+            let mut room = |_| Ok(());
+            unpack(layer, files.as_fd(), Terms { expected: Digest::of(plain), tally: &tally, room: &mut room })
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = std::fs::read_dir(self.directory.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    #[test]
+    fn files_are_numbers_and_everything_else_is_in_the_index() {
+        let bench = Bench::new();
+        let layer =
+            Maker::default().directory("bin").program("bin/sh", b"#!").symlink("l", "/etc").file("..a", b"x").end();
+        let index = bench.unpack(&layer, &layer).unwrap();
+
+        assert_eq!(bench.names(), ["0", "1"]);
+        assert_eq!((index.entries.len(), index.unpacked), (4, 3));
+        let metadata = std::fs::metadata(bench.directory.path().join("0")).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.mtime()), (0o555, 0o14524600000));
+    }
+
+    #[test]
+    fn a_file_that_nobody_could_read_can_be_read() {
+        let bench = Bench::new();
+        let layer = Maker::default().entry(b'0', b"shadow", b"", 0, b"x").end();
+        bench.unpack(&layer, &layer).unwrap();
+
+        assert_eq!(std::fs::metadata(bench.directory.path().join("0")).unwrap().mode() & 0o7777, 0o444);
+    }
+
+    #[test]
+    fn a_layer_with_another_digest_is_refused() {
+        let layer = Maker::default().file("a", b"x").end();
+        let found = Bench::new().unpack(&layer, b"other");
+        assert!(matches!(found, Err(UnpackError::Digest { .. })), "{found:?}");
+    }
+
+    #[test]
+    fn what_follows_the_end_of_an_archive_counts_for_its_digest() {
+        let layer = [Maker::default().file("a", b"x").end(), vec![3; 5000]].concat();
+        assert!(Bench::new().unpack(&layer, &layer).is_ok());
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_goes_off() {
+        let mut bench = Bench::new();
+        bench.bounds.unpacked = 1 << 20;
+        // A header says a thousand times more than there is: nothing is written for it.
+        let layer = Maker::default().pax(&[(b"size", b"1073741824")]).file("bomb", b"").end();
+        let found = bench.unpack(&layer, &layer);
+        assert!(matches!(found, Err(UnpackError::Exceeded(Exceeded::Unpacked(_)))), "{found:?}");
+        assert_eq!(bench.names(), [""; 0]);
+
+        // The same, well compressed, and with all its bytes there.
+        let plain = Maker::default().file("bomb", &vec![0; 8 << 20]).end();
+        let found = bench.unpack(&zstd::encode_all(&plain[..], 3).unwrap(), &plain);
+        assert!(matches!(found, Err(UnpackError::Exceeded(Exceeded::Unpacked(_)))), "{found:?}");
+    }
+
+    #[test]
+    fn entries_and_names_are_counted() {
+        let mut bench = Bench::new();
+        let layer = (0..100).fold(Maker::default(), |maker, number| maker.directory(&format!("{number:0200}"))).end();
+        bench.bounds.entries = 99;
+        let found = bench.unpack(&layer, &layer);
+        assert!(matches!(found, Err(UnpackError::Exceeded(Exceeded::Entries(99)))), "{found:?}");
+
+        bench.bounds = Bounds { metadata: 19_999, ..Bounds::default() };
+        let found = bench.unpack(&layer, &layer);
+        assert!(matches!(found, Err(UnpackError::Exceeded(Exceeded::Metadata(_)))), "{found:?}");
+    }
+
+    #[test]
+    fn a_disk_without_room_stops_it() {
+        let bench = Bench::new();
+        let files = File::open(bench.directory.path()).unwrap();
+        let layer = Maker::default().file("a", b"x").end();
+        let mut room = |_| Err(io::ErrorKind::StorageFull.into());
+        let tally = Tally::new(Bounds::default());
+        let terms = Terms { expected: Digest::of(&layer), tally: &tally, room: &mut room };
+        let found = unpack(&layer[..], files.as_fd(), terms);
+        assert!(matches!(found, Err(UnpackError::Write(_))), "{found:?}");
+    }
+
+    #[test]
+    fn arbitrary_damage_is_an_error_or_another_layer_but_never_a_panic() {
+        let whole = Maker::default()
+            .pax(&[(b"path", b"long/name"), (b"mtime", b"1.5"), (b"SCHILY.xattr.user.a", b"b")])
+            .file("a", &[1; 600])
+            .symlink("l", "a")
+            .hard_link("h", "a")
+            .file("d/.wh.x", b"")
+            .end();
+        let mut state = 0x9e37_79b9_7f4a_7c15u64;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        for _ in 0..500 {
+            let mut damaged = whole.clone();
+            for _ in 0..1 + random() % 4 {
+                let at = (random() % damaged.len() as u64) as usize;
+                damaged[at] = random() as u8;
+                // A right sum lets damage through to what is behind it.
+                let block = at / 512 * 512;
+                if let Some(bytes) = damaged.get(block..block + 512) {
+                    let summed = crate::layer::tar::tests::summed(bytes.try_into().unwrap());
+                    damaged[block..block + 512].copy_from_slice(&summed);
+                }
+            }
+            let bench = Bench { bounds: Bounds { unpacked: 1 << 20, ..Bounds::default() }, ..Bench::new() };
+            let _ = bench.unpack(&damaged, &damaged);
+        }
+    }
+}

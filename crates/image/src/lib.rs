@@ -1,0 +1,59 @@
+//! Container images made into root filesystems.
+//!
+//! The principal function is [`take_in`]: an image from a [`Source`] (a [`Registry`], an [`OciLayout`], a
+//! [`DockerArchive`]) becomes a [`Record`] in the [`Store`], and two things can be had of it from then on: directories
+//! for jails, by [`Store::hold_image`], and a filesystem image for microVMs, by [`Store::filesystem_image`].
+//!
+//! ```no_run
+//! use firebox_image::{OciLayout, Platform, Request, Store, take_in};
+//!
+//! let store = Store::open("/var/lib/firebox/images".as_ref(), None)?;
+//! let source = OciLayout::directory("rust-image".as_ref(), Some("alpine"))?;
+//! let request = Request {
+//!     name: "rust".parse()?,
+//!     from: "oci:rust-image:alpine".to_owned(),
+//!     platform: Platform::of_this_host(),
+//!     size: 1200 << 20,
+//!     parallel: 4,
+//! };
+//! let record = take_in(&store, &source, &request, &|_| ())?;
+//! println!("{} entries, {} bytes", record.entries, record.bytes);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything an image says is hostile. Its archives are read by one reader that knows no path (`layer::tar`); its
+//! files are written under numbers (`layer::unpack`); what its layers come to is worked out in memory (`tree::merge`);
+//! and only then are names of the image given to files, each in a directory made a moment before (`tree::assemble`).
+//! All of it is counted and bounded ([`Bounds`]), and needs no privilege.
+
+mod bounds;
+mod digest;
+mod disk;
+mod document;
+mod layer;
+mod record;
+mod reference;
+mod registry;
+mod source;
+mod store;
+mod take_in;
+mod tree;
+
+pub use bounds::Bounds;
+pub use digest::{Digest, NoDigest};
+pub use disk::{DiskError, WriteError};
+pub use document::{Descriptor, DocumentError, Platform};
+pub use layer::entry::EntryFault;
+pub use layer::index::DamagedIndex;
+pub use layer::path::PathFault;
+pub use layer::tar::ArchiveError;
+pub use layer::unpack::{Exceeded, UnpackError};
+pub use record::{LayerRecord, Record};
+pub use reference::{NoReference, Reference, ReferenceFault, Version};
+pub use registry::{
+    Credentials, Endpoint, Login, Mirrors, NoMirrors, Patience, Registry, RegistryError, UnreadableCredentials,
+};
+pub use source::{DockerArchive, OciLayout, Source, SourceError};
+pub use store::{Collected, Damage, Home, ImageName, NoHome, NoName, Store, StoreError, Verified};
+pub use take_in::{HeldImage, Progress, Request, TakeInError, take_in};
+pub use tree::{AssembleError, MergeError, MergeFault};

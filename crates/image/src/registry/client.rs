@@ -1,0 +1,393 @@
+//! Asking a registry.
+
+use std::io::{self, Read};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use base64::Engine;
+use serde::Deserialize;
+use ureq::http::{Response, StatusCode, header};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
+use crate::document::Descriptor;
+use crate::reference::{Reference, Version};
+use crate::registry::challenge::Challenge;
+use crate::registry::{Credentials, Endpoint, Login, Mirrors};
+use crate::source::{Source, SourceError, read_bounded};
+
+/// One repository of a registry, and one image in it.
+pub struct Registry {
+    agent: Agent,
+    reference: Reference,
+    endpoint: Endpoint,
+    login: Option<Login>,
+    /// Whether somebody else may know how to log in.
+    helper: bool,
+    /// What the header `Authorization` has to say, once that is known.
+    authorization: Mutex<Option<String>>,
+    patience: Patience,
+}
+
+/// How long a registry may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// To connect, and to say the next byte of anything.
+    pub silence: Duration,
+    /// How often it is asked again after it said that it cannot now.
+    pub tries: u32,
+    /// How long it may make us wait before that.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { silence: Duration::from_secs(30), tries: 5, pause: Duration::from_secs(20) }
+    }
+}
+
+/// Why a registry does not give what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// It cannot be reached, or what it says is no HTTP.
+    #[error("cannot ask `{host}` for {what}")]
+    Ask {
+        /// Whom.
+        host: String,
+        /// For what.
+        what: String,
+        /// What happened.
+        source: Box<ureq::Error>,
+    },
+    /// It has no such image.
+    #[error("`{host}` has no {what}")]
+    Missing {
+        /// Who.
+        host: String,
+        /// What it does not have.
+        what: String,
+    },
+    /// It wants to know who we are.
+    #[error("`{host}` does not give {what} to {who}{}", if *.helper { "; the credentials file leaves logins to a helper program, which is not asked: `podman login` writes them down" } else { "" })]
+    Denied {
+        /// Who.
+        host: String,
+        /// What.
+        what: String,
+        /// To whom: nobody in particular, or somebody by name.
+        who: String,
+        /// Whether somebody else may know how to log in.
+        helper: bool,
+    },
+    /// It cannot now.
+    #[error("`{host}` answers {status} when asked for {what}, and did so {tries} times")]
+    Unavailable {
+        /// Who.
+        host: String,
+        /// What.
+        what: String,
+        /// What it said.
+        status: u16,
+        /// How often it was asked.
+        tries: u32,
+    },
+    /// An answer that means nothing here.
+    #[error("`{host}` answers {status} when asked for {what}")]
+    Status {
+        /// Who.
+        host: String,
+        /// What.
+        what: String,
+        /// What it said.
+        status: u16,
+    },
+    /// It gives another part of a blob than was asked for.
+    #[error("`{host}` gives another part of {what} than it was asked for")]
+    Range {
+        /// Who.
+        host: String,
+        /// What.
+        what: String,
+    },
+    /// It names somebody to ask for a token whom nobody should tell anything.
+    #[error("`{host}` names `{realm}` to get a token from, which is not reached by TLS")]
+    Realm {
+        /// Who.
+        host: String,
+        /// Whom it names.
+        realm: String,
+    },
+    /// Whoever gives tokens gives none.
+    #[error("`{0}` gives no token")]
+    Token(String),
+}
+
+/// All kinds of manifests that are understood.
+const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                         application/vnd.docker.distribution.manifest.list.v2+json, \
+                         application/vnd.docker.distribution.manifest.v2+json";
+
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Registry {
+    /// The image of a reference. Asks nobody yet.
+    pub fn new(reference: Reference, mirrors: &Mirrors, credentials: &Credentials, patience: Patience) -> Registry {
+        let endpoint = Endpoint::of(&reference, mirrors);
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            // A registry's redirections stay as safe as the registry is.
+            .https_only(!endpoint.is_plain)
+            .max_redirects(5)
+            .http_status_as_error(false)
+            .user_agent(concat!("firebox/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("identity")
+            .timeout_connect(Some(patience.silence))
+            .timeout_recv_response(Some(patience.silence))
+            .timeout_per_read(Some(patience.silence))
+            .timeout_per_write(Some(patience.silence))
+            .input_buffer_size(512 << 10)
+            .max_idle_connections_per_host(16)
+            .build();
+        Registry {
+            agent: config.into(),
+            login: credentials.login(&reference).cloned(),
+            helper: credentials.may_be_elsewhere(),
+            reference,
+            endpoint,
+            authorization: Mutex::new(None),
+            patience,
+        }
+    }
+
+    fn manifest(&self, version: &Version, most: u64) -> Result<Vec<u8>, SourceError> {
+        let url = format!("{}/manifests/{version}", self.endpoint.base());
+        let what = format!("the image `{}`", self.reference);
+        let response = self.get(&url, &what, 0)?;
+        read_bounded(response.into_body().into_reader(), "manifest", most)
+    }
+
+    /// Asks until there is an answer: says who we are when it wants to know, and asks again when it cannot now.
+    fn get(&self, url: &str, what: &str, from: u64) -> Result<Response<Body>, RegistryError> {
+        let host = || self.endpoint.host.clone();
+        let mut proofs = 0;
+        let mut tries = 0;
+        loop {
+            let known = self.known_authorization();
+            let response = self.send(url, known.as_deref(), from);
+            let status = match &response {
+                Ok(response) => response.status().as_u16(),
+                Err(_) => 0,
+            };
+            match (status, response) {
+                (200 | 206, Ok(response)) => return Ok(response),
+                // A token may be too old for the second question of a long transfer, but not twice in a row.
+                (401, Ok(response)) if proofs < 2 => {
+                    proofs += 1;
+                    self.prove(&response, known, what)?;
+                }
+                (401 | 403, _) => {
+                    let who = match &self.login {
+                        Some(Login::Password { name, .. }) => format!("`{name}`"),
+                        Some(Login::Refresh(_)) => "the login in the credentials file".to_owned(),
+                        None => "somebody who is not logged in; or there is none of that name".to_owned(),
+                    };
+                    let helper = self.helper && self.login.is_none();
+                    return Err(RegistryError::Denied { host: host(), what: what.to_owned(), who, helper });
+                }
+                (404, _) => return Err(RegistryError::Missing { host: host(), what: what.to_owned() }),
+                (429 | 500..=599, Ok(response)) => {
+                    tries += 1;
+                    if self.patience.tries <= tries {
+                        return Err(RegistryError::Unavailable { host: host(), what: what.to_owned(), status, tries });
+                    }
+                    self.wait(tries, asked_pause(&response));
+                }
+                (_, Err(source)) => {
+                    tries += 1;
+                    if self.patience.tries <= tries || !is_transient(&source) {
+                        let source = Box::new(source);
+                        return Err(RegistryError::Ask { host: host(), what: what.to_owned(), source });
+                    }
+                    self.wait(tries, None);
+                }
+                (status, Ok(_)) => {
+                    return Err(RegistryError::Status { host: host(), what: what.to_owned(), status });
+                }
+            }
+        }
+    }
+
+    fn send(&self, url: &str, authorization: Option<&str>, from: u64) -> Result<Response<Body>, ureq::Error> {
+        let mut request = self.agent.get(url).header(header::ACCEPT, format!("{MANIFESTS}, */*;q=0.5"));
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        if from != 0 {
+            request = request.header(header::RANGE, format!("bytes={from}-"));
+        }
+        request.call()
+    }
+
+    /// Twice as long each time, or as long as was asked for, but not longer than we have patience for.
+    fn wait(&self, tries: u32, asked: Option<Duration>) {
+        let own = Duration::from_millis(100) * 2u32.saturating_pow(tries);
+        std::thread::sleep(asked.unwrap_or(own).min(self.patience.pause));
+    }
+
+    fn known_authorization(&self) -> Option<String> {
+        self.authorization.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Finds out what to say to a registry that asked. `said` is what was said and did not do.
+    fn prove(&self, response: &Response<Body>, said: Option<String>, what: &str) -> Result<(), RegistryError> {
+        let mut authorization = self.authorization.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Another thread may have found out meanwhile.
+        if *authorization != said {
+            return Ok(());
+        }
+        let headers = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+        let challenge = headers.filter_map(|header| header.to_str().ok()).find_map(Challenge::parse);
+        *authorization = match challenge {
+            Some(Challenge::Bearer { realm, service, scope }) => {
+                Some(format!("Bearer {}", self.token(&realm, service.as_deref(), scope)?))
+            }
+            Some(Challenge::Basic) => match &self.login {
+                Some(Login::Password { name, password }) => Some(basic(name, password)),
+                _ => None,
+            },
+            None => {
+                let (host, status) = (self.endpoint.host.clone(), response.status().as_u16());
+                return Err(RegistryError::Status { host, what: what.to_owned(), status });
+            }
+        };
+        Ok(())
+    }
+
+    fn token(&self, realm: &str, service: Option<&str>, scope: Option<String>) -> Result<String, RegistryError> {
+        if !realm.starts_with("https://") && !self.endpoint.is_plain {
+            return Err(RegistryError::Realm { host: self.endpoint.host.clone(), realm: realm.to_owned() });
+        }
+        let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.endpoint.repository));
+        let mut tries = 0;
+        let answer = loop {
+            let answer = match &self.login {
+                Some(Login::Refresh(token)) => {
+                    let form = [
+                        ("grant_type", "refresh_token"),
+                        ("refresh_token", token),
+                        ("client_id", "firebox"),
+                        ("service", service.unwrap_or_default()),
+                        ("scope", &scope),
+                    ];
+                    self.agent.post(realm).send_form(form)
+                }
+                login => {
+                    let mut request = self.agent.get(realm).query("scope", &scope);
+                    if let Some(service) = service {
+                        request = request.query("service", service);
+                    }
+                    if let Some(Login::Password { name, password }) = login {
+                        request = request.header(header::AUTHORIZATION, basic(name, password));
+                    }
+                    request.call()
+                }
+            };
+            tries += 1;
+            match &answer {
+                Ok(answer) if is_busy(answer.status()) && tries < self.patience.tries => {
+                    self.wait(tries, asked_pause(answer));
+                }
+                _ => break answer,
+            }
+        };
+        let what = || "a token".to_owned();
+        let answer = answer.map_err(|source| RegistryError::Ask {
+            host: realm.to_owned(),
+            what: what(),
+            source: Box::new(source),
+        })?;
+        let status = answer.status();
+        if status != StatusCode::OK {
+            return Err(RegistryError::Status { host: realm.to_owned(), what: what(), status: status.as_u16() });
+        }
+        let none = || RegistryError::Token(realm.to_owned());
+        let text = read_bounded(answer.into_body().into_reader(), "token", 1 << 20).map_err(|_| none())?;
+        let Token { token, access_token } = serde_json::from_slice(&text).map_err(|_| none())?;
+        // Whatever comes stands in a header of ours.
+        token.or(access_token).filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic())).ok_or_else(none)
+    }
+}
+
+impl Source for Registry {
+    fn root(&self, most: u64) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.manifest(&self.reference.version, most)?;
+        match &self.reference.version {
+            Version::Digest(digest) => {
+                let size = bytes.len() as u64;
+                crate::source::checked("manifest", &Descriptor { digest: *digest, size }, bytes)
+            }
+            Version::Tag(_) => Ok(bytes),
+        }
+    }
+
+    fn document(&self, descriptor: &Descriptor, most: u64) -> Result<Vec<u8>, SourceError> {
+        self.manifest(&Version::Digest(descriptor.digest), most)
+    }
+
+    fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send + '_>, SourceError> {
+        let url = format!("{}/blobs/{}", self.endpoint.base(), descriptor.digest);
+        let what = format!("the blob `{}`", descriptor.digest);
+        let response = self.get(&url, &what, from)?;
+        let begins = range_start(&response);
+        let mut reader = response.into_body().into_reader();
+        match (from, begins) {
+            (0, None | Some(0)) => {}
+            (from, Some(start)) if from == start => {}
+            // It knows no ranges, so all of it comes again.
+            (from, None) => {
+                let skipped = io::copy(&mut (&mut reader).take(from), &mut io::sink());
+                skipped.map_err(|source| SourceError::File { path: what.into(), source })?;
+            }
+            _ => return Err(RegistryError::Range { host: self.endpoint.host.clone(), what }.into()),
+        }
+        Ok(Box::new(reader))
+    }
+}
+
+/// Where the part begins that is given; `None` when it is the whole.
+fn range_start(response: &Response<Body>) -> Option<u64> {
+    if response.status() != StatusCode::PARTIAL_CONTENT {
+        return None;
+    }
+    let header = response.headers().get(header::CONTENT_RANGE).and_then(|header| header.to_str().ok());
+    let start = header.and_then(|header| header.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
+    // A part of which it is not said which is none that can be used.
+    Some(start.unwrap_or(u64::MAX))
+}
+
+fn asked_pause(response: &Response<Body>) -> Option<Duration> {
+    let header = response.headers().get(header::RETRY_AFTER)?;
+    header.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// Whether asking again may help.
+fn is_transient(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => error.kind() != io::ErrorKind::ConnectionRefused,
+        ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_) => true,
+        _ => false,
+    }
+}
+
+fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}")))
+}

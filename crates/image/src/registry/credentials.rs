@@ -1,0 +1,195 @@
+//! Who one is to which registry, as `docker login` and `podman login` write it down.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use base64::Engine;
+use serde::Deserialize;
+
+use crate::reference::{DEFAULT_REGISTRY, Reference};
+
+/// All logins that were found. Says nothing of them when it is printed.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    logins: BTreeMap<String, Login>,
+    /// Registries whose logins only another program knows.
+    kept_elsewhere: bool,
+}
+
+/// How to say who one is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Login {
+    /// Name and password.
+    Password {
+        /// The name.
+        name: String,
+        /// The password.
+        password: String,
+    },
+    /// A token to get other tokens with.
+    Refresh(String),
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login(..)")
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials for {:?}", self.logins.keys())
+    }
+}
+
+/// A credentials file that is there and cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the credentials in `{}`", .path.display())]
+pub struct UnreadableCredentials {
+    /// Which.
+    pub path: PathBuf,
+    /// Why not. Says nothing of what is in it.
+    pub source: io::Error,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    auths: BTreeMap<String, Entry>,
+    #[serde(default, rename = "credHelpers")]
+    helpers: BTreeMap<String, String>,
+    #[serde(default, rename = "credsStore")]
+    store: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    #[serde(rename = "identitytoken")]
+    identity_token: Option<String>,
+}
+
+/// More than anybody's credentials take.
+const MOST: u64 = 4 << 20;
+
+impl Credentials {
+    /// Reads the first of the usual files that is there.
+    pub fn find(variable: impl Fn(&str) -> Option<OsString>) -> Result<Credentials, UnreadableCredentials> {
+        let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let places = [
+            path("REGISTRY_AUTH_FILE"),
+            path("DOCKER_CONFIG").map(|place| place.join("config.json")),
+            path("XDG_RUNTIME_DIR").map(|place| place.join("containers/auth.json")),
+            path("XDG_CONFIG_HOME").map(|place| place.join("containers/auth.json")),
+            path("HOME").map(|place| place.join(".config/containers/auth.json")),
+            path("HOME").map(|place| place.join(".docker/config.json")),
+        ];
+        for path in places.into_iter().flatten() {
+            let text = std::fs::File::open(&path).and_then(|file| {
+                let mut text = Vec::new();
+                file.take(MOST).read_to_end(&mut text).map(|_| text)
+            });
+            match text.and_then(|text| Credentials::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())) {
+                Ok(credentials) => return Ok(credentials),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(UnreadableCredentials { path, source }),
+            }
+        }
+        Ok(Credentials::default())
+    }
+
+    fn parse(text: &[u8]) -> Option<Credentials> {
+        let File { auths, helpers, store } = serde_json::from_slice(text).ok()?;
+        let logins = auths.into_iter().filter_map(|(place, entry)| Some((plain_place(&place), login(entry)?)));
+        Some(Credentials { logins: logins.collect(), kept_elsewhere: store.is_some() || !helpers.is_empty() })
+    }
+
+    /// What to say to the registry of a reference: the login for the longest part of its name.
+    pub fn login(&self, reference: &Reference) -> Option<&Login> {
+        let whole = format!("{}/{}", reference.registry, reference.repository);
+        let ends = whole.match_indices('/').map(|(at, _)| at).chain([whole.len()]);
+        let mut places: Vec<&str> = ends.map(|end| &whole[..end]).collect();
+        places.reverse();
+        places.into_iter().find_map(|place| self.logins.get(place))
+    }
+
+    /// Whether there may be logins that only a helper program knows.
+    pub fn may_be_elsewhere(&self) -> bool {
+        self.kept_elsewhere
+    }
+}
+
+/// Docker writes its own registry's place as a URL, and others with a scheme at times.
+fn plain_place(place: &str) -> String {
+    let plain = place.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    match plain.trim_end_matches("/v1").trim_end_matches("/v2") {
+        "index.docker.io" | "registry-1.docker.io" => DEFAULT_REGISTRY.to_owned(),
+        plain => plain.to_owned(),
+    }
+}
+
+fn login(entry: Entry) -> Option<Login> {
+    let Entry { auth, username, password, identity_token } = entry;
+    if let Some(token) = identity_token.filter(|token| !token.is_empty()) {
+        return Some(Login::Refresh(token));
+    }
+    if let (Some(name), Some(password)) = (username, password) {
+        return Some(Login::Password { name, password });
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(auth?.trim()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (name, password) = text.split_once(':')?;
+    Some(Login::Password { name: name.to_owned(), password: password.trim_end_matches('\0').to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"{"auths": {
+        "https://index.docker.io/v1/": {"auth": "dTpwOnE="},
+        "ghcr.io": {"auth": "ZzpnaA=="},
+        "ghcr.io/team": {"identitytoken": "t"},
+        "empty.example": {}
+    }, "HttpHeaders": {"x": "y"}}"#;
+
+    fn login(reference: &str) -> Option<Login> {
+        Credentials::parse(TEXT.as_bytes()).unwrap().login(&reference.parse().unwrap()).cloned()
+    }
+
+    #[test]
+    fn the_closest_login_counts() {
+        let password =
+            |name: &str, password: &str| Some(Login::Password { name: name.into(), password: password.into() });
+        assert_eq!(login("rust"), password("u", "p:q"));
+        assert_eq!(login("ghcr.io/other/x"), password("g", "gh"));
+        assert_eq!(login("ghcr.io/team/x"), Some(Login::Refresh("t".into())));
+        assert_eq!(login("ghcr.io/teams/x"), password("g", "gh"));
+        assert_eq!(login("empty.example/x"), None);
+        assert_eq!(login("quay.io/x"), None);
+    }
+
+    #[test]
+    fn no_login_is_ever_printed() {
+        let credentials = Credentials::parse(TEXT.as_bytes()).unwrap();
+        let printed = format!("{credentials:?} {:?}", credentials.login(&"rust".parse().unwrap()));
+        assert!(!printed.contains("p:q") && printed.contains("docker.io"), "{printed}");
+    }
+
+    #[test]
+    fn a_file_that_is_there_and_broken_is_an_error_and_not_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("auth.json");
+        let find = || Credentials::find(|name| (name == "REGISTRY_AUTH_FILE").then(|| path.clone().into()));
+        assert!(find().unwrap().login(&"rust".parse().unwrap()).is_none());
+        std::fs::write(&path, "{").unwrap();
+        assert!(find().is_err());
+        std::fs::write(&path, TEXT).unwrap();
+        assert!(find().unwrap().login(&"rust".parse().unwrap()).is_some());
+    }
+}

@@ -1,0 +1,14 @@
+//! Registries, by the protocol of Docker's that OCI made its own (the distribution specification).
+//!
+//! Only reads, one repository at a time. Everything that comes back is hostile: documents are bounded, blobs are hashed
+//! by whoever asked for them, no redirection leads from TLS to plain text, and no credential goes to anybody but the
+//! registry that it is for and the token service that this registry names.
+
+mod challenge;
+mod client;
+mod credentials;
+mod endpoint;
+
+pub use client::{Patience, Registry, RegistryError};
+pub use credentials::{Credentials, Login, UnreadableCredentials};
+pub use endpoint::{Endpoint, Mirrors, NoMirrors};

@@ -1,0 +1,85 @@
+//! Removing what no name stands for.
+
+use std::collections::BTreeSet;
+
+use crate::digest::Digest;
+use crate::record::Record;
+use crate::store::claim::{SIZE, remove_whatever};
+use crate::store::lock::Lock;
+use crate::store::quota::size_of;
+use crate::store::{Kind, Store, StoreError, at, names_in, random};
+
+/// What a collection did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Collected {
+    /// How many things were removed.
+    pub removed: u64,
+    /// The bytes they took.
+    pub freed: u64,
+    /// How many things were kept only because somebody runs on them.
+    pub in_use: u64,
+}
+
+impl Store {
+    /// Removes everything that no name stands for, and what killed processes have left. Fails when somebody is adding.
+    pub fn collect(&self) -> Result<Collected, StoreError> {
+        let _alone = Lock::alone_now(&self.path.join("lock"))?.ok_or(StoreError::Busy)?;
+        // All records are read before anything is removed: one that cannot be read might stand for anything.
+        let kept = self.reachable()?;
+        let mut collected = Collected::default();
+        for kind in Kind::ALL {
+            for digest in self.all(kind)?.into_iter().filter(|digest| !kept.contains(&(kind, *digest))) {
+                self.collect_one(kind, &digest, &mut collected)?;
+            }
+        }
+        let staging = self.path.join("staging");
+        for name in names_in(&staging)? {
+            remove_whatever(&staging.join(name))?;
+        }
+        Ok(collected)
+    }
+
+    /// Everything that names stand for.
+    pub(crate) fn reachable(&self) -> Result<BTreeSet<(Kind, Digest)>, StoreError> {
+        let mut kept = BTreeSet::new();
+        for name in self.names()? {
+            if let Some(record) = self.record(&name)? {
+                kept.extend(record.things());
+            }
+        }
+        Ok(kept)
+    }
+
+    fn collect_one(&self, kind: Kind, digest: &Digest, collected: &mut Collected) -> Result<(), StoreError> {
+        let place = self.place(kind, digest);
+        // Held while it is moved, so that nobody begins to run on it.
+        let _lock = match kind {
+            Kind::Tree | Kind::Disk => match Lock::alone_now(&place.join(SIZE))? {
+                None => {
+                    collected.in_use += 1;
+                    return Ok(());
+                }
+                lock => lock,
+            },
+            Kind::Blob | Kind::Layer => None,
+        };
+        collected.freed += size_of(&place, kind == Kind::Blob)?;
+        collected.removed += 1;
+        self.throw_away(kind, digest)
+    }
+
+    /// Removes a thing. It is gone at once and as a whole, though its parts may take longer.
+    pub(super) fn throw_away(&self, kind: Kind, digest: &Digest) -> Result<(), StoreError> {
+        let place = self.place(kind, digest);
+        let gone = self.path.join("staging").join(format!("gone-{:032x}", random()?));
+        std::fs::rename(&place, &gone).map_err(at("rename", &place))?;
+        remove_whatever(&gone)
+    }
+
+    /// What is written down about an image.
+    pub fn record(&self, name: &crate::store::ImageName) -> Result<Option<Record>, StoreError> {
+        let Some(bytes) = self.read_name(name)? else { return Ok(None) };
+        let damaged = || StoreError::Damaged(self.path.join("names").join(name.to_string()));
+        Record::decode(&bytes).map(Some).ok_or_else(damaged)
+    }
+}

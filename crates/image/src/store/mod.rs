@@ -1,0 +1,212 @@
+//! What firebox keeps of images on this host: one directory, shared by all its processes, sound at every moment.
+//!
+//! ```text
+//! blobs/HEX          a manifest, a configuration, a layer as it was transferred; named by its SHA-256
+//! layers/HEX/        a layer unpacked: files/0, files/1, ... and index; named by the SHA-256 of its archive
+//! trees/HEX/         a root filesystem: root/; named by its layers. Its files are those of the layers, linked
+//! disks/HEX/         the same as a filesystem image; named as the tree
+//! names/NAME         which image a name stands for
+//! staging/           what is being made, and what is being thrown away
+//! lock, quota        locked, never read; and read under its lock
+//! ```
+//!
+//! Everything but a name never changes once it is there, and is there as a whole: it is made in `staging`, written out
+//! to the disk, and then renamed. So a process that is killed leaves the old or the new, and what it had begun: a
+//! transfer to go on with, or what the next [`Store::collect`] removes.
+//!
+//! Three kinds of lock, all held by open descriptors, so that the kernel gives them back however their holders end:
+//! whoever adds or uses holds `lock` shared, and collecting needs it alone; whoever makes a thing holds its claim, and
+//! others who want the same wait and then find it made; whoever runs on a tree holds the tree.
+
+mod claim;
+mod collect;
+mod home;
+mod lock;
+mod names;
+mod quota;
+mod verify;
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+pub(crate) use claim::{Claimed, Draft};
+pub use collect::Collected;
+pub use home::{Home, NoHome};
+pub(crate) use lock::Lock;
+pub use names::{ImageName, NoName};
+pub use verify::{Damage, Verified};
+
+use crate::digest::Digest;
+
+/// The directory, opened.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    /// Bytes it may take altogether, if that was said.
+    quota: Option<u64>,
+}
+
+/// Why the store cannot do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system says no.
+    #[error("cannot {what} `{}`", .path.display())]
+    Io {
+        /// What was tried: a verb.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It belongs to a newer firebox.
+    #[error("`{}` was made by a newer firebox (its format is `{found}`, this one knows `{}`): update firebox, or give FIREBOX_HOME another place", .path.display(), Store::FORMAT)]
+    Format {
+        /// The store.
+        path: PathBuf,
+        /// What it says of itself.
+        found: String,
+    },
+    /// The quota would be exceeded.
+    #[error(
+        "the images would take {needed} bytes, but {quota} is the quota: remove some (`firebox rootfs remove`, then `firebox rootfs gc`), or raise it"
+    )]
+    Quota {
+        /// What they would come to.
+        needed: u64,
+        /// What they may.
+        quota: u64,
+    },
+    /// Others are at work.
+    #[error("images are in use or being added by another firebox: try again when it is done")]
+    Busy,
+    /// Something in it is not what it was.
+    #[error("`{}` is damaged: `firebox rootfs verify --repair` removes it, and the next pull brings it back", .0.display())]
+    Damaged(PathBuf),
+}
+
+/// What kinds of things are kept under a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    Blob,
+    Layer,
+    Tree,
+    Disk,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 4] = [Kind::Blob, Kind::Layer, Kind::Tree, Kind::Disk];
+
+    fn directory(self) -> &'static str {
+        match self {
+            Kind::Blob => "blobs",
+            Kind::Layer => "layers",
+            Kind::Tree => "trees",
+            Kind::Disk => "disks",
+        }
+    }
+}
+
+/// Says of an error of the system where it happened.
+pub(crate) fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |source| StoreError::Io { what, path, source }
+}
+
+impl Store {
+    /// What the file `format` says.
+    const FORMAT: &'static str = "firebox images 1";
+
+    /// Opens the store at a place, and makes it if there is none. Nobody but its owner gets in: images may hold what is
+    /// not for everybody, and files of theirs are readable to all.
+    pub fn open(path: &Path, quota: Option<u64>) -> Result<Store, StoreError> {
+        let directories = Kind::ALL.map(Kind::directory).into_iter().chain(["names", "staging"]);
+        for directory in [path.to_owned()].into_iter().chain(directories.map(|name| path.join(name))) {
+            DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(at("make", &directory))?;
+        }
+        let store = Store { path: path.to_owned(), quota };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    fn check_format(&self) -> Result<(), StoreError> {
+        let path = self.path.join("format");
+        match std::fs::read_to_string(&path) {
+            Ok(found) if found.trim_end() == Store::FORMAT => Ok(()),
+            Ok(found) => {
+                let found = found.chars().take(40).collect::<String>().trim_end().to_owned();
+                Err(StoreError::Format { path: self.path.clone(), found })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.write_whole(&path, format!("{}\n", Store::FORMAT).as_bytes())
+            }
+            Err(error) => Err(at("read", &path)(error)),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a thing is, or would be.
+    pub(crate) fn place(&self, kind: Kind, digest: &Digest) -> PathBuf {
+        self.path.join(kind.directory()).join(digest.hex())
+    }
+
+    pub(crate) fn has(&self, kind: Kind, digest: &Digest) -> bool {
+        self.place(kind, digest).exists()
+    }
+
+    /// Keeps everything from being collected as long as this lives.
+    pub(crate) fn hold(&self) -> Result<Lock, StoreError> {
+        Lock::shared(&self.path.join("lock"))
+    }
+
+    /// Everything of a kind that is there.
+    pub(crate) fn all(&self, kind: Kind) -> Result<Vec<Digest>, StoreError> {
+        let directory = self.path.join(kind.directory());
+        let names = names_in(&directory)?;
+        Ok(names.iter().filter_map(|name| Digest::from_hex(name)).collect())
+    }
+
+    /// Puts a file there, or another in its place, as a whole.
+    fn write_whole(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+        use std::io::Write;
+
+        let draft = self.path.join("staging").join(format!("file-{:032x}", random()?));
+        let mut file = File::create_new(&draft).map_err(at("make", &draft))?;
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        let placed = written.and_then(|()| std::fs::rename(&draft, path));
+        if let Err(error) = placed {
+            // It is of no use to anybody, and collecting removes it if this does not.
+            let _ = std::fs::remove_file(&draft);
+            return Err(at("write", path)(error));
+        }
+        sync_directory(path.parent().unwrap_or(&self.path))
+    }
+}
+
+/// The names of what is in a directory.
+fn names_in(directory: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = std::fs::read_dir(directory).map_err(at("list", directory))?;
+    let names = entries.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()));
+    let mut names: Vec<String> = names.collect::<io::Result<_>>().map_err(at("list", directory))?;
+    names.sort();
+    Ok(names)
+}
+
+/// Has the disk know what is in a directory.
+fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(at("write out", directory))
+}
+
+/// A number that nobody else has.
+fn random() -> Result<u128, StoreError> {
+    let mut bytes = [0; 16];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|errno| at("read", Path::new("/dev/urandom"))(errno.into()))?;
+    Ok(u128::from_ne_bytes(bytes))
+}

@@ -1,0 +1,129 @@
+//! A blob on its way into the store, from where it broke off the last time.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use crate::digest::{Digest, Digesting};
+use crate::document::Descriptor;
+use crate::source::{Source, SourceError};
+use crate::store::{Claimed, Draft, Kind, Store, StoreError, at};
+use crate::take_in::TakeInError;
+
+/// How often a transfer may break off without a single byte having come in between.
+const TRIES: u32 = 4;
+
+/// Keeps bytes that are in hand.
+pub(super) fn keep(store: &Store, bytes: &[u8]) -> Result<(), StoreError> {
+    let Claimed::Draft(draft) = store.claim(Kind::Blob, Digest::of(bytes))? else { return Ok(()) };
+    draft.reserve(bytes.len() as u64)?;
+    let mut file = draft.blob()?;
+    let written = file.set_len(0).and_then(|()| file.write_all(bytes));
+    if let Err(error) = written {
+        let wrong = at("write", draft.path())(error);
+        draft.discard()?;
+        return Err(wrong);
+    }
+    draft.commit(bytes.len() as u64)
+}
+
+/// Transfers a blob, unless it is here. `on_bytes` hears how much of it is.
+pub(super) fn fetch(
+    store: &Store,
+    source: &dyn Source,
+    descriptor: &Descriptor,
+    on_bytes: &mut dyn FnMut(u64) -> Result<(), TakeInError>,
+) -> Result<(), TakeInError> {
+    let Claimed::Draft(draft) = store.claim(Kind::Blob, descriptor.digest)? else { return Ok(()) };
+    draft.reserve(descriptor.size)?;
+    let file = draft.blob()?;
+    let mut fetching = Fetching { draft: &draft, file, descriptor, at: 0, digesting: Digesting::default() };
+    let fetched = fetching.read_what_is_here().and_then(|()| fetching.go_on(source, on_bytes));
+    let found = std::mem::take(&mut fetching.digesting).finish();
+    match fetched {
+        Ok(()) if found == descriptor.digest => Ok(draft.commit(descriptor.size)?),
+        Ok(()) => {
+            draft.discard()?;
+            Err(SourceError::Digest { what: "layer", expected: descriptor.digest, found }.into())
+        }
+        Err(error) => {
+            // What broke off is gone on with the next time; what was wrong, or fills the disk, is not.
+            let keeps = matches!(error, TakeInError::Broken { .. } | TakeInError::Source(_) | TakeInError::Stopped);
+            if !keeps {
+                draft.discard()?;
+            }
+            Err(error)
+        }
+    }
+}
+
+struct Fetching<'a> {
+    draft: &'a Draft<'a>,
+    file: File,
+    descriptor: &'a Descriptor,
+    at: u64,
+    digesting: Digesting,
+}
+
+impl Fetching<'_> {
+    fn read_what_is_here(&mut self) -> Result<(), TakeInError> {
+        let wrong = |error| TakeInError::from(at("read", self.draft.path())(error));
+        if self.descriptor.size < self.file.metadata().map_err(wrong)?.len() {
+            self.file.set_len(0).map_err(wrong)?;
+        }
+        self.file.seek(SeekFrom::Start(0)).map_err(wrong)?;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match self.file.read(&mut buffer).map_err(wrong)? {
+                0 => return Ok(()),
+                read => {
+                    self.digesting.update(&buffer[..read]);
+                    self.at += read as u64;
+                }
+            }
+        }
+    }
+
+    fn go_on(
+        &mut self,
+        source: &dyn Source,
+        on_bytes: &mut dyn FnMut(u64) -> Result<(), TakeInError>,
+    ) -> Result<(), TakeInError> {
+        let mut failures = 0;
+        while self.at < self.descriptor.size {
+            let before = self.at;
+            let mut reader = source.blob(self.descriptor, before)?;
+            let Err(error) = self.copy(&mut reader, on_bytes)? else { return Ok(()) };
+            failures = if before < self.at { 0 } else { failures + 1 };
+            if failures == TRIES {
+                return Err(TakeInError::Broken { digest: self.descriptor.digest, at: self.at, source: error });
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies until the end, or until it breaks off: that is the inner error.
+    fn copy(
+        &mut self,
+        reader: &mut dyn Read,
+        on_bytes: &mut dyn FnMut(u64) -> Result<(), TakeInError>,
+    ) -> Result<Result<(), io::Error>, TakeInError> {
+        let size = self.descriptor.size;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            let read = match reader.read(&mut buffer) {
+                Ok(0) if self.at == size => return Ok(Ok(())),
+                Ok(0) => return Ok(Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Ok(Err(error)),
+            };
+            if size - self.at < read as u64 {
+                return Err(TakeInError::Length { digest: self.descriptor.digest, size, found: "longer" });
+            }
+            self.file.write_all(&buffer[..read]).map_err(at("write", self.draft.path()))?;
+            self.digesting.update(&buffer[..read]);
+            self.at += read as u64;
+            on_bytes(self.at)?;
+        }
+    }
+}

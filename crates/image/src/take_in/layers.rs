@@ -1,0 +1,145 @@
+//! All layers of an image, several at once.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, BufReader, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::bounds::Bounds;
+use crate::digest::Digest;
+use crate::layer::index::Index;
+use crate::layer::unpack::{Tally, Terms, UnpackError, unpack};
+use crate::source::{Image, Source};
+use crate::store::{Claimed, Draft, Kind, Store, at};
+use crate::take_in::{Progress, TakeInError, fetch};
+
+pub(super) struct Layers<'a> {
+    pub(super) store: &'a Store,
+    pub(super) source: &'a dyn Source,
+    pub(super) image: &'a Image,
+    pub(super) bounds: &'a Bounds,
+    pub(super) progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// Room on the disk is asked for in steps of this size.
+const STEP: u64 = 64 << 20;
+
+impl Layers<'_> {
+    /// Transfers and unpacks them, and returns what each holds. The first that fails stops the others.
+    pub(super) fn take_in(&self, parallel: usize) -> Result<Vec<Index>, TakeInError> {
+        let count = self.image.layers.len();
+        let tally = Tally::new(self.bounds.clone());
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let results: Vec<Mutex<Option<Index>>> = (0..count).map(|_| Mutex::new(None)).collect();
+        let failure = Mutex::new(None);
+        let work = || {
+            loop {
+                let layer = next.fetch_add(1, Ordering::Relaxed);
+                if count <= layer || stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                match self.one(layer, &tally, &stop) {
+                    Ok(index) => *locked(&results[layer]) = Some(index),
+                    Err(error) => {
+                        stop.store(true, Ordering::Relaxed);
+                        // What stopped because of another is not the reason.
+                        locked(&failure).get_or_insert(error);
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..parallel.clamp(1, count.max(1)) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        if let Some(error) = locked(&failure).take() {
+            return Err(error);
+        }
+        let indexes = results.iter().map(|result| locked(result).take().ok_or(TakeInError::Stopped));
+        indexes.collect()
+    }
+
+    fn one(&self, layer: usize, tally: &Tally, stop: &AtomicBool) -> Result<Index, TakeInError> {
+        let (descriptor, archive) = (&self.image.layers[layer], self.image.config.archives[layer]);
+        let mut on_bytes = |bytes| {
+            (self.progress)(Progress::Transferred { layer, bytes });
+            if stop.load(Ordering::Relaxed) { Err(TakeInError::Stopped) } else { Ok(()) }
+        };
+        fetch::fetch(self.store, self.source, descriptor, &mut on_bytes)?;
+        (self.progress)(Progress::Unpacking { layer });
+        let index = match self.store.claim(Kind::Layer, archive)? {
+            Claimed::Draft(draft) => self.unpack(layer, archive, draft, tally, stop)?,
+            Claimed::There => {
+                let index = self.store.layer_index(&archive)?;
+                let counted = tally.add_index(&index);
+                counted.map_err(|exceeded| TakeInError::Unpack { layer: layer + 1, source: exceeded.into() })?;
+                index
+            }
+        };
+        (self.progress)(Progress::Ready { layer });
+        Ok(index)
+    }
+
+    fn unpack(
+        &self,
+        layer: usize,
+        expected: Digest,
+        draft: Draft<'_>,
+        tally: &Tally,
+        stop: &AtomicBool,
+    ) -> Result<Index, TakeInError> {
+        let blob = self.store.place(Kind::Blob, &self.image.layers[layer].digest);
+        let blob = BufReader::with_capacity(256 << 10, File::open(&blob).map_err(at("open", &blob))?);
+        let path = draft.path().join("files");
+        DirBuilder::new().mode(0o700).create(&path).map_err(at("make", &path))?;
+        let files = File::open(&path).map_err(at("open", &path))?;
+        let (mut needed, mut reserved, mut refused) = (0u64, 0, None);
+        let mut room = |bytes: u64| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            // As much as it takes in whole blocks.
+            needed = needed.saturating_add(bytes.div_ceil(4096).saturating_mul(4096));
+            if reserved < needed {
+                reserved = needed.div_ceil(STEP).saturating_mul(STEP);
+                // Where there is no room for a whole step there may be for what is needed.
+                let reserving = draft.reserve(reserved).or_else(|_| {
+                    reserved = needed;
+                    draft.reserve(needed)
+                });
+                reserving.map_err(|error| {
+                    refused = Some(error);
+                    io::Error::from(io::ErrorKind::QuotaExceeded)
+                })?;
+            }
+            Ok(())
+        };
+        let unpacked = unpack(blob, files.as_fd(), Terms { expected, tally, room: &mut room });
+        let index = unpacked.map_err(|source| match (refused.take(), source) {
+            (Some(refused), _) => TakeInError::Store(refused),
+            (None, UnpackError::Write(error)) if error.kind() == io::ErrorKind::Interrupted => TakeInError::Stopped,
+            (None, UnpackError::Write(error)) => TakeInError::Store(at("write below", &path)(error)),
+            (None, source) => TakeInError::Unpack { layer: layer + 1, source },
+        })?;
+        let bytes = write_index(&draft.path().join("index"), &index)?;
+        draft.commit(needed + bytes)?;
+        Ok(index)
+    }
+}
+
+fn write_index(path: &Path, index: &Index) -> Result<u64, TakeInError> {
+    let bytes = index.encode();
+    let written = File::create_new(path).and_then(|mut file| file.write_all(&bytes));
+    written.map_err(at("write", path))?;
+    Ok(bytes.len() as u64)
+}
+
+/// A lock whose holders do not panic; if one did, what it guards is still what it was.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,465 @@
+//! Whole images, well-meant and hostile, from the source to the disk.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::*;
+use crate::Collected;
+use crate::document::Descriptor;
+use crate::layer::tar::tests::Maker;
+
+/// A source in memory, which can be made to misbehave.
+#[derive(Default)]
+struct Shelf {
+    root: Vec<u8>,
+    blobs: HashMap<Digest, Vec<u8>>,
+    /// What to give for a blob instead of what it is.
+    lies: HashMap<Digest, Vec<u8>>,
+    /// After how many bytes each answer breaks off, but for those about what is small.
+    cut: Option<u64>,
+    asked: AtomicUsize,
+    given: AtomicU64,
+}
+
+impl Shelf {
+    fn of(layers: &[Vec<u8>]) -> Shelf {
+        Shelf::packed(layers, |layer| layer.to_vec())
+    }
+
+    fn packed(layers: &[Vec<u8>], pack: impl Fn(&[u8]) -> Vec<u8>) -> Shelf {
+        let archives: Vec<String> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
+        let mut shelf = Shelf::default();
+        let config = format!(
+            r#"{{"os":"linux","architecture":"{}","config":{{"Env":["PATH=/bin"]}},"rootfs":{{"type":"layers","diff_ids":{archives:?}}}}}"#,
+            Platform::of_this_host().architecture
+        );
+        let config = shelf.put(config.into_bytes());
+        let blobs: Vec<String> = layers.iter().map(|layer| shelf.put(pack(layer))).collect();
+        shelf.root = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, blobs.join(",")).into_bytes();
+        shelf
+    }
+
+    fn put(&mut self, blob: Vec<u8>) -> String {
+        let digest = Digest::of(&blob);
+        let described = format!(r#"{{"mediaType":"x","digest":"{digest}","size":{}}}"#, blob.len());
+        self.blobs.insert(digest, blob);
+        described
+    }
+}
+
+impl Source for Shelf {
+    fn root(&self, _: u64) -> Result<Vec<u8>, SourceError> {
+        Ok(self.root.clone())
+    }
+
+    fn document(&self, descriptor: &Descriptor, _: u64) -> Result<Vec<u8>, SourceError> {
+        Ok(self.blobs[&descriptor.digest].clone())
+    }
+
+    fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send + '_>, SourceError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let blob = self.lies.get(&descriptor.digest).unwrap_or(&self.blobs[&descriptor.digest]);
+        let rest = &blob[(from as usize).min(blob.len())..];
+        self.given.fetch_add(rest.len() as u64, Ordering::Relaxed);
+        Ok(match self.cut {
+            Some(cut) if cut < rest.len() as u64 && 10_000 < blob.len() => Box::new(rest.take(cut).chain(Broken)),
+            _ => Box::new(rest),
+        })
+    }
+}
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+/// A store in a directory that has a neighbour, which nothing may touch.
+struct Bench {
+    directory: tempfile::TempDir,
+    store: Store,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench::with_quota(None)
+    }
+
+    fn with_quota(quota: Option<u64>) -> Bench {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("neighbour"), "untouched").unwrap();
+        let store = Store::open(&directory.path().join("store"), quota).unwrap();
+        Bench { directory, store }
+    }
+
+    fn take_in(&self, name: &str, shelf: &Shelf) -> Result<Record, TakeInError> {
+        self.take_in_with(name, shelf, 64 << 20)
+    }
+
+    fn take_in_with(&self, name: &str, shelf: &Shelf, size: u64) -> Result<Record, TakeInError> {
+        let platform = Platform::of_this_host();
+        let request = Request { name: name.parse().unwrap(), from: "test".into(), platform, size, parallel: 3 };
+        let taken = take_in(&self.store, shelf, &request, &|_| ());
+        self.assert_nothing_outside_was_touched();
+        taken
+    }
+
+    fn root(&self, name: &str) -> HeldImage {
+        self.store.hold_image(&name.parse().unwrap()).unwrap().unwrap()
+    }
+
+    fn assert_nothing_outside_was_touched(&self) {
+        let mut names: Vec<_> =
+            std::fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["neighbour", "store"]);
+        assert_eq!(std::fs::read_to_string(self.directory.path().join("neighbour")).unwrap(), "untouched");
+    }
+
+    fn assert_sound(&self) {
+        let verified = self.store.verify().unwrap();
+        assert_eq!(verified.damages, [], "{verified:?}");
+    }
+
+    /// That something went wrong left nothing behind but what can be gone on with.
+    fn assert_nothing_is_left_after_collecting(&self) {
+        self.store.collect().unwrap();
+        for directory in ["blobs", "layers", "trees", "disks", "names", "staging"] {
+            let left: Vec<_> = std::fs::read_dir(self.store.path().join(directory)).unwrap().collect();
+            assert!(left.is_empty(), "{directory}: {left:?}");
+        }
+    }
+}
+
+fn base() -> Vec<u8> {
+    Maker::default()
+        .directory("bin")
+        .program("bin/tool", b"tool 1")
+        .directory("etc")
+        .file("etc/passwd", b"root")
+        .file("etc/old", b"old")
+        .end()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    let mut encoder = flate2::read::GzEncoder::new(bytes, flate2::Compression::fast());
+    encoder.read_to_end(&mut packed).unwrap();
+    packed
+}
+
+#[test]
+fn an_image_becomes_directories_with_what_its_layers_come_to() {
+    let upper = Maker::default()
+        .file("etc/.wh.old", b"")
+        .file("etc/passwd", b"root and more")
+        .symlink("sbin", "bin")
+        .program("sbin/other", b"other")
+        .hard_link("tool", "bin/tool")
+        .entry(b'3', b"dev/sda", b"", 0o666, b"")
+        .end();
+    let layers = [base(), upper];
+    for shelf in [
+        Shelf::of(&layers),
+        Shelf::packed(&layers, gzip),
+        Shelf::packed(&layers, |layer| zstd::encode_all(layer, 1).unwrap()),
+    ] {
+        let bench = Bench::new();
+        let record = bench.take_in("x", &shelf).unwrap();
+        let image = bench.root("x");
+        let read = |path: &str| std::fs::read_to_string(image.root.join(path)).unwrap();
+
+        assert_eq!(read("etc/passwd"), "root and more");
+        assert_eq!((read("bin/other"), read("tool")), ("other".into(), "tool 1".into()));
+        assert!(!image.root.join("etc/old").exists() && !image.root.join("dev/sda").exists());
+        assert_eq!(std::fs::read_link(image.root.join("sbin")).unwrap(), Path::new("bin"));
+        assert_eq!(record.environment, ["PATH=/bin"]);
+        bench.assert_sound();
+    }
+}
+
+#[test]
+fn what_nobody_may_read_in_the_image_can_be_read_in_a_cell() {
+    let layer = Maker::default()
+        .entry(b'5', b"root", b"", 0, b"")
+        .entry(b'0', b"root/secret", b"", 0, b"x")
+        .entry(b'0', b"su", b"", 0o6711, b"x")
+        .end();
+    let bench = Bench::new();
+    bench.take_in("x", &Shelf::of(&[layer])).unwrap();
+    let image = bench.root("x");
+    let mode = |path: &str| image.root.join(path).metadata().unwrap().permissions().mode() & 0o7777;
+
+    assert_eq!((mode("root"), mode("root/secret"), mode("su"), mode(".")), (0o755, 0o444, 0o555, 0o755));
+}
+
+#[test]
+fn attempts_to_get_out_stay_in() {
+    for (what, layers) in [
+        (
+            "a link out of the image, and a file through it",
+            vec![Maker::default().symlink("out", "../../../..").file("out/neighbour", b"touched").end()],
+        ),
+        (
+            "the same in two layers",
+            vec![Maker::default().symlink("out", "/").end(), Maker::default().file("out/neighbour", b"touched").end()],
+        ),
+        (
+            "a directory that becomes a link",
+            vec![
+                Maker::default().directory("d").end(),
+                Maker::default().symlink("d", "../../../..").file("d/neighbour", b"touched").end(),
+            ],
+        ),
+        (
+            "a chain of links",
+            vec![
+                Maker::default()
+                    .symlink("a", "b")
+                    .symlink("b", "c/..")
+                    .symlink("c", "../..")
+                    .file("a/neighbour", b"t")
+                    .end(),
+            ],
+        ),
+        (
+            "a hard link to what a link leads to",
+            vec![
+                Maker::default()
+                    .symlink("out", "../../../../neighbour")
+                    .hard_link("mine", "out")
+                    .file("mine", b"t")
+                    .end(),
+            ],
+        ),
+        ("an absolute name", vec![Maker::default().file("/neighbour", b"touched").end()]),
+        (
+            "a whiteout through a link",
+            vec![
+                Maker::default().symlink("out", "../../../..").end(),
+                Maker::default().file("out/.wh.neighbour", b"").file("out/.wh..wh..opq", b"").end(),
+            ],
+        ),
+    ] {
+        let bench = Bench::new();
+        let taken = bench.take_in("x", &Shelf::of(&layers));
+        assert!(taken.is_ok(), "{what}: {taken:?}");
+        bench.assert_sound();
+    }
+}
+
+#[test]
+fn attempts_that_mean_nothing_inside_either_are_refused() {
+    let layer = || Maker::default().file("a", b"x");
+    for (what, layers) in [
+        ("..", vec![layer().file("../neighbour", b"t").end()]),
+        (".. in the middle", vec![layer().file("d/../../neighbour", b"t").end()]),
+        ("a whiteout of ..", vec![layer().file("d/.wh...", b"t").end()]),
+        ("a hard link out", vec![layer().hard_link("b", "../../../neighbour").end()]),
+        ("a hard link to what is not there", vec![layer().hard_link("b", "neighbour").end()]),
+        ("a hard link to a directory", vec![layer().directory("d").hard_link("b", "d").end()]),
+        ("a circle", vec![layer().symlink("b", "c").symlink("c", "b").file("b/x", b"").end()]),
+        ("below a file", vec![layer().file("a/b", b"").end()]),
+        ("too deep", vec![layer().entry(b'5', "d/".repeat(300).as_bytes(), b"", 0o755, b"").end()]),
+        ("no archive", vec![vec![7; 2000]]),
+        ("cut", vec![layer().end()[..700].to_vec()]),
+    ] {
+        let bench = Bench::new();
+        let taken = bench.take_in("x", &Shelf::of(&layers));
+        assert!(taken.is_err(), "{what}: {taken:?}");
+        bench.assert_nothing_is_left_after_collecting();
+    }
+}
+
+#[test]
+fn names_need_not_be_text() {
+    let layer =
+        Maker::default().entry(b'0', b"\xff\xfe \n", b"", 0o644, b"x").entry(b'2', b"l", b"\xff", 0o777, b"").end();
+    let bench = Bench::new();
+    bench.take_in("x", &Shelf::of(&[layer])).unwrap();
+    bench.assert_sound();
+}
+
+#[test]
+fn a_layer_that_lies_about_its_digest_or_length_is_refused() {
+    let blob = Digest::of(&base());
+    let other = base().iter().map(|byte| byte ^ 1).collect();
+    let longer = [base(), vec![0; 512]].concat();
+    let shorter = base()[..1024].to_vec();
+    for lie in [other, longer, shorter] {
+        let mut shelf = Shelf::of(&[base()]);
+        shelf.lies.insert(blob, lie);
+        let bench = Bench::new();
+        assert!(bench.take_in("x", &shelf).is_err());
+        // Once it tells the truth, all is well.
+        shelf.lies.clear();
+        bench.take_in("x", &shelf).unwrap();
+        bench.assert_sound();
+    }
+}
+
+#[test]
+fn a_configuration_that_lies_about_a_layer_is_found_out() {
+    let mut shelf = Shelf::of(&[base()]);
+    let honest = String::from_utf8(shelf.root.clone()).unwrap();
+    let config = shelf.blobs.values().find(|blob| blob.starts_with(b"{")).unwrap().clone();
+    let lying = String::from_utf8(config.clone())
+        .unwrap()
+        .replace(&Digest::of(&base()).to_string(), &Digest::of(b"").to_string());
+    let described = shelf.put(lying.into_bytes());
+    let old = format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, Digest::of(&config), config.len());
+    shelf.root = honest.replace(&old, &described).into_bytes();
+    let bench = Bench::new();
+    let taken = bench.take_in("x", &shelf);
+
+    assert!(matches!(taken, Err(TakeInError::Unpack { source: UnpackError::Digest { .. }, .. })), "{taken:?}");
+}
+
+#[test]
+fn a_transfer_that_breaks_off_goes_on_where_it_was() {
+    let big: Vec<u8> = (0..4_000_000u32).map(|number| (number.wrapping_mul(number) >> 7) as u8).collect();
+    let layer = Maker::default().file("big", &big).end();
+    let mut shelf = Shelf::of(std::slice::from_ref(&layer));
+    shelf.cut = Some(700_000);
+    let bench = Bench::new();
+    bench.take_in("x", &shelf).unwrap();
+    bench.assert_sound();
+    // The configuration is one question; the layer is asked for again only from where it broke off.
+    assert_eq!(shelf.asked.load(Ordering::Relaxed), 1 + layer.len().div_ceil(700_000));
+
+    // A source that never gives a byte is given up, and what was there before is not lost.
+    let bench = Bench::new();
+    shelf.cut = Some(0);
+    assert!(matches!(bench.take_in("x", &shelf), Err(TakeInError::Broken { at: 0, .. })));
+}
+
+#[test]
+fn layers_that_images_share_are_transferred_and_kept_once() {
+    let first = Shelf::of(&[base(), Maker::default().file("a", b"1").end()]);
+    let second = Shelf::of(&[base(), Maker::default().file("b", b"2").end()]);
+    let bench = Bench::new();
+    bench.take_in("one", &first).unwrap();
+    bench.take_in("two", &second).unwrap();
+
+    assert_eq!(second.asked.load(Ordering::Relaxed), 2, "the configuration and the other layer");
+    let inode = |name: &str| bench.root(name).root.join("bin/tool").metadata().unwrap().ino();
+    assert_eq!(inode("one"), inode("two"));
+}
+
+#[test]
+fn an_image_that_does_not_fit_says_what_it_needs() {
+    let layer = Maker::default().file("big", &vec![1; 3 << 20]).end();
+    let bench = Bench::new();
+    let taken = bench.take_in_with("x", &Shelf::of(&[layer]), 1 << 20).unwrap_err();
+
+    assert_eq!(taken.to_string(), "the image needs 4 MiB, and 1 MiB is the most it may take: raise --size");
+    assert!(bench.store.names().unwrap().is_empty());
+    bench.assert_nothing_is_left_after_collecting();
+}
+
+#[test]
+fn a_bomb_goes_off_in_nobodys_face() {
+    let bomb = Maker::default().file("bomb", &vec![0; 64 << 20]).end();
+    let bench = Bench::new();
+    let taken = bench.take_in_with("x", &Shelf::packed(&[bomb], gzip), 1 << 20);
+
+    assert!(matches!(taken, Err(TakeInError::Unpack { source: UnpackError::Exceeded(_), .. })), "{taken:?}");
+    assert!(bench.store.bytes().unwrap() < 1 << 20);
+}
+
+#[test]
+fn a_quota_stops_an_image_and_leaves_the_others() {
+    let bench = Bench::with_quota(Some(8 << 20));
+    bench.take_in("small", &Shelf::of(&[base()])).unwrap();
+    let big = Maker::default().file("big", &vec![1; 8 << 20]).end();
+    let taken = bench.take_in("big", &Shelf::packed(&[big], gzip));
+
+    assert!(matches!(taken, Err(TakeInError::Store(StoreError::Quota { .. }))), "{taken:?}");
+    bench.assert_sound();
+    assert_eq!(bench.store.names().unwrap().len(), 1);
+}
+
+#[test]
+fn collecting_removes_what_no_name_stands_for_and_nothing_else() {
+    let bench = Bench::new();
+    bench.take_in("one", &Shelf::of(&[base(), Maker::default().file("a", b"1").end()])).unwrap();
+    bench.take_in("two", &Shelf::of(&[base(), Maker::default().file("b", b"2").end()])).unwrap();
+    assert_eq!(bench.store.collect().unwrap(), Collected::default());
+    assert!(bench.store.remove_name(&"one".parse().unwrap()).unwrap());
+    // Manifest, configuration, blob and layer of its own, and its tree.
+    assert_eq!(bench.store.collect().unwrap().removed, 5);
+    bench.assert_sound();
+
+    let held = bench.root("two");
+    bench.store.remove_name(&"two".parse().unwrap()).unwrap();
+    assert_eq!(bench.store.collect().unwrap().in_use, 1);
+    assert_eq!(std::fs::read_to_string(held.root.join("b")).unwrap(), "2");
+    drop(held);
+    bench.assert_nothing_is_left_after_collecting();
+}
+
+#[test]
+fn damage_is_found_and_repaired_by_taking_the_image_in_again() {
+    let shelf = Shelf::of(&[base()]);
+    type Damaging = fn(&Path);
+    let damages: [(&str, Damaging); 4] = [
+        ("layers", |layer| {
+            std::fs::set_permissions(layer.join("files/0"), PermissionsExt::from_mode(0o644)).unwrap();
+            std::fs::write(layer.join("files/0"), "other!").unwrap();
+        }),
+        ("layers", |layer| std::fs::write(layer.join("index"), "other").unwrap()),
+        ("blobs", |blob| std::fs::write(blob, "other").unwrap()),
+        ("trees", |tree| std::fs::write(tree.join("root/etc/stranger"), "other").unwrap()),
+    ];
+    for (directory, damage) in damages {
+        let bench = Bench::new();
+        bench.take_in("x", &shelf).unwrap();
+        let entries = std::fs::read_dir(bench.store.path().join(directory)).unwrap();
+        damage(&entries.map(|entry| entry.unwrap().path()).max().unwrap());
+        assert_ne!(bench.store.verify().unwrap().damages, [], "{directory}");
+        assert_ne!(bench.store.repair().unwrap().damages, [], "{directory}");
+        bench.take_in("x", &shelf).unwrap();
+        bench.assert_sound();
+        assert_eq!(std::fs::read_to_string(bench.root("x").root.join("bin/tool")).unwrap(), "tool 1");
+    }
+}
+
+#[test]
+fn many_who_take_the_same_in_at_once_do_it_once() {
+    let shelf = Shelf::of(&[base(), Maker::default().file("a", b"1").end()]);
+    let bench = Bench::new();
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8)
+            .map(|number| {
+                let (bench, shelf) = (&bench, &shelf);
+                scope.spawn(move || bench.take_in(&format!("n{number}"), shelf).map(|_| ()))
+            })
+            .collect();
+        all.into_iter().for_each(|one| one.join().unwrap().unwrap());
+    });
+    bench.assert_sound();
+    // The configuration is asked for by each of them, the layers once.
+    assert_eq!(shelf.asked.load(Ordering::Relaxed), 8 + 2);
+}
+
+#[test]
+fn the_same_layers_give_the_same_filesystem_image() {
+    let image = |parallel_order: &[usize]| {
+        let bench = Bench::new();
+        let layers = [base(), Maker::default().pax(&[(b"SCHILY.xattr.user.a", b"b")]).file("etc/x", &[7; 9000]).end()];
+        for number in parallel_order {
+            bench.take_in(&format!("n{number}"), &Shelf::of(&layers)).unwrap();
+        }
+        let (path, digest) = bench.store.filesystem_image(&"n0".parse().unwrap()).unwrap().unwrap();
+        let bytes = std::fs::read(path).unwrap();
+        assert_eq!(Digest::of(&bytes), digest);
+        bench.assert_sound();
+        digest
+    };
+    assert_eq!(image(&[0]), image(&[1, 0]));
+}

@@ -1,0 +1,108 @@
+//! A tree as directories on the disk, for jails.
+//!
+//! Its files are those of its layers under other names, so it takes hardly any space and no time to speak of. Each name
+//! is made in a directory that is open, and each directory was made here a moment before: there is no path to follow
+//! and nothing to follow it through. The kernel is told to refuse if there were.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps, fchmod, futimens, linkat, mkdirat, openat2, symlinkat,
+    utimensat,
+};
+use rustix::io::Errno;
+
+use crate::layer::entry::Meta;
+use crate::layer::path::shown;
+use crate::tree::{Body, NodeId, Tree};
+
+/// Why a tree could not be laid out.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make `{path}` of the root filesystem")]
+pub struct AssembleError {
+    /// The name, as far as it can be shown.
+    pub path: String,
+    /// Why not.
+    pub source: io::Error,
+}
+
+/// Makes in `root`, which is empty, all that is in the tree. `layers` are the directories of their files.
+pub(crate) fn assemble(tree: &Tree, layers: &[OwnedFd], root: BorrowedFd<'_>) -> Result<(), AssembleError> {
+    Assembling { tree, layers }.fill(Tree::ROOT, root)
+}
+
+struct Assembling<'a> {
+    tree: &'a Tree,
+    layers: &'a [OwnedFd],
+}
+
+impl Assembling<'_> {
+    /// Descends as deep as `Bounds::DEPTH` says.
+    fn fill(&self, id: NodeId, directory: BorrowedFd<'_>) -> Result<(), AssembleError> {
+        let node = self.tree.node(id);
+        let Body::Directory(children) = &node.body else { return Ok(()) };
+        for (name, child) in children {
+            let wrong = |source: io::Error| AssembleError { path: shown(name), source };
+            match &self.tree.node(child.node).body {
+                Body::Directory(_) => {
+                    let made = make_directory(directory, name).map_err(|errno| wrong(errno.into()))?;
+                    self.fill(child.node, made.as_fd())?;
+                }
+                Body::File(layer, content) => {
+                    let files = &self.layers[usize::from(*layer)];
+                    link_file(files.as_fd(), &content.number.to_string(), directory, name).map_err(wrong)?;
+                }
+                Body::Link(target) => {
+                    let modified = times(&self.tree.node(child.node).meta);
+                    let made = symlinkat(&**target, directory, &**name)
+                        .and_then(|()| utimensat(directory, &**name, &modified, AtFlags::SYMLINK_NOFOLLOW));
+                    made.map_err(|errno| wrong(errno.into()))?;
+                }
+            }
+        }
+        let dated = futimens(directory, &times(&node.meta));
+        dated.map_err(|errno| AssembleError { path: ".".to_owned(), source: errno.into() })
+    }
+}
+
+/// Everybody may look into it: who may not look at all is kept out of the store.
+fn make_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    mkdirat(parent, name, Mode::RWXU)?;
+    let made = open_directory(parent, name)?;
+    fchmod(&made, Mode::from_raw_mode(0o755))?;
+    Ok(made)
+}
+
+/// Opens what is a directory right there, and neither a link to one nor another filesystem's.
+pub(super) fn open_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let beneath =
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+    openat2(parent, name, flags, Mode::empty(), beneath)
+}
+
+fn times(meta: &Meta) -> Timestamps {
+    let modified = Timespec { tv_sec: meta.modified.0, tv_nsec: meta.modified.1.into() };
+    Timestamps { last_access: modified, last_modification: modified }
+}
+
+fn link_file(files: BorrowedFd<'_>, number: &str, directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    match linkat(files, number, directory, name, AtFlags::empty()) {
+        // It has as many names as the filesystem allows, or the filesystem allows only one.
+        Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP) => copy_file(files, number, directory, name),
+        linked => Ok(linked?),
+    }
+}
+
+fn copy_file(files: BorrowedFd<'_>, number: &str, directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let open = openat2(files, number, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), beneath)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = openat2(directory, name, flags, Mode::RUSR | Mode::WUSR, beneath)?;
+    let status = rustix::fs::fstat(&open)?;
+    io::copy(&mut std::fs::File::from(open), &mut std::fs::File::from(made.try_clone()?))?;
+    fchmod(&made, Mode::from_raw_mode(status.st_mode & 0o777))?;
+    let modified = Timespec { tv_sec: status.st_mtime, tv_nsec: status.st_mtime_nsec as _ };
+    Ok(futimens(&made, &Timestamps { last_access: modified, last_modification: modified })?)
+}
