@@ -166,7 +166,7 @@ impl Registry {
 
     fn manifest(&self, version: &Version, most: u64) -> Result<Vec<u8>, SourceError> {
         let url = format!("{}/manifests/{version}", self.endpoint.base());
-        let what = format!("the image `{}`", self.reference);
+        let what = format!("image `{}`", self.reference);
         let response = self.get(&url, &what, 0)?;
         read_bounded(response.into_body().into_reader(), "manifest", most)
     }
@@ -341,7 +341,7 @@ impl Source for Registry {
 
     fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send + '_>, SourceError> {
         let url = format!("{}/blobs/{}", self.endpoint.base(), descriptor.digest);
-        let what = format!("the blob `{}`", descriptor.digest);
+        let what = format!("blob `{}`", descriptor.digest);
         let response = self.get(&url, &what, from)?;
         let begins = range_start(&response);
         let mut reader = response.into_body().into_reader();

@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+pub(crate) mod faulty;
+pub(crate) mod registry;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,0 +1,200 @@
+//! A registry that misbehaves as it was told to.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use firebox_image::{Digest, Platform};
+
+/// What it does instead of answering.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// Answers this status.
+    Status(u16),
+    /// Gives so many bytes and hangs up.
+    Cut(usize),
+    /// Gives so many bytes and says nothing more.
+    Stall(usize),
+    /// Says that there are more bytes than there are.
+    Longer,
+    /// Gives other bytes.
+    Other,
+    /// Knows no ranges.
+    NoRanges,
+    /// Gives another part than was asked for.
+    WrongRange,
+    /// Sends whoever asks elsewhere.
+    Redirect,
+    /// What it says is no HTTP.
+    Noise,
+}
+
+/// One image of one layer. Faults are used up in their order by questions about the layer.
+pub(crate) struct FaultyRegistry {
+    pub(crate) host: String,
+    /// Every question, as `path range authorization`.
+    pub(crate) questions: Arc<Mutex<Vec<String>>>,
+    shelf: Arc<Shelf>,
+    ended: Option<JoinHandle<()>>,
+}
+
+struct Shelf {
+    host: String,
+    documents: HashMap<String, Vec<u8>>,
+    layer: String,
+    faults: Mutex<Vec<Fault>>,
+    /// The token that opens it, if it wants one.
+    token: Option<String>,
+    over: Mutex<bool>,
+}
+
+impl FaultyRegistry {
+    pub(crate) fn start(layer: &[u8], mut faults: Vec<Fault>, token: Option<&str>) -> FaultyRegistry {
+        faults.reverse();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let digest = Digest::of(layer);
+        let config = format!(
+            r#"{{"os":"linux","architecture":"{}","rootfs":{{"type":"layers","diff_ids":["{digest}"]}}}}"#,
+            Platform::of_this_host().to_string().trim_start_matches("linux/")
+        );
+        let described =
+            |bytes: &[u8]| format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, Digest::of(bytes), bytes.len());
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#,
+            described(config.as_bytes()),
+            described(layer)
+        );
+        let layer_path = format!("/v2/x/blobs/{digest}");
+        let documents = HashMap::from([
+            ("/v2/x/manifests/latest".to_owned(), manifest.into_bytes()),
+            (format!("/v2/x/blobs/{}", Digest::of(config.as_bytes())), config.into_bytes()),
+            ("/elsewhere".to_owned(), layer.to_vec()),
+            (layer_path.clone(), layer.to_vec()),
+        ]);
+        let shelf = Arc::new(Shelf {
+            host: host.clone(),
+            documents,
+            layer: layer_path,
+            faults: Mutex::new(faults),
+            token: token.map(str::to_owned),
+            over: Mutex::new(false),
+        });
+        let questions = Arc::new(Mutex::new(Vec::new()));
+        let ended = std::thread::spawn({
+            let (shelf, questions) = (shelf.clone(), questions.clone());
+            move || {
+                for stream in listener.incoming() {
+                    if *shelf.over.lock().unwrap() {
+                        return;
+                    }
+                    let (shelf, questions) = (shelf.clone(), questions.clone());
+                    std::thread::spawn(move || {
+                        // Whoever asked may hang up whenever it likes.
+                        let _ = shelf.serve(&stream.unwrap(), &questions);
+                    });
+                }
+            }
+        });
+        FaultyRegistry { host, questions, shelf, ended: Some(ended) }
+    }
+
+    pub(crate) fn asked_for(&self, part: &str) -> Vec<String> {
+        self.questions.lock().unwrap().iter().filter(|question| question.contains(part)).cloned().collect()
+    }
+}
+
+impl Drop for FaultyRegistry {
+    fn drop(&mut self) {
+        *self.shelf.over.lock().unwrap() = true;
+        // So that it looks.
+        drop(TcpStream::connect(&self.host));
+        self.ended.take().unwrap().join().unwrap();
+    }
+}
+
+impl Shelf {
+    fn serve(&self, stream: &TcpStream, questions: &Mutex<Vec<String>>) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        loop {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                if reader.read_until(b'\n', &mut head)? == 0 {
+                    return Ok(());
+                }
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let header = |name: &str| {
+                let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+                lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+            };
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            let from = header("range").and_then(|range| range[6..].trim_end_matches('-').parse::<usize>().ok());
+            let authorization = header("authorization");
+            let said = authorization.clone().unwrap_or_default();
+            questions.lock().unwrap().push(format!("{path} {} {said}", from.unwrap_or(0)));
+            if !self.answer(stream, &path, from, authorization.as_deref())? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Answers one question; false when the connection is over.
+    fn answer(
+        &self,
+        mut stream: &TcpStream,
+        path: &str,
+        from: Option<usize>,
+        said: Option<&str>,
+    ) -> std::io::Result<bool> {
+        let mut say = |status: u16, headers: &str, length: usize, body: &[u8]| {
+            write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n{headers}\r\n")?;
+            stream.write_all(body).map(|()| body.len() == length)
+        };
+        if let Some(query) = path.strip_prefix("/token?") {
+            assert!(query.contains("service=here"), "{query}");
+            let token = format!(r#"{{"token":"{}"}}"#, self.token.as_deref().unwrap_or_default());
+            return say(200, "", token.len(), token.as_bytes());
+        }
+        let wants = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        if path.starts_with("/v2/") && wants.as_deref() != said && wants.is_some() {
+            let challenge = format!(
+                "www-authenticate: Bearer realm=\"http://{}/token\",service=\"here\",scope=\"repository:x:pull\"\r\n",
+                self.host
+            );
+            return say(401, &challenge, 0, b"");
+        }
+        let Some(document) = self.documents.get(path) else { return say(404, "", 0, b"") };
+        let fault = if path == self.layer { self.faults.lock().unwrap().pop() } else { None };
+        let start = from.filter(|_| fault != Some(Fault::NoRanges)).unwrap_or(0);
+        let start = if fault == Some(Fault::WrongRange) { start.saturating_sub(1) } else { start };
+        let body = &document[start..];
+        let (status, range) = match from {
+            Some(_) if fault != Some(Fault::NoRanges) => {
+                (206, format!("content-range: bytes {start}-{}/{}\r\n", document.len() - 1, document.len()))
+            }
+            _ => (200, String::new()),
+        };
+        match fault {
+            None | Some(Fault::NoRanges | Fault::WrongRange) => say(status, &range, body.len(), body),
+            Some(Fault::Status(status)) => say(status, "retry-after: 0\r\n", 0, b""),
+            Some(Fault::Cut(most)) => say(status, &range, body.len(), &body[..most.min(body.len())]).map(|_| false),
+            Some(Fault::Stall(most)) => {
+                say(status, &range, body.len(), &body[..most.min(body.len())])?;
+                // Longer than anybody in a test is willing to wait.
+                std::thread::sleep(Duration::from_secs(5));
+                Ok(false)
+            }
+            Some(Fault::Longer) => say(status, &range, body.len() + 100, &[body, &[7; 100]].concat()),
+            Some(Fault::Other) => say(status, &range, body.len(), &vec![7; body.len()]),
+            Some(Fault::Redirect) => say(307, &format!("location: http://{}/elsewhere\r\n", self.host), 0, b""),
+            Some(Fault::Noise) => {
+                stream.write_all(b"\x00\x01\x02 what?\r\n\r\n")?;
+                Ok(false)
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Debian's `docker-registry`, on this host, for one test.
+
+use std::io::{BufRead, BufReader};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::{run, text};
+
+/// A registry that ends with the test.
+pub(crate) struct RealRegistry {
+    child: Child,
+    pub(crate) host: String,
+}
+
+/// What a registry may want of who asks.
+pub(crate) enum Wants {
+    Nothing,
+    Password {
+        name: &'static str,
+        password: &'static str,
+    },
+    /// TLS, with a certificate of the authority whose own is `authority.pem` in the test's directory.
+    Tls,
+}
+
+impl RealRegistry {
+    pub(crate) fn start(directory: &Path, wants: &Wants) -> RealRegistry {
+        let address = match wants {
+            Wants::Tls => own_address(),
+            _ => IpAddr::from([127, 0, 0, 1]),
+        };
+        let free = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap();
+        let storage = directory.join("registry");
+        std::fs::create_dir_all(&storage).unwrap();
+        let more = match wants {
+            Wants::Nothing => String::new(),
+            Wants::Password { name, password } => {
+                let file = directory.join("htpasswd");
+                std::fs::write(&file, run("htpasswd", &["-nbB", name, password])).unwrap();
+                format!("auth:\n  htpasswd:\n    realm: here\n    path: {}\n", text(&file))
+            }
+            Wants::Tls => String::new(),
+        };
+        let tls = match wants {
+            Wants::Tls => {
+                let (key, certificate) = (directory.join("key.pem"), directory.join("certificate.pem"));
+                certify(address, &key, &certificate);
+                format!("  tls:\n    certificate: {}\n    key: {}\n", text(&certificate), text(&key))
+            }
+            _ => String::new(),
+        };
+        let config = directory.join("config.yml");
+        let storage = text(&storage);
+        std::fs::write(&config, format!(
+            "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {storage}\nhttp:\n  addr: {free}\n{tls}{more}"
+        )).unwrap();
+        let mut child = Command::new("docker-registry")
+            .args(["serve", text(&config)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        // It says so when it listens.
+        assert!(log.any(|line| line.unwrap().contains("listening on")), "the registry ended at once");
+        // Whatever it says later has to be read, or it waits.
+        std::thread::spawn(move || log.for_each(drop));
+        RealRegistry { child, host: free.to_string() }
+    }
+
+    /// Puts an image there, by `skopeo`.
+    pub(crate) fn push(&self, oci: &str, name: &str, more: &[&str]) {
+        let to = format!("docker://{}/{name}", self.host);
+        run("skopeo", &[&["copy", "--dest-tls-verify=false"], more, &[oci, &to]].concat());
+    }
+}
+
+impl Drop for RealRegistry {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// The address by which this host is known to others: one that nobody takes for this host itself. Asks nobody.
+fn own_address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.connect(SocketAddr::from(([192, 0, 2, 1], 9))).unwrap();
+    socket.local_addr().unwrap().ip()
+}
+
+/// A certificate for an address, and beside it that of the authority which gave it.
+fn certify(address: IpAddr, key: &Path, certificate: &Path) {
+    let beside = |name: &str| text(&certificate.with_file_name(name)).to_owned();
+    let (authority_key, authority, request, names) =
+        (beside("authority.key"), beside("authority.pem"), beside("request.pem"), beside("names"));
+    let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    let own = ["-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", &authority_key, "-out", &authority];
+    run("openssl", &[&["req"], &new_key[..], &own].concat());
+    let other = ["-subj", "/CN=registry", "-keyout", text(key), "-out", &request];
+    run("openssl", &[&["req"], &new_key[..], &other].concat());
+    std::fs::write(&names, format!("subjectAltName=IP:{address}\n")).unwrap();
+    let signed = ["-CAcreateserial", "-days", "2", "-extfile", &names, "-out", text(certificate)];
+    let words = ["x509", "-req", "-in", &request, "-CA", &authority, "-CAkey", &authority_key];
+    run("openssl", &[&words[..], &signed].concat());
+}

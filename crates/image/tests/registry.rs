@@ -1,0 +1,196 @@
+//! Images from registries: a real one, and one that misbehaves.
+
+mod kit;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use firebox_image::{Credentials, Mirrors, Patience, Registry, TakeInError};
+use kit::faulty::{Fault, FaultyRegistry};
+use kit::registry::{RealRegistry, Wants};
+use kit::{Made, has, run, store, take, text};
+
+const TOOLS: [&str; 4] = ["umoci", "skopeo", "docker-registry", "htpasswd"];
+
+fn registry(reference: &str, mirrors: &str, credentials: &Credentials) -> Registry {
+    let patience = Patience { silence: Duration::from_secs(1), tries: 4, pause: Duration::from_millis(50) };
+    Registry::new(reference.parse().unwrap(), &mirrors.parse::<Mirrors>().unwrap(), credentials, patience)
+}
+
+fn nobody() -> Credentials {
+    Credentials::default()
+}
+
+#[test]
+fn an_image_comes_from_a_registry_by_tag_by_digest_and_by_the_name_of_another() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let made = Made::image();
+    let real = RealRegistry::start(made.directory.path(), &Wants::Nothing);
+    let oci = format!("oci:{}/oci:x", made.path());
+    real.push(&oci, "library/rust:alpine", &[]);
+    real.push(&oci, "library/rust:docker", &["--format", "v2s2"]);
+    let store = store(made.directory.path());
+    let mirrors = format!("docker.io={}", real.host);
+    let direct =
+        take(&store, &registry(&format!("{}/library/rust:alpine", real.host), "", &nobody()), "direct").unwrap();
+    let mirrored = take(&store, &registry("rust:alpine", &mirrors, &nobody()), "mirrored").unwrap();
+    let by_digest = format!("rust@{}", direct.manifest);
+    let exact = take(&store, &registry(&by_digest, &mirrors, &nobody()), "exact").unwrap();
+    let docker = take(&store, &registry("rust:docker", &mirrors, &nobody()), "docker").unwrap();
+
+    for other in [mirrored, exact, docker] {
+        assert_eq!(other.tree, direct.tree);
+    }
+    assert_eq!(store.verify().unwrap().damages, []);
+
+    let missing = take(&store, &registry("rust:none", &mirrors, &nobody()), "none").unwrap_err().to_string();
+    assert_eq!(missing, format!("`{}` has no image `docker.io/library/rust:none`", real.host));
+}
+
+#[test]
+fn whoever_is_not_known_is_told_so_and_whoever_is_gets_the_image() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let made = Made::image();
+    let wants = Wants::Password { name: "somebody", password: "a:b" };
+    let real = RealRegistry::start(made.directory.path(), &wants);
+    real.push(&format!("oci:{}/oci:x", made.path()), "x:y", &["--dest-creds", "somebody:a:b"]);
+    let store = store(made.directory.path());
+    let reference = format!("{}/x:y", real.host);
+    let denied = take(&store, &registry(&reference, "", &nobody()), "x").unwrap_err().to_string();
+    assert!(denied.contains("to somebody who is not logged in"), "{denied}");
+
+    let file = made.directory.path().join("auth.json");
+    run(
+        "skopeo",
+        &["login", "--tls-verify=false", "--authfile", text(&file), "-u", "somebody", "-p", "a:b", &real.host],
+    );
+    let find = |name: &str| (name == "REGISTRY_AUTH_FILE").then(|| file.clone().into());
+    let credentials = Credentials::find(find).unwrap();
+    take(&store, &registry(&reference, "", &credentials), "x").unwrap();
+}
+
+#[test]
+fn a_registry_with_tls_is_trusted_by_its_certificate_alone() {
+    if !has(&TOOLS) || !has(&["openssl"]) {
+        return;
+    }
+    let made = Made::image();
+    let real = RealRegistry::start(made.directory.path(), &Wants::Tls);
+    real.push(&format!("oci:{}/oci:x", made.path()), "x:y", &[]);
+    let take_as = |certificate: Option<&Path>| {
+        // The variable is read once in a process, so each way takes one of its own.
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "one_image_over_tls", "--ignored", "--nocapture"]);
+        child.env("FIREBOX_TEST_REFERENCE", format!("{}/x:y", real.host));
+        child.envs(certificate.map(|certificate| ("SSL_CERT_FILE", certificate)));
+        child.output().unwrap()
+    };
+    let known = take_as(Some(&made.directory.path().join("authority.pem")));
+    assert!(known.status.success(), "{}", String::from_utf8_lossy(&known.stderr));
+    let unknown = take_as(None);
+    let says = String::from_utf8_lossy(&unknown.stderr);
+    assert!(!unknown.status.success() && says.contains("certificate"), "{says}");
+}
+
+/// Run by the test above, in a process of its own.
+#[test]
+#[ignore = "needs a registry and a certificate, which another test brings"]
+fn one_image_over_tls() {
+    let reference = std::env::var("FIREBOX_TEST_REFERENCE").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let taken = take(&store(directory.path()), &registry(&reference, "", &nobody()), "x");
+    if let Err(error) = taken {
+        panic!("{}", chain(&error));
+    }
+}
+
+/// An error with all that caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(|error| error.to_string())
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// An archive of one file, large enough to be cut in the middle.
+fn layer() -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let content: Vec<u8> = (0..2_000_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    std::fs::write(directory.path().join("file"), content).unwrap();
+    run("tar", &["-C", text(directory.path()), "-cf", text(&directory.path().join("../layer.tar")), "file"]);
+    let path = directory.path().join("../layer.tar");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    bytes
+}
+
+fn take_with(faults: &[Fault], token: Option<&str>) -> (FaultyRegistry, Result<(), TakeInError>) {
+    let faulty = FaultyRegistry::start(&layer(), faults.to_vec(), token);
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(directory.path());
+    let taken = take(&store, &registry(&format!("{}/x", faulty.host), "", &nobody()), "x");
+    assert_eq!(store.verify().unwrap().damages, [], "{faults:?}");
+    assert_eq!(store.names().unwrap().len(), usize::from(taken.is_ok()), "{faults:?}");
+    (faulty, taken.map(|_| ()))
+}
+
+#[test]
+fn what_passes_is_waited_for() {
+    for faults in [
+        vec![Fault::Status(429), Fault::Status(500), Fault::Status(503)],
+        vec![Fault::Cut(0), Fault::Cut(100_000), Fault::Cut(1), Fault::Cut(1_500_000)],
+        vec![Fault::Stall(100_000)],
+        vec![Fault::Cut(1000), Fault::NoRanges],
+        vec![Fault::Redirect],
+        vec![Fault::Noise, Fault::Noise],
+    ] {
+        let (_, taken) = take_with(&faults, None);
+        assert!(taken.is_ok(), "{faults:?}: {}", taken.map_err(|error| chain(&error)).unwrap_err());
+    }
+}
+
+#[test]
+fn what_was_transferred_is_not_transferred_again() {
+    let (faulty, taken) = take_with(&[Fault::Cut(1_000_000)], None);
+    taken.unwrap();
+    let questions = faulty.asked_for("blobs");
+    let last = questions.last().unwrap();
+    let from: u64 = last.split(' ').nth(1).unwrap().parse().unwrap();
+    assert!(0 < from && from <= 1_000_000, "{questions:?}");
+}
+
+#[test]
+fn what_does_not_pass_is_said() {
+    for (faults, says) in [
+        (vec![Fault::Status(429); 20], "answers 429 when asked for blob"),
+        (vec![Fault::Status(500); 20], "answers 500 when asked for blob"),
+        (vec![Fault::Status(418)], "answers 418 when asked for blob"),
+        (vec![Fault::Status(403)], "does not give blob"),
+        (vec![Fault::Status(404)], "has no blob"),
+        (vec![Fault::Cut(0); 20], "broke off at byte 0"),
+        (vec![Fault::Stall(0); 20], "broke off at byte 0"),
+        (vec![Fault::Longer], "is longer than the"),
+        (vec![Fault::Other], "has another content: its digest is"),
+        (vec![Fault::Cut(1000), Fault::WrongRange], "gives another part of blob"),
+        (vec![Fault::Noise; 20], "cannot ask"),
+    ] {
+        let (_, taken) = take_with(&faults, None);
+        let error = chain(&taken.unwrap_err());
+        assert!(error.contains(says), "{:?}: {error}", faults[0]);
+    }
+}
+
+#[test]
+fn a_token_is_asked_for_once_and_goes_to_nobody_else() {
+    let (faulty, taken) = take_with(&[Fault::Redirect], Some("secret-token"));
+    taken.unwrap();
+    assert_eq!(faulty.asked_for("/token").len(), 1);
+    assert!(faulty.asked_for("/v2/").iter().any(|question| question.ends_with("Bearer secret-token")));
+    // As it would be on another host.
+    assert!(faulty.asked_for("/elsewhere").iter().all(|question| !question.contains("secret-token")));
+}
