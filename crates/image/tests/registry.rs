@@ -9,7 +9,7 @@ use std::time::Duration;
 use firebox_image::{Credentials, Mirrors, Patience, Registry, TakeInError};
 use kit::faulty::{Fault, FaultyRegistry};
 use kit::registry::{RealRegistry, Wants};
-use kit::{Made, has, run, store, take, text};
+use kit::{Made, chain, has, run, store, take, text};
 
 const TOOLS: [&str; 4] = ["umoci", "skopeo", "docker-registry", "htpasswd"];
 
@@ -107,14 +107,6 @@ fn one_image_over_tls() {
     if let Err(error) = taken {
         panic!("{}", chain(&error));
     }
-}
-
-/// An error with all that caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(|error| error.to_string())
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 /// An archive of one file, large enough to be cut in the middle.
