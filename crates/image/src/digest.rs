@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::str::FromStr;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
@@ -110,6 +112,50 @@ impl<R: Read> Read for DigestingReader<R> {
         self.digesting.update(&buffer[..read]);
         self.length += read as u64;
         Ok(read)
+    }
+}
+
+/// A digest in the making on a thread of its own, so that whoever has the bytes can go on with them meanwhile.
+pub(crate) struct DigestingBehind<'scope> {
+    full: SyncSender<(Vec<u8>, usize)>,
+    empty: Receiver<Vec<u8>>,
+    digest: ScopedJoinHandle<'scope, Digest>,
+}
+
+/// How many chunks the thread may be behind.
+const BEHIND: usize = 8;
+const CHUNK: usize = 256 << 10;
+
+impl<'scope> DigestingBehind<'scope> {
+    pub(crate) fn start(scope: &'scope Scope<'scope, '_>) -> DigestingBehind<'scope> {
+        let (full, chunks) = sync_channel::<(Vec<u8>, usize)>(BEHIND);
+        let (used, empty) = channel();
+        let digest = scope.spawn(move || {
+            let mut digesting = Digesting::default();
+            for (chunk, used_bytes) in chunks {
+                digesting.update(&chunk[..used_bytes]);
+                // Nobody wants it back once everything was put in.
+                let _ = used.send(chunk);
+            }
+            digesting.finish()
+        });
+        DigestingBehind { full, empty, digest }
+    }
+
+    /// A chunk to fill.
+    pub(crate) fn chunk(&self) -> Vec<u8> {
+        self.empty.try_recv().unwrap_or_else(|_| vec![0; CHUNK])
+    }
+
+    /// The next bytes: the first `length` of a chunk. Waits when the thread is too far behind.
+    pub(crate) fn put(&self, chunk: Vec<u8>, length: usize) {
+        // It listens until it is told that there is no more, below.
+        let _ = self.full.send((chunk, length));
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        drop(self.full);
+        self.digest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 

@@ -26,7 +26,7 @@ enum Weight {
     Only(&'static str),
 }
 
-static NEEDS: [Need; 12] = [
+static NEEDS: [Need; 17] = [
     // The headers are only a recommendation of Debian's gcc, and no program links without them.
     Need { program: "cc", packages: &["gcc", "libc6-dev"], weight: Weight::Required },
     Need { program: "bash", packages: &["bash"], weight: Weight::Required },
@@ -41,6 +41,11 @@ static NEEDS: [Need; 12] = [
     Need { program: "mkfs.ext4", packages: &["e2fsprogs"], weight: Weight::Only("the test of a disk that fails") },
     // Its default runtime refuses hosts with both kinds of control groups.
     Need { program: "podman", packages: &["podman", "runc"], weight: Weight::Only("the test in a container") },
+    Need { program: "umoci", packages: &["umoci"], weight: Weight::Only("the tests with images") },
+    Need { program: "skopeo", packages: &["skopeo"], weight: Weight::Only("tests with images of all kinds") },
+    Need { program: "docker-registry", packages: &["docker-registry"], weight: Weight::Only("tests with a registry") },
+    Need { program: "htpasswd", packages: &["apache2-utils"], weight: Weight::Only("tests with a registry") },
+    Need { program: "fsck.erofs", packages: &["erofs-utils"], weight: Weight::Only("a test of filesystem images") },
     Need { program: "bwrap", packages: &["bubblewrap"], weight: Weight::Only("the comparison with it in the bench") },
 ];
 

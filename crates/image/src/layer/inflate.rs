@@ -36,6 +36,7 @@ pub(crate) fn read_ahead<'scope>(scope: &'scope Scope<'scope, '_>, input: impl R
 fn feed(mut input: impl Read, full: &SyncSender<io::Result<Vec<u8>>>, empty: &Receiver<Vec<u8>>) {
     loop {
         let mut chunk = empty.try_recv().unwrap_or_default();
+        // Chunks come back as long as they went, all but the last.
         chunk.resize(CHUNK, 0);
         let read = fill(&mut input, &mut chunk);
         let is_last = !matches!(read, Ok(1..));

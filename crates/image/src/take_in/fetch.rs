@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use crate::digest::{Digest, Digesting};
+use crate::digest::{Digest, DigestingBehind};
 use crate::document::Descriptor;
 use crate::source::{Source, SourceError};
 use crate::store::{Claimed, Draft, Kind, Store, StoreError, at};
@@ -36,9 +36,12 @@ pub(super) fn fetch(
     let Claimed::Draft(draft) = store.claim(Kind::Blob, descriptor.digest)? else { return Ok(()) };
     draft.reserve(descriptor.size)?;
     let file = draft.blob()?;
-    let mut fetching = Fetching { draft: &draft, file, descriptor, at: 0, digesting: Digesting::default() };
-    let fetched = fetching.read_what_is_here().and_then(|()| fetching.go_on(source, on_bytes));
-    let found = std::mem::take(&mut fetching.digesting).finish();
+    let (fetched, found) = std::thread::scope(|scope| {
+        let digesting = DigestingBehind::start(scope);
+        let mut fetching = Fetching { draft: &draft, file, descriptor, at: 0, digesting };
+        let fetched = fetching.read_what_is_here().and_then(|()| fetching.go_on(source, on_bytes));
+        (fetched, fetching.digesting.finish())
+    });
     match fetched {
         Ok(()) if found == descriptor.digest => Ok(draft.commit(descriptor.size)?),
         Ok(()) => {
@@ -56,27 +59,27 @@ pub(super) fn fetch(
     }
 }
 
-struct Fetching<'a> {
+struct Fetching<'a, 'scope> {
     draft: &'a Draft<'a>,
     file: File,
     descriptor: &'a Descriptor,
     at: u64,
-    digesting: Digesting,
+    digesting: DigestingBehind<'scope>,
 }
 
-impl Fetching<'_> {
+impl Fetching<'_, '_> {
     fn read_what_is_here(&mut self) -> Result<(), TakeInError> {
         let wrong = |error| TakeInError::from(at("read", self.draft.path())(error));
         if self.descriptor.size < self.file.metadata().map_err(wrong)?.len() {
             self.file.set_len(0).map_err(wrong)?;
         }
         self.file.seek(SeekFrom::Start(0)).map_err(wrong)?;
-        let mut buffer = vec![0; 256 << 10];
         loop {
-            match self.file.read(&mut buffer).map_err(wrong)? {
+            let mut chunk = self.digesting.chunk();
+            match self.file.read(&mut chunk).map_err(wrong)? {
                 0 => return Ok(()),
                 read => {
-                    self.digesting.update(&buffer[..read]);
+                    self.digesting.put(chunk, read);
                     self.at += read as u64;
                 }
             }
@@ -108,9 +111,9 @@ impl Fetching<'_> {
         on_bytes: &mut dyn FnMut(u64) -> Result<(), TakeInError>,
     ) -> Result<Result<(), io::Error>, TakeInError> {
         let size = self.descriptor.size;
-        let mut buffer = vec![0; 256 << 10];
         loop {
-            let read = match reader.read(&mut buffer) {
+            let mut chunk = self.digesting.chunk();
+            let read = match reader.read(&mut chunk) {
                 Ok(0) if self.at == size => return Ok(Ok(())),
                 Ok(0) => return Ok(Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(read) => read,
@@ -120,8 +123,8 @@ impl Fetching<'_> {
             if size - self.at < read as u64 {
                 return Err(TakeInError::Length { digest: self.descriptor.digest, size, found: "longer" });
             }
-            self.file.write_all(&buffer[..read]).map_err(at("write", self.draft.path()))?;
-            self.digesting.update(&buffer[..read]);
+            self.file.write_all(&chunk[..read]).map_err(at("write", self.draft.path()))?;
+            self.digesting.put(chunk, read);
             self.at += read as u64;
             on_bytes(self.at)?;
         }

@@ -1,5 +1,7 @@
 //! Whole images, well-meant and hostile, from the source to the disk.
 
+mod random;
+
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
