@@ -15,6 +15,7 @@ use crate::layer::unpack::{Tally, Terms, UnpackError, unpack};
 use crate::source::{Image, Source};
 use crate::store::{Claimed, Draft, Kind, Store, at};
 use crate::take_in::{Progress, TakeInError, fetch};
+use crate::tree::{BLOCK, INODE};
 
 pub(super) struct Layers<'a> {
     pub(super) store: &'a Store,
@@ -103,8 +104,8 @@ impl Layers<'_> {
             if stop.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            // As much as it takes in whole blocks.
-            needed = needed.saturating_add(bytes.div_ceil(4096).saturating_mul(4096));
+            // As much as it takes: whole blocks, and an inode.
+            needed = needed.saturating_add(bytes.div_ceil(BLOCK).saturating_mul(BLOCK)).saturating_add(INODE);
             if reserved < needed {
                 reserved = needed.div_ceil(STEP).saturating_mul(STEP);
                 // Where there is no room for a whole step there may be for what is needed.

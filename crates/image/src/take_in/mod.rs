@@ -25,7 +25,7 @@ use crate::record::{LayerRecord, Record};
 use crate::source::{Image, Source, SourceError, find};
 use crate::store::{Claimed, ImageName, Kind, Store, StoreError, at};
 use crate::tree::assemble::{AssembleError, assemble};
-use crate::tree::{Extent, MergeError, Tree, merge};
+use crate::tree::{BLOCK, Extent, INODE, MergeError, Tree, merge};
 use layers::Layers;
 
 /// What is asked for.
@@ -215,7 +215,7 @@ fn tree_digest(archives: &[Digest]) -> Digest {
 fn keep_tree(store: &Store, record: &Record, tree: &Tree, extent: Extent) -> Result<(), TakeInError> {
     let Claimed::Draft(draft) = store.claim(Kind::Tree, record.tree)? else { return Ok(()) };
     // Its files take nothing: they are the layers'.
-    let bytes = extent.directories * 4096;
+    let bytes = extent.directories * (BLOCK + INODE);
     draft.reserve(bytes)?;
     let path = draft.path().join("root");
     DirBuilder::new().mode(0o755).create(&path).map_err(at("make", &path))?;

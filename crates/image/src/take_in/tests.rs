@@ -365,6 +365,18 @@ fn an_image_that_does_not_fit_says_what_it_needs() {
 }
 
 #[test]
+fn files_without_a_byte_are_not_for_nothing() {
+    let many = (0..5000).fold(Maker::default(), |maker, number| maker.file(&format!("d/{number}"), b"")).end();
+    let bench = Bench::new();
+    let taken = bench.take_in_with("x", &Shelf::of(std::slice::from_ref(&many)), 1 << 20);
+    assert!(matches!(taken, Err(TakeInError::Size { .. })), "{taken:?}");
+
+    let bench = Bench::with_quota(Some(3 << 20));
+    let taken = bench.take_in("x", &Shelf::of(&[many]));
+    assert!(matches!(taken, Err(TakeInError::Store(StoreError::Quota { .. }))), "{taken:?}");
+}
+
+#[test]
 fn a_bomb_goes_off_in_nobodys_face() {
     let bomb = Maker::default().file("bomb", &vec![0; 64 << 20]).end();
     let bench = Bench::new();
