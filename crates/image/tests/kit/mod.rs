@@ -70,10 +70,8 @@ impl Made {
         run("umoci", &["new", "--image", &tagged("x")]);
         for (number, script) in [lower, upper].into_iter().enumerate() {
             let bundle = format!("{}/bundle-{number}", made.path());
-            let mut unpack = vec!["unpack", "--image"];
             let image = tagged("x");
-            unpack.extend([image.as_str(), &bundle]);
-            run("umoci", &unpack);
+            unpack(&image, &bundle);
             run("sh", &["-ec", &format!("cd {bundle}/rootfs\n{script}")]);
             run("umoci", &["repack", "--image", &image, &bundle]);
         }
@@ -92,10 +90,16 @@ impl Made {
     pub(crate) fn reference(&self) -> PathBuf {
         let bundle = self.directory.path().join("reference");
         if !bundle.exists() {
-            run("umoci", &["unpack", "--image", &format!("{}/oci:x", self.path()), text(&bundle)]);
+            unpack(&format!("{}/oci:x", self.path()), text(&bundle));
         }
         bundle.join("rootfs")
     }
+}
+
+fn unpack(image: &str, bundle: &str) {
+    // Whoever is not root owns everything of what is unpacked, and is told of no other owners.
+    let own = if rustix::process::geteuid().is_root() { &[][..] } else { &["--rootless"] };
+    run("umoci", &[&["unpack"], own, &["--image", image, bundle]].concat());
 }
 
 pub(crate) fn store(directory: &Path) -> Store {

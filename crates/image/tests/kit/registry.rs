@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::{run, text};
@@ -11,6 +11,8 @@ use super::{run, text};
 pub(crate) struct RealRegistry {
     child: Child,
     pub(crate) host: String,
+    /// A credentials file without a login, in place of the one that this user may have.
+    logins: PathBuf,
 }
 
 /// What a registry may want of who asks.
@@ -66,13 +68,18 @@ impl RealRegistry {
         assert!(log.any(|line| line.unwrap().contains("listening on")), "the registry ended at once");
         // Whatever it says later has to be read, or it waits.
         std::thread::spawn(move || log.for_each(drop));
-        RealRegistry { child, host: free.to_string() }
+        let logins = directory.join("logins.json");
+        std::fs::write(&logins, "{}").unwrap();
+        RealRegistry { child, host: free.to_string(), logins }
     }
 
     /// Puts an image there, by `skopeo`.
     pub(crate) fn push(&self, oci: &str, name: &str, more: &[&str]) {
         let to = format!("docker://{}/{name}", self.host);
-        run("skopeo", &[&["copy", "--dest-tls-verify=false"], more, &[oci, &to]].concat());
+        run(
+            "skopeo",
+            &[&["copy", "--dest-tls-verify=false", "--dest-authfile", text(&self.logins)], more, &[oci, &to]].concat(),
+        );
     }
 }
 
