@@ -38,6 +38,9 @@ mod source;
 mod store;
 mod take_in;
 mod tree;
+#[cfg(test)]
+#[path = "../tests/kit/workshop.rs"]
+mod workshop;
 
 pub use bounds::Bounds;
 pub use digest::{Digest, NoDigest};

@@ -93,7 +93,7 @@ impl Bench {
     }
 
     fn with_quota(quota: Option<u64>) -> Bench {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = crate::workshop::workshop();
         std::fs::write(directory.path().join("neighbour"), "untouched").unwrap();
         let store = Store::open(&directory.path().join("store"), quota).unwrap();
         Bench { directory, store }

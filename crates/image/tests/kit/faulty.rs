@@ -1,7 +1,7 @@
 //! A registry that misbehaves as it was told to.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -184,9 +184,9 @@ impl Shelf {
             Some(Fault::Cut(most)) => say(status, &range, body.len(), &body[..most.min(body.len())]).map(|_| false),
             Some(Fault::Stall(most)) => {
                 say(status, &range, body.len(), &body[..most.min(body.len())])?;
-                // Longer than anybody in a test is willing to wait.
-                std::thread::sleep(Duration::from_secs(5));
-                Ok(false)
+                // Until whoever asked has lost patience and hangs up.
+                stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+                stream.read(&mut [0]).map(|_| false)
             }
             Some(Fault::Longer) => say(status, &range, body.len() + 100, &[body, &[7; 100]].concat()),
             Some(Fault::Other) => say(status, &range, body.len(), &vec![7; body.len()]),

@@ -5,9 +5,12 @@
 
 pub(crate) mod faulty;
 pub(crate) mod registry;
+mod workshop;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub(crate) use workshop::workshop;
 
 use firebox_image::{Platform, Progress, Record, Request, Source, Store, TakeInError, take_in};
 
@@ -46,7 +49,7 @@ pub(crate) struct Made {
 
 impl Made {
     pub(crate) fn image() -> Made {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = workshop();
         let made = Made { directory };
         let lower = r#"
             mkdir -p bin etc/deep/er tmp root usr/lib/many

@@ -26,36 +26,48 @@ pub(crate) enum Wants {
     Tls,
 }
 
+/// How often it is tried to find it a port.
+const TRIES: u32 = 5;
+
 impl RealRegistry {
     pub(crate) fn start(directory: &Path, wants: &Wants) -> RealRegistry {
         let address = match wants {
-            Wants::Tls => own_address(),
+            Wants::Tls => own_address().unwrap(),
             _ => IpAddr::from([127, 0, 0, 1]),
         };
-        let free = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap();
-        let storage = directory.join("registry");
-        std::fs::create_dir_all(&storage).unwrap();
-        let more = match wants {
+        let more = RealRegistry::what_it_wants(directory, wants, address);
+        // A port that is free now may be somebody else's before it listens there.
+        let started = (0..TRIES).find_map(|_| {
+            let free = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap();
+            RealRegistry::listen(directory, free, &more)
+        });
+        started.unwrap_or_else(|| panic!("the registry ended {TRIES} times before it listened"))
+    }
+
+    fn what_it_wants(directory: &Path, wants: &Wants, address: IpAddr) -> String {
+        match wants {
             Wants::Nothing => String::new(),
             Wants::Password { name, password } => {
                 let file = directory.join("htpasswd");
                 std::fs::write(&file, run("htpasswd", &["-nbB", name, password])).unwrap();
                 format!("auth:\n  htpasswd:\n    realm: here\n    path: {}\n", text(&file))
             }
-            Wants::Tls => String::new(),
-        };
-        let tls = match wants {
             Wants::Tls => {
                 let (key, certificate) = (directory.join("key.pem"), directory.join("certificate.pem"));
                 certify(address, &key, &certificate);
                 format!("  tls:\n    certificate: {}\n    key: {}\n", text(&certificate), text(&key))
             }
-            _ => String::new(),
-        };
+        }
+    }
+
+    /// Starts it there, unless it ends at once. `more` is what follows in the part on HTTP.
+    fn listen(directory: &Path, at: SocketAddr, more: &str) -> Option<RealRegistry> {
+        let storage = directory.join("registry");
+        std::fs::create_dir_all(&storage).unwrap();
         let config = directory.join("config.yml");
         let storage = text(&storage);
         std::fs::write(&config, format!(
-            "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {storage}\nhttp:\n  addr: {free}\n{tls}{more}"
+            "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {storage}\nhttp:\n  addr: {at}\n{more}"
         )).unwrap();
         let mut child = Command::new("docker-registry")
             .args(["serve", text(&config)])
@@ -65,12 +77,15 @@ impl RealRegistry {
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         // It says so when it listens.
-        assert!(log.any(|line| line.unwrap().contains("listening on")), "the registry ended at once");
+        if !log.any(|line| line.unwrap().contains("listening on")) {
+            child.wait().unwrap();
+            return None;
+        }
         // Whatever it says later has to be read, or it waits.
         std::thread::spawn(move || log.for_each(drop));
         let logins = directory.join("logins.json");
         std::fs::write(&logins, "{}").unwrap();
-        RealRegistry { child, host: free.to_string(), logins }
+        Some(RealRegistry { child, host: at.to_string(), logins })
     }
 
     /// Puts an image there, by `skopeo`.
@@ -90,11 +105,11 @@ impl Drop for RealRegistry {
     }
 }
 
-/// The address by which this host is known to others: one that nobody takes for this host itself. Asks nobody.
-fn own_address() -> IpAddr {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect(SocketAddr::from(([192, 0, 2, 1], 9))).unwrap();
-    socket.local_addr().unwrap().ip()
+/// The address by which this host is known to others, if it has one: one that nobody takes for this host itself. Asks nobody.
+pub(crate) fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect(SocketAddr::from(([192, 0, 2, 1], 9))).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
 }
 
 /// A certificate for an address, and beside it that of the authority which gave it.
