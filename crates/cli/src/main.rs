@@ -31,6 +31,7 @@ mod measure;
 mod notice;
 mod outlet;
 mod printer;
+mod rootfs;
 mod run;
 mod serve;
 mod signals;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(*args),
         Command::Api(args) => serve::serve((*args).into()),
         Command::Keys(args) => keys::keys(args),
+        Command::Rootfs(args) => rootfs::rootfs(args),
         Command::Languages(args) => languages::languages(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Bench(args) => bench::bench(args),

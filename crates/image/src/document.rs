@@ -1,6 +1,7 @@
 //! The JSON of registries: indexes, manifests, configurations. Hostile input: bounded, read strictly where it matters.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -51,6 +52,35 @@ impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
         self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+    }
+}
+
+/// Text that names no platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no platform that images here are for: expected `linux/ARCHITECTURE`, such as `linux/arm64`, or `linux/arm/v7`"
+)]
+pub struct NoPlatform(pub String);
+
+impl FromStr for Platform {
+    type Err = NoPlatform;
+
+    fn from_str(text: &str) -> Result<Platform, NoPlatform> {
+        let is_word = |word: &&str| {
+            let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            !word.is_empty() && word.len() <= 32 && word.bytes().all(is_letter)
+        };
+        let platform = || {
+            let mut words = text.split('/');
+            let os = words.next().filter(|os| *os == "linux")?.to_owned();
+            let architecture = words.next().filter(is_word)?.to_owned();
+            let variant = match words.next() {
+                Some(variant) => Some(Some(variant).filter(is_word)?.to_owned()),
+                None => None,
+            };
+            words.next().is_none().then_some(Platform { os, architecture, variant })
+        };
+        platform().ok_or_else(|| NoPlatform(text.chars().take(80).collect()))
     }
 }
 
@@ -275,6 +305,17 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_platform_is_one_of_linux() {
+        for text in ["linux/amd64", "linux/arm/v7"] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
+        for text in ["", "linux", "amd64", "linux/", "linux/arm/", "linux/arm/v7/x", "windows/amd64", "linux/\u{1b}[m"]
+        {
+            assert!(text.parse::<Platform>().is_err(), "{text}");
+        }
+    }
 
     fn hex(letter: char) -> String {
         format!("sha256:{}", letter.to_string().repeat(64))

@@ -23,8 +23,9 @@ pub(crate) struct Misspelt {
 /// Finds the first that is wrong.
 pub(crate) fn check(names: impl Iterator<Item = OsString>) -> Result<(), Misspelt> {
     let command = Args::command();
-    let settings = command.get_subcommands().flat_map(clap::Command::get_arguments);
-    let settings = settings.filter_map(|argument| argument.get_env()?.to_str()?.strip_prefix(PREFIX));
+    let mut arguments = Vec::new();
+    with_all_arguments(&command, &mut arguments);
+    let settings = arguments.into_iter().filter_map(|argument| argument.get_env()?.to_str()?.strip_prefix(PREFIX));
     let settings: Vec<String> = settings.map(str::to_lowercase).collect();
     for name in names {
         let Some(word) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
@@ -36,6 +37,12 @@ pub(crate) fn check(names: impl Iterator<Item = OsString>) -> Result<(), Misspel
         }
     }
     Ok(())
+}
+
+/// Those of commands within commands, too.
+fn with_all_arguments<'a>(command: &'a clap::Command, found: &mut Vec<&'a clap::Arg>) {
+    found.extend(command.get_arguments());
+    command.get_subcommands().for_each(|command| with_all_arguments(command, found));
 }
 
 #[cfg(test)]
@@ -57,6 +64,8 @@ mod tests {
         for name in [
             "FIREBOX_LISTEN",
             "FIREBOX_STATE",
+            "FIREBOX_HOME",
+            "FIREBOX_MIRRORS",
             "FIREBOX_PORT",
             "FIREBOX_SERVICE_HOST",
             "FIREBOX_PORT_8080_TCP_PROTO",

@@ -13,6 +13,7 @@ mod language;
 mod limits;
 mod measure;
 mod pair;
+mod rootfs;
 mod run;
 mod serve;
 mod tip;
@@ -31,6 +32,7 @@ pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};
 pub(crate) use measure::{JobsArgs, MeasureArgs, MeasureSubject};
 pub(crate) use pair::{OptionArg, Variable, option_value};
+pub(crate) use rootfs::{FromDockerArgs, OriginArg, RootfsArgs, RootfsCommand};
 pub(crate) use run::{IsolationArg, RequireArg, RunArgs};
 pub(crate) use serve::{LogLevel, ServeArgs, ServeWords};
 
@@ -61,6 +63,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Api(Box<ApiArgs>),
     Keys(KeysArgs),
+    Rootfs(RootfsArgs),
     Languages(LanguagesArgs),
     Doctor(DoctorArgs),
     Bench(BenchArgs),

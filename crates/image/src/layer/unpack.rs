@@ -54,10 +54,10 @@ pub enum Exceeded {
     #[error("its layers have more than {0} entries")]
     Entries(u64),
     /// Too many bytes.
-    #[error("its layers unpack to more than {0} bytes")]
+    #[error("its layers unpack to more than {} MiB", .0 >> 20)]
     Unpacked(u64),
     /// Too long names, targets and attributes.
-    #[error("the names and attributes in its layers take more than {0} bytes")]
+    #[error("the names and attributes in its layers take more than {} MiB", .0 >> 20)]
     Metadata(u64),
 }
 

@@ -90,17 +90,23 @@ impl Credentials {
             path("HOME").map(|place| place.join(".docker/config.json")),
         ];
         for path in places.into_iter().flatten() {
-            let text = std::fs::File::open(&path).and_then(|file| {
-                let mut text = Vec::new();
-                file.take(MOST).read_to_end(&mut text).map(|_| text)
-            });
-            match text.and_then(|text| Credentials::parse(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())) {
-                Ok(credentials) => return Ok(credentials),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(UnreadableCredentials { path, source }),
+            match Credentials::read(path) {
+                Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
+                found => return found,
             }
         }
         Ok(Credentials::default())
+    }
+
+    /// Reads one file, which has to be there.
+    pub fn read(path: PathBuf) -> Result<Credentials, UnreadableCredentials> {
+        let text = std::fs::File::open(&path).and_then(|file| {
+            let mut text = Vec::new();
+            file.take(MOST).read_to_end(&mut text).map(|_| text)
+        });
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "it is no JSON as `docker login` writes it");
+        let read = text.and_then(|text| Credentials::parse(&text).ok_or_else(wrong));
+        read.map_err(|source| UnreadableCredentials { path, source })
     }
 
     fn parse(text: &[u8]) -> Option<Credentials> {

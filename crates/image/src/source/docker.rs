@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds::Bounds;
 use crate::digest::{Digest, DigestingReader};
 use crate::document::{Descriptor, DocumentError};
+use crate::reference::Reference;
 use crate::source::archive::Members;
 use crate::source::{Source, SourceError, read_bounded};
 
@@ -93,7 +94,10 @@ fn choose(members: &Members, mut listed: Vec<Listed>, tag: Option<&str>) -> Resu
     let tags = listed.iter().flat_map(tags_of).collect::<Vec<_>>().join(", ");
     match tag {
         Some(tag) => {
-            let has = |image: &Listed| tags_of(image).iter().any(|known| known == tag);
+            // Some write the registry that others leave out.
+            let whole = tag.parse::<Reference>().ok();
+            let is_it = |known: &String| known == tag || (whole.is_some() && known.parse().ok() == whole);
+            let has = |image: &Listed| tags_of(image).iter().any(is_it);
             let what = format!("image `{tag}`; it has {tags}");
             listed.into_iter().find(has).ok_or(SourceError::Missing { place, what })
         }

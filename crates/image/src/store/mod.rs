@@ -71,7 +71,7 @@ pub enum StoreError {
     },
     /// The quota would be exceeded.
     #[error(
-        "the images would take {needed} bytes, but {quota} is the quota: remove some (`firebox rootfs remove`, then `firebox rootfs gc`), or raise it"
+        "the images would take {} MiB, and the quota is {} MiB: remove some (`firebox rootfs remove`, then `firebox rootfs gc`), or raise it", .needed.div_ceil(1 << 20), .quota >> 20
     )]
     Quota {
         /// What they would come to.

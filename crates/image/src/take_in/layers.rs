@@ -72,7 +72,7 @@ impl Layers<'_> {
             if stop.load(Ordering::Relaxed) { Err(TakeInError::Stopped) } else { Ok(()) }
         };
         fetch::fetch(self.store, self.source, descriptor, &mut on_bytes)?;
-        (self.progress)(Progress::Unpacking { layer });
+        (self.progress)(Progress::Unpacking { layer, bytes: descriptor.size });
         let index = match self.store.claim(Kind::Layer, archive)? {
             Claimed::Draft(draft) => self.unpack(layer, archive, draft, tally, stop)?,
             Claimed::There => {

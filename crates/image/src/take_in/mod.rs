@@ -64,6 +64,8 @@ pub enum Progress {
     Unpacking {
         /// Which.
         layer: usize,
+        /// Bytes of it as it is transferred.
+        bytes: u64,
     },
     /// A layer is done with.
     Ready {
@@ -138,7 +140,7 @@ pub enum TakeInError {
     #[error(transparent)]
     Assemble(#[from] AssembleError),
     /// It is too large.
-    #[error("the image needs {} MiB, and {} MiB is the most it may take: raise --size", .needed.div_ceil(1 << 20), .allowed >> 20)]
+    #[error("the image needs {} MiB, and {} MiB is the most it may take", .needed.div_ceil(1 << 20), .allowed >> 20)]
     Size {
         /// Bytes that it takes.
         needed: u64,

@@ -1,0 +1,46 @@
+//! `firebox rootfs from-docker`: a container image, taken in.
+
+use std::env;
+
+use firebox_image::{Credentials, Patience, Platform, Request, Store, TakeInError, take_in};
+
+use crate::args::{FromDockerArgs, OriginArg};
+use crate::failure::Failure;
+use crate::outlet;
+use crate::rootfs::listed::{ListedImage, in_table};
+use crate::rootfs::progress::Line;
+use crate::rootfs::told::told_of_image;
+
+/// Takes it in, and shows what became of it.
+pub(super) fn from_docker(store: &Store, args: FromDockerArgs, json: bool) -> Result<(), Failure> {
+    // Exhaustive: a new flag must be decided here.
+    let FromDockerArgs { name, image, size, platform, parallel, mirrors, credentials } = args;
+    let OriginArg { text, origin } = image;
+    let credentials = match credentials {
+        Some(file) => Credentials::read(file),
+        None => Credentials::find(|name| env::var_os(name)),
+    };
+    let credentials = credentials.map_err(Failure::request)?;
+    let opened = origin.open(&mirrors.unwrap_or_default(), &credentials, Patience::default());
+    let source = opened.map_err(|error| told_of_image(error.into()))?;
+    let request = Request {
+        name,
+        from: text,
+        platform: platform.unwrap_or_else(Platform::of_this_host),
+        size: u64::from(size) << 20,
+        parallel: parallel.into(),
+    };
+    let record = taken(store, &*source, &request).map_err(told_of_image)?;
+    let image = ListedImage::of(&request.name, &record);
+    if json { outlet::say_json(&image) } else { outlet::say(&in_table(&[image])) }
+}
+
+/// The line about its progress is gone when it returns.
+fn taken(
+    store: &Store,
+    source: &dyn firebox_image::Source,
+    request: &Request,
+) -> Result<firebox_image::Record, TakeInError> {
+    let line = Line::begin();
+    take_in(store, source, request, &|progress| line.hear(progress))
+}

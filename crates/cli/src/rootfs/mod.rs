@@ -1,0 +1,176 @@
+//! `firebox rootfs`: container images as root filesystems.
+
+mod from_docker;
+mod listed;
+mod progress;
+mod told;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use firebox_image::{Collected, Home, ImageName, Store, StoreError, Verified};
+use firebox_job::ByteSize;
+use firebox_lang::nearest;
+use serde::Serialize;
+
+use crate::args::{RootfsArgs, RootfsCommand};
+use crate::failure::Failure;
+use crate::outlet;
+use listed::{ListedImage, in_lines, in_table, size};
+use told::{printable, told_of_store};
+
+/// Takes images in, shows them, and takes them away.
+pub(crate) fn rootfs(args: RootfsArgs) -> Result<ExitCode, Failure> {
+    let RootfsArgs { home, quota, json, command } = args;
+    let store = open(home, quota)?;
+    match command {
+        RootfsCommand::FromDocker(args) => from_docker::from_docker(&store, *args, json)?,
+        RootfsCommand::List => list(&store, json)?,
+        RootfsCommand::Inspect { name } => inspect(&store, &name, json)?,
+        RootfsCommand::Remove { names } => remove(&store, &names, json)?,
+        RootfsCommand::Gc => collect(&store, json)?,
+        RootfsCommand::Verify { repair } => return verify(&store, repair, json),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(home: Option<PathBuf>, quota: Option<ByteSize>) -> Result<Store, Failure> {
+    const HELP: &str = "`--home`, or the variable FIREBOX_HOME, names another directory";
+    let images = match home {
+        // As with any file that is named, it counts from where one is.
+        Some(home) => std::path::absolute(home).map_err(Failure::host)?.join("images"),
+        None => Home::find(|name| env::var_os(name)).map_err(|error| Failure::host(error).with_help(HELP))?.images(),
+    };
+    Store::open(&images, quota.map(ByteSize::as_u64)).map_err(|error| match error {
+        error @ StoreError::Io { .. } => Failure::host(error).with_help(HELP),
+        error => Failure::host(error),
+    })
+}
+
+fn list(store: &Store, json: bool) -> Result<(), Failure> {
+    let mut images = Vec::new();
+    for name in store.names().map_err(told_of_store)? {
+        match store.record(&name) {
+            Ok(Some(record)) => images.push(ListedImage::of(&name, &record)),
+            // Removed a moment ago.
+            Ok(None) => {}
+            // The others are there all the same.
+            Err(error @ StoreError::Damaged(_)) => outlet::remark(&format!("firebox: {error}\n")),
+            Err(error) => return Err(told_of_store(error)),
+        }
+    }
+    if json {
+        return outlet::say_json(&images);
+    }
+    if images.is_empty() {
+        outlet::remark("firebox: there are no images; `firebox rootfs from-docker` takes one in\n");
+        return Ok(());
+    }
+    outlet::say(&in_table(&images))
+}
+
+fn inspect(store: &Store, name: &ImageName, json: bool) -> Result<(), Failure> {
+    let Some(record) = store.record(name).map_err(told_of_store)? else { return Err(unknown(store, name)) };
+    let image = ListedImage::of(name, &record);
+    if json { outlet::say_json(&image) } else { outlet::say(&in_lines(&image)) }
+}
+
+/// Names that were taken away.
+#[derive(Serialize)]
+struct Removed {
+    removed: Vec<String>,
+}
+
+/// All of them, or none where one is unknown.
+fn remove(store: &Store, names: &[ImageName], json: bool) -> Result<(), Failure> {
+    let known = store.names().map_err(told_of_store)?;
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        return Err(unknown(store, name));
+    }
+    for name in names {
+        // Whoever else removes it at the same time wants the same.
+        store.remove_name(name).map_err(told_of_store)?;
+    }
+    if json {
+        return outlet::say_json(&Removed { removed: names.iter().map(ImageName::to_string).collect() });
+    }
+    outlet::say(&names.iter().map(|name| format!("removed {name}\n")).collect::<String>())?;
+    outlet::remark("firebox: `firebox rootfs gc` frees what no other image needs\n");
+    Ok(())
+}
+
+fn unknown(store: &Store, name: &ImageName) -> Failure {
+    let known: Vec<String> = store.names().unwrap_or_default().iter().map(ImageName::to_string).collect();
+    let text = name.to_string();
+    let near = nearest(&text, known.iter().map(String::as_str)).into_iter().next();
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`? `firebox rootfs list` has all names"),
+        None => "`firebox rootfs list` has all names".to_owned(),
+    };
+    Failure::request(anyhow!("there is no image `{name}`")).with_help(help)
+}
+
+/// What a collection did.
+#[derive(Serialize)]
+struct ListedCollection {
+    removed: u64,
+    freed_bytes: u64,
+    in_use: u64,
+}
+
+fn collect(store: &Store, json: bool) -> Result<(), Failure> {
+    let Collected { removed, freed, in_use } = store.collect().map_err(told_of_store)?;
+    if json {
+        return outlet::say_json(&ListedCollection { removed, freed_bytes: freed, in_use });
+    }
+    let things = if removed == 1 { "1 thing was" } else { &format!("{removed} things were") };
+    outlet::say(&format!("{things} removed, {} freed\n", size(freed)))?;
+    if in_use != 0 {
+        outlet::remark(&format!("firebox: {in_use} more are no image's, but in use; they can be removed later\n"));
+    }
+    Ok(())
+}
+
+/// What a verification found.
+#[derive(Serialize)]
+struct ListedVerification {
+    checked: u64,
+    damages: Vec<ListedDamage>,
+}
+
+#[derive(Serialize)]
+struct ListedDamage {
+    path: String,
+    what: String,
+}
+
+fn verify(store: &Store, repair: bool, json: bool) -> Result<ExitCode, Failure> {
+    let verified = if repair { store.repair() } else { store.verify() };
+    let Verified { checked, damages } = verified.map_err(told_of_store)?;
+    let damages: Vec<_> = damages
+        .into_iter()
+        .map(|damage| ListedDamage {
+            path: printable(&damage.path.display().to_string()),
+            what: printable(&damage.what),
+        })
+        .collect();
+    let is_sound = damages.is_empty();
+    let found = damages.len();
+    if json {
+        outlet::say_json(&ListedVerification { checked, damages })?;
+    } else {
+        outlet::say(&damages.iter().map(|damage| format!("{}: {}\n", damage.path, damage.what)).collect::<String>())?;
+        match (is_sound, repair) {
+            (true, _) => outlet::say(&format!("{checked} things were looked at: all are what they should be\n"))?,
+            (false, true) => outlet::remark(&format!(
+                "firebox: {found} damages; what is damaged was removed: `firebox rootfs from-docker` brings it back\n"
+            )),
+            (false, false) => outlet::remark(&format!(
+                "firebox: {found} damages; `firebox rootfs verify --repair` removes what is damaged\n"
+            )),
+        }
+    }
+    Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,146 @@
+//! What went wrong with an image, whose doing it was, and what to do about it.
+//!
+//! What an image says of itself, and what a registry says, may stand in the message: never in a form that a terminal takes for
+//! more than text.
+
+use std::io;
+
+use firebox_image::{Exceeded, RegistryError, SourceError, StoreError, TakeInError, UnpackError};
+
+use crate::failure::Failure;
+
+/// The longest message. What is said in it by others may be longer than anybody reads.
+const MOST: usize = 2000;
+
+/// Text of others, as it can be printed on one line.
+pub(super) fn printable(text: &str) -> String {
+    // What turns the direction of writing, or takes no room, hides what stands there.
+    let is_odd = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut shown = String::new();
+    for character in text.chars() {
+        if MOST <= shown.len() {
+            shown.push('…');
+            break;
+        }
+        match is_odd(character) {
+            true => shown.extend(character.escape_unicode()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+fn printable_error(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    anyhow::anyhow!(printable(&format!("{:#}", error.into())))
+}
+
+/// The store's is the host's.
+pub(super) fn told_of_store(error: StoreError) -> Failure {
+    let help = help_of_disk(&error);
+    Failure::host(printable_error(error)).with_help_if(help)
+}
+
+/// What is wrong with the image, or with how it was asked for, is the request's; the rest is the host's.
+pub(super) fn told_of_image(error: TakeInError) -> Failure {
+    let help = help(&error).or_else(|| help_of_disk(&error));
+    let is_requests = is_requests(&error);
+    let error = printable_error(error);
+    let failure = if is_requests { Failure::request(error) } else { Failure::host(error) };
+    failure.with_help_if(help)
+}
+
+fn is_requests(error: &TakeInError) -> bool {
+    match error {
+        TakeInError::Source(SourceError::Registry(error)) => {
+            matches!(error, RegistryError::Missing { .. } | RegistryError::Denied { .. })
+        }
+        TakeInError::Source(_) | TakeInError::Layers { .. } | TakeInError::Blob { .. } | TakeInError::Length { .. } => {
+            true
+        }
+        TakeInError::Unpack { .. } | TakeInError::Merge(_) | TakeInError::Size { .. } => true,
+        TakeInError::Store(_) | TakeInError::Broken { .. } | TakeInError::Assemble(_) | TakeInError::Stopped => false,
+    }
+}
+
+fn help(error: &TakeInError) -> Option<String> {
+    match error {
+        TakeInError::Source(SourceError::Registry(error)) => help_of_registry(error),
+        TakeInError::Size { needed, .. } => Some(format!("`--size {}` is enough", needed.div_ceil(1 << 20))),
+        TakeInError::Unpack { source: UnpackError::Exceeded(Exceeded::Unpacked(_)), .. } => Some(
+            "that is four times what `--size` lets the image take, and the most that is unpacked for it: \
+             raise `--size` if you know the image"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+fn help_of_registry(error: &RegistryError) -> Option<String> {
+    Some(match error {
+        RegistryError::Missing { .. } => {
+            "look at its name and tag; without a tag, `latest` is meant, and without a registry, `docker.io`".to_owned()
+        }
+        RegistryError::Denied { host, .. } => format!(
+            "`podman login {host}` or `docker login {host}` writes down who you are; `--credentials` names another file"
+        ),
+        RegistryError::Ask { .. } => "what stands before the first `/` is a registry where it has a dot or a colon; \
+                                      `--mirrors` has another one asked in its place"
+            .to_owned(),
+        RegistryError::Unavailable { .. } => "try again later; what was transferred is kept".to_owned(),
+        _ => return None,
+    })
+}
+
+fn help_of_disk(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let is_full = causes
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
+    is_full.then(|| {
+        "`firebox rootfs gc` frees what no image needs; `--home`, or FIREBOX_HOME, keeps images on another disk"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(failure: &Failure) -> String {
+        failure.message().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_others_say_is_text_and_nothing_more() {
+        let what = format!("image `\u{1b}[2J\u{202e}{}`", "x".repeat(10_000));
+        let missing = RegistryError::Missing { host: "h".to_owned(), what };
+        let said = message(&told_of_image(SourceError::from(missing).into()));
+        assert!(said.contains(r"\u{1b}[2J\u{202e}xxx") && said.len() < 2500, "{said}");
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+
+    #[test]
+    fn a_full_disk_is_the_hosts_and_says_what_makes_room() {
+        let full = || StoreError::Io { what: "write", path: "/x".into(), source: io::ErrorKind::StorageFull.into() };
+        for failure in [told_of_store(full()), told_of_image(full().into())] {
+            let said = message(&failure);
+            assert!(said.contains("cannot write `/x`: no storage space") && said.contains("rootfs gc"), "{said}");
+            assert!(matches!(failure, Failure::Told { blame: crate::failure::Blame::Host, .. }));
+        }
+        let other = StoreError::Io { what: "write", path: "/x".into(), source: io::ErrorKind::NotFound.into() };
+        assert!(!message(&told_of_store(other)).contains("help"));
+    }
+
+    #[test]
+    fn an_image_that_does_not_fit_says_which_size_does() {
+        let failure = told_of_image(TakeInError::Size { needed: (900 << 20) + 1, allowed: 100 << 20 });
+        let said = message(&failure);
+        assert_eq!(
+            said,
+            "firebox: the image needs 901 MiB, and 100 MiB is the most it may take\n  help: `--size 901` is enough\n"
+        );
+    }
+}
