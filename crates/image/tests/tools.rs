@@ -51,6 +51,24 @@ fn every_way_to_write_an_image_gives_what_umoci_makes_of_it() {
 }
 
 #[test]
+fn a_layer_whose_archive_ends_with_its_last_byte_is_whole() {
+    if !has(&TOOLS) {
+        return;
+    }
+    let directory = kit::workshop();
+    let path = text(directory.path());
+    let (image, file) = (format!("{path}/oci:x"), format!("{path}/file"));
+    // Fills no block.
+    std::fs::write(&file, [7; 700]).unwrap();
+    run("umoci", &["init", "--layout", &format!("{path}/oci")]);
+    run("umoci", &["new", "--image", &image]);
+    run("umoci", &["insert", "--rootless", "--image", &image, &file, "/file"]);
+    let store = store(directory.path());
+    take(&store, &OciLayout::directory(&directory.path().join("oci"), Some("x")).unwrap(), "x").unwrap();
+    assert_eq!(std::fs::read(root(&store, "x").join("file")).unwrap(), [7; 700]);
+}
+
+#[test]
 fn what_is_not_there_is_said_with_what_is() {
     if !has(&TOOLS) {
         return;

@@ -213,33 +213,37 @@ impl<R: Read> Archive<R> {
     fn skip_content(&mut self) -> Result<(), ArchiveError> {
         let mut buffer = [0; 8192];
         while self.content().read(&mut buffer).map_err(cut_or_broken)? != 0 {}
-        let padding = self.padding as usize;
-        self.exactly(&mut buffer[..padding])?;
-        self.padding = 0;
-        Ok(())
+        let padding = std::mem::take(&mut self.padding) as usize;
+        // Some tools (`umoci insert`) write nothing at all behind the last content. It is whole all the same.
+        match self.read_whole(&mut buffer[..padding])? {
+            read if read == padding || read == 0 => Ok(()),
+            _ => Err(ArchiveError::Cut),
+        }
     }
 
     /// A block, or `None` where the archive simply ends.
     fn block(&mut self) -> Result<Option<Block>, ArchiveError> {
         let mut bytes = [0; BLOCK];
+        match self.read_whole(&mut bytes)? {
+            0 => Ok(None),
+            BLOCK => Ok(Some(Block::new(bytes))),
+            _ => Err(ArchiveError::Cut),
+        }
+    }
+
+    /// Fills the buffer, or as much of it as there is.
+    fn read_whole(&mut self, buffer: &mut [u8]) -> Result<usize, ArchiveError> {
         let mut filled = 0;
-        while filled < BLOCK {
-            match self.input.read(&mut bytes[filled..]) {
-                Ok(0) if filled == 0 => return Ok(None),
-                Ok(0) => return Err(ArchiveError::Cut),
+        while filled < buffer.len() {
+            match self.input.read(&mut buffer[filled..]) {
+                Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        self.at += BLOCK as u64;
-        Ok(Some(Block::new(bytes)))
-    }
-
-    fn exactly(&mut self, buffer: &mut [u8]) -> Result<(), ArchiveError> {
-        self.input.read_exact(buffer).map_err(cut_or_broken)?;
-        self.at += buffer.len() as u64;
-        Ok(())
+        self.at += filled as u64;
+        Ok(filled)
     }
 }
 

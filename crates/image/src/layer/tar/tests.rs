@@ -144,7 +144,9 @@ fn links_and_directories_have_no_content_whatever_their_size_says() {
 #[test]
 fn what_is_cut_or_damaged_is_an_error_at_every_byte() {
     let whole = Maker::default().pax(&[(b"path", b"long")]).file("a", &[7; 700]).file("b", b"").0;
-    let ends = [0, 1024 + 512 + 1024, whole.len()];
+    // Where an entry is whole, with what pads it or with nothing of that.
+    let ends = [0, 1024 + 512 + 700, 1024 + 512 + 1024, whole.len()];
+    assert_eq!(entries(&whole[..ends[1]]).unwrap()[0].1, [7; 700]);
     for length in (0..whole.len()).filter(|length| !ends.contains(length)) {
         assert!(entries(&whole[..length]).is_err(), "cut at {length}");
     }
