@@ -30,6 +30,8 @@ mod bounds;
 mod digest;
 mod disk;
 mod document;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod layer;
 mod origin;
 mod record;
