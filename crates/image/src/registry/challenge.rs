@@ -6,7 +6,7 @@ pub(super) enum Challenge {
     /// Name and password with each request.
     Basic,
     /// A token, to be had elsewhere.
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+    Bearer { realm: String, service: Option<String> },
 }
 
 impl Challenge {
@@ -19,16 +19,15 @@ impl Challenge {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        let (mut realm, mut service, mut scope) = (None, None, None);
+        let (mut realm, mut service) = (None, None);
         for (key, value) in Parameters(rest) {
             match key.to_ascii_lowercase().as_str() {
                 "realm" => realm = Some(value),
                 "service" => service = Some(value),
-                "scope" => scope = Some(value),
                 _ => {}
             }
         }
-        Some(Challenge::Bearer { realm: realm?, service, scope })
+        Some(Challenge::Bearer { realm: realm?, service })
     }
 }
 
@@ -65,7 +64,6 @@ mod tests {
             Some(Challenge::Bearer {
                 realm: "https://auth.docker.io/token".into(),
                 service: Some("registry.docker.io".into()),
-                scope: Some("repository:a/b:pull,push".into()),
             })
         );
         assert_eq!(Challenge::parse(r#"Basic realm="x""#), Some(Challenge::Basic));

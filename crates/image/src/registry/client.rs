@@ -13,6 +13,7 @@ use ureq::{Agent, Body};
 use crate::document::Descriptor;
 use crate::reference::{Reference, Version};
 use crate::registry::challenge::Challenge;
+use crate::registry::endpoint::is_here;
 use crate::registry::{Credentials, Endpoint, Login, Mirrors};
 use crate::source::{Source, SourceError, read_bounded};
 
@@ -138,7 +139,10 @@ impl Registry {
     pub fn new(reference: Reference, mirrors: &Mirrors, credentials: &Credentials, patience: Patience) -> Registry {
         let endpoint = Endpoint::of(&reference, mirrors);
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let config = Agent::config_builder()
+        let config = Agent::config_builder();
+        // What is on this host is asked without anybody between.
+        let config = if endpoint.is_plain { config.proxy(None) } else { config };
+        let config = config
             .tls_config(tls)
             // A registry's redirections stay as safe as the registry is.
             .https_only(!endpoint.is_plain)
@@ -155,7 +159,7 @@ impl Registry {
             .build();
         Registry {
             agent: config.into(),
-            login: credentials.login(&reference).cloned(),
+            login: credentials.login(&endpoint).cloned(),
             helper: credentials.may_be_elsewhere(),
             reference,
             endpoint,
@@ -253,8 +257,8 @@ impl Registry {
         let headers = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
         let challenge = headers.filter_map(|header| header.to_str().ok()).find_map(Challenge::parse);
         *authorization = match challenge {
-            Some(Challenge::Bearer { realm, service, scope }) => {
-                Some(format!("Bearer {}", self.token(&realm, service.as_deref(), scope)?))
+            Some(Challenge::Bearer { realm, service }) => {
+                Some(format!("Bearer {}", self.token(&realm, service.as_deref())?))
             }
             Some(Challenge::Basic) => match &self.login {
                 Some(Login::Password { name, password }) => Some(basic(name, password)),
@@ -268,11 +272,12 @@ impl Registry {
         Ok(())
     }
 
-    fn token(&self, realm: &str, service: Option<&str>, scope: Option<String>) -> Result<String, RegistryError> {
-        if !realm.starts_with("https://") && !self.endpoint.is_plain {
+    fn token(&self, realm: &str, service: Option<&str>) -> Result<String, RegistryError> {
+        if !(realm.starts_with("https://") || self.endpoint.is_plain && is_here(realm)) {
             return Err(RegistryError::Realm { host: self.endpoint.host.clone(), realm: realm.to_owned() });
         }
-        let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.endpoint.repository));
+        // What we want, and not what somebody would like to have a token for.
+        let scope = format!("repository:{}:pull", self.endpoint.repository);
         let mut tries = 0;
         let answer = loop {
             let answer = match &self.login {

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use base64::Engine;
 use serde::Deserialize;
 
-use crate::reference::{DEFAULT_REGISTRY, Reference};
+use crate::reference::DEFAULT_REGISTRY;
+use crate::registry::Endpoint;
 
 /// All logins that were found. Says nothing of them when it is printed.
 #[derive(Clone, Default)]
@@ -115,9 +116,10 @@ impl Credentials {
         Some(Credentials { logins: logins.collect(), kept_elsewhere: store.is_some() || !helpers.is_empty() })
     }
 
-    /// What to say to the registry of a reference: the login for the longest part of its name.
-    pub fn login(&self, reference: &Reference) -> Option<&Login> {
-        let whole = format!("{}/{}", reference.registry, reference.repository);
+    /// What to say to whom is asked: the login for the longest part of the name there. A mirror is told nothing that is for
+    /// the registry it stands for.
+    pub fn login(&self, endpoint: &Endpoint) -> Option<&Login> {
+        let whole = format!("{}/{}", plain_place(&endpoint.host), endpoint.repository);
         let ends = whole.match_indices('/').map(|(at, _)| at).chain([whole.len()]);
         let mut places: Vec<&str> = ends.map(|end| &whole[..end]).collect();
         places.reverse();
@@ -156,6 +158,7 @@ fn login(entry: Entry) -> Option<Login> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Mirrors;
 
     const TEXT: &str = r#"{"auths": {
         "https://index.docker.io/v1/": {"auth": "dTpwOnE="},
@@ -165,7 +168,16 @@ mod tests {
     }, "HttpHeaders": {"x": "y"}}"#;
 
     fn login(reference: &str) -> Option<Login> {
-        Credentials::parse(TEXT.as_bytes()).unwrap().login(&reference.parse().unwrap()).cloned()
+        login_by(reference, "")
+    }
+
+    fn login_by(reference: &str, mirrors: &str) -> Option<Login> {
+        let endpoint = Endpoint::of(&reference.parse().unwrap(), &mirrors.parse().unwrap());
+        Credentials::parse(TEXT.as_bytes()).unwrap().login(&endpoint).cloned()
+    }
+
+    fn hub() -> Endpoint {
+        Endpoint::of(&"rust".parse().unwrap(), &Mirrors::default())
     }
 
     #[test]
@@ -181,9 +193,16 @@ mod tests {
     }
 
     #[test]
+    fn a_mirror_is_told_its_own_login_and_no_other() {
+        assert_eq!(login_by("rust", "docker.io=mirror.example"), None);
+        assert_eq!(login_by("rust", "docker.io=127.0.0.1:5000/hub"), None);
+        assert_eq!(login_by("quay.io/x", "quay.io=ghcr.io/team"), Some(Login::Refresh("t".into())));
+    }
+
+    #[test]
     fn no_login_is_ever_printed() {
         let credentials = Credentials::parse(TEXT.as_bytes()).unwrap();
-        let printed = format!("{credentials:?} {:?}", credentials.login(&"rust".parse().unwrap()));
+        let printed = format!("{credentials:?} {:?}", credentials.login(&hub()));
         assert!(!printed.contains("p:q") && printed.contains("docker.io"), "{printed}");
     }
 
@@ -192,10 +211,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("auth.json");
         let find = || Credentials::find(|name| (name == "REGISTRY_AUTH_FILE").then(|| path.clone().into()));
-        assert!(find().unwrap().login(&"rust".parse().unwrap()).is_none());
+        assert!(find().unwrap().login(&hub()).is_none());
         std::fs::write(&path, "{").unwrap();
         assert!(find().is_err());
         std::fs::write(&path, TEXT).unwrap();
-        assert!(find().unwrap().login(&"rust".parse().unwrap()).is_some());
+        assert!(find().unwrap().login(&hub()).is_some());
     }
 }

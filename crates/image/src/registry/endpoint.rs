@@ -72,6 +72,12 @@ impl Endpoint {
     }
 }
 
+/// Whether a URL in plain text leads to this very host.
+pub(super) fn is_here(url: &str) -> bool {
+    let authority = url.strip_prefix("http://").and_then(|rest| rest.split(['/', '?', '#', '\\']).next());
+    authority.is_some_and(|authority| !authority.contains('@') && is_loopback(authority))
+}
+
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -107,6 +113,23 @@ mod tests {
             ("127.0.0.1.example.com/x", "https:"),
         ] {
             assert!(base(reference, "").starts_with(start), "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_url_leads_here_only_if_its_host_is_this_one() {
+        for url in ["http://127.0.0.1:5001/token", "http://localhost?x", "http://[::1]:1/"] {
+            assert!(is_here(url), "{url}");
+        }
+        for url in [
+            "http://198.51.100.7/token",
+            "http://127.0.0.1@198.51.100.7/",
+            "http://198.51.100.7\\@127.0.0.1/",
+            "http://169.254.169.254/",
+            "ftp://127.0.0.1/",
+            "http:///x",
+        ] {
+            assert!(!is_here(url), "{url}");
         }
     }
 
