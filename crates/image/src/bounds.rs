@@ -4,6 +4,9 @@
 //! disk on its account stays below. They are far above what any image in use needs, but for the size of the result,
 //! which is the user's to say.
 
+/// What any image may take beside its content, however small it is to be.
+const SLACK: u64 = 64 << 20;
+
 /// What is done on account of one image at most. Past any of these, taking it in fails and says which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
@@ -18,8 +21,8 @@ pub struct Bounds {
     pub layers: usize,
     /// Bytes of one manifest, index or configuration.
     pub document: u64,
-    /// Bytes of one blob as it is transferred.
-    pub blob: u64,
+    /// Bytes of all layers as they are transferred.
+    pub transferred: u64,
 }
 
 impl Bounds {
@@ -34,9 +37,17 @@ impl Bounds {
     /// Bytes of what precedes an entry of an archive to extend it: long names, attributes.
     pub const EXTENSION: u64 = 1 << 20;
 
+    /// What the archives of all layers may come to, headers and all: most of it is to be content.
+    pub fn inflated(&self) -> u64 {
+        self.unpacked.saturating_mul(2).saturating_add(SLACK)
+    }
+
     /// What suits an image that may take this many bytes in the end: layers may unpack to four times that.
     pub fn for_size(bytes: u64) -> Bounds {
-        Bounds { unpacked: bytes.saturating_mul(4), ..Bounds::default() }
+        let unpacked = bytes.saturating_mul(4);
+        // What was compressed takes less, and what was not has headers beside its files.
+        let transferred = unpacked.saturating_add(unpacked / 4).saturating_add(SLACK);
+        Bounds { unpacked, transferred, ..Bounds::default() }
     }
 }
 
@@ -49,7 +60,7 @@ impl Default for Bounds {
             // Docker itself stops at 127.
             layers: 512,
             document: 4 << 20,
-            blob: 32 << 30,
+            transferred: 64 << 30,
         }
     }
 }

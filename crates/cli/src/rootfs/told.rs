@@ -57,9 +57,10 @@ fn is_requests(error: &TakeInError) -> bool {
         TakeInError::Source(SourceError::Registry(error)) => {
             matches!(error, RegistryError::Missing { .. } | RegistryError::Denied { .. })
         }
-        TakeInError::Source(_) | TakeInError::Layers { .. } | TakeInError::Blob { .. } | TakeInError::Length { .. } => {
-            true
-        }
+        TakeInError::Source(_)
+        | TakeInError::Layers { .. }
+        | TakeInError::Transferred { .. }
+        | TakeInError::Length { .. } => true,
         TakeInError::Unpack { .. } | TakeInError::Merge(_) | TakeInError::Size { .. } => true,
         TakeInError::Store(_) | TakeInError::Broken { .. } | TakeInError::Assemble(_) | TakeInError::Stopped => false,
     }

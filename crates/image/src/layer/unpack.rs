@@ -56,6 +56,9 @@ pub enum Exceeded {
     /// Too many bytes.
     #[error("its layers unpack to more than {} MiB", .0 >> 20)]
     Unpacked(u64),
+    /// Too much that is neither.
+    #[error("its layers inflate to more than {} MiB, most of which is no content of files", .0 >> 20)]
+    Inflated(u64),
     /// Too long names, targets and attributes.
     #[error("the names and attributes in its layers take more than {} MiB", .0 >> 20)]
     Metadata(u64),
@@ -67,12 +70,14 @@ pub(crate) struct Tally {
     bounds: Bounds,
     entries: AtomicU64,
     unpacked: AtomicU64,
+    inflated: AtomicU64,
     metadata: AtomicU64,
 }
 
 impl Tally {
     pub(crate) fn new(bounds: Bounds) -> Tally {
-        Tally { bounds, entries: AtomicU64::new(0), unpacked: AtomicU64::new(0), metadata: AtomicU64::new(0) }
+        let none = || AtomicU64::new(0);
+        Tally { bounds, entries: none(), unpacked: none(), inflated: none(), metadata: none() }
     }
 
     /// Counts a layer that was unpacked before.
@@ -89,6 +94,10 @@ impl Tally {
 
     fn add_content(&self, bytes: u64) -> Result<(), Exceeded> {
         within(&self.unpacked, bytes, self.bounds.unpacked, Exceeded::Unpacked)
+    }
+
+    fn add_inflated(&self, bytes: u64) -> Result<(), Exceeded> {
+        within(&self.inflated, bytes, self.bounds.inflated(), Exceeded::Inflated)
     }
 }
 
@@ -115,14 +124,38 @@ pub(crate) fn unpack(
     let Terms { expected, tally, room } = terms;
     let (index, found) = std::thread::scope(|scope| {
         let inflated = inflate(layer).map_err(ArchiveError::Read)?;
-        let mut ahead = DigestingReader::new(read_ahead(scope, inflated));
-        let index = Unpacking { files, tally, room, buffer: vec![0; 128 << 10] }.read(&mut ahead)?;
-        Ok::<_, UnpackError>((index, ahead.finish().0))
+        let ahead = DigestingReader::new(read_ahead(scope, inflated));
+        let mut ahead = Counted { input: ahead, tally, exceeded: None };
+        let read = Unpacking { files, tally, room, buffer: vec![0; 128 << 10] }.read(&mut ahead);
+        match ahead.exceeded {
+            Some(exceeded) => Err(UnpackError::Exceeded(exceeded)),
+            None => read.map(|index| (index, ahead.input.finish().0)),
+        }
     })?;
     if found != expected {
         return Err(UnpackError::Digest { expected, found });
     }
     Ok(index)
+}
+
+/// What comes out of a layer, counted whatever it is: what an archive has that becomes no file takes time all the same.
+struct Counted<'a, R> {
+    input: R,
+    tally: &'a Tally,
+    exceeded: Option<Exceeded>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        match self.tally.add_inflated(read as u64) {
+            Ok(()) => Ok(read),
+            Err(exceeded) => {
+                self.exceeded = Some(exceeded);
+                Err(io::ErrorKind::FileTooLarge.into())
+            }
+        }
+    }
 }
 
 struct Unpacking<'a> {

@@ -93,14 +93,12 @@ pub enum TakeInError {
         /// How many it may have.
         most: usize,
     },
-    /// A layer is larger than a blob may be.
-    #[error("layer {layer} takes {size} bytes to transfer, and {most} are the most")]
-    Blob {
-        /// Counted from 1, the lowest.
-        layer: usize,
-        /// How long it says it is.
-        size: u64,
-        /// How long it may be.
+    /// It is large before anything of it is unpacked.
+    #[error("its layers take {} MiB to transfer, and an image of the size that is allowed at most {} MiB", .transferred.div_ceil(1 << 20), .most >> 20)]
+    Transferred {
+        /// Bytes that the manifest names.
+        transferred: u64,
+        /// Bytes that there may be.
         most: u64,
     },
     /// A layer is not as long as was said.
@@ -185,8 +183,9 @@ fn check_sizes(image: &Image, bounds: &Bounds) -> Result<(), TakeInError> {
     if most < found {
         return Err(TakeInError::Layers { found, most });
     }
-    let too_long = image.layers.iter().enumerate().find(|(_, layer)| bounds.blob < layer.size);
-    too_long.map_or(Ok(()), |(at, layer)| Err(TakeInError::Blob { layer: at + 1, size: layer.size, most: bounds.blob }))
+    let transferred = image.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.size));
+    let most = bounds.transferred;
+    if most < transferred { Err(TakeInError::Transferred { transferred, most }) } else { Ok(()) }
 }
 
 fn record_of(image: Image, request: &Request, extent: Extent) -> Record {

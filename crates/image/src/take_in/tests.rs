@@ -93,7 +93,10 @@ impl Bench {
     }
 
     fn with_quota(quota: Option<u64>) -> Bench {
-        let directory = crate::workshop::workshop();
+        Bench::below(crate::workshop::workshop(), quota)
+    }
+
+    fn below(directory: tempfile::TempDir, quota: Option<u64>) -> Bench {
         std::fs::write(directory.path().join("neighbour"), "untouched").unwrap();
         let store = Store::open(&directory.path().join("store"), quota).unwrap();
         Bench { directory, store }
@@ -384,6 +387,50 @@ fn a_bomb_goes_off_in_nobodys_face() {
 
     assert!(matches!(taken, Err(TakeInError::Unpack { source: UnpackError::Exceeded(_), .. })), "{taken:?}");
     assert!(bench.store.bytes().unwrap() < 1 << 20);
+}
+
+#[test]
+fn what_becomes_no_file_is_bounded_as_well() {
+    let mut behind_the_end = base();
+    behind_the_end.resize(behind_the_end.len() + (80 << 20), 0);
+    let whiteout = Maker::default().file(".wh.x", &vec![0; 80 << 20]).end();
+    for layer in [behind_the_end, whiteout] {
+        let bench = Bench::new();
+        let taken = bench.take_in_with("x", &Shelf::packed(&[layer], gzip), 1 << 20);
+        let Err(TakeInError::Unpack { source: UnpackError::Exceeded(exceeded), .. }) = taken else {
+            panic!("{taken:?}");
+        };
+        assert_eq!(
+            exceeded.to_string(),
+            "its layers inflate to more than 72 MiB, most of which is no content of files"
+        );
+    }
+}
+
+#[test]
+fn what_is_far_too_large_is_not_even_transferred() {
+    let bench = Bench::new();
+    let shelf = Shelf::of(&[Maker::default().file("x", &vec![0; 70 << 20]).end()]);
+    let taken = bench.take_in_with("x", &shelf, 1 << 20);
+    assert!(matches!(taken, Err(TakeInError::Transferred { most, .. }) if most == 69 << 20), "{taken:?}");
+    // But for its configuration.
+    assert!(shelf.given.load(Ordering::Relaxed) < 10_000);
+}
+
+#[test]
+fn a_file_with_more_names_than_a_disk_allows_is_not_copied_for_each() {
+    // More than ext4 has, on a disk and not in memory, where there is no such bound.
+    const NAMES: usize = 70_000;
+    let bench = Bench::below(tempfile::tempdir().unwrap(), None);
+    let first = Maker::default().file("d/0", b"content");
+    let all = (1..NAMES).fold(first, |maker, number| maker.hard_link(&format!("d/{number}"), "d/0")).end();
+    bench.take_in("x", &Shelf::packed(&[all], gzip)).unwrap();
+    let entries = std::fs::read_dir(bench.root("x").root.join("d")).unwrap();
+    let files: Vec<u64> = entries.map(|entry| entry.unwrap().metadata().unwrap().ino()).collect();
+    assert_eq!(files.len(), NAMES);
+    let different: std::collections::HashSet<u64> = files.into_iter().collect();
+    assert!(different.len() <= 2, "{}", different.len());
+    bench.assert_sound();
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! is made in a directory that is open, and each directory was made here a moment before: there is no path to follow
 //! and nothing to follow it through. The kernel is told to refuse if there were.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -15,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::layer::entry::Meta;
 use crate::layer::path::shown;
-use crate::tree::{Body, NodeId, Tree};
+use crate::tree::{Body, LayerNumber, NodeId, Tree};
 
 /// Why a tree could not be laid out.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +31,20 @@ pub struct AssembleError {
 
 /// Makes in `root`, which is empty, all that is in the tree. `layers` are the directories of their files.
 pub(crate) fn assemble(tree: &Tree, layers: &[OwnedFd], root: BorrowedFd<'_>) -> Result<(), AssembleError> {
-    Assembling { tree, layers }.fill(Tree::ROOT, root)
+    Assembling { tree, layers, copies: RefCell::default() }.fill(Tree::ROOT, root)
 }
 
 struct Assembling<'a> {
     tree: &'a Tree,
     layers: &'a [OwnedFd],
+    /// Of files that have as many names as the filesystem allows, by layer and number: where a copy is that has fewer.
+    copies: RefCell<HashMap<(LayerNumber, u32), Copied>>,
+}
+
+/// Where a copy is.
+struct Copied {
+    directory: OwnedFd,
+    name: Vec<u8>,
 }
 
 impl Assembling<'_> {
@@ -50,8 +60,7 @@ impl Assembling<'_> {
                     self.fill(child.node, made.as_fd())?;
                 }
                 Body::File(layer, content) => {
-                    let files = &self.layers[usize::from(*layer)];
-                    link_file(files.as_fd(), &content.number.to_string(), directory, name).map_err(wrong)?;
+                    self.file(*layer, content.number, directory, name).map_err(wrong)?;
                 }
                 Body::Link(target) => {
                     let modified = times(&self.tree.node(child.node).meta);
@@ -63,6 +72,25 @@ impl Assembling<'_> {
         }
         let dated = futimens(directory, &times(&node.meta));
         dated.map_err(|errno| AssembleError { path: ".".to_owned(), source: errno.into() })
+    }
+
+    fn file(&self, layer: LayerNumber, number: u32, directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+        let mut copies = self.copies.borrow_mut();
+        let files = self.layers[usize::from(layer)].as_fd();
+        let linked = match copies.get(&(layer, number)) {
+            Some(copied) => linkat(&copied.directory, &*copied.name, directory, name, AtFlags::empty()),
+            None => linkat(files, number.to_string(), directory, name, AtFlags::empty()),
+        };
+        match linked {
+            // Each copy is good for as many names again, so there are few of them, however many names an image has.
+            Err(Errno::MLINK) => {
+                copy_file(files, &number.to_string(), directory, name)?;
+                let directory = rustix::io::fcntl_dupfd_cloexec(directory, 0)?;
+                copies.insert((layer, number), Copied { directory, name: name.to_vec() });
+                Ok(())
+            }
+            linked => Ok(linked?),
+        }
     }
 }
 
@@ -85,14 +113,6 @@ pub(super) fn open_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Owne
 fn times(meta: &Meta) -> Timestamps {
     let modified = Timespec { tv_sec: meta.modified.0, tv_nsec: meta.modified.1.into() };
     Timestamps { last_access: modified, last_modification: modified }
-}
-
-fn link_file(files: BorrowedFd<'_>, number: &str, directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
-    match linkat(files, number, directory, name, AtFlags::empty()) {
-        // It has as many names as the filesystem allows, or the filesystem allows only one.
-        Err(Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP) => copy_file(files, number, directory, name),
-        linked => Ok(linked?),
-    }
 }
 
 fn copy_file(files: BorrowedFd<'_>, number: &str, directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {

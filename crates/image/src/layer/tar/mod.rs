@@ -155,6 +155,10 @@ impl<R: Read> Archive<R> {
             kind => return Err(ArchiveError::Kind { at, kind: kind.escape_ascii().next().unwrap_or(b'?').into() }),
         };
         let size = number(extension.size.or_else(|| block.size()), "size")?;
+        // Some readers take what follows such a directory for its content, and some for the next entry.
+        if kind == Kind::Directory && letter != b'5' && size != 0 {
+            return Err(ArchiveError::Number { at, field: "size" });
+        }
         // Other kinds have no content, whatever their size says.
         let size = if kind == Kind::File { size } else { 0 };
         let owner = |extended: Option<u64>, plain: Option<u64>, field| {

@@ -16,6 +16,8 @@ pub(super) struct Extension {
 
 /// What precedes the name of an extended attribute.
 const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
+/// More than any file has, and few enough to be looked through for each.
+const MOST_ATTRIBUTES: usize = 1000;
 
 impl Extension {
     /// Takes in the records of an extended header; `None` when they are malformed.
@@ -49,6 +51,9 @@ impl Extension {
             _ => {
                 if let Some(name) = key.strip_prefix(ATTRIBUTE) {
                     self.attributes.retain(|(known, _)| known != name);
+                    if self.attributes.len() == MOST_ATTRIBUTES {
+                        return None;
+                    }
                     self.attributes.push((name.to_vec(), value.to_vec()));
                 }
             }
