@@ -28,7 +28,7 @@ mod verify;
 
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 pub(crate) use claim::{Claimed, Draft};
@@ -68,6 +68,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What it says of itself.
         found: String,
+    },
+    /// It is not ours alone.
+    #[error("`{}` is {what}: the store of images is a directory of whoever uses it, which nobody else can look into; `--home` or FIREBOX_HOME names another place", .path.display())]
+    NotOurs {
+        /// The directory, or one in it.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
     },
     /// The quota would be exceeded.
     #[error(
@@ -125,6 +133,7 @@ impl Store {
         let directories = Kind::ALL.map(Kind::directory).into_iter().chain(["names", "staging"]);
         for directory in [path.to_owned()].into_iter().chain(directories.map(|name| path.join(name))) {
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(at("make", &directory))?;
+            is_ours(&directory)?;
         }
         let store = Store { path: path.to_owned(), quota };
         store.check_format()?;
@@ -189,6 +198,21 @@ impl Store {
     }
 }
 
+/// Whether a directory is one that nobody but us could have put something into: root is not to follow another's links.
+fn is_ours(directory: &Path) -> Result<(), StoreError> {
+    let found = std::fs::symlink_metadata(directory).map_err(at("look at", directory))?;
+    let what = if !found.is_dir() {
+        "no directory, or a link to one"
+    } else if found.uid() != rustix::process::geteuid().as_raw() {
+        "another user's"
+    } else if found.mode() & 0o077 != 0 {
+        "open to others (`chmod go=` closes it)"
+    } else {
+        return Ok(());
+    };
+    Err(StoreError::NotOurs { path: directory.to_owned(), what })
+}
+
 /// The names of what is in a directory.
 fn names_in(directory: &Path) -> Result<Vec<String>, StoreError> {
     let entries = std::fs::read_dir(directory).map_err(at("list", directory))?;
@@ -209,4 +233,51 @@ fn random() -> Result<u128, StoreError> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| at("read", Path::new("/dev/urandom"))(errno.into()))?;
     Ok(u128::from_ne_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn opened(prepare: impl FnOnce(&Path)) -> Result<Store, StoreError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("images");
+        prepare(&path);
+        Store::open(&path, None)
+    }
+
+    #[test]
+    fn a_store_into_which_another_may_have_put_something_is_left_alone() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let make = |path: &Path, mode| {
+            std::fs::create_dir(path).unwrap();
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        assert!(opened(|_| ()).is_ok());
+        assert!(opened(|path| make(path, 0o700)).is_ok());
+        for (what, store) in [
+            ("open to others", opened(|path| make(path, 0o755))),
+            ("a link to one", opened(|path| symlink(elsewhere.path(), path).unwrap())),
+            (
+                "a link to one",
+                opened(|path| {
+                    make(path, 0o700);
+                    symlink(elsewhere.path(), path.join("staging")).unwrap();
+                }),
+            ),
+        ] {
+            let error = store.unwrap_err();
+            assert!(matches!(error, StoreError::NotOurs { .. }) && error.to_string().contains(what), "{what}: {error}");
+        }
+        if rustix::process::geteuid().is_root() {
+            let theirs = opened(|path| {
+                make(path, 0o700);
+                std::os::unix::fs::chown(path, Some(12345), None).unwrap();
+            });
+            assert!(theirs.unwrap_err().to_string().contains("another user's"));
+        }
+    }
 }

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn two_who_add_at_once_cannot_exceed_the_quota_together() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path(), Some(100_000)).unwrap();
+        let store = Store::open(&directory.path().join("store"), Some(100_000)).unwrap();
         let (one, other) = (draft(&store, b"1"), draft(&store, b"2"));
         one.reserve(60_000).unwrap();
         assert!(matches!(other.reserve(60_000), Err(StoreError::Quota { needed: 120_000, quota: 100_000 })));
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_there_counts_and_so_does_what_broke_off() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path(), Some(20_000)).unwrap();
+        let store = Store::open(&directory.path().join("store"), Some(20_000)).unwrap();
         let one = draft(&store, b"1");
         one.blob().unwrap().write_all(&[1; 5000]).unwrap();
         one.commit(5000).unwrap();
