@@ -4,6 +4,7 @@ mod kit;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -416,6 +417,32 @@ fn a_job_that_waits_is_not_begun_when_its_key_has_been_revoked() {
     service.stop();
 }
 
+/// Sends this so often, each time on a connection of its own, and reads nothing.
+fn send_often(service: &Service, request: &str, times: usize) -> Vec<TcpStream> {
+    let send = |_| {
+        let mut stream = service.connect();
+        stream.write_all(request.as_bytes()).expect("it is taken");
+        stream
+    };
+    (0..times).map(send).collect()
+}
+
+/// How many were told by now that there is no more for them, in its own words.
+fn refused_among(streams: &mut [TcpStream]) -> usize {
+    let is_refused = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket takes a timeout");
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).unwrap_or(0);
+        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+        let is_refused = answer.contains(" 503 ");
+        if is_refused {
+            assert!(answer.contains("retry-after: 1") && answer.contains("left to others"), "{answer}");
+        }
+        is_refused
+    };
+    streams.iter_mut().map(is_refused).filter(|is_refused| *is_refused).count()
+}
+
 #[test]
 fn one_with_a_thousand_requests_delays_the_first_job_of_another_by_one() {
     const REQUESTS: usize = 600;
@@ -429,13 +456,7 @@ fn one_with_a_thousand_requests_delays_the_first_job_of_another_by_one() {
         body.len(),
         bearer(&greedy)
     );
-    let mut greedy_ones: Vec<_> = (0..REQUESTS)
-        .map(|_| {
-            let mut stream = service.connect();
-            stream.write_all(request.as_bytes()).expect("it is read");
-            stream
-        })
-        .collect();
+    let mut greedy_ones = send_often(&service, &request, REQUESTS);
     let counted = |counter: &str| {
         let metrics = service.get("/metrics").with(&["--header", &bearer(&modest)]).answer().body;
         let line = metrics.lines().find(|line| line.starts_with(counter)).map(str::to_owned);
@@ -449,17 +470,7 @@ fn one_with_a_thousand_requests_delays_the_first_job_of_another_by_one() {
     // The one that ran, the one whose turn it was, its own, and what came between the questions.
     assert!(passed <= 12, "{passed} jobs were done meanwhile");
     // The rest was told at once, in its own words.
-    let mut refused = 0;
-    for stream in &mut greedy_ones {
-        stream.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket takes a timeout");
-        let mut answer = [0; 1024];
-        let length = stream.read(&mut answer).unwrap_or(0);
-        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-        if answer.contains(" 503 ") {
-            assert!(answer.contains("retry-after: 1") && answer.contains("left to others"), "{answer}");
-            refused += 1;
-        }
-    }
+    let refused = refused_among(&mut greedy_ones);
     assert!(refused > 40, "{refused} were refused");
     drop(greedy_ones);
     service.stop();
@@ -476,28 +487,12 @@ fn one_who_fills_all_connections_with_requests_that_wait_leaves_some_to_others()
     assert_eq!(id.code, 202, "{id:?}");
     let id = id.json()["id"].as_str().expect("an id").to_owned();
     let request = format!("GET /v1/jobs/{id}?wait=60s HTTP/1.1\r\nhost: localhost\r\n{}\r\n\r\n", bearer(&greedy));
-    let mut greedy_ones: Vec<_> = (0..CONNECTIONS)
-        .map(|_| {
-            let mut stream = service.connect();
-            stream.write_all(request.as_bytes()).expect("it is taken");
-            stream
-        })
-        .collect();
+    let mut greedy_ones = send_often(&service, &request, CONNECTIONS);
     let begun = Instant::now();
     assert_eq!(execute(&service, &modest, &bash("echo hello")).json()["stdout"], "hello\n");
     // Those of the greedy one wait for longer than that.
     assert!(begun.elapsed() < MOMENT / 2, "{:?}", begun.elapsed());
-    let mut refused = 0;
-    for stream in &mut greedy_ones {
-        stream.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket takes a timeout");
-        let mut answer = [0; 1024];
-        let length = stream.read(&mut answer).unwrap_or(0);
-        let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-        if answer.contains(" 503 ") {
-            assert!(answer.contains("retry-after: 1") && answer.contains("left to others"), "{answer}");
-            refused += 1;
-        }
-    }
+    let refused = refused_among(&mut greedy_ones);
     assert_eq!(refused, CONNECTIONS / 2);
     drop(greedy_ones);
     service.stop();

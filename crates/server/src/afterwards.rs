@@ -1,14 +1,16 @@
 //! What nobody waits for: done when the answer is on its way, and done in any case.
 
 use tokio::runtime::Handle;
+use tracing::Span;
 
 /// Something that is done when this is dropped, wherever that is.
 struct Work<F: FnOnce()>(Option<F>);
 
-/// Does it as soon as the thread that works on a request has nothing else to do. A runtime that ends before that drops it,
+/// Does it, in the span where one is now, as soon as the thread that works on a request has nothing else to do. A runtime that ends before that drops it,
 /// and it is done then.
 pub(crate) fn afterwards(what: impl FnOnce() + Send + 'static) {
-    let work = Work(Some(what));
+    let span = Span::current();
+    let work = Work(Some(move || span.in_scope(what)));
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move { drop(work) });
     }

@@ -7,7 +7,7 @@ use firebox_engine::{Cancel, Canceller, RunError, Sink, Stdin};
 use firebox_job::{Job, Outcome, TraceId};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::timeout;
-use tracing::{Instrument, Span, error, error_span, info};
+use tracing::{Instrument, error, error_span, info};
 
 use crate::admission::{NoPlace, Place};
 use crate::afterwards::afterwards;
@@ -86,32 +86,27 @@ impl Service {
         let Ended { trace_id, language, caller, context, took } = ended;
         self.spans.tell(context, trace_id, language, took, done.map_err(|refusing| refusing.refusal.code));
         let (trace_id, caller, language) = (trace_id.clone(), Arc::clone(&caller.name), language.to_owned());
-        let span = Span::current();
         match done {
             Ok(outcome) => {
                 self.metrics.count(&language, outcome);
                 let (verdict, timing) = (outcome.verdict, outcome.timing);
                 afterwards(move || {
-                    span.in_scope(|| {
-                        info!(
-                            trace_id = trace_id.as_str(),
-                            caller = &*caller,
-                            language,
-                            status = %verdict.status(),
-                            exit_code = verdict.exit_code(),
-                            total_ms = timing.total.as_secs_f64() * 1e3,
-                            queue_ms = timing.queue.as_secs_f64() * 1e3,
-                            "job"
-                        );
-                    });
+                    info!(
+                        trace_id = trace_id.as_str(),
+                        caller = &*caller,
+                        language,
+                        status = %verdict.status(),
+                        exit_code = verdict.exit_code(),
+                        total_ms = timing.total.as_secs_f64() * 1e3,
+                        queue_ms = timing.queue.as_secs_f64() * 1e3,
+                        "job"
+                    );
                 });
             }
             Err(refusing) => {
                 let refused = refusing.refusal.code.word();
                 afterwards(move || {
-                    span.in_scope(|| {
-                        info!(trace_id = trace_id.as_str(), caller = &*caller, language, refused, "no outcome")
-                    });
+                    info!(trace_id = trace_id.as_str(), caller = &*caller, language, refused, "no outcome");
                 });
             }
         }
