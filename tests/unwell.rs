@@ -19,9 +19,7 @@ fn kill_warden(service: &Service) {
 }
 
 fn submit(service: &Service, code: &str) -> String {
-    let answer = service.post("/v1/jobs", json!({"lang": "bash", "code": code}).to_string()).answer();
-    assert_eq!(answer.code, 202, "{answer:?}");
-    answer.json()["id"].as_str().expect("an id").to_owned()
+    service.submit(&json!({"lang": "bash", "code": code}))
 }
 
 /// Returns the job when it has this status.

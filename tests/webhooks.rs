@@ -85,12 +85,6 @@ fn job(url: &str) -> Value {
     json!({"trace_id": "told", "lang": "bash", "code": "echo hello", "webhook": {"url": url, "secret": "between us"}})
 }
 
-fn submit(service: &Service, job: &Value) -> String {
-    let answer = service.post("/v1/jobs", job.to_string()).answer();
-    assert_eq!(answer.code, 202, "{answer:?}");
-    answer.json()["id"].as_str().expect("an id").to_owned()
-}
-
 /// Returns the job when its webhook is as it should be.
 fn wait_for(service: &Service, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let until = Instant::now() + MOMENT;
@@ -121,7 +115,7 @@ fn hmac(secret: &str, text: &str) -> String {
 fn the_end_of_a_job_is_told_signed_and_told_again_until_it_is_heard() {
     let receiver = Receiver::start(&[NOT_NOW, "garbage\r\n\r\n", OK]);
     let service = Service::start(&["--languages", "bash", "--webhook-allow-private"]);
-    let id = submit(&service, &job(&receiver.url("/a?b=c")));
+    let id = service.submit(&job(&receiver.url("/a?b=c")));
     let told = wait_for(&service, &id, |webhook| webhook["status"] == "delivered");
     assert_eq!((&told["webhook"]["attempts"], &told["status"]), (&3.into(), &"done".into()), "{told}");
     assert!(!told.to_string().contains("between us"), "{told}");
@@ -154,7 +148,7 @@ fn a_redirect_is_not_followed_and_the_operators_secret_signs_what_has_none() {
     let call = firebox().env("FIREBOX_WEBHOOK_SECRET", "the house's");
     let call = call.args(["serve", "--listen", "127.0.0.1:0", "--languages", "bash", "--webhook-allow-private"]);
     let service = Service::of(call.start());
-    let id = submit(&service, &json!({"lang": "bash", "code": "true", "webhook": {"url": receiver.url("/")}}));
+    let id = service.submit(&json!({"lang": "bash", "code": "true", "webhook": {"url": receiver.url("/")}}));
     let told = wait_for(&service, &id, |webhook| webhook["attempts"].as_u64() >= Some(2));
     let error = told["webhook"]["last_error"].as_str().expect("an error");
     assert!(error.contains("302") && error.contains("redirects are not followed"), "{told}");
@@ -196,7 +190,7 @@ fn nobody_is_told_whom_only_the_service_can_reach() {
     assert_eq!((answer.code, &answer.json()["error"]["field"]), (400, &"webhook.secret".into()), "{answer:?}");
     // Names are found out only when they are asked for; which of them there are inside is not told.
     for (host, why) in ["localhost", "nowhere.invalid"].map(|host| (host, "leads to no public address")) {
-        let id = submit(&service, &job(&format!("https://{host}:{port}/")));
+        let id = service.submit(&job(&format!("https://{host}:{port}/")));
         let told = wait_for(&service, &id, |webhook| {
             webhook["attempts"].as_u64() >= Some(1) && webhook["last_error"].is_string()
         });
@@ -227,7 +221,7 @@ fn what_is_to_be_told_outlives_the_service() {
     };
     let receiver = Receiver::start(&[NOT_NOW, NOT_NOW, OK]);
     let service = serve();
-    let id = submit(&service, &job(&receiver.url("/")));
+    let id = service.submit(&job(&receiver.url("/")));
     wait_for(&service, &id, |webhook| webhook["attempts"].as_u64() >= Some(1));
     service.kill();
     let service = serve();
@@ -271,13 +265,13 @@ fn whoever_is_told_must_have_a_certificate_that_is_trusted() {
         Service::start(&["--languages", "bash", "--webhook-allow-private", "--webhook-roots", &roots])
     };
     let service = with(&anothers);
-    let id = submit(&service, &job(&url));
+    let id = service.submit(&job(&url));
     let told = wait_for(&service, &id, |webhook| webhook["attempts"] == 1 && webhook["last_error"].is_string());
     let error = told["webhook"]["last_error"].as_str().expect("a text");
     assert!(error.contains("could not be encrypted") && error.contains("certificate"), "{told}");
     service.stop();
     let service = with(&theirs);
-    let id = submit(&service, &job(&url));
+    let id = service.submit(&job(&url));
     let told = wait_for(&service, &id, |webhook| webhook["status"] == "delivered");
     assert_eq!(told["webhook"]["attempts"], 1, "{told}");
     service.stop();

@@ -79,6 +79,13 @@ impl Service {
         self.post("/v1/execute", request.to_string())
     }
 
+    /// Hands in a job that outlives its connection, and returns its id.
+    pub(crate) fn submit(&self, job: &Value) -> String {
+        let answer = self.post("/v1/jobs", job.to_string()).answer();
+        assert_eq!(answer.code, 202, "{answer:?}");
+        answer.json()["id"].as_str().expect("a job has an id").to_owned()
+    }
+
     /// A connection of one's own, for what no honest client does.
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("the service listens");
