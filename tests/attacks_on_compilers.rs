@@ -124,7 +124,8 @@ fn outside(bomb: &Bomb) -> Option<(Finished, u64)> {
     words.extend([source.into(), "-o".into(), program.clone().into()]);
     let guard = Guard::new(Allowance::CONTROL);
     let mut command = guard.command(&words[0]);
-    command.args(&words[1..]).current_dir(directory.path());
+    // A compiler that is killed leaves what it was writing, up to a gigabyte: that goes with the directory.
+    command.args(&words[1..]).current_dir(directory.path()).env("TMPDIR", directory.path());
     let running = Running::start(guard, command, None);
     let until = Instant::now() + granted(bomb.end) + Duration::from_millis(500);
     while running.is_running() {
