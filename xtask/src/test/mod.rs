@@ -14,6 +14,7 @@ mod first_command;
 mod harness_output;
 mod needs;
 mod ordinary_user;
+mod room;
 mod run;
 mod schemathesis;
 mod step;

@@ -6,10 +6,10 @@ use anyhow::{Result, bail};
 
 use super::cargo_test::{Threads, cargo_test};
 use super::first_command::first_command;
-use super::needs;
 use super::ordinary_user::OrdinaryUser;
 use super::schemathesis::Schemathesis;
 use super::step::{Ended, Finding, Report, Skipped, Step};
+use super::{needs, room};
 use crate::repository::{Metadata, Repository, Target};
 use crate::{fuzz, rules};
 
@@ -38,12 +38,12 @@ const LINKER: &str = "firebox-linker";
 
 /// Everything.
 pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
-    reported(|report| steps(repository, report))
+    reported(repository, |report| steps(repository, report))
 }
 
 /// The attacks alone.
 pub(crate) fn attack(repository: &Repository) -> Result<ExitCode> {
-    reported(|report| {
+    reported(repository, |report| {
         let user = ordinary_user(repository, report);
         let targets = end_to_end_targets(&repository.metadata()?, Build::Ordinary, |name| name.starts_with(ATTACKS))?;
         report.run(Step { name: "attacks", what: "every attack, in every kind of cell, one at a time" }, || {
@@ -53,9 +53,11 @@ pub(crate) fn attack(repository: &Repository) -> Result<ExitCode> {
     })
 }
 
-fn reported(steps: impl FnOnce(&mut Report) -> Result<()>) -> Result<ExitCode> {
+fn reported(repository: &Repository, steps: impl FnOnce(&mut Report) -> Result<()>) -> Result<ExitCode> {
     let mut report = Report::default();
-    report.run(Step { name: "needs", what: "the programs that building and testing take" }, needs::check);
+    report.run(Step { name: "needs", what: "the programs and the disk that building and testing take" }, || {
+        Ok(needs::check()?.and(room::check(repository)?))
+    });
     if !report.has_failed() {
         steps(&mut report)?;
     }
