@@ -21,8 +21,15 @@ impl Cancel {
         Ok((Cancel(Arc::clone(&event)), Canceller(event)))
     }
 
-    /// Becomes readable, and stays so, once the job is to stop.
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+    /// Whatever somebody has that becomes readable, and stays so, once the job is to stop.
+    pub fn when_readable(said: Arc<OwnedFd>) -> Cancel {
+        Cancel(said)
+    }
+}
+
+/// Becomes readable, and stays so, once the job is to stop.
+impl AsFd for Cancel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }

@@ -45,14 +45,17 @@ struct Progress {
     others: bool,
 }
 
+/// What a job has come to, and its cell where that is still to be removed.
+pub(crate) type Over = (Outcome, Option<Session>);
+
 /// How a job takes leave of its cell.
 ///
 /// When an outcome is returned, no process of its job exists. For that an agent ends and awaits them all before it says
 /// that the last step has ended; and one that could be lying goes before the outcome comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Parting {
-    /// Every step ended by itself, and the agent said so when it was to: the removal is ordered, and not awaited, unless the
-    /// host still sees somebody but the agent.
+    /// Every step ended by itself, and the agent said so when it was to: the removal is not awaited, and not even ordered before the
+    /// outcome is on its way, unless the host still sees somebody but the agent.
     InPeace,
     /// We had to end a step, or its end was not heard of: nothing is left of the cell before anything else happens.
     Watched,
@@ -67,7 +70,9 @@ impl Course<'_> {
         listeners: &mut Listeners<'_>,
         removals: &Removals,
     ) -> Result<Outcome, RunError> {
-        self.go_on(self.enter(session, removals)?, stdin, listeners, removals)
+        let (outcome, left) = self.go_on(self.enter(session, removals)?, stdin, listeners, removals)?;
+        left.into_iter().for_each(|session| removals.order_for_nobody(session.let_go()));
+        Ok(outcome)
     }
 
     /// Puts the job's files into a cell. When that fails the cell is gone, and nothing of the job has run.
@@ -83,29 +88,30 @@ impl Course<'_> {
         }
     }
 
-    /// Takes the rest of the course, and has the cell removed.
+    /// Takes the rest of the course.
     pub(crate) fn go_on(
         &self,
         mut session: Session,
         stdin: Stdin,
         listeners: &mut Listeners<'_>,
         removals: &Removals,
-    ) -> Result<Outcome, RunError> {
+    ) -> Result<Over, RunError> {
         let isolation = session.cell.host.kind();
         let progress = match self.go_through(&mut session, stdin, listeners) {
             Ok(progress) => progress,
             Err(error) => return Err(removed(session, removals, error)),
         };
         let mut laps = session.laps;
-        match progress.parting {
+        let left = match progress.parting {
             // A word too many is a lie of another kind.
-            Parting::InPeace if !progress.others && session.cell.agent.is_quiet() => {
-                removals.order(session.let_go())?
+            Parting::InPeace if !progress.others && session.cell.agent.is_quiet() => Some(session),
+            Parting::InPeace | Parting::Watched => {
+                removals.remove(session.let_go())?;
+                None
             }
-            Parting::InPeace | Parting::Watched => removals.remove(session.let_go())?,
-        }
+        };
         laps.end(|stages| &mut stages.end);
-        Ok(self.outcome(progress, isolation, laps))
+        Ok((self.outcome(progress, isolation, laps), left))
     }
 
     /// One step after the other.

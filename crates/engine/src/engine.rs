@@ -12,9 +12,10 @@ use firebox_cell::{Cell, CellMaker, Layout, StreamError};
 use firebox_job::{ByteSize, CellKind, Job, Outcome, Policy};
 use firebox_lang::Step;
 
-use crate::course::Course;
+use crate::course::{Course, Over};
 use crate::edge::Listeners;
 use crate::kept::{Admitted, Keeping, Kept, Partition};
+use crate::leaving::Leaving;
 use crate::patience::Patience;
 use crate::pool::{Filler, Filling, PoolPolicy, Shelves, Visit};
 use crate::removals::CellsEnded;
@@ -178,7 +179,7 @@ impl Engine {
 
     /// Runs a job in a cell of its own.
     pub fn run(&self, job: &Job, stdin: Stdin, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Outcome, RunError> {
-        self.run_for(None, None, job, stdin, &mut Listeners { sink, cancel })
+        self.run_for(None, None, job, stdin, &mut Listeners { sink, cancel }).map(having_left)
     }
 
     /// Runs a job in a cell that was prepared for its language before.
@@ -190,7 +191,7 @@ impl Engine {
         sink: &mut dyn Sink,
         cancel: &Cancel,
     ) -> Result<Outcome, RunError> {
-        self.run_for(None, Some(cell), job, stdin, &mut Listeners { sink, cancel })
+        self.run_for(None, Some(cell), job, stdin, &mut Listeners { sink, cancel }).map(having_left)
     }
 
     /// Has a toolchain say its version, in a cell for its language.
@@ -261,7 +262,7 @@ impl Engine {
         job: &Job,
         stdin: Stdin,
         listeners: &mut Listeners<'_>,
-    ) -> Result<Outcome, RunError> {
+    ) -> Result<(Outcome, Leaving), RunError> {
         let admitted = Instant::now();
         let admission = self.admit(job, &stdin)?;
         let keeping = self.keeping(partition, job, &admission);
@@ -278,7 +279,7 @@ impl Engine {
                     match course.enter(cell.session, removals) {
                         Ok(mut session) => {
                             session.is_for(visit);
-                            return course.go_on(session, stdin, listeners, removals);
+                            return Ok(self.leaving(course.go_on(session, stdin, listeners, removals)?));
                         }
                         // It died in the very moment in which it was taken, and nothing of the job has run.
                         Err(RunError::Agent { source: StreamError::Closed, .. }) => {}
@@ -292,7 +293,12 @@ impl Engine {
         };
         let steps = self.steps_in(&cell, &admission, job)?;
         let course = self.course(job, &steps, admitted, keeping.as_ref(), &cell);
-        course.take(cell.session, stdin, listeners, removals)
+        let session = course.enter(cell.session, removals)?;
+        Ok(self.leaving(course.go_on(session, stdin, listeners, removals)?))
+    }
+
+    fn leaving(&self, (outcome, session): Over) -> (Outcome, Leaving) {
+        (outcome, Leaving::new(&self.supply, session))
     }
 
     /// What a job can use of a cell that waits: a tool that is started in another way than the job's first step, or not at all
@@ -358,6 +364,17 @@ impl Engine {
 impl Within<'_> {
     /// [`Engine::run`], with what is kept.
     pub fn run(&self, job: &Job, stdin: Stdin, sink: &mut dyn Sink, cancel: &Cancel) -> Result<Outcome, RunError> {
+        self.run_and_leave(job, stdin, sink, cancel).map(having_left)
+    }
+
+    /// The same, for who sends the outcome on before what is left of the job is seen to.
+    pub fn run_and_leave(
+        &self,
+        job: &Job,
+        stdin: Stdin,
+        sink: &mut dyn Sink,
+        cancel: &Cancel,
+    ) -> Result<(Outcome, Leaving), RunError> {
         let Within { engine, partition } = self;
         engine.run_for(Some(partition), None, job, stdin, &mut Listeners { sink, cancel })
     }
@@ -372,6 +389,11 @@ impl Within<'_> {
         cancel: &Cancel,
     ) -> Result<Outcome, RunError> {
         let Within { engine, partition } = self;
-        engine.run_for(Some(partition), Some(cell), job, stdin, &mut Listeners { sink, cancel })
+        engine.run_for(Some(partition), Some(cell), job, stdin, &mut Listeners { sink, cancel }).map(having_left)
     }
+}
+
+fn having_left((outcome, leaving): (Outcome, Leaving)) -> Outcome {
+    drop(leaving);
+    outcome
 }
