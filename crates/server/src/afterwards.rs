@@ -1,5 +1,8 @@
 //! What nobody waits for: done when the answer is on its way, and done in any case.
 
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use tokio::runtime::Handle;
 use tracing::Span;
 
@@ -13,6 +16,38 @@ pub(crate) fn afterwards(what: impl FnOnce() + Send + 'static) {
     let work = Work(Some(move || span.in_scope(what)));
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move { drop(work) });
+    }
+}
+
+/// Something to be done.
+type Errand = Box<dyn FnOnce() + Send>;
+
+/// What is put off until a connection has sent what there was to send, on the thread that has done so: another one that woke up for it
+/// would take the CPU on which the client is about to hear of its answer.
+#[derive(Clone, Default)]
+pub(crate) struct PutOff(Arc<Mutex<Vec<Work<Errand>>>>);
+
+impl PutOff {
+    /// Puts something off, in the span where one is now. When the last owner of this goes, it is done at the latest.
+    pub(crate) fn put(&self, what: impl FnOnce() + Send + 'static) {
+        let span = Span::current();
+        self.work().push(Work(Some(Box::new(move || span.in_scope(what)))));
+    }
+
+    /// Does what was put off, in order.
+    pub(crate) fn catch_up(&self) {
+        let work = std::mem::take(&mut *self.work());
+        drop(work);
+    }
+
+    fn work(&self) -> MutexGuard<'_, Vec<Work<Errand>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for PutOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PutOff").field(&self.work().len()).finish()
     }
 }
 
@@ -55,5 +90,24 @@ mod tests {
         });
         drop(runtime);
         assert_eq!(done.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn what_is_put_off_is_done_once_in_order_and_at_the_end_at_the_latest() {
+        let done = Arc::new(Mutex::new(Vec::<u32>::new()));
+        let note = |number| {
+            let done = Arc::clone(&done);
+            move || done.lock().unwrap().push(number)
+        };
+        let put_off = PutOff::default();
+        put_off.put(note(1));
+        put_off.clone().put(note(2));
+        assert!(done.lock().unwrap().is_empty());
+        put_off.catch_up();
+        put_off.catch_up();
+        assert_eq!(*done.lock().unwrap(), [1, 2]);
+        put_off.put(note(3));
+        drop(put_off);
+        assert_eq!(*done.lock().unwrap(), [1, 2, 3]);
     }
 }

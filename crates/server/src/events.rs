@@ -24,6 +24,7 @@ use tracing::Instrument;
 
 use crate::answer::{Form, Refusing};
 use crate::output::Output;
+use crate::running::Thread;
 use crate::service::{Admitted, Service};
 
 /// How often a client hears something, so that nothing between us takes the connection for dead.
@@ -66,7 +67,7 @@ async fn run(
     output: &Output,
     sender: &Sender<Event>,
 ) -> Option<Result<Outcome, Refusing>> {
-    let mut running = pin!(service.run(admitted, output.clone()));
+    let mut running = pin!(service.run(admitted, output.clone(), Thread::Another));
     let mut telling = pin!(async {
         loop {
             output.written().await;

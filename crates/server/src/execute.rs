@@ -13,16 +13,19 @@ use serde_json::{Value, json};
 
 use crate::answer::{Form, Refusing};
 use crate::caller::Caller;
+use crate::connection::Alone;
 use crate::events;
 use crate::openapi::outcome::{files, hello, outcome};
 use crate::openapi::{Answer, Content, Operation};
 use crate::routes::House;
+use crate::running::Thread;
 use crate::service::Admitted;
 use crate::spans::TraceContext;
 
 pub(crate) async fn execute(
     State(house): State<House>,
     Extension(caller): Extension<Caller>,
+    alone: Option<Extension<Alone>>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     body: Body,
@@ -39,7 +42,8 @@ pub(crate) async fn execute(
         return events::stream(Arc::clone(&house.service), admitted, form);
     }
     let detail = admitted.detail;
-    match house.service.run(admitted, ()).await {
+    let thread = alone.map_or(Thread::Another, |Extension(alone)| Thread::This(alone));
+    match house.service.run(admitted, (), thread).await {
         Ok(outcome) => Json(firebox_api::Response::new(outcome, detail)).into_response(),
         Err(refusing) => {
             house.service.metrics.refused(refusing.refusal.code);

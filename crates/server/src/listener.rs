@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use firebox_engine::{Engine, RunError};
+use firebox_engine::{Cancel, Engine, RunError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -63,14 +63,15 @@ pub enum ServeError {
 pub fn serve(mut makings: Makings, listener: StdListener) -> Result<(), ServeError> {
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
-        // One for each job that runs, and a few for what else takes its time.
+        // One for each job that runs, on its connection's own thread too, which leaves its work to another; and a few for what else
+        // takes its time.
         .max_blocking_threads(makings.settings.running + ASKED_AT_ONCE + 8)
         .build()
         .map_err(|source| ServeError::Kernel { doing: "start the threads of a server", source })?;
     let tls = makings.tls.take().map(Arc::new);
     let service = Arc::new(Service::new(makings));
     let served = runtime.block_on(until_told_to_stop(&service, listener, tls));
-    // Waits for the threads of all jobs: those that are left were cancelled when their connections went.
+    // Waits for the threads of all jobs: those that are left were told to stop, or are when their connections go.
     drop(runtime);
     Ledger::settle(&service);
     let closed = match Arc::into_inner(service).map(|service| Arc::into_inner(service.engine)) {
@@ -107,6 +108,7 @@ async fn until_told_to_stop(
     let bodies = Arc::new(Bodies::new(settings.bodies, settings.body, settings.request_within));
     let router = routes(Arc::clone(service), bodies);
     let connections = Connections::new(settings.connections);
+    let (everything, end) = Cancel::new().map_err(kernel("make a way to stop jobs"))?;
     let (close, closing) = watch::channel(false);
     let manners = Manners { within: settings.request_within, crowded: Arc::clone(&connections.crowded), closing };
     // It ends with the runtime.
@@ -129,7 +131,7 @@ async fn until_told_to_stop(
                 break;
             }
         };
-        let watched = accepted.and_then(|(stream, _)| Hangup::of(&stream).map(|hangup| (stream, hangup)));
+        let watched = accepted.and_then(|(stream, _)| Hangup::of(&stream, &everything).map(|hangup| (stream, hangup)));
         let (stream, hangup) = match watched {
             Ok(watched) => watched,
             Err(error) => {
@@ -170,6 +172,9 @@ async fn until_told_to_stop(
         () = async { tokio::join!(connections.all_ended(), idle(service)); } => {}
         () = sleep(grace) => warn!("the grace period is over: jobs that still run are cancelled"),
         () = stop.came() => warn!("told again to stop: jobs that still run are cancelled"),
+    }
+    if let Err(error) = end.cancel() {
+        warn!(%error, "jobs on connections cannot be cancelled, and are waited for");
     }
     if let Some(jobs) = &service.jobs
         && timeout(WRITTEN_WITHIN, jobs.cut()).await.is_err()

@@ -1,11 +1,12 @@
-//! A job that runs: on a thread of its own, since the engine waits as threads do, and cancelled when nobody waits for it.
+//! A job that runs: on a thread that has nothing else to do, since the engine waits as threads do, and cancelled when nobody
+//! waits for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use firebox_engine::{Cancel, Canceller, RunError, Sink, Stdin};
+use firebox_engine::{Cancel, Canceller, Leaving, RunError, Sink, Stdin};
 use firebox_job::{Job, Outcome, TraceId};
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, block_in_place, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{Instrument, error, error_span, info};
 
@@ -13,6 +14,7 @@ use crate::admission::{NoPlace, Place};
 use crate::afterwards::afterwards;
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
+use crate::connection::Alone;
 use crate::service::{Admitted, Service, no_place};
 use crate::spans::TraceContext;
 
@@ -20,6 +22,25 @@ use crate::spans::TraceContext;
 pub(crate) struct Running {
     pub(crate) task: JoinHandle<Result<Outcome, RunError>>,
     pub(crate) canceller: Canceller,
+}
+
+/// Where a job runs.
+#[derive(Debug)]
+pub(crate) enum Thread {
+    /// On the one that works on its request: two threads less have to wake up, each of which takes its time.
+    This(Alone),
+    /// On another, and whoever waits for it may do something else.
+    Another,
+}
+
+impl Thread {
+    /// Does what nobody waits for when the answer is on its way.
+    fn afterwards(&self, what: impl FnOnce() + Send + 'static) {
+        match self {
+            Thread::This(Alone { put_off, cancel: _ }) => put_off.put(what),
+            Thread::Another => afterwards(what),
+        }
+    }
 }
 
 /// A job that is over.
@@ -48,16 +69,18 @@ impl Service {
         self: &Arc<Service>,
         admitted: Admitted,
         sink: impl Sink + Send + 'static,
+        thread: Thread,
     ) -> Result<Outcome, Refusing> {
         let span = error_span!("job", trace_id = admitted.job.trace_id.as_str());
-        self.run_in_span(admitted, sink).instrument(span).await
+        self.run_in_span(admitted, sink, thread).instrument(span).await
     }
 
     /// With everything that is logged meanwhile under the job's name.
     async fn run_in_span(
         self: &Arc<Service>,
         admitted: Admitted,
-        sink: impl Sink + Send + 'static,
+        mut sink: impl Sink + Send + 'static,
+        thread: Thread,
     ) -> Result<Outcome, Refusing> {
         let Admitted { job, stdin, detail: _, caller, language, ticket, share, since, context } = admitted;
         let trace_id = job.trace_id.clone();
@@ -68,21 +91,32 @@ impl Service {
             };
             caller.may_begin()?;
             let queued = since.elapsed();
-            let mut running = self.start(Arc::new(job), stdin, &caller, sink, place)?;
-            drop(share);
-            let done = (&mut running.task).await;
+            let done = match &thread {
+                Thread::This(Alone { cancel, put_off }) => {
+                    drop(share);
+                    let over = block_in_place(|| self.run_to_its_end(&job, stdin, &caller, &mut sink, cancel));
+                    Ok(over.map(|(outcome, leaving)| {
+                        // The next one may come in when this job's cell is ordered away.
+                        put_off.put(move || drop((leaving, place)));
+                        outcome
+                    }))
+                }
+                Thread::Another => {
+                    let mut running = self.start(Arc::new(job), stdin, &caller, sink, place)?;
+                    drop(share);
+                    (&mut running.task).await
+                }
+            };
             self.outcome(done, &trace_id).map(|outcome| with_queue(outcome, queued))
         };
         let done = done.await.map_err(|refusing: Refusing| refusing.of(trace_id.clone()));
-        self.tell(
-            Ended { trace_id: &trace_id, language: &language, caller: &caller, context, took: since.elapsed() },
-            done.as_ref(),
-        );
+        let ended = Ended { trace_id: &trace_id, language: &language, caller: &caller, context, took: since.elapsed() };
+        self.tell(ended, done.as_ref(), &thread);
         done
     }
 
     /// Says to the operator how a job ended, whoever waited for it: in numbers, in a span, and in the log's one line of it.
-    pub(crate) fn tell(&self, ended: Ended<'_>, done: Result<&Outcome, &Refusing>) {
+    pub(crate) fn tell(&self, ended: Ended<'_>, done: Result<&Outcome, &Refusing>, thread: &Thread) {
         let Ended { trace_id, language, caller, context, took } = ended;
         self.spans.tell(context, trace_id, language, took, done.map_err(|refusing| refusing.refusal.code));
         let (trace_id, caller, language) = (trace_id.clone(), Arc::clone(&caller.name), language.to_owned());
@@ -90,7 +124,7 @@ impl Service {
             Ok(outcome) => {
                 self.metrics.count(&language, outcome);
                 let (verdict, timing) = (outcome.verdict, outcome.timing);
-                afterwards(move || {
+                thread.afterwards(move || {
                     info!(
                         trace_id = trace_id.as_str(),
                         caller = &*caller,
@@ -105,7 +139,7 @@ impl Service {
             }
             Err(refusing) => {
                 let refused = refusing.refusal.code.word();
-                afterwards(move || {
+                thread.afterwards(move || {
                     info!(trace_id = trace_id.as_str(), caller = &*caller, language, refused, "no outcome");
                 });
             }
@@ -138,13 +172,26 @@ impl Service {
             Cancel::new().map_err(|error| Refusing::fault("cannot make a way to stop a job", &error))?;
         let (service, caller) = (Arc::clone(self), caller.clone());
         let task = spawn_blocking(move || {
-            let done = service.engine.within(&caller.partition).run(&job, stdin, &mut sink, &cancel);
-            done.iter().for_each(|outcome| caller.charge(outcome));
+            let (outcome, leaving) = service.run_to_its_end(&job, stdin, &caller, &mut sink, &cancel)?;
             // The next one may come in when this job's cell is ordered away, whoever still reads the outcome.
-            drop(place);
-            done
+            drop((leaving, place));
+            Ok(outcome)
         });
         Ok(Running { task, canceller })
+    }
+
+    /// Runs a job that has its place, on the thread that we are on.
+    fn run_to_its_end(
+        &self,
+        job: &Job,
+        stdin: Stdin,
+        caller: &Caller,
+        sink: &mut impl Sink,
+        cancel: &Cancel,
+    ) -> Result<(Outcome, Leaving), RunError> {
+        let over = self.engine.within(&caller.partition).run_and_leave(job, stdin, sink, cancel);
+        over.iter().for_each(|(outcome, _)| caller.charge(outcome));
+        over
     }
 }
 

@@ -1,38 +1,53 @@
-//! Whether a client has gone, also where something that it sent before lies unread.
+//! Whether anybody still waits for what is worked on on a connection, said by the kernel and to whoever wants to know.
 //!
 //! Whoever serves HTTP/1 looks for the end of what comes only while nothing of it waits: a single byte behind a request, and a client
 //! that leaves would not be noticed until its job has ended. The kernel says it all the same, unless so much lies unread that it does
-//! not hear of the end itself.
+//! not hear of the end itself. A job that runs on the connection's own thread hears it where it waits for its cell.
 
 use std::future::pending;
 use std::io;
-use std::net::TcpStream as StdStream;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
+use firebox_engine::Cancel;
+use rustix::event::epoll;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::io::unix::AsyncFd;
 
 /// Hears of the end of a connection, and reads nothing from it.
 #[derive(Debug)]
-pub(crate) struct Hangup(TcpStream);
+pub(crate) struct Hangup {
+    /// Readable once there is one.
+    heard: AsyncFd<Arc<OwnedFd>>,
+}
 
 impl Hangup {
-    /// It has a descriptor of its own, since the stream's is read by others.
-    pub(crate) fn of(stream: &TcpStream) -> io::Result<Hangup> {
-        TcpStream::from_std(StdStream::from(stream.as_fd().try_clone_to_owned()?)).map(Hangup)
+    /// When the client sends no more on this, because it has closed or broken off; and when everything ends.
+    pub(crate) fn of(stream: impl AsFd, everything: &Cancel) -> io::Result<Hangup> {
+        let heard = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let data = || epoll::EventData::new_u64(0);
+        epoll::add(&heard, stream, data(), epoll::EventFlags::RDHUP)?;
+        epoll::add(&heard, everything, data(), epoll::EventFlags::IN)?;
+        #[expect(
+            deprecated,
+            reason = "sound for what owns its descriptor; what is new asks for `unsafe`, for what may not"
+        )]
+        let heard = AsyncFd::with_interest(Arc::new(heard), Interest::READABLE)?;
+        Ok(Hangup { heard })
     }
 
-    /// Returns when the client sends no more: it has closed, or broken off.
+    /// Returns when it has come.
     pub(crate) async fn came(&self) {
-        while let Ok(ready) = self.0.ready(Interest::READABLE).await {
-            if ready.is_read_closed() {
-                return;
-            }
-            // What has come is for others to read. We ask to be told when there is more.
-            let _ = self.0.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+        match self.heard.readable().await {
+            Ok(mut ready) => ready.retain_ready(),
+            // The runtime ends.
+            Err(_) => pending().await,
         }
-        // The runtime ends.
-        pending().await
+    }
+
+    /// What a job listens to that nobody else can stop.
+    pub(crate) fn cancel(&self) -> Cancel {
+        Cancel::when_readable(Arc::clone(self.heard.get_ref()))
     }
 }
 
@@ -40,23 +55,52 @@ impl Hangup {
 mod tests {
     use std::time::Duration;
 
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::timeout;
 
     use super::*;
 
+    fn is_heard_by_a_job(hangup: &Hangup) -> bool {
+        let cancel = hangup.cancel();
+        let mut fds = [PollFd::new(&cancel, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() == 1
+    }
+
+    async fn connection() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, listener.accept().await.unwrap().0)
+    }
+
     #[tokio::test]
     async fn the_end_is_heard_over_whatever_lies_unread() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let hangup = Hangup::of(&stream).unwrap();
+        let (mut client, stream) = connection().await;
+        let (everything, _still_there) = Cancel::new().unwrap();
+        let hangup = Hangup::of(&stream, &everything).unwrap();
         for _ in 0..3 {
             client.write_all(b"unread").await.unwrap();
             assert!(timeout(Duration::from_millis(20), hangup.came()).await.is_err());
+            assert!(!is_heard_by_a_job(&hangup));
         }
         drop(client);
-        timeout(Duration::from_secs(10), hangup.came()).await.unwrap();
+        for _ in 0..2 {
+            timeout(Duration::from_secs(10), hangup.came()).await.unwrap();
+            assert!(is_heard_by_a_job(&hangup));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_everything_is_heard_on_each_connection() {
+        let (_client, stream) = connection().await;
+        let (everything, canceller) = Cancel::new().unwrap();
+        let hangups = [(); 2].map(|()| Hangup::of(&stream, &everything).unwrap());
+        assert!(!hangups.iter().any(is_heard_by_a_job));
+        canceller.cancel().unwrap();
+        for hangup in hangups {
+            timeout(Duration::from_secs(10), hangup.came()).await.unwrap();
+            assert!(is_heard_by_a_job(&hangup));
+        }
     }
 }

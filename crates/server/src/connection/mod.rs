@@ -12,6 +12,7 @@ mod hangup;
 mod prefixed;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use firebox_engine::Cancel;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -33,6 +35,7 @@ use activity::{Activity, Answering};
 pub(crate) use hangup::Hangup;
 use prefixed::Prefixed;
 
+use crate::afterwards::PutOff;
 use crate::visit::Seat;
 
 /// What a head may hold, all its lines together.
@@ -57,6 +60,15 @@ pub(crate) struct Manners {
     pub(crate) crowded: Arc<Notify>,
     /// Becomes true when no more requests are to be taken.
     pub(crate) closing: watch::Receiver<bool>,
+}
+
+/// Goes along with a request for which its connection waits: until it is answered, whoever has the connection may do nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct Alone {
+    /// Said when nobody waits for the answer any more.
+    pub(crate) cancel: Cancel,
+    /// What is done when the answer is on its way.
+    pub(crate) put_off: PutOff,
 }
 
 /// Why a connection ended, other than by both sides being through with it.
@@ -86,8 +98,13 @@ where
     let stream = TokioIo::new(Prefixed::new(first, stream));
     let activity = Arc::new(Activity::new());
     let (here, seat) = (Arc::clone(&activity), Seat::default());
+    let put_off = PutOff::default();
+    let alone = (!is_two).then(|| Alone { cancel: hangup.cancel(), put_off: put_off.clone() });
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(seat.clone());
+        if let Some(alone) = &alone {
+            request.extensions_mut().insert(alone.clone());
+        }
         let router = router.clone();
         let work = Activity::begin(&here);
         async move {
@@ -103,11 +120,11 @@ where
             .max_concurrent_streams(STREAMS)
             .keep_alive_interval(manners.within)
             .keep_alive_timeout(manners.within);
-        watch_over(builder.serve_connection(stream, service), &hangup, &activity, manners).await
+        watch_over(builder.serve_connection(stream, service), &hangup, &activity, &put_off, manners).await
     } else {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(manners.within).max_buf_size(HEAD_BYTES);
-        watch_over(builder.serve_connection(stream, service), &hangup, &activity, manners).await
+        watch_over(builder.serve_connection(stream, service), &hangup, &activity, &put_off, manners).await
     }
 }
 
@@ -144,7 +161,13 @@ async fn crowded_out(crowded: &Notify) {
     crowded.notified().await;
 }
 
-async fn watch_over<C>(connection: C, hangup: &Hangup, activity: &Activity, manners: Manners) -> Result<(), Ended>
+async fn watch_over<C>(
+    connection: C,
+    hangup: &Hangup,
+    activity: &Activity,
+    put_off: &PutOff,
+    manners: Manners,
+) -> Result<(), Ended>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
@@ -154,7 +177,11 @@ where
     let (mut ending, mut gone) = (false, false);
     loop {
         let may_be_unused = tokio::select! {
-            done = connection.as_mut() => return Ok(done?),
+            done = poll_fn(|context| {
+                let polled = connection.as_mut().poll(context);
+                put_off.catch_up();
+                polled
+            }) => return Ok(done?),
             () = hangup.came(), if !gone => {
                 gone = true;
                 continue;

@@ -17,7 +17,7 @@ use crate::admission::Place;
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
 use crate::output::Output;
-use crate::running::{Ended, with_queue};
+use crate::running::{Ended, Thread, with_queue};
 use crate::service::{Prepared, Service};
 use crate::state::{Database, StateError};
 
@@ -85,6 +85,7 @@ impl Course<'_> {
             self.service.tell(
                 Ended { trace_id, language: &language, caller, context, took },
                 done.as_ref().map(|(outcome, _)| outcome),
+                &Thread::Another,
             );
         }
         let left = if ends { Left::Ended(self.end(done).await) } else { Left::Waits };
