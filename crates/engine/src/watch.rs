@@ -195,9 +195,10 @@ fn look(session: &Session, input: &Input, cancel: Option<&Cancel>, most: Duratio
     let of = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
     let agent = session.cell.agent.as_fd();
     // Without anything to wait for, once more for the agent.
-    let mut fds = [of(agent), of(input.waits_for().unwrap_or(agent)), of(cancel.map_or(agent, Cancel::as_fd))];
+    let [said, also] = cancel.map_or([agent; 2], Cancel::either);
+    let mut fds = [of(agent), of(input.waits_for().unwrap_or(agent)), of(said), of(also)];
     wait(&mut fds, Some(most))?;
-    Ok(cancel.is_some() && !fds[2].revents().is_empty())
+    Ok(cancel.is_some() && fds[2..].iter().any(|fd| !fd.revents().is_empty()))
 }
 
 impl UnderWay<'_> {

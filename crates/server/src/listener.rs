@@ -110,7 +110,8 @@ async fn until_told_to_stop(
     let connections = Connections::new(settings.connections);
     let (everything, end) = Cancel::new().map_err(kernel("make a way to stop jobs"))?;
     let (close, closing) = watch::channel(false);
-    let manners = Manners { within: settings.request_within, crowded: Arc::clone(&connections.crowded), closing };
+    let crowded = Arc::clone(&connections.crowded);
+    let manners = Manners { within: settings.request_within, crowded, everything, closing };
     // It ends with the runtime.
     tokio::spawn(keys::watch(Arc::clone(&service.keys)));
     if let Some(jobs) = &service.jobs {
@@ -131,7 +132,7 @@ async fn until_told_to_stop(
                 break;
             }
         };
-        let watched = accepted.and_then(|(stream, _)| Hangup::of(&stream, &everything).map(|hangup| (stream, hangup)));
+        let watched = accepted.and_then(|(stream, _)| Hangup::of(&stream).map(|hangup| (stream, hangup)));
         let (stream, hangup) = match watched {
             Ok(watched) => watched,
             Err(error) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firebox_engine::{Cancel, Canceller, Leaving, RunError, Sink, Stdin};
-use firebox_job::{Job, Outcome, TraceId};
+use firebox_job::{Job, Outcome, TraceId, Verdict};
 use tokio::task::{JoinError, JoinHandle, block_in_place, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{Instrument, error, error_span, info};
@@ -110,6 +110,10 @@ impl Service {
             self.outcome(done, &trace_id).map(|outcome| with_queue(outcome, queued))
         };
         let done = done.await.map_err(|refusing: Refusing| refusing.of(trace_id.clone()));
+        // Nobody waits any more, and nobody is told, as wherever a job was cancelled that way.
+        if matches!(&done, Ok(outcome) if outcome.verdict == Verdict::Cancelled) {
+            return done;
+        }
         let ended = Ended { trace_id: &trace_id, language: &language, caller: &caller, context, took: since.elapsed() };
         self.tell(ended, done.as_ref(), &thread);
         done

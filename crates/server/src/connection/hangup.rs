@@ -1,4 +1,4 @@
-//! Whether anybody still waits for what is worked on on a connection, said by the kernel and to whoever wants to know.
+//! Whether a client has gone, said by the kernel and to whoever wants to know.
 //!
 //! Whoever serves HTTP/1 looks for the end of what comes only while nothing of it waits: a single byte behind a request, and a client
 //! that leaves would not be noticed until its job has ended. The kernel says it all the same, unless so much lies unread that it does
@@ -22,12 +22,10 @@ pub(crate) struct Hangup {
 }
 
 impl Hangup {
-    /// When the client sends no more on this, because it has closed or broken off; and when everything ends.
-    pub(crate) fn of(stream: impl AsFd, everything: &Cancel) -> io::Result<Hangup> {
+    /// When the client sends no more on this, because it has closed or broken off.
+    pub(crate) fn of(stream: impl AsFd) -> io::Result<Hangup> {
         let heard = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let data = || epoll::EventData::new_u64(0);
-        epoll::add(&heard, stream, data(), epoll::EventFlags::RDHUP)?;
-        epoll::add(&heard, everything, data(), epoll::EventFlags::IN)?;
+        epoll::add(&heard, stream, epoll::EventData::new_u64(0), epoll::EventFlags::RDHUP)?;
         #[expect(
             deprecated,
             reason = "sound for what owns its descriptor; what is new asks for `unsafe`, for what may not"
@@ -63,22 +61,17 @@ mod tests {
     use super::*;
 
     fn is_heard_by_a_job(hangup: &Hangup) -> bool {
-        let cancel = hangup.cancel();
-        let mut fds = [PollFd::new(&cancel, PollFlags::IN)];
+        let heard = hangup.heard.get_ref();
+        let mut fds = [PollFd::new(heard, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() == 1
-    }
-
-    async fn connection() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (client, listener.accept().await.unwrap().0)
     }
 
     #[tokio::test]
     async fn the_end_is_heard_over_whatever_lies_unread() {
-        let (mut client, stream) = connection().await;
-        let (everything, _still_there) = Cancel::new().unwrap();
-        let hangup = Hangup::of(&stream, &everything).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let hangup = Hangup::of(&stream).unwrap();
         for _ in 0..3 {
             client.write_all(b"unread").await.unwrap();
             assert!(timeout(Duration::from_millis(20), hangup.came()).await.is_err());
@@ -86,19 +79,6 @@ mod tests {
         }
         drop(client);
         for _ in 0..2 {
-            timeout(Duration::from_secs(10), hangup.came()).await.unwrap();
-            assert!(is_heard_by_a_job(&hangup));
-        }
-    }
-
-    #[tokio::test]
-    async fn the_end_of_everything_is_heard_on_each_connection() {
-        let (_client, stream) = connection().await;
-        let (everything, canceller) = Cancel::new().unwrap();
-        let hangups = [(); 2].map(|()| Hangup::of(&stream, &everything).unwrap());
-        assert!(!hangups.iter().any(is_heard_by_a_job));
-        canceller.cancel().unwrap();
-        for hangup in hangups {
             timeout(Duration::from_secs(10), hangup.came()).await.unwrap();
             assert!(is_heard_by_a_job(&hangup));
         }

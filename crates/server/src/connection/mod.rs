@@ -58,6 +58,8 @@ pub(crate) struct Manners {
     pub(crate) within: Duration,
     /// Told when somebody waits for a connection and all are taken.
     pub(crate) crowded: Arc<Notify>,
+    /// Said when whatever still goes on is to stop.
+    pub(crate) everything: Cancel,
     /// Becomes true when no more requests are to be taken.
     pub(crate) closing: watch::Receiver<bool>,
 }
@@ -99,7 +101,7 @@ where
     let activity = Arc::new(Activity::new());
     let (here, seat) = (Arc::clone(&activity), Seat::default());
     let put_off = PutOff::default();
-    let alone = (!is_two).then(|| Alone { cancel: hangup.cancel(), put_off: put_off.clone() });
+    let alone = (!is_two).then(|| Alone { cancel: hangup.cancel().or(&manners.everything), put_off: put_off.clone() });
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(seat.clone());
         if let Some(alone) = &alone {
@@ -135,6 +137,8 @@ pub(crate) async fn beginning<T>(
 ) -> Result<Option<T>, Ended> {
     let mut closing = manners.closing.clone();
     tokio::select! {
+        // What has come while we had no time to look came in time.
+        biased;
         first = timeout(manners.within, first) => Ok(Some(first.map_err(|_| Ended::Unused)??)),
         () = crowded_out(&manners.crowded) => Err(Ended::Unused),
         // It has said nothing yet that would have to be answered.
@@ -171,12 +175,14 @@ async fn watch_over<C>(
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
-    let Manners { within, crowded, mut closing } = manners;
+    let Manners { within, crowded, mut closing, everything: _ } = manners;
     let mut connection = pin!(connection);
     let mut looks = interval((within / LOOKS).max(Duration::from_millis(1)));
     let (mut ending, mut gone) = (false, false);
     loop {
         let may_be_unused = tokio::select! {
+            // A request that came while we had no time to look has come before anything else.
+            biased;
             done = poll_fn(|context| {
                 let polled = connection.as_mut().poll(context);
                 put_off.catch_up();
