@@ -68,7 +68,7 @@ impl Place {
     /// Every file that is kept, but for those that say how.
     fn left(&self) -> Vec<PathBuf> {
         let images = self.home.path().join("home/images");
-        let kept = ["blobs", "layers", "trees", "disks", "names", "staging"];
+        let kept = ["blobs", "layers", "trees", "disks", "names", "proofs", "staging"];
         let entries = kept.iter().flat_map(|kind| fs::read_dir(images.join(kind)).unwrap());
         entries.map(|entry| entry.unwrap().path()).collect()
     }
@@ -215,8 +215,8 @@ fn several_processes_share_a_store_and_what_they_have_in_common() {
         assert_eq!(finished.code(), 0, "{finished}");
     }
     place.assert_sound();
-    // A manifest, a configuration and two layers, each as a blob, the layers unpacked, one tree, and the names.
-    assert_eq!(place.left().len(), 4 + 2 + 1 + names.len(), "{:?}", place.left());
+    // A manifest, a configuration and two layers, each as a blob, the layers unpacked and proven, one tree, and the names.
+    assert_eq!(place.left().len(), 4 + 2 + 2 + 1 + names.len(), "{:?}", place.left());
 }
 
 #[test]

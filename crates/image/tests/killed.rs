@@ -54,7 +54,7 @@ fn killed_a_hundred_times_at_any_moment_nothing_is_broken() {
     assert_eq!(listing(&root, "%y %P %l"), reference);
     assert!(opened.remove_name(&"x".parse().unwrap()).unwrap());
     opened.collect().unwrap();
-    for directory in ["blobs", "layers", "trees", "disks", "names", "staging"] {
+    for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "staging"] {
         assert_eq!(std::fs::read_dir(opened.path().join(directory)).unwrap().count(), 0, "{directory}");
     }
 }

@@ -138,6 +138,21 @@ pub(crate) fn unpack(
     Ok(index)
 }
 
+/// Inflates a layer that was unpacked before and keeps nothing of it: whether it is what it is said to be.
+pub(crate) fn prove(layer: impl BufRead + Send, expected: Digest, tally: &Tally) -> Result<(), UnpackError> {
+    let found = std::thread::scope(|scope| {
+        let inflated = inflate(layer).map_err(ArchiveError::Read)?;
+        let ahead = DigestingReader::new(read_ahead(scope, inflated));
+        let mut ahead = Counted { input: ahead, tally, exceeded: None };
+        let read = io::copy(&mut ahead, &mut io::sink());
+        match ahead.exceeded {
+            Some(exceeded) => Err(UnpackError::Exceeded(exceeded)),
+            None => read.map(|_| ahead.input.finish().0).map_err(|error| ArchiveError::Read(error).into()),
+        }
+    })?;
+    if found == expected { Ok(()) } else { Err(UnpackError::Digest { expected, found }) }
+}
+
 /// What comes out of a layer, counted whatever it is: what an archive has that becomes no file takes time all the same.
 struct Counted<'a, R> {
     input: R,

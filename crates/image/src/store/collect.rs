@@ -32,6 +32,7 @@ impl Store {
                 self.collect_one(kind, &digest, &mut collected)?;
             }
         }
+        self.collect_proofs()?;
         let staging = self.path.join("staging");
         for name in names_in(&staging)? {
             remove_whatever(&staging.join(name))?;

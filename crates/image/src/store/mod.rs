@@ -6,6 +6,7 @@
 //! trees/HEX/         a root filesystem: root/; named by its layers. Its files are those of the layers, linked
 //! disks/HEX/         the same as a filesystem image; named as the tree
 //! names/NAME         which image a name stands for
+//! proofs/HEX         which archive the blob of that name was found to be
 //! staging/           what is being made, and what is being thrown away
 //! lock, quota        locked, never read; and read under its lock
 //! ```
@@ -23,6 +24,7 @@ mod collect;
 mod home;
 mod lock;
 mod names;
+mod proofs;
 mod quota;
 mod verify;
 
@@ -130,7 +132,7 @@ impl Store {
     /// Opens the store at a place, and makes it if there is none. Nobody but its owner gets in: images may hold what is
     /// not for everybody, and files of theirs are readable to all.
     pub fn open(path: &Path, quota: Option<u64>) -> Result<Store, StoreError> {
-        let directories = Kind::ALL.map(Kind::directory).into_iter().chain(["names", "staging"]);
+        let directories = Kind::ALL.map(Kind::directory).into_iter().chain(["names", proofs::PROOFS, "staging"]);
         for directory in [path.to_owned()].into_iter().chain(directories.map(|name| path.join(name))) {
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(at("make", &directory))?;
             is_ours(&directory)?;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::bounds::Bounds;
 use crate::digest::Digest;
 use crate::layer::index::Index;
-use crate::layer::unpack::{Tally, Terms, UnpackError, unpack};
+use crate::layer::unpack::{Tally, Terms, UnpackError, prove, unpack};
 use crate::source::{Image, Source};
 use crate::store::{Claimed, Draft, Kind, Store, at};
 use crate::take_in::{Progress, TakeInError, fetch};
@@ -74,8 +74,13 @@ impl Layers<'_> {
         fetch::fetch(self.store, self.source, descriptor, &mut on_bytes)?;
         (self.progress)(Progress::Unpacking { layer, bytes: descriptor.size });
         let index = match self.store.claim(Kind::Layer, archive)? {
-            Claimed::Draft(draft) => self.unpack(layer, archive, draft, tally, stop)?,
+            Claimed::Draft(draft) => {
+                let index = self.unpack(layer, archive, draft, tally, stop)?;
+                self.store.write_proof(&descriptor.digest, &archive)?;
+                index
+            }
             Claimed::There => {
+                self.prove(layer, archive, tally)?;
                 let index = self.store.layer_index(&archive)?;
                 let counted = tally.add_index(&index);
                 counted.map_err(|exceeded| TakeInError::Unpack { layer: layer + 1, source: exceeded.into() })?;
@@ -86,6 +91,23 @@ impl Layers<'_> {
         Ok(index)
     }
 
+    /// A layer may be used only by whoever has its bytes: a configuration can name the archive of any image that is
+    /// here, and so get at what is in it.
+    fn prove(&self, layer: usize, archive: Digest, tally: &Tally) -> Result<(), TakeInError> {
+        let blob = self.image.layers[layer].digest;
+        if self.store.is_proven(&blob, &archive) {
+            return Ok(());
+        }
+        let proven = prove(self.open_blob(layer)?, archive, tally);
+        proven.map_err(|source| TakeInError::Unpack { layer: layer + 1, source })?;
+        Ok(self.store.write_proof(&blob, &archive)?)
+    }
+
+    fn open_blob(&self, layer: usize) -> Result<BufReader<File>, TakeInError> {
+        let blob = self.store.place(Kind::Blob, &self.image.layers[layer].digest);
+        Ok(BufReader::with_capacity(256 << 10, File::open(&blob).map_err(at("open", &blob))?))
+    }
+
     fn unpack(
         &self,
         layer: usize,
@@ -94,8 +116,7 @@ impl Layers<'_> {
         tally: &Tally,
         stop: &AtomicBool,
     ) -> Result<Index, TakeInError> {
-        let blob = self.store.place(Kind::Blob, &self.image.layers[layer].digest);
-        let blob = BufReader::with_capacity(256 << 10, File::open(&blob).map_err(at("open", &blob))?);
+        let blob = self.open_blob(layer)?;
         let path = draft.path().join("files");
         DirBuilder::new().mode(0o700).create(&path).map_err(at("make", &path))?;
         let files = File::open(&path).map_err(at("open", &path))?;

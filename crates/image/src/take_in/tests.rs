@@ -134,7 +134,7 @@ impl Bench {
     /// That something went wrong left nothing behind but what can be gone on with.
     fn assert_nothing_is_left_after_collecting(&self) {
         self.store.collect().unwrap();
-        for directory in ["blobs", "layers", "trees", "disks", "names", "staging"] {
+        for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "staging"] {
             let left: Vec<_> = std::fs::read_dir(self.store.path().join(directory)).unwrap().collect();
             assert!(left.is_empty(), "{directory}: {left:?}");
         }
@@ -310,19 +310,67 @@ fn a_layer_that_lies_about_its_digest_or_length_is_refused() {
 
 #[test]
 fn a_configuration_that_lies_about_a_layer_is_found_out() {
-    let mut shelf = Shelf::of(&[base()]);
-    let honest = String::from_utf8(shelf.root.clone()).unwrap();
-    let config = shelf.blobs.values().find(|blob| blob.starts_with(b"{")).unwrap().clone();
-    let lying = String::from_utf8(config.clone())
-        .unwrap()
-        .replace(&Digest::of(&base()).to_string(), &Digest::of(b"").to_string());
-    let described = shelf.put(lying.into_bytes());
-    let old = format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, Digest::of(&config), config.len());
-    shelf.root = honest.replace(&old, &described).into_bytes();
+    let shelf = naming_another(&base(), Digest::of(b""));
     let bench = Bench::new();
     let taken = bench.take_in("x", &shelf);
 
     assert!(matches!(taken, Err(TakeInError::Unpack { source: UnpackError::Digest { .. }, .. })), "{taken:?}");
+}
+
+/// Its configuration names another archive for its one layer than the layer is.
+fn naming_another(layer: &[u8], archive: Digest) -> Shelf {
+    let mut shelf = Shelf::of(&[layer.to_vec()]);
+    let honest = String::from_utf8(shelf.root.clone()).unwrap();
+    let config = shelf.blobs.values().find(|blob| blob.starts_with(b"{")).unwrap().clone();
+    let lying =
+        String::from_utf8(config.clone()).unwrap().replace(&Digest::of(layer).to_string(), &archive.to_string());
+    let described = shelf.put(lying.into_bytes());
+    let old = format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, Digest::of(&config), config.len());
+    shelf.root = honest.replace(&old, &described).into_bytes();
+    shelf
+}
+
+#[test]
+fn naming_the_layer_of_another_image_gives_nobody_what_is_in_it() {
+    let private = Maker::default().file("secret", b"of another image").end();
+    let own = Maker::default().file("own", b"x").end();
+    let bench = Bench::new();
+    bench.take_in("private", &Shelf::packed(std::slice::from_ref(&private), gzip)).unwrap();
+    for _ in 0..2 {
+        // The second time its blob is here, too.
+        let taken = bench.take_in("thief", &naming_another(&own, Digest::of(&private)));
+        assert!(matches!(taken, Err(TakeInError::Unpack { source: UnpackError::Digest { .. }, .. })), "{taken:?}");
+        assert!(bench.store.record(&"thief".parse().unwrap()).unwrap().is_none());
+    }
+    bench.assert_sound();
+}
+
+#[test]
+fn who_brings_a_layer_in_another_form_shares_what_it_unpacks_to() {
+    let bench = Bench::new();
+    bench.take_in("gzip", &Shelf::packed(&[base()], gzip)).unwrap();
+    for _ in 0..2 {
+        bench.take_in("plain", &Shelf::of(&[base()])).unwrap();
+    }
+    let layers = std::fs::read_dir(bench.store.path().join("layers")).unwrap().count();
+    assert_eq!(layers, 1);
+    bench.assert_sound();
+    for name in ["gzip", "plain"] {
+        bench.store.remove_name(&name.parse().unwrap()).unwrap();
+    }
+    bench.assert_nothing_is_left_after_collecting();
+}
+
+#[test]
+fn a_bomb_that_is_only_to_be_proven_is_bounded_as_well() {
+    let bench = Bench::new();
+    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+    let mut bomb = base();
+    bomb.resize(bomb.len() + (80 << 20), 0);
+    let bomb = gzip(&bomb);
+    let shelf = naming_another(&bomb, Digest::of(&base()));
+    let taken = bench.take_in_with("y", &shelf, 1 << 20);
+    assert!(matches!(taken, Err(TakeInError::Unpack { source: UnpackError::Exceeded(_), .. })), "{taken:?}");
 }
 
 #[test]
