@@ -267,6 +267,29 @@ fn damage_is_found_and_repaired() {
 }
 
 #[test]
+fn what_is_in_use_stays_and_that_is_said() {
+    let Some(place) = Place::find() else { return };
+    place.json(place.take("x", &place.oci(), &[]));
+    let tree = fs::read_dir(place.home.path().join("home/images/trees")).unwrap().next().unwrap().unwrap().path();
+    // As whoever runs a job on it does.
+    let held = fs::File::open(tree.join("size")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockShared).unwrap();
+    let stranger = tree.join("root/stranger");
+    fs::write(&stranger, "").unwrap();
+    let repaired = place.call(&["verify", "--repair"]).run();
+    assert_eq!(repaired.code(), 1, "{repaired}");
+    assert!(repaired.stderr().contains("1 thing of that had to stay"), "{repaired}");
+    fs::remove_file(&stranger).unwrap();
+    let removed = place.call(&["remove", "x"]).run();
+    assert!(removed.code() == 0 && removed.stderr().contains("jobs run on x: they go on"), "{removed}");
+    assert_eq!(place.json(place.call(&["gc"]))["in_use"], 1);
+    assert!(tree.join("root/etc/one").exists());
+    drop(held);
+    assert_eq!(place.json(place.call(&["gc"]))["in_use"], 0);
+    assert_eq!(place.left(), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn a_full_disk_is_said_with_what_makes_room() {
     if !is_root("a small filesystem") {
         return;

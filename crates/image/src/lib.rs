@@ -2,7 +2,7 @@
 //!
 //! The principal function is [`take_in`]: an image from a [`Source`] (a [`Registry`], an [`OciLayout`], a
 //! [`DockerArchive`]) becomes a [`Record`] in the [`Store`], and two things can be had of it from then on: directories
-//! for jails, by [`Store::hold_image`], and a filesystem image for microVMs, by [`Store::filesystem_image`].
+//! for jails, by [`Store::hold`], and a filesystem image for microVMs, by [`Store::filesystem_image`].
 //!
 //! ```no_run
 //! use firebox_image::{OciLayout, Platform, Request, Store, take_in};
@@ -61,6 +61,6 @@ pub use registry::{
     Credentials, Endpoint, Login, Mirrors, NoMirrors, Patience, Registry, RegistryError, UnreadableCredentials,
 };
 pub use source::{DockerArchive, OciLayout, Source, SourceError};
-pub use store::{Collected, Damage, Home, ImageName, NoHome, NoName, Store, StoreError, Verified};
-pub use take_in::{HeldImage, Progress, Request, TakeInError, take_in};
+pub use store::{Collected, Damage, Held, HeldDisk, Home, ImageName, NoHome, NoName, Store, StoreError, Verified};
+pub use take_in::{Progress, Request, TakeInError, take_in};
 pub use tree::{AssembleError, MergeError, MergeFault};

@@ -2,6 +2,7 @@
 
 mod kit;
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -50,13 +51,43 @@ fn killed_a_hundred_times_at_any_moment_nothing_is_broken() {
     assert!(0 < found_names && 0 < left_drafts, "no kill fell where it matters: {found_names}, {left_drafts}");
 
     take(&opened, &OciLayout::directory(&made.oci(), None).unwrap(), "x").unwrap();
-    let root = opened.hold_image(&"x".parse().unwrap()).unwrap().unwrap().root;
+    let root = opened.hold(&"x".parse().unwrap()).unwrap().unwrap().tree().to_owned();
     assert_eq!(listing(&root, "%y %P %l"), reference);
     assert!(opened.remove_name(&"x".parse().unwrap()).unwrap());
     opened.collect().unwrap();
     for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "staging"] {
         assert_eq!(std::fs::read_dir(opened.path().join(directory)).unwrap().count(), 0, "{directory}");
     }
+}
+
+#[test]
+fn a_hold_goes_with_whoever_had_it() {
+    if !has(&["umoci"]) {
+        return;
+    }
+    let made = Made::image();
+    let opened = store(made.directory.path());
+    take(&opened, &OciLayout::directory(&made.oci(), None).unwrap(), "x").unwrap();
+    let mut child = start("one_hold_without_end", &made, Stdio::piped());
+    let mut says = BufReader::new(child.stdout.take().unwrap()).lines();
+    says.find(|line| line.as_ref().unwrap().contains("held")).unwrap().unwrap();
+    opened.remove_name(&"x".parse().unwrap()).unwrap();
+    assert_eq!(opened.collect().unwrap().in_use, 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(opened.collect().unwrap().in_use, 0);
+    assert_eq!(std::fs::read_dir(opened.path().join("trees")).unwrap().count(), 0);
+}
+
+/// Run by the test above, in a process of its own, and killed.
+#[test]
+#[ignore = "waits to be killed: another test does that"]
+fn one_hold_without_end() {
+    let directory = PathBuf::from(std::env::var_os("FIREBOX_TEST_MADE").unwrap());
+    let _held = store(&directory).hold(&"x".parse().unwrap()).unwrap().unwrap();
+    std::io::stdout().write_all(b"held\n").unwrap();
+    // Should nobody kill it.
+    std::thread::sleep(Duration::from_secs(600));
 }
 
 /// Everything that changes the store.
@@ -70,10 +101,15 @@ fn round(store: &Store, oci: &Path) {
 }
 
 fn begin(made: &Made) -> Child {
+    start("rounds_without_end", made, Stdio::null())
+}
+
+/// One of the tests below, which another runs.
+fn start(test: &str, made: &Made, stdout: Stdio) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "rounds_without_end", "--ignored"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .env("FIREBOX_TEST_MADE", made.path())
-        .stdout(Stdio::null())
+        .stdout(stdout)
         .stderr(Stdio::null())
         .spawn()
         .unwrap()

@@ -10,7 +10,7 @@ use kit::{Made, has, listing, run, store, take, text};
 const TOOLS: [&str; 2] = ["umoci", "skopeo"];
 
 fn root(store: &Store, name: &str) -> PathBuf {
-    store.hold_image(&name.parse().unwrap()).unwrap().unwrap().root
+    store.hold(&name.parse().unwrap()).unwrap().unwrap().tree().to_owned()
 }
 
 /// Kinds, names, times and targets, which a tree without owners and with its own permissions keeps. Of links and
@@ -87,11 +87,12 @@ fn a_filesystem_image_is_sound_and_holds_what_the_image_holds() {
     let made = Made::image();
     let store = store(made.directory.path());
     take(&store, &OciLayout::directory(&made.oci(), None).unwrap(), "x").unwrap();
-    let (image, digest) = store.filesystem_image(&"x".parse().unwrap()).unwrap().unwrap();
+    let disk = store.filesystem_image(&"x".parse().unwrap()).unwrap().unwrap();
+    let (image, digest) = (disk.path(), disk.digest());
 
-    assert_eq!(Digest::of(&std::fs::read(&image).unwrap()), digest);
+    assert_eq!(Digest::of(&std::fs::read(image).unwrap()), digest);
     let extracted = made.directory.path().join("extracted");
-    run("fsck.erofs", &[&format!("--extract={}", text(&extracted)), text(&image)]);
+    run("fsck.erofs", &[&format!("--extract={}", text(&extracted)), text(image)]);
     let with = if rustix::process::geteuid().is_root() { "%y %m %U %G %n %P %l" } else { KEPT };
     // It writes a copy for each of a file's names.
     let with = with.replace("%n ", "");
@@ -111,10 +112,11 @@ fn the_kernel_reads_a_filesystem_image() {
     let made = Made::image();
     let store = store(made.directory.path());
     take(&store, &OciLayout::directory(&made.oci(), None).unwrap(), "x").unwrap();
-    let (image, _) = store.filesystem_image(&"x".parse().unwrap()).unwrap().unwrap();
+    let disk = store.filesystem_image(&"x".parse().unwrap()).unwrap().unwrap();
+    let image = disk.path();
     let mounted = made.directory.path().join("mounted");
     std::fs::create_dir(&mounted).unwrap();
-    run("mount", &["-t", "erofs", "-o", "ro,loop", text(&image), text(&mounted)]);
+    run("mount", &["-t", "erofs", "-o", "ro,loop", text(image), text(&mounted)]);
     let listed = std::panic::catch_unwind(|| {
         // Owners, permissions, sizes, counts of names and times, all as the image means them.
         listing(&mounted, "%y %m %U %G %P %l")

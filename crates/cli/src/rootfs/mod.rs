@@ -77,10 +77,11 @@ fn inspect(store: &Store, name: &ImageName, json: bool) -> Result<(), Failure> {
     if json { outlet::say_json(&image) } else { outlet::say(&in_lines(&image)) }
 }
 
-/// Names that were taken away.
+/// Names that were taken away, and those of them that somebody runs on.
 #[derive(Serialize)]
 struct Removed {
     removed: Vec<String>,
+    in_use: Vec<String>,
 }
 
 /// All of them, or none where one is unknown.
@@ -89,14 +90,23 @@ fn remove(store: &Store, names: &[ImageName], json: bool) -> Result<(), Failure>
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
         return Err(unknown(store, name));
     }
+    let mut in_use = Vec::new();
     for name in names {
+        // What is written down about an image may be what is wrong with it.
+        if store.is_held(name).unwrap_or(false) {
+            in_use.push(name.to_string());
+        }
         // Whoever else removes it at the same time wants the same.
         store.remove_name(name).map_err(told_of_store)?;
     }
     if json {
-        return outlet::say_json(&Removed { removed: names.iter().map(ImageName::to_string).collect() });
+        return outlet::say_json(&Removed { removed: names.iter().map(ImageName::to_string).collect(), in_use });
     }
     outlet::say(&names.iter().map(|name| format!("removed {name}\n")).collect::<String>())?;
+    if !in_use.is_empty() {
+        let in_use = in_use.join(", ");
+        outlet::remark(&format!("firebox: jobs run on {in_use}: they go on, and what they run on stays until then\n"));
+    }
     outlet::remark("firebox: `firebox rootfs gc` frees what no other image needs\n");
     Ok(())
 }
@@ -138,6 +148,7 @@ fn collect(store: &Store, json: bool) -> Result<(), Failure> {
 struct ListedVerification {
     checked: u64,
     damages: Vec<ListedDamage>,
+    in_use: u64,
 }
 
 #[derive(Serialize)]
@@ -148,7 +159,7 @@ struct ListedDamage {
 
 fn verify(store: &Store, repair: bool, json: bool) -> Result<ExitCode, Failure> {
     let verified = if repair { store.repair() } else { store.verify() };
-    let Verified { checked, damages } = verified.map_err(told_of_store)?;
+    let Verified { checked, damages, in_use } = verified.map_err(told_of_store)?;
     let damages: Vec<_> = damages
         .into_iter()
         .map(|damage| ListedDamage {
@@ -159,7 +170,7 @@ fn verify(store: &Store, repair: bool, json: bool) -> Result<ExitCode, Failure> 
     let is_sound = damages.is_empty();
     let found = damages.len();
     if json {
-        outlet::say_json(&ListedVerification { checked, damages })?;
+        outlet::say_json(&ListedVerification { checked, damages, in_use })?;
     } else {
         outlet::say(&damages.iter().map(|damage| format!("{}: {}\n", damage.path, damage.what)).collect::<String>())?;
         match (is_sound, repair) {
@@ -170,6 +181,12 @@ fn verify(store: &Store, repair: bool, json: bool) -> Result<ExitCode, Failure> 
             (false, false) => outlet::remark(&format!(
                 "firebox: {found} damages; `firebox rootfs verify --repair` removes what is damaged\n"
             )),
+        }
+        if in_use != 0 {
+            let things = if in_use == 1 { "1 thing" } else { &format!("{in_use} things") };
+            outlet::remark(&format!(
+                "firebox: {things} of that had to stay, since jobs run on them: repair again when they have ended\n"
+            ));
         }
     }
     Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -8,12 +8,11 @@ mod erofs;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 
 pub use erofs::WriteError;
 
 use crate::digest::{Digest, DigestingReader};
-use crate::store::{Claimed, Draft, Kind, Store, StoreError, at};
+use crate::store::{Claimed, Draft, HeldDisk, Kind, Store, StoreError, at};
 use crate::tree::Tree;
 
 /// In the directory of a filesystem image: the image itself.
@@ -33,14 +32,14 @@ pub enum DiskError {
 }
 
 impl Store {
-    /// The filesystem image of a tree: where it is, and its digest. It is made if it is not there yet.
-    pub(crate) fn disk(&self, digest: Digest, tree: &Tree, layers: &[OwnedFd]) -> Result<(PathBuf, Digest), DiskError> {
+    /// The filesystem image of a tree, held. It is made if it is not there yet. The caller holds the store.
+    pub(crate) fn disk(&self, digest: Digest, tree: &Tree, layers: &[OwnedFd]) -> Result<HeldDisk, DiskError> {
         if let Claimed::Draft(draft) = self.claim(Kind::Disk, digest)? {
             self.make_disk(draft, digest, tree, layers)?;
         }
         let place = self.place(Kind::Disk, &digest);
         let sum = read_sum(self, &digest)?.ok_or_else(|| StoreError::Damaged(place.clone()))?;
-        Ok((place.join(IMAGE), sum))
+        Ok(self.hold_disk(&digest, place.join(IMAGE), sum)?)
     }
 
     fn make_disk(&self, draft: Draft<'_>, digest: Digest, tree: &Tree, layers: &[OwnedFd]) -> Result<(), DiskError> {

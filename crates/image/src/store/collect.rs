@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::digest::Digest;
 use crate::record::Record;
-use crate::store::claim::{SIZE, remove_whatever};
+use crate::store::claim::remove_whatever;
+use crate::store::held::Unheld;
 use crate::store::lock::Lock;
 use crate::store::quota::size_of;
 use crate::store::{Kind, Store, StoreError, at, names_in, random};
@@ -53,17 +54,11 @@ impl Store {
 
     fn collect_one(&self, kind: Kind, digest: &Digest, collected: &mut Collected) -> Result<(), StoreError> {
         let place = self.place(kind, digest);
-        // Held while it is moved, so that nobody begins to run on it.
-        let _lock = match kind {
-            Kind::Tree | Kind::Disk => match Lock::alone_now(&place.join(SIZE))? {
-                None => {
-                    collected.in_use += 1;
-                    return Ok(());
-                }
-                lock => lock,
-            },
-            Kind::Blob | Kind::Layer => None,
-        };
+        let unheld = self.unheld(kind, digest)?;
+        if let Unheld::No = unheld {
+            collected.in_use += 1;
+            return Ok(());
+        }
         collected.freed += size_of(&place, kind == Kind::Blob)?;
         collected.removed += 1;
         self.throw_away(kind, digest)

@@ -15,20 +15,51 @@ pub(crate) struct Lock {
     file: File,
 }
 
+/// What became of a file that was to be locked without waiting, or without being made.
+#[derive(Debug)]
+pub(crate) enum Locked {
+    /// It is ours.
+    Ours(Lock),
+    /// Somebody else has it.
+    Busy,
+    /// There is no such file.
+    Missing,
+}
+
+/// What to do where there is no file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Make,
+    Tell,
+}
+
 impl Lock {
     /// Together with others who share it. Waits for whoever has it alone.
     pub(crate) fn shared(path: &Path) -> Result<Lock, StoreError> {
-        Ok(Lock { file: locked(path, FlockOperation::LockShared)?.ok_or(StoreError::Busy)? })
+        locked(path, FlockOperation::LockShared, Absent::Make)?.into_ours()
+    }
+
+    /// The same, of a file that is there.
+    pub(crate) fn shared_if_there(path: &Path) -> Result<Option<Lock>, StoreError> {
+        match locked(path, FlockOperation::LockShared, Absent::Tell)? {
+            Locked::Missing => Ok(None),
+            found => found.into_ours().map(Some),
+        }
     }
 
     /// Alone. Waits for all others.
     pub(crate) fn alone(path: &Path) -> Result<Lock, StoreError> {
-        Ok(Lock { file: locked(path, FlockOperation::LockExclusive)?.ok_or(StoreError::Busy)? })
+        locked(path, FlockOperation::LockExclusive, Absent::Make)?.into_ours()
     }
 
     /// Alone, or not at all.
     pub(crate) fn alone_now(path: &Path) -> Result<Option<Lock>, StoreError> {
-        Ok(locked(path, FlockOperation::NonBlockingLockExclusive)?.map(|file| Lock { file }))
+        Ok(locked(path, FlockOperation::NonBlockingLockExclusive, Absent::Make)?.into_ours().ok())
+    }
+
+    /// Alone, if the file is there and nobody else has it.
+    pub(crate) fn alone_if_there(path: &Path) -> Result<Locked, StoreError> {
+        locked(path, FlockOperation::NonBlockingLockExclusive, Absent::Tell)
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -36,21 +67,37 @@ impl Lock {
     }
 }
 
-/// Opens the file, makes it if there is none, and locks it. Whoever had it before may have removed it in the meantime:
-/// then a lock on it keeps nobody out, and the file that is there now is the one to lock.
-fn locked(path: &Path, how: FlockOperation) -> Result<Option<File>, StoreError> {
+impl Locked {
+    fn into_ours(self) -> Result<Lock, StoreError> {
+        match self {
+            Locked::Ours(lock) => Ok(lock),
+            Locked::Busy | Locked::Missing => Err(StoreError::Busy),
+        }
+    }
+}
+
+/// Opens the file and locks it. Whoever had it before may have removed it in the meantime: then a lock on it keeps
+/// nobody out, and the file that is there now is the one to lock.
+fn locked(path: &Path, how: FlockOperation, absent: Absent) -> Result<Locked, StoreError> {
     loop {
-        let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
-        let file = open.map_err(at("open", path))?;
+        let file =
+            match File::options().read(true).write(true).create(absent == Absent::Make).truncate(false).open(path) {
+                Err(error) if absent == Absent::Tell && error.kind() == io::ErrorKind::NotFound => {
+                    return Ok(Locked::Missing);
+                }
+                opened => opened.map_err(at("open", path))?,
+            };
         match flock(&file, how) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Locked::Busy),
             Err(rustix::io::Errno::INTR) => continue,
             Err(errno) => return Err(at("lock", path)(errno.into())),
         }
         let mine = file.metadata().map_err(at("look at", path))?;
         match std::fs::metadata(path) {
-            Ok(there) if (there.dev(), there.ino()) == (mine.dev(), mine.ino()) => return Ok(Some(file)),
+            Ok(there) if (there.dev(), there.ino()) == (mine.dev(), mine.ino()) => {
+                return Ok(Locked::Ours(Lock { file }));
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at("look at", path)(error)),
             _ => {}
         }

@@ -16,11 +16,13 @@
 //! transfer to go on with, or what the next [`Store::collect`] removes.
 //!
 //! Three kinds of lock, all held by open descriptors, so that the kernel gives them back however their holders end:
-//! whoever adds or uses holds `lock` shared, and collecting needs it alone; whoever makes a thing holds its claim, and
-//! others who want the same wait and then find it made; whoever runs on a tree holds the tree.
+//! whoever adds holds `lock` shared, and collecting and repairing need it alone; whoever makes a thing holds its claim,
+//! and others who want the same wait and then find it made; whoever runs on a tree or a filesystem image holds it
+//! shared, and whoever removes it needs it alone.
 
 mod claim;
 mod collect;
+mod held;
 mod home;
 mod lock;
 mod names;
@@ -35,8 +37,9 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use claim::{Claimed, Draft};
 pub use collect::Collected;
+pub use held::{Held, HeldDisk};
 pub use home::{Home, NoHome};
-pub(crate) use lock::Lock;
+use lock::Lock;
 pub use names::{ImageName, NoName};
 pub use verify::{Damage, Verified};
 
@@ -90,7 +93,7 @@ pub enum StoreError {
         quota: u64,
     },
     /// Others are at work.
-    #[error("images are in use or being added by another firebox: try again when it is done")]
+    #[error("images are being added, verified or removed by another firebox: try again when it is done")]
     Busy,
     /// Something in it is not what it was.
     #[error("`{}` is damaged: `firebox rootfs verify --repair` removes it, and the next pull brings it back", .0.display())]
@@ -172,7 +175,7 @@ impl Store {
     }
 
     /// Keeps everything from being collected as long as this lives.
-    pub(crate) fn hold(&self) -> Result<Lock, StoreError> {
+    pub(crate) fn enter(&self) -> Result<Lock, StoreError> {
         Lock::shared(&self.path.join("lock"))
     }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::digest::{Digest, DigestingReader};
 use crate::layer::index::Index;
 use crate::record::Record;
+use crate::store::held::Unheld;
 use crate::store::lock::Lock;
 use crate::store::{Kind, Store, StoreError, at};
 use crate::tree::{check, merge};
@@ -20,6 +21,8 @@ pub struct Verified {
     pub checked: u64,
     /// What is wrong.
     pub damages: Vec<Damage>,
+    /// How many damaged things a repair left, since somebody runs on them.
+    pub in_use: u64,
 }
 
 /// Something that is not what it was.
@@ -34,17 +37,20 @@ pub struct Damage {
 impl Store {
     /// Reads everything. Changes nothing.
     pub fn verify(&self) -> Result<Verified, StoreError> {
-        let _held = self.hold()?;
+        let _entered = self.enter()?;
         self.look_at_all().map(|(verified, _)| verified)
     }
 
-    /// The same, and removes what is damaged: whoever pulls the image again brings it back. Fails when others are at
-    /// work.
+    /// The same, and removes what is damaged, but for what somebody runs on: whoever pulls the image again brings it
+    /// back. Fails when others are at work.
     pub fn repair(&self) -> Result<Verified, StoreError> {
         let _alone = Lock::alone_now(&self.path.join("lock"))?.ok_or(StoreError::Busy)?;
-        let (verified, damaged) = self.look_at_all()?;
+        let (mut verified, damaged) = self.look_at_all()?;
         for (kind, digest) in damaged {
-            self.throw_away(kind, &digest)?;
+            match self.unheld(kind, &digest)? {
+                Unheld::Yes { .. } => self.throw_away(kind, &digest)?,
+                Unheld::No => verified.in_use += 1,
+            }
         }
         Ok(verified)
     }

@@ -13,7 +13,6 @@ mod layers;
 use std::fs::{DirBuilder, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 
 use crate::bounds::Bounds;
 use crate::digest::{Digest, Digesting};
@@ -23,7 +22,7 @@ use crate::layer::index::Index;
 use crate::layer::unpack::UnpackError;
 use crate::record::{LayerRecord, Record};
 use crate::source::{Image, Source, SourceError, find};
-use crate::store::{Claimed, ImageName, Kind, Store, StoreError, at};
+use crate::store::{Claimed, HeldDisk, ImageName, Kind, Store, StoreError, at};
 use crate::tree::assemble::{AssembleError, assemble};
 use crate::tree::{BLOCK, Extent, INODE, MergeError, Tree, merge};
 use layers::Layers;
@@ -157,7 +156,7 @@ pub fn take_in(
     request: &Request,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Record, TakeInError> {
-    let _held = store.hold()?;
+    let _entered = store.enter()?;
     let bounds = Bounds::for_size(request.size);
     let image = find(source, &request.platform, &bounds)?;
     check_sizes(&image, &bounds)?;
@@ -232,32 +231,11 @@ fn files_of(store: &Store, record: &Record) -> Result<Vec<OwnedFd>, StoreError> 
     record.layers.iter().map(|layer| store.layer_files(&layer.archive)).collect()
 }
 
-/// An image that somebody runs on: nothing of it is collected as long as this lives.
-#[derive(Debug)]
-pub struct HeldImage {
-    /// What is known of it.
-    pub record: Record,
-    /// Its root filesystem.
-    pub root: PathBuf,
-    _lock: crate::store::Lock,
-}
-
 impl Store {
-    /// Holds the image of a name, for somebody to run on. `None` when there is no such name.
-    pub fn hold_image(&self, name: &ImageName) -> Result<Option<HeldImage>, StoreError> {
-        let _held = self.hold()?;
-        let Some(record) = self.record(name)? else { return Ok(None) };
-        let place = self.place(Kind::Tree, &record.tree);
-        if !place.join("size").exists() {
-            return Err(StoreError::Damaged(place));
-        }
-        let lock = crate::store::Lock::shared(&place.join("size"))?;
-        Ok(Some(HeldImage { record, root: place.join("root"), _lock: lock }))
-    }
-
-    /// The filesystem image of an image: where it is, and its digest. The first time, it is made.
-    pub fn filesystem_image(&self, name: &ImageName) -> Result<Option<(PathBuf, Digest)>, DiskError> {
-        let _held = self.hold()?;
+    /// Holds the filesystem image of a name, for somebody to run on. The first time, it is made. `None` when there is
+    /// no such name.
+    pub fn filesystem_image(&self, name: &ImageName) -> Result<Option<HeldDisk>, DiskError> {
+        let _entered = self.enter()?;
         let Some(record) = self.record(name)? else { return Ok(None) };
         let indexes = record.layers.iter().map(|layer| self.layer_index(&layer.archive));
         let indexes: Vec<Index> = indexes.collect::<Result<_, _>>()?;

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
-use crate::Collected;
 use crate::document::Descriptor;
 use crate::layer::tar::tests::Maker;
+use crate::{Collected, Held};
 
 /// A source in memory, which can be made to misbehave.
 #[derive(Default)]
@@ -114,8 +114,8 @@ impl Bench {
         taken
     }
 
-    fn root(&self, name: &str) -> HeldImage {
-        self.store.hold_image(&name.parse().unwrap()).unwrap().unwrap()
+    fn root(&self, name: &str) -> Held {
+        self.store.hold(&name.parse().unwrap()).unwrap().unwrap()
     }
 
     fn assert_nothing_outside_was_touched(&self) {
@@ -177,12 +177,12 @@ fn an_image_becomes_directories_with_what_its_layers_come_to() {
         let bench = Bench::new();
         let record = bench.take_in("x", &shelf).unwrap();
         let image = bench.root("x");
-        let read = |path: &str| std::fs::read_to_string(image.root.join(path)).unwrap();
+        let read = |path: &str| std::fs::read_to_string(image.tree().join(path)).unwrap();
 
         assert_eq!(read("etc/passwd"), "root and more");
         assert_eq!((read("bin/other"), read("tool")), ("other".into(), "tool 1".into()));
-        assert!(!image.root.join("etc/old").exists() && !image.root.join("dev/sda").exists());
-        assert_eq!(std::fs::read_link(image.root.join("sbin")).unwrap(), Path::new("bin"));
+        assert!(!image.tree().join("etc/old").exists() && !image.tree().join("dev/sda").exists());
+        assert_eq!(std::fs::read_link(image.tree().join("sbin")).unwrap(), Path::new("bin"));
         assert_eq!(record.environment, ["PATH=/bin"]);
         bench.assert_sound();
     }
@@ -198,7 +198,7 @@ fn what_nobody_may_read_in_the_image_can_be_read_in_a_cell() {
     let bench = Bench::new();
     bench.take_in("x", &Shelf::of(&[layer])).unwrap();
     let image = bench.root("x");
-    let mode = |path: &str| image.root.join(path).metadata().unwrap().permissions().mode() & 0o7777;
+    let mode = |path: &str| image.tree().join(path).metadata().unwrap().permissions().mode() & 0o7777;
 
     assert_eq!((mode("root"), mode("root/secret"), mode("su"), mode(".")), (0o755, 0o444, 0o555, 0o755));
 }
@@ -400,7 +400,7 @@ fn layers_that_images_share_are_transferred_and_kept_once() {
     bench.take_in("two", &second).unwrap();
 
     assert_eq!(second.asked.load(Ordering::Relaxed), 2, "the configuration and the other layer");
-    let inode = |name: &str| bench.root(name).root.join("bin/tool").metadata().unwrap().ino();
+    let inode = |name: &str| bench.root(name).tree().join("bin/tool").metadata().unwrap().ino();
     assert_eq!(inode("one"), inode("two"));
 }
 
@@ -473,7 +473,7 @@ fn a_file_with_more_names_than_a_disk_allows_is_not_copied_for_each() {
     let first = Maker::default().file("d/0", b"content");
     let all = (1..NAMES).fold(first, |maker, number| maker.hard_link(&format!("d/{number}"), "d/0")).end();
     bench.take_in("x", &Shelf::packed(&[all], gzip)).unwrap();
-    let entries = std::fs::read_dir(bench.root("x").root.join("d")).unwrap();
+    let entries = std::fs::read_dir(bench.root("x").tree().join("d")).unwrap();
     let files: Vec<u64> = entries.map(|entry| entry.unwrap().metadata().unwrap().ino()).collect();
     assert_eq!(files.len(), NAMES);
     let different: std::collections::HashSet<u64> = files.into_iter().collect();
@@ -507,8 +507,84 @@ fn collecting_removes_what_no_name_stands_for_and_nothing_else() {
     let held = bench.root("two");
     bench.store.remove_name(&"two".parse().unwrap()).unwrap();
     assert_eq!(bench.store.collect().unwrap().in_use, 1);
-    assert_eq!(std::fs::read_to_string(held.root.join("b")).unwrap(), "2");
+    assert_eq!(std::fs::read_to_string(held.tree().join("b")).unwrap(), "2");
     drop(held);
+    bench.assert_nothing_is_left_after_collecting();
+}
+
+#[test]
+fn what_somebody_runs_on_is_left_alone_by_all_who_remove() {
+    let bench = Bench::new();
+    let name = "x".parse().unwrap();
+    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+    assert!(!bench.store.is_held(&name).unwrap());
+    let (held, disk) = (bench.root("x"), bench.store.filesystem_image(&name).unwrap().unwrap());
+    assert!(bench.store.is_held(&name).unwrap());
+    for damaged in [held.tree().join("etc/stranger"), disk.path().to_owned()] {
+        std::fs::write(damaged, "other").unwrap();
+    }
+    let verified = bench.store.repair().unwrap();
+    assert_eq!((verified.damages.len(), verified.in_use), (2, 2), "{verified:?}");
+    assert_eq!(std::fs::read_to_string(held.tree().join("bin/tool")).unwrap(), "tool 1");
+    assert!(disk.path().exists());
+
+    bench.store.remove_name(&name).unwrap();
+    assert_eq!(bench.store.collect().unwrap().in_use, 2);
+    assert_eq!(std::fs::read_to_string(held.tree().join("bin/tool")).unwrap(), "tool 1");
+    drop(held);
+    assert_eq!(bench.store.collect().unwrap().in_use, 1);
+    assert!(disk.path().exists());
+    drop(disk);
+    bench.assert_nothing_is_left_after_collecting();
+}
+
+#[test]
+fn what_was_damaged_in_use_is_removed_when_it_is_not() {
+    let bench = Bench::new();
+    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+    let held = bench.root("x");
+    std::fs::write(held.tree().join("etc/stranger"), "other").unwrap();
+    assert_eq!(bench.store.repair().unwrap().in_use, 1);
+    // Others are told that it is damaged as long as it is.
+    assert_ne!(bench.store.verify().unwrap().damages, []);
+    drop(held);
+    assert_eq!(bench.store.repair().unwrap().in_use, 0);
+    let gone = bench.store.hold(&"x".parse().unwrap());
+    assert!(matches!(gone, Err(StoreError::Damaged(_))), "{gone:?}");
+    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+    bench.assert_sound();
+}
+
+#[test]
+fn a_hold_is_on_something_whole_or_it_is_none() {
+    let bench = Bench::new();
+    let shelf = Shelf::of(&[base()]);
+    let name = "x".parse().unwrap();
+    let (over, mut whole) = (AtomicBool::new(false), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..100 {
+                bench.take_in("x", &shelf).unwrap();
+                bench.store.remove_name(&name).unwrap();
+                bench.store.collect().unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        while !over.load(Ordering::Relaxed) {
+            // It may be gone, and come back, while we look; it is never half there.
+            match bench.store.hold(&name) {
+                Ok(Some(held)) => {
+                    for (path, content) in [("bin/tool", "tool 1"), ("etc/passwd", "root"), ("etc/old", "old")] {
+                        assert_eq!(std::fs::read_to_string(held.tree().join(path)).unwrap(), content);
+                    }
+                    whole += 1;
+                }
+                Ok(None) | Err(StoreError::Damaged(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    assert!(0 < whole, "nobody ever held it");
     bench.assert_nothing_is_left_after_collecting();
 }
 
@@ -534,7 +610,7 @@ fn damage_is_found_and_repaired_by_taking_the_image_in_again() {
         assert_ne!(bench.store.repair().unwrap().damages, [], "{directory}");
         bench.take_in("x", &shelf).unwrap();
         bench.assert_sound();
-        assert_eq!(std::fs::read_to_string(bench.root("x").root.join("bin/tool")).unwrap(), "tool 1");
+        assert_eq!(std::fs::read_to_string(bench.root("x").tree().join("bin/tool")).unwrap(), "tool 1");
     }
 }
 
@@ -564,11 +640,11 @@ fn the_same_layers_give_the_same_filesystem_image() {
         for number in parallel_order {
             bench.take_in(&format!("n{number}"), &Shelf::of(&layers)).unwrap();
         }
-        let (path, digest) = bench.store.filesystem_image(&"n0".parse().unwrap()).unwrap().unwrap();
-        let bytes = std::fs::read(path).unwrap();
-        assert_eq!(Digest::of(&bytes), digest);
+        let disk = bench.store.filesystem_image(&"n0".parse().unwrap()).unwrap().unwrap();
+        let bytes = std::fs::read(disk.path()).unwrap();
+        assert_eq!(Digest::of(&bytes), disk.digest());
         bench.assert_sound();
-        digest
+        disk.digest()
     };
     assert_eq!(image(&[0]), image(&[1, 0]));
 }

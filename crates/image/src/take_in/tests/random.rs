@@ -63,8 +63,8 @@ fn whatever_layers_say_they_are_refused_or_make_a_sound_image() {
         match bench.take_in("x", &Shelf::of(&layers)) {
             Ok(record) => {
                 taken_in += 1;
-                let (image, _) = bench.store.filesystem_image(&"x".parse().unwrap()).unwrap().unwrap();
-                assert_eq!(std::fs::metadata(image).unwrap().len() % 4096, 0);
+                let disk = bench.store.filesystem_image(&"x".parse().unwrap()).unwrap().unwrap();
+                assert_eq!(std::fs::metadata(disk.path()).unwrap().len() % 4096, 0);
                 assert!(record.bytes <= 64 << 20, "round {round}");
             }
             Err(_) => refused += 1,
