@@ -4,7 +4,6 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -15,7 +14,7 @@ use crate::layer::unpack::{Tally, Terms, UnpackError, prove, unpack};
 use crate::source::{Image, Source};
 use crate::store::{Claimed, Draft, Kind, Store, at};
 use crate::take_in::{Progress, TakeInError, fetch};
-use crate::tree::{BLOCK, INODE};
+use crate::tree::{BLOCK, INODE, NUMBER};
 
 pub(super) struct Layers<'a> {
     pub(super) store: &'a Store,
@@ -120,13 +119,15 @@ impl Layers<'_> {
         let path = draft.path().join("files");
         DirBuilder::new().mode(0o700).create(&path).map_err(at("make", &path))?;
         let files = File::open(&path).map_err(at("open", &path))?;
-        let (mut needed, mut reserved, mut refused) = (0u64, 0, None);
+        // To begin with, two directories and two files of our own.
+        let (mut needed, mut reserved, mut refused) = (4 * (BLOCK + INODE), 0, None);
         let mut room = |bytes: u64| {
             if stop.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            // As much as it takes: whole blocks, and an inode.
-            needed = needed.saturating_add(bytes.div_ceil(BLOCK).saturating_mul(BLOCK)).saturating_add(INODE);
+            // As much as it takes: whole blocks, an inode, and its name.
+            let blocks = bytes.div_ceil(BLOCK).saturating_mul(BLOCK);
+            needed = needed.saturating_add(blocks).saturating_add(INODE + NUMBER);
             if reserved < needed {
                 reserved = needed.div_ceil(STEP).saturating_mul(STEP);
                 // Where there is no room for a whole step there may be for what is needed.
@@ -148,17 +149,13 @@ impl Layers<'_> {
             (None, UnpackError::Write(error)) => TakeInError::Store(at("write below", &path)(error)),
             (None, source) => TakeInError::Unpack { layer: layer + 1, source },
         })?;
-        let bytes = write_index(&draft.path().join("index"), &index)?;
-        draft.commit(needed + bytes)?;
+        let (index_path, bytes) = (draft.path().join("index"), index.encode());
+        let needed = needed.saturating_add(bytes.len() as u64);
+        draft.reserve(needed)?;
+        File::create_new(&index_path).and_then(|mut file| file.write_all(&bytes)).map_err(at("write", &index_path))?;
+        draft.commit(needed)?;
         Ok(index)
     }
-}
-
-fn write_index(path: &Path, index: &Index) -> Result<u64, TakeInError> {
-    let bytes = index.encode();
-    let written = File::create_new(path).and_then(|mut file| file.write_all(&bytes));
-    written.map_err(at("write", path))?;
-    Ok(bytes.len() as u64)
 }
 
 /// A lock whose holders do not panic; if one did, what it guards is still what it was.

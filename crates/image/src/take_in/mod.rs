@@ -24,7 +24,7 @@ use crate::record::{LayerRecord, Record};
 use crate::source::{Image, Source, SourceError, find};
 use crate::store::{Claimed, HeldDisk, ImageName, Kind, Store, StoreError, at};
 use crate::tree::assemble::{AssembleError, assemble};
-use crate::tree::{BLOCK, Extent, INODE, MergeError, Tree, merge};
+use crate::tree::{Extent, MergeError, Tree, merge};
 use layers::Layers;
 
 /// What is asked for.
@@ -214,9 +214,8 @@ fn tree_digest(archives: &[Digest]) -> Digest {
 
 fn keep_tree(store: &Store, record: &Record, tree: &Tree, extent: Extent) -> Result<(), TakeInError> {
     let Claimed::Draft(draft) = store.claim(Kind::Tree, record.tree)? else { return Ok(()) };
-    // Its files take nothing: they are the layers'.
-    let bytes = extent.directories * (BLOCK + INODE);
-    draft.reserve(bytes)?;
+    // Its files are the layers', but for copies.
+    draft.reserve(extent.own)?;
     let path = draft.path().join("root");
     DirBuilder::new().mode(0o755).create(&path).map_err(at("make", &path))?;
     let root = File::open(&path).map_err(at("open", &path))?;
@@ -224,7 +223,7 @@ fn keep_tree(store: &Store, record: &Record, tree: &Tree, extent: Extent) -> Res
     let opened = rustix::fs::fchmod(&root, rustix::fs::Mode::from_raw_mode(0o755));
     opened.map_err(|errno| at("open to all", &path)(errno.into()))?;
     assemble(tree, &files_of(store, record)?, root.as_fd())?;
-    Ok(draft.commit(bytes)?)
+    Ok(draft.commit(extent.own)?)
 }
 
 fn files_of(store: &Store, record: &Record) -> Result<Vec<OwnedFd>, StoreError> {

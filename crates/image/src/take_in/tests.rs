@@ -428,6 +428,30 @@ fn files_without_a_byte_are_not_for_nothing() {
 }
 
 #[test]
+fn all_that_an_image_takes_counts() {
+    // On a disk, whose ways of writing names and links are those that are counted.
+    let bench = Bench::below(tempfile::tempdir().unwrap(), None);
+    let target = "t".repeat(4000);
+    let links = (0..1000).fold(Maker::default(), |maker, number| maker.symlink(&format!("l/{number}"), &target));
+    let names = (0..4000).fold(links, |maker, number| maker.file(&format!("d/{number:0240}"), b""));
+    // A name of a link is a link again.
+    let all = (0..500).fold(names, |maker, number| maker.hard_link(&format!("h/{number}"), "l/0")).end();
+    bench.take_in("x", &Shelf::packed(&[all], gzip)).unwrap();
+    let mut seen = std::collections::HashSet::new();
+    let taken = blocks_below(bench.store.path(), &mut seen);
+    let counted = bench.store.bytes().unwrap();
+    assert!(taken <= counted, "{taken} bytes are taken, and {counted} are counted");
+}
+
+/// Bytes that the disk gave out for everything below a directory.
+fn blocks_below(path: &Path, seen: &mut std::collections::HashSet<u64>) -> u64 {
+    let found = std::fs::symlink_metadata(path).unwrap();
+    let own = if seen.insert(found.ino()) { found.blocks() * 512 } else { 0 };
+    let inner = if found.is_dir() { std::fs::read_dir(path).unwrap().collect() } else { Vec::new() };
+    own + inner.into_iter().map(|entry| blocks_below(&entry.unwrap().path(), seen)).sum::<u64>()
+}
+
+#[test]
 fn a_bomb_goes_off_in_nobodys_face() {
     let bomb = Maker::default().file("bomb", &vec![0; 64 << 20]).end();
     let bench = Bench::new();

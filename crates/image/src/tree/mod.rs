@@ -66,15 +66,22 @@ pub(crate) struct Tree {
 pub(crate) struct Extent {
     /// Names, but for the root.
     pub(crate) entries: u64,
-    pub(crate) directories: u64,
-    /// Bytes that it takes: files and directories in whole blocks, and an inode for everything.
+    /// Bytes that it takes: all in whole blocks, and an inode for everything.
     pub(crate) bytes: u64,
+    /// The part of them that is no file of a layer.
+    pub(crate) own: u64,
 }
 
 /// The unit in which filesystems give out space.
 pub(crate) const BLOCK: u64 = 4096;
 /// What an inode takes, as ext4 makes them. A million empty files are not nothing.
 pub(crate) const INODE: u64 = 256;
+/// The shortest target of a symbolic link that does not fit into the inode, as ext4 makes them.
+const LONG_TARGET: usize = 60;
+/// What a name that is a number takes in a directory, as `bytes_of_names` has it.
+pub(crate) const NUMBER: u64 = 32;
+/// How many names a file may have on most filesystems that bound it: for as many more there is a copy.
+const NAMES: u64 = 65_000;
 
 impl Tree {
     pub(crate) const ROOT: NodeId = NodeId(0);
@@ -98,25 +105,51 @@ impl Tree {
     }
 
     pub(crate) fn extent(&self) -> Extent {
-        let mut extent = Extent { entries: 0, directories: 1, bytes: BLOCK + INODE };
-        let mut counted = vec![false; self.nodes.len()];
+        let mut names = vec![0u64; self.nodes.len()];
+        let mut extent = Extent::default();
+        extent.add_own(self.node(Tree::ROOT).blocks());
         self.walk(|_, _, node| {
             extent.entries += 1;
-            let is_first = !std::mem::replace(&mut counted[node.0 as usize], true);
-            if is_first {
-                extent.bytes += INODE;
-            }
-            match &self.node(node).body {
-                Body::Directory(_) => {
-                    extent.directories += 1;
-                    extent.bytes += BLOCK;
-                }
-                Body::File(_, content) if is_first => {
-                    extent.bytes = extent.bytes.saturating_add(content.size.div_ceil(BLOCK).saturating_mul(BLOCK));
-                }
-                _ => {}
+            let (node, names) = (self.node(node), &mut names[node.0 as usize]);
+            *names += 1;
+            match &node.body {
+                Body::File(..) if *names == 1 => extent.bytes = extent.bytes.saturating_add(node.blocks()),
+                // A copy, of which there can be as many names again.
+                Body::File(..) if *names % NAMES == 0 => extent.add_own(node.blocks()),
+                Body::File(..) => {}
+                // Each name of a link is one of its own.
+                Body::Directory(_) | Body::Link(_) => extent.add_own(node.blocks()),
             }
         });
         extent
     }
+}
+
+impl Extent {
+    fn add_own(&mut self, bytes: u64) {
+        self.own = self.own.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+impl Node {
+    /// Bytes that it takes, with its inode.
+    fn blocks(&self) -> u64 {
+        let bytes = match &self.body {
+            Body::Directory(children) => bytes_of_names(children.keys().map(|name| name.len() as u64)),
+            Body::File(_, content) => content.size,
+            Body::Link(target) if target.len() < LONG_TARGET => 0,
+            Body::Link(target) => target.len() as u64,
+        };
+        bytes.div_ceil(BLOCK).saturating_mul(BLOCK).saturating_add(INODE)
+    }
+}
+
+/// What a directory takes with names of these lengths: as ext4 writes them, which fills no block more than half once
+/// there are several.
+fn bytes_of_names(lengths: impl Iterator<Item = u64>) -> u64 {
+    // Its own, its parent's, and what ends a block.
+    const FIXED: u64 = 64;
+    let names = lengths.map(|length| (8 + length).next_multiple_of(4)).sum::<u64>() + FIXED;
+    if names <= BLOCK { BLOCK } else { BLOCK + 2 * names }
 }

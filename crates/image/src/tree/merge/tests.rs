@@ -170,7 +170,21 @@ fn hard_links_are_names_of_the_same_file() {
 #[test]
 fn a_file_counts_once_however_many_names_it_has() {
     let extent = merged(&["a=1 b:a d/ d/c:a", "-b e=2"]).unwrap().extent();
-    assert_eq!((extent.entries, extent.directories, extent.bytes), (4, 2, 4 * (4096 + 256)));
+    assert_eq!((extent.entries, extent.own, extent.bytes), (4, 2 * (4096 + 256), 4 * (4096 + 256)));
+}
+
+#[test]
+fn what_is_no_file_counts_as_well() {
+    let own = |text: &str| merged(&[text]).unwrap().extent().own - (4096 + 256);
+    assert_eq!(own("l>short"), 256);
+    assert_eq!(own(&format!("l>{}", "x".repeat(60))), 4096 + 256);
+    assert_eq!(own(&format!("l>{} m:l", "x".repeat(60))), 2 * (4096 + 256));
+    let names = |count| (0..count).map(|number| format!("d/{number:0200}=1 ")).collect::<String>();
+    assert_eq!(own(&names(10)), 4096 + 256);
+    assert!(100 * 200 < own(&names(100)));
+    // Disks have a most for the names of a file, and it is copied for more.
+    let many = |count| (1..count).fold("d/0=1 ".to_owned(), |text, number| text + &format!("d/{number}:d/0 "));
+    assert!(4096 + 256 <= own(&many(65_001)) - own(&many(64_999)));
 }
 
 #[test]
