@@ -18,7 +18,7 @@ fn registry(reference: &str, mirrors: &str, credentials: &Credentials) -> Regist
 }
 
 fn patient_registry(reference: &str, mirrors: &str, credentials: &Credentials, silence: Duration) -> Registry {
-    let patience = Patience { silence, tries: 4, pause: Duration::from_millis(50) };
+    let patience = Patience { silence, tries: 4, pause: Duration::from_millis(50), rate: 8 << 10 };
     Registry::new(reference.parse().unwrap(), &mirrors.parse::<Mirrors>().unwrap(), credentials, patience)
 }
 
@@ -132,7 +132,7 @@ fn take_with(faults: &[Fault], token: Option<&str>) -> (FaultyRegistry, Result<(
     let directory = kit::workshop();
     let store = store(directory.path());
     // Short where nothing is said on purpose; nowhere else is it to count how fast this host is.
-    let stalls = faults.iter().any(|fault| matches!(fault, Fault::Stall(_)));
+    let stalls = faults.iter().any(|fault| matches!(fault, Fault::Stall(_) | Fault::Dribble));
     let silence = Duration::from_secs(if stalls { 2 } else { 60 });
     let source = patient_registry(&format!("{}/x", faulty.host), "", &nobody(), silence);
     let taken = take(&store, &source, "x");
@@ -147,6 +147,7 @@ fn what_passes_is_waited_for() {
         vec![Fault::Status(429), Fault::Status(500), Fault::Status(503)],
         vec![Fault::Cut(0), Fault::Cut(100_000), Fault::Cut(1), Fault::Cut(1_500_000)],
         vec![Fault::Stall(100_000)],
+        vec![Fault::Dribble, Fault::Cut(100_000), Fault::Dribble],
         vec![Fault::Cut(1000), Fault::NoRanges],
         vec![Fault::Redirect],
         vec![Fault::Noise, Fault::Noise],
@@ -176,6 +177,7 @@ fn what_does_not_pass_is_said() {
         (vec![Fault::Status(404)], "has no blob"),
         (vec![Fault::Cut(0); 20], "broke off at byte 0"),
         (vec![Fault::Stall(0); 20], "broke off at byte 0"),
+        (vec![Fault::Dribble; 20], "8192 in a second are the least"),
         (vec![Fault::Longer], "is longer than the"),
         (vec![Fault::Other], "has another content: its digest is"),
         (vec![Fault::Cut(1000), Fault::WrongRange], "gives another part of blob"),

@@ -5,7 +5,7 @@
 
 use std::io::{self, BufRead, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, Timespec, Timestamps, fchmod, futimens, openat2};
 
@@ -45,6 +45,9 @@ pub enum UnpackError {
     /// A file of it could not be written.
     #[error("a file of it cannot be written")]
     Write(#[source] io::Error),
+    /// Nobody wants it any more.
+    #[error("it was given up")]
+    Stopped,
 }
 
 /// Which bound an image went past.
@@ -111,6 +114,8 @@ pub(crate) struct Terms<'a> {
     /// The digest of its uncompressed bytes.
     pub(crate) expected: Digest,
     pub(crate) tally: &'a Tally,
+    /// Set when nobody wants the layer any more.
+    pub(crate) stop: &'a AtomicBool,
     /// Called with the bytes that are about to be written; an error stops everything.
     pub(crate) room: &'a mut dyn FnMut(u64) -> io::Result<()>,
 }
@@ -121,14 +126,14 @@ pub(crate) fn unpack(
     files: BorrowedFd<'_>,
     terms: Terms<'_>,
 ) -> Result<Index, UnpackError> {
-    let Terms { expected, tally, room } = terms;
+    let Terms { expected, tally, stop, room } = terms;
     let (index, found) = std::thread::scope(|scope| {
         let inflated = inflate(layer).map_err(ArchiveError::Read)?;
         let ahead = DigestingReader::new(read_ahead(scope, inflated));
-        let mut ahead = Counted { input: ahead, tally, exceeded: None };
+        let mut ahead = Counted { input: ahead, tally, stop, ended: None };
         let read = Unpacking { files, tally, room, buffer: vec![0; 128 << 10] }.read(&mut ahead);
-        match ahead.exceeded {
-            Some(exceeded) => Err(UnpackError::Exceeded(exceeded)),
+        match ahead.ended {
+            Some(ended) => Err(ended),
             None => read.map(|index| (index, ahead.input.finish().0)),
         }
     })?;
@@ -139,14 +144,19 @@ pub(crate) fn unpack(
 }
 
 /// Inflates a layer that was unpacked before and keeps nothing of it: whether it is what it is said to be.
-pub(crate) fn prove(layer: impl BufRead + Send, expected: Digest, tally: &Tally) -> Result<(), UnpackError> {
+pub(crate) fn prove(
+    layer: impl BufRead + Send,
+    expected: Digest,
+    tally: &Tally,
+    stop: &AtomicBool,
+) -> Result<(), UnpackError> {
     let found = std::thread::scope(|scope| {
         let inflated = inflate(layer).map_err(ArchiveError::Read)?;
         let ahead = DigestingReader::new(read_ahead(scope, inflated));
-        let mut ahead = Counted { input: ahead, tally, exceeded: None };
+        let mut ahead = Counted { input: ahead, tally, stop, ended: None };
         let read = io::copy(&mut ahead, &mut io::sink());
-        match ahead.exceeded {
-            Some(exceeded) => Err(UnpackError::Exceeded(exceeded)),
+        match ahead.ended {
+            Some(ended) => Err(ended),
             None => read.map(|_| ahead.input.finish().0).map_err(|error| ArchiveError::Read(error).into()),
         }
     })?;
@@ -154,19 +164,25 @@ pub(crate) fn prove(layer: impl BufRead + Send, expected: Digest, tally: &Tally)
 }
 
 /// What comes out of a layer, counted whatever it is: what an archive has that becomes no file takes time all the same.
+/// All of it comes by here, so it ends here, too, when there is too much of it or nobody wants it.
 struct Counted<'a, R> {
     input: R,
     tally: &'a Tally,
-    exceeded: Option<Exceeded>,
+    stop: &'a AtomicBool,
+    ended: Option<UnpackError>,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            self.ended = Some(UnpackError::Stopped);
+            return Err(io::ErrorKind::Other.into());
+        }
         let read = self.input.read(buffer)?;
         match self.tally.add_inflated(read as u64) {
             Ok(()) => Ok(read),
             Err(exceeded) => {
-                self.exceeded = Some(exceeded);
+                self.ended = Some(exceeded.into());
                 Err(io::ErrorKind::FileTooLarge.into())
             }
         }
@@ -263,8 +279,9 @@ mod tests {
         fn unpack(&self, layer: &[u8], plain: &[u8]) -> Result<Index, UnpackError> {
             let files = File::open(self.directory.path()).unwrap();
             let tally = Tally::new(self.bounds.clone());
-            let mut room = |_| Ok(());
-            unpack(layer, files.as_fd(), Terms { expected: Digest::of(plain), tally: &tally, room: &mut room })
+            let (stop, mut room) = (AtomicBool::new(false), |_| Ok(()));
+            let terms = Terms { expected: Digest::of(plain), tally: &tally, stop: &stop, room: &mut room };
+            unpack(layer, files.as_fd(), terms)
         }
 
         fn names(&self) -> Vec<String> {
@@ -346,9 +363,53 @@ mod tests {
         let layer = Maker::default().file("a", b"x").end();
         let mut room = |_| Err(io::ErrorKind::StorageFull.into());
         let tally = Tally::new(Bounds::default());
-        let terms = Terms { expected: Digest::of(&layer), tally: &tally, room: &mut room };
+        let stop = AtomicBool::new(false);
+        let terms = Terms { expected: Digest::of(&layer), tally: &tally, stop: &stop, room: &mut room };
         let found = unpack(&layer[..], files.as_fd(), terms);
         assert!(matches!(found, Err(UnpackError::Write(_))), "{found:?}");
+    }
+
+    /// Zeros without end behind the head of a file that is as large as any, until somebody looks closer.
+    struct Endless<'a> {
+        head: &'a [u8],
+        given: u64,
+        stop: &'a AtomicBool,
+    }
+
+    impl Read for Endless<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.given += buffer.len() as u64;
+            if 4 << 20 < self.given {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            assert!(self.given < 4 << 30, "nobody looked");
+            match self.head.read(buffer)? {
+                0 => {
+                    buffer.fill(0);
+                    Ok(buffer.len())
+                }
+                read => Ok(read),
+            }
+        }
+    }
+
+    #[test]
+    fn in_the_middle_of_a_file_it_is_given_up_as_well() {
+        let bench = Bench::new();
+        let files = File::open(bench.directory.path()).unwrap();
+        let head = Maker::default().pax(&[(b"size", b"8589934592")]).file("large", b"").end();
+        // Without what ends an archive.
+        let head = &head[..head.len() - 1024];
+        let (stop, tally) = (AtomicBool::new(false), Tally::new(Bounds::default()));
+        let endless = || io::BufReader::new(Endless { head, given: 0, stop: &stop });
+        let terms = Terms { expected: Digest::of(b""), tally: &tally, stop: &stop, room: &mut |_| Ok(()) };
+        let found = unpack(endless(), files.as_fd(), terms);
+        assert!(matches!(found, Err(UnpackError::Stopped)), "{found:?}");
+        assert!(std::fs::metadata(bench.directory.path().join("0")).unwrap().len() < 1 << 30);
+
+        stop.store(false, Ordering::Relaxed);
+        let found = prove(endless(), Digest::of(b""), &tally, &stop);
+        assert!(matches!(found, Err(UnpackError::Stopped)), "{found:?}");
     }
 
     #[test]

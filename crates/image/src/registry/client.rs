@@ -8,12 +8,13 @@ use base64::Engine;
 use serde::Deserialize;
 use ureq::http::{Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, BodyReader};
 
 use crate::document::Descriptor;
 use crate::reference::{Reference, Version};
 use crate::registry::challenge::Challenge;
 use crate::registry::endpoint::is_here;
+use crate::registry::steady::Steady;
 use crate::registry::{Credentials, Endpoint, Login, Mirrors};
 use crate::source::{Source, SourceError, read_bounded};
 
@@ -39,11 +40,13 @@ pub struct Patience {
     pub tries: u32,
     /// How long it may make us wait before that.
     pub pause: Duration,
+    /// Bytes that have to come in a second, on the average of each time as long as `silence`.
+    pub rate: u64,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { silence: Duration::from_secs(30), tries: 5, pause: Duration::from_secs(20) }
+        Patience { silence: Duration::from_secs(30), tries: 5, pause: Duration::from_secs(20), rate: 8 << 10 }
     }
 }
 
@@ -172,7 +175,7 @@ impl Registry {
         let url = format!("{}/manifests/{version}", self.endpoint.base());
         let what = format!("image `{}`", self.reference);
         let response = self.get(&url, &what, 0)?;
-        read_bounded(response.into_body().into_reader(), "manifest", most)
+        read_bounded(self.steady(response), "manifest", most)
     }
 
     /// Asks until there is an answer: says who we are when it wants to know, and asks again when it cannot now.
@@ -241,6 +244,10 @@ impl Registry {
     fn wait(&self, tries: u32, asked: Option<Duration>) {
         let own = Duration::from_millis(100) * 2u32.saturating_pow(tries);
         std::thread::sleep(asked.unwrap_or(own).min(self.patience.pause));
+    }
+
+    fn steady(&self, response: Response<Body>) -> Steady<BodyReader<'static>> {
+        Steady::new(response.into_body().into_reader(), self.patience)
     }
 
     fn known_authorization(&self) -> Option<String> {
@@ -321,7 +328,7 @@ impl Registry {
             return Err(RegistryError::Status { host: realm.to_owned(), what: what(), status: status.as_u16() });
         }
         let none = || RegistryError::Token(realm.to_owned());
-        let text = read_bounded(answer.into_body().into_reader(), "token", 1 << 20).map_err(|_| none())?;
+        let text = read_bounded(self.steady(answer), "token", 1 << 20).map_err(|_| none())?;
         let Token { token, access_token } = serde_json::from_slice(&text).map_err(|_| none())?;
         // Whatever comes stands in a header of ours.
         token.or(access_token).filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic())).ok_or_else(none)
@@ -349,7 +356,7 @@ impl Source for Registry {
         let what = format!("blob `{}`", descriptor.digest);
         let response = self.get(&url, &what, from)?;
         let begins = range_start(&response);
-        let mut reader = response.into_body().into_reader();
+        let mut reader = self.steady(response);
         match (from, begins) {
             (0, None | Some(0)) => {}
             (from, Some(start)) if from == start => {}

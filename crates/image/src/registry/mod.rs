@@ -8,6 +8,7 @@ mod challenge;
 mod client;
 mod credentials;
 mod endpoint;
+mod steady;
 
 pub use client::{Patience, Registry, RegistryError};
 pub use credentials::{Credentials, Login, UnreadableCredentials};

@@ -9,8 +9,10 @@ use crate::source::{Source, SourceError};
 use crate::store::{Claimed, Draft, Kind, Store, StoreError, at};
 use crate::take_in::TakeInError;
 
-/// How often a transfer may break off without a single byte having come in between.
+/// How often a transfer may break off without anything to speak of having come in between.
 const TRIES: u32 = 4;
+/// What is something to speak of. Whoever breaks off after each byte would else be asked for ever.
+const WORTH: u64 = 64 << 10;
 
 /// Keeps bytes that are in hand.
 pub(super) fn keep(store: &Store, bytes: &[u8]) -> Result<(), StoreError> {
@@ -35,16 +37,17 @@ pub(super) fn fetch(
 ) -> Result<(), TakeInError> {
     let Claimed::Draft(draft) = store.claim(Kind::Blob, descriptor.digest)? else { return Ok(()) };
     draft.reserve(descriptor.size)?;
-    let file = draft.blob()?;
-    let (fetched, found) = std::thread::scope(|scope| {
-        let digesting = DigestingBehind::start(scope);
-        let mut fetching = Fetching { draft: &draft, file, descriptor, at: 0, digesting };
-        let fetched = fetching.read_what_is_here().and_then(|()| fetching.go_on(source, on_bytes));
-        (fetched, fetching.digesting.finish())
-    });
+    let mut fetched = once(&draft, source, descriptor, on_bytes);
+    if let Ok(Fetched { kept: 1.., found }) = fetched
+        && found != descriptor.digest
+    {
+        // Whoever gave the part that was kept may have been wrong, and not who gave the rest.
+        draft.blob()?.set_len(0).map_err(at("begin anew with", draft.path()))?;
+        fetched = once(&draft, source, descriptor, on_bytes);
+    }
     match fetched {
-        Ok(()) if found == descriptor.digest => Ok(draft.commit(descriptor.size)?),
-        Ok(()) => {
+        Ok(Fetched { found, .. }) if found == descriptor.digest => Ok(draft.commit(descriptor.size)?),
+        Ok(Fetched { found, .. }) => {
             draft.discard()?;
             Err(SourceError::Digest { what: "layer", expected: descriptor.digest, found }.into())
         }
@@ -59,6 +62,31 @@ pub(super) fn fetch(
     }
 }
 
+/// All bytes of a blob, as many as it is to have.
+struct Fetched {
+    /// How many of them were here before.
+    kept: u64,
+    found: Digest,
+}
+
+/// Reads what is here, and transfers the rest.
+fn once(
+    draft: &Draft<'_>,
+    source: &dyn Source,
+    descriptor: &Descriptor,
+    on_bytes: &mut dyn FnMut(u64) -> Result<(), TakeInError>,
+) -> Result<Fetched, TakeInError> {
+    let file = draft.blob()?;
+    std::thread::scope(|scope| {
+        let digesting = DigestingBehind::start(scope);
+        let mut fetching = Fetching { draft, file, descriptor, at: 0, digesting };
+        let kept = fetching.read_what_is_here();
+        let fetched = kept.and_then(|kept| fetching.go_on(source, on_bytes).map(|()| kept));
+        let found = fetching.digesting.finish();
+        fetched.map(|kept| Fetched { kept, found })
+    })
+}
+
 struct Fetching<'a, 'scope> {
     draft: &'a Draft<'a>,
     file: File,
@@ -68,7 +96,8 @@ struct Fetching<'a, 'scope> {
 }
 
 impl Fetching<'_, '_> {
-    fn read_what_is_here(&mut self) -> Result<(), TakeInError> {
+    /// How much it is.
+    fn read_what_is_here(&mut self) -> Result<u64, TakeInError> {
         let wrong = |error| TakeInError::from(at("read", self.draft.path())(error));
         if self.descriptor.size < self.file.metadata().map_err(wrong)?.len() {
             self.file.set_len(0).map_err(wrong)?;
@@ -77,7 +106,7 @@ impl Fetching<'_, '_> {
         loop {
             let mut chunk = self.digesting.chunk();
             match self.file.read(&mut chunk).map_err(wrong)? {
-                0 => return Ok(()),
+                0 => return Ok(self.at),
                 read => {
                     self.digesting.put(chunk, read);
                     self.at += read as u64;
@@ -96,7 +125,7 @@ impl Fetching<'_, '_> {
             let before = self.at;
             let mut reader = source.blob(self.descriptor, before)?;
             let Err(error) = self.copy(&mut reader, on_bytes)? else { return Ok(()) };
-            failures = if before < self.at { 0 } else { failures + 1 };
+            failures = if before + WORTH <= self.at { 0 } else { failures + 1 };
             if failures == TRIES {
                 return Err(TakeInError::Broken { digest: self.descriptor.digest, at: self.at, source: error });
             }

@@ -79,7 +79,7 @@ impl Layers<'_> {
                 index
             }
             Claimed::There => {
-                self.prove(layer, archive, tally)?;
+                self.prove(layer, archive, tally, stop)?;
                 let index = self.store.layer_index(&archive)?;
                 let counted = tally.add_index(&index);
                 counted.map_err(|exceeded| TakeInError::Unpack { layer: layer + 1, source: exceeded.into() })?;
@@ -92,13 +92,15 @@ impl Layers<'_> {
 
     /// A layer may be used only by whoever has its bytes: a configuration can name the archive of any image that is
     /// here, and so get at what is in it.
-    fn prove(&self, layer: usize, archive: Digest, tally: &Tally) -> Result<(), TakeInError> {
+    fn prove(&self, layer: usize, archive: Digest, tally: &Tally, stop: &AtomicBool) -> Result<(), TakeInError> {
         let blob = self.image.layers[layer].digest;
         if self.store.is_proven(&blob, &archive) {
             return Ok(());
         }
-        let proven = prove(self.open_blob(layer)?, archive, tally);
-        proven.map_err(|source| TakeInError::Unpack { layer: layer + 1, source })?;
+        prove(self.open_blob(layer)?, archive, tally, stop).map_err(|source| match source {
+            UnpackError::Stopped => TakeInError::Stopped,
+            source => TakeInError::Unpack { layer: layer + 1, source },
+        })?;
         Ok(self.store.write_proof(&blob, &archive)?)
     }
 
@@ -122,9 +124,6 @@ impl Layers<'_> {
         // To begin with, two directories and two files of our own.
         let (mut needed, mut reserved, mut refused) = (4 * (BLOCK + INODE), 0, None);
         let mut room = |bytes: u64| {
-            if stop.load(Ordering::Relaxed) {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
             // As much as it takes: whole blocks, an inode, and its name.
             let blocks = bytes.div_ceil(BLOCK).saturating_mul(BLOCK);
             needed = needed.saturating_add(blocks).saturating_add(INODE + NUMBER);
@@ -142,10 +141,10 @@ impl Layers<'_> {
             }
             Ok(())
         };
-        let unpacked = unpack(blob, files.as_fd(), Terms { expected, tally, room: &mut room });
+        let unpacked = unpack(blob, files.as_fd(), Terms { expected, tally, stop, room: &mut room });
         let index = unpacked.map_err(|source| match (refused.take(), source) {
             (Some(refused), _) => TakeInError::Store(refused),
-            (None, UnpackError::Write(error)) if error.kind() == io::ErrorKind::Interrupted => TakeInError::Stopped,
+            (None, UnpackError::Stopped) => TakeInError::Stopped,
             (None, UnpackError::Write(error)) => TakeInError::Store(at("write below", &path)(error)),
             (None, source) => TakeInError::Unpack { layer: layer + 1, source },
         })?;

@@ -317,6 +317,29 @@ fn a_configuration_that_lies_about_a_layer_is_found_out() {
     assert!(matches!(taken, Err(TakeInError::Unpack { source: UnpackError::Digest { .. }, .. })), "{taken:?}");
 }
 
+#[test]
+fn what_another_source_gave_wrong_is_no_fault_of_the_next() {
+    let big: Vec<u8> = (0..400_000u32).map(|number| (number.wrapping_mul(number) >> 7) as u8).collect();
+    let layer = Maker::default().file("big", &big).end();
+    let mut wrong = Shelf::of(std::slice::from_ref(&layer));
+    wrong.lies.insert(Digest::of(&layer), vec![7; layer.len()]);
+    wrong.cut = Some(1000);
+    let bench = Bench::new();
+    assert!(matches!(bench.take_in("x", &wrong), Err(TakeInError::Broken { at: 4000, .. })));
+
+    let right = Shelf::of(std::slice::from_ref(&layer));
+    bench.take_in("x", &right).unwrap();
+    bench.assert_sound();
+    // The configuration, the rest, and all of it.
+    assert_eq!(right.asked.load(Ordering::Relaxed), 3);
+    // Who is wrong from the begin is asked no second time.
+    wrong.cut = None;
+    let bench = Bench::new();
+    let taken = bench.take_in("x", &wrong);
+    assert!(matches!(taken, Err(TakeInError::Source(SourceError::Digest { .. }))), "{taken:?}");
+    assert_eq!(wrong.asked.load(Ordering::Relaxed), 1 + 4 + 1 + 1);
+}
+
 /// Its configuration names another archive for its one layer than the layer is.
 fn naming_another(layer: &[u8], archive: Digest) -> Shelf {
     let mut shelf = Shelf::of(&[layer.to_vec()]);
@@ -384,6 +407,11 @@ fn a_transfer_that_breaks_off_goes_on_where_it_was() {
     bench.assert_sound();
     // The configuration is one question; the layer is asked for again only from where it broke off.
     assert_eq!(shelf.asked.load(Ordering::Relaxed), 1 + layer.len().div_ceil(700_000));
+
+    // A source that gives next to nothing each time is given up, however often it does.
+    let bench = Bench::new();
+    shelf.cut = Some(1);
+    assert!(matches!(bench.take_in("x", &shelf), Err(TakeInError::Broken { at: 4, .. })));
 
     // A source that never gives a byte is given up, and what was there before is not lost.
     let bench = Bench::new();

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Cut(usize),
     /// Gives so many bytes and says nothing more.
     Stall(usize),
+    /// Gives a byte now and then.
+    Dribble,
     /// Says that there are more bytes than there are.
     Longer,
     /// Gives other bytes.
@@ -187,6 +189,14 @@ impl Shelf {
                 // Until whoever asked has lost patience and hangs up.
                 stream.set_read_timeout(Some(Duration::from_secs(120)))?;
                 stream.read(&mut [0]).map(|_| false)
+            }
+            Some(Fault::Dribble) => {
+                say(status, &range, body.len(), b"")?;
+                for byte in body {
+                    stream.write_all(&[*byte])?;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Ok(false)
             }
             Some(Fault::Longer) => say(status, &range, body.len() + 100, &[body, &[7; 100]].concat()),
             Some(Fault::Other) => say(status, &range, body.len(), &vec![7; body.len()]),
