@@ -37,6 +37,9 @@ pub(crate) struct Draft<'s> {
     claim: Lock,
     claim_path: PathBuf,
     path: PathBuf,
+    /// The directory it is made in. Opened before anything is written there: what could not be written to the disk later
+    /// is told to who had the filesystem open by then.
+    directory: Option<File>,
     is_committed: bool,
 }
 
@@ -54,7 +57,8 @@ impl Store {
         let path = self.path.join("staging").join(format!("{}-{}", kind.directory(), digest.hex()));
         let claim_path = PathBuf::from(format!("{}{CLAIM}", path.display()));
         let claim = Lock::alone(&claim_path)?;
-        let draft = Draft { store: self, kind, digest, claim, claim_path, path, is_committed: false };
+        let mut draft =
+            Draft { store: self, kind, digest, claim, claim_path, path, directory: None, is_committed: false };
         // Somebody else may have finished it in the meantime; then the draft has nothing to do but go.
         if self.has(kind, &digest) {
             return Ok(Claimed::There);
@@ -65,12 +69,14 @@ impl Store {
 }
 
 impl Draft<'_> {
-    fn begin(&self) -> Result<(), StoreError> {
+    fn begin(&mut self) -> Result<(), StoreError> {
         if self.kind == Kind::Blob {
             return Ok(());
         }
         remove_whatever(&self.path)?;
-        DirBuilder::new().mode(0o700).create(&self.path).map_err(at("make", &self.path))
+        DirBuilder::new().mode(0o700).create(&self.path).map_err(at("make", &self.path))?;
+        self.directory = Some(File::open(&self.path).map_err(at("open", &self.path))?);
+        Ok(())
     }
 
     /// Where it is made: a directory, or for a blob a file.
@@ -97,14 +103,14 @@ impl Draft<'_> {
     /// It is whole: from now on it is there, under its digest. `bytes` is what it takes.
     pub(crate) fn commit(mut self, bytes: u64) -> Result<(), StoreError> {
         let io = |path: &Path| at("write out", path);
-        if self.kind == Kind::Blob {
-            File::open(&self.path).and_then(|file| file.sync_all()).map_err(io(&self.path))?;
-        } else {
-            let size = self.path.join(SIZE);
-            std::fs::write(&size, bytes.to_string()).map_err(at("write", &size))?;
-            // One call for all of a layer's files: one by one they would take longer than all the rest.
-            let directory = File::open(&self.path).map_err(io(&self.path))?;
-            syncfs(&directory).map_err(|errno| io(&self.path)(errno.into()))?;
+        match &self.directory {
+            None => File::open(&self.path).and_then(|file| file.sync_all()).map_err(io(&self.path))?,
+            Some(directory) => {
+                let size = self.path.join(SIZE);
+                std::fs::write(&size, bytes.to_string()).map_err(at("write", &size))?;
+                // One call for all of a layer's files: one by one they would take longer than all the rest.
+                syncfs(directory).map_err(|errno| io(&self.path)(errno.into()))?;
+            }
         }
         let place = self.store.place(self.kind, &self.digest);
         std::fs::rename(&self.path, &place).map_err(at("rename", &self.path))?;

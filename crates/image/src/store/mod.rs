@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Everything but a name never changes once it is there, and is there as a whole: it is made in `staging`, written out
-//! to the disk, and then renamed. So a process that is killed leaves the old or the new, and what it had begun: a
-//! transfer to go on with, or what the next [`Store::collect`] removes.
+//! to the disk, and then renamed. The disk knows of each step before the next begins, whatever filesystem it has: content,
+//! then its place, and the name last. So a process that is killed leaves the old or the new, and what it had begun: a
+//! transfer to go on with, or what the next [`Store::collect`] removes; and so does a host that loses its power.
 //!
 //! Three kinds of lock, all held by open descriptors, so that the kernel gives them back however their holders end:
 //! whoever adds holds `lock` shared, and collecting and repairing need it alone; whoever makes a thing holds its claim,
@@ -137,7 +138,7 @@ impl Store {
     pub fn open(path: &Path, quota: Option<u64>) -> Result<Store, StoreError> {
         let directories = Kind::ALL.map(Kind::directory).into_iter().chain(["names", proofs::PROOFS, "staging"]);
         for directory in [path.to_owned()].into_iter().chain(directories.map(|name| path.join(name))) {
-            DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(at("make", &directory))?;
+            make(&directory)?;
             is_ours(&directory)?;
         }
         let store = Store { path: path.to_owned(), quota };
@@ -201,6 +202,21 @@ impl Store {
         }
         sync_directory(path.parent().unwrap_or(&self.path))
     }
+}
+
+/// Makes a directory, and those it lies in, and has the disk know of them: what is in a directory is lost with it.
+fn make(directory: &Path) -> Result<(), StoreError> {
+    let missing: Vec<&Path> = directory.ancestors().take_while(|above| !above.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at("make", directory))?;
+    for made in missing.iter().rev() {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match sync_directory(above) {
+            // Not one of ours, and one that may be used but not read.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether a directory is one that nobody but us could have put something into: root is not to follow another's links.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::store::{Store, StoreError, at, names_in, sync_directory};
+use crate::store::{Kind, Store, StoreError, at, names_in, sync_directory};
 
 /// What a user calls an image: one part of a path at most, so that it can be the name of a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,11 @@ impl Store {
 
     /// Has a name stand for something, whatever it stood for before. The caller holds the store.
     pub(crate) fn write_name(&self, name: &ImageName, record: &[u8]) -> Result<(), StoreError> {
+        // Some of what it stands for may have been put in its place by another, a moment ago: the disk is to know of that
+        // before it knows of the name.
+        for kind in Kind::ALL {
+            sync_directory(&self.path.join(kind.directory()))?;
+        }
         self.write_whole(&self.name_place(name), record)
     }
 
