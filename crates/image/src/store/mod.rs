@@ -42,6 +42,7 @@ pub use held::{Held, HeldDisk};
 pub use home::{Home, NoHome};
 use lock::Lock;
 pub use names::{ImageName, NoName};
+pub(crate) use verify::is_our_own_error;
 pub use verify::{Damage, Verified};
 
 use crate::digest::Digest;

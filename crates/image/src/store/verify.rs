@@ -1,18 +1,20 @@
 //! Reading everything that is kept, and comparing it with what it is to be.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
 
 use crate::digest::{Digest, DigestingReader};
 use crate::layer::index::Index;
 use crate::record::Record;
 use crate::store::held::Unheld;
 use crate::store::lock::Lock;
-use crate::store::{Kind, Store, StoreError, at};
-use crate::tree::{check, merge};
+use crate::store::{ImageName, Kind, Store, StoreError, at};
+use crate::tree::check::{self, Compared};
+use crate::tree::merge;
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,45 +40,45 @@ impl Store {
     /// Reads everything. Changes nothing.
     pub fn verify(&self) -> Result<Verified, StoreError> {
         let _entered = self.enter()?;
-        self.look_at_all().map(|(verified, _)| verified)
+        Ok(self.look_at_all().verified)
     }
 
     /// The same, and removes what is damaged, but for what somebody runs on: whoever pulls the image again brings it
     /// back. Fails when others are at work.
     pub fn repair(&self) -> Result<Verified, StoreError> {
         let _alone = Lock::alone_now(&self.path.join("lock"))?.ok_or(StoreError::Busy)?;
-        let (mut verified, damaged) = self.look_at_all()?;
-        for (kind, digest) in damaged {
-            match self.unheld(kind, &digest)? {
-                Unheld::Yes { .. } => self.throw_away(kind, &digest)?,
-                Unheld::No => verified.in_use += 1,
+        let Verifying { mut verified, damaged, .. } = self.look_at_all();
+        for damaged in damaged {
+            match damaged {
+                Damaged::Name(name) => drop(self.remove_name(&name)?),
+                Damaged::Thing(kind, digest) => match self.unheld(kind, &digest)? {
+                    Unheld::Yes { .. } => self.throw_away(kind, &digest)?,
+                    Unheld::No => verified.in_use += 1,
+                },
             }
         }
         Ok(verified)
     }
 
-    fn look_at_all(&self) -> Result<(Verified, BTreeSet<(Kind, Digest)>), StoreError> {
-        let mut verifying = Verifying { store: self, verified: Verified::default(), damaged: BTreeSet::new() };
-        for digest in self.all(Kind::Blob)? {
-            verifying.thing(Kind::Blob, digest, Store::damage_of_blob)?;
-        }
-        for digest in self.all(Kind::Layer)? {
-            verifying.thing(Kind::Layer, digest, Store::damage_of_layer)?;
-        }
-        for digest in self.all(Kind::Disk)? {
-            verifying.thing(Kind::Disk, digest, crate::disk::damage)?;
-        }
-        for name in self.names()? {
-            match self.record(&name) {
-                Ok(Some(record)) => verifying.image(&record)?,
-                Ok(None) => {}
-                Err(StoreError::Damaged(path)) => {
-                    verifying.verified.damages.push(Damage { path, what: "it cannot be read".to_owned() });
-                }
-                Err(error) => return Err(error),
+    /// Whatever is wrong with one thing, all others are looked at.
+    fn look_at_all(&self) -> Verifying<'_> {
+        let mut verifying = Verifying { store: self, verified: Verified::default(), damaged: Vec::new() };
+        let kinds: [(Kind, Look); 3] = [
+            (Kind::Blob, Store::damage_of_blob),
+            (Kind::Layer, Store::damage_of_layer),
+            (Kind::Disk, crate::disk::damage),
+        ];
+        for (kind, look) in kinds {
+            match self.all(kind) {
+                Ok(all) => all.into_iter().for_each(|digest| verifying.thing(kind, digest, look)),
+                Err(error) => verifying.say_error(&self.path.join(kind.directory()), error),
             }
         }
-        Ok((verifying.verified, verifying.damaged))
+        match self.names() {
+            Ok(names) => names.iter().for_each(|name| verifying.name(name)),
+            Err(error) => verifying.say_error(&self.path.join("names"), error),
+        }
+        verifying
     }
 
     fn damage_of_blob(&self, digest: &Digest) -> Result<Option<String>, StoreError> {
@@ -91,8 +93,9 @@ impl Store {
     }
 
     fn damage_of_layer(&self, digest: &Digest) -> Result<Option<String>, StoreError> {
-        let Ok(index) = self.layer_index(digest) else {
-            return Ok(Some("its index cannot be read".to_owned()));
+        let index = match self.layer_index(digest) {
+            Err(StoreError::Damaged(_)) => return Ok(Some("its index cannot be read".to_owned())),
+            index => index?,
         };
         let files = self.layer_files(digest)?;
         for content in index.contents() {
@@ -102,7 +105,10 @@ impl Store {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Ok(Some(format!("its file {} is missing", content.number)));
                 }
-                Err(error) => return Err(at("read the files of", &self.place(Kind::Layer, digest))(error)),
+                Err(error) => {
+                    let path = self.place(Kind::Layer, digest).join("files").join(content.number.to_string());
+                    return Err(at("read", &path)(error));
+                }
             }
         }
         Ok(None)
@@ -122,29 +128,68 @@ impl Store {
     }
 }
 
+type Look = fn(&Store, &Digest) -> Result<Option<String>, StoreError>;
+
 struct Verifying<'s> {
     store: &'s Store,
     verified: Verified,
-    damaged: BTreeSet<(Kind, Digest)>,
+    /// What a repair removes.
+    damaged: Vec<Damaged>,
 }
 
-impl<'s> Verifying<'s> {
-    fn thing(
-        &mut self,
-        kind: Kind,
-        digest: Digest,
-        damage: impl FnOnce(&'s Store, &Digest) -> Result<Option<String>, StoreError>,
-    ) -> Result<(), StoreError> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Damaged {
+    Thing(Kind, Digest),
+    Name(ImageName),
+}
+
+impl Verifying<'_> {
+    fn thing(&mut self, kind: Kind, digest: Digest, look: Look) {
         self.verified.checked += 1;
-        if let Some(what) = damage(self.store, &digest)? {
-            self.damaged.insert((kind, digest));
-            self.say(&self.store.place(kind, &digest), what);
+        let place = self.store.place(kind, &digest);
+        match look(self.store, &digest) {
+            Ok(None) => {}
+            Ok(Some(what)) => {
+                self.damaged.push(Damaged::Thing(kind, digest));
+                self.say(&place, what);
+            }
+            Err(error) => {
+                if is_its_own(&error) {
+                    self.damaged.push(Damaged::Thing(kind, digest));
+                }
+                self.say_error(&place, error);
+            }
         }
-        Ok(())
+    }
+
+    fn name(&mut self, name: &ImageName) {
+        let path = self.store.path.join("names").join(name.to_string());
+        match self.store.record(name) {
+            Ok(Some(record)) => {
+                if let Err(error) = self.image(&record) {
+                    self.say_error(&path, error);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                if is_its_own(&error) {
+                    self.damaged.push(Damaged::Name(name.clone()));
+                }
+                self.say_error(&path, error);
+            }
+        }
     }
 
     fn say(&mut self, path: &Path, what: String) {
         self.verified.damages.push(Damage { path: path.to_owned(), what });
+    }
+
+    fn say_error(&mut self, path: &Path, error: StoreError) {
+        match error {
+            StoreError::Io { path, source, .. } => self.say(&path, format!("it cannot be read: {source}")),
+            StoreError::Damaged(path) => self.say(&path, "it cannot be read".to_owned()),
+            error => self.say(path, error.to_string()),
+        }
     }
 
     /// Everything that an image needs is there, and its tree is what its layers come to.
@@ -156,12 +201,14 @@ impl<'s> Verifying<'s> {
                 self.say(&place, "it is missing".to_owned());
                 is_whole = false;
             }
-            is_whole &= !self.damaged.contains(&(kind, digest));
+            is_whole &= !self.damaged.contains(&Damaged::Thing(kind, digest));
         }
         let place = self.store.place(Kind::Tree, &record.tree);
+        let tree_is_damaged = Damaged::Thing(Kind::Tree, record.tree);
         if !is_whole {
             // Its files are those of its layers, so it is as damaged as they are.
-            if place.exists() && self.damaged.insert((Kind::Tree, record.tree)) {
+            if place.exists() && !self.damaged.contains(&tree_is_damaged) {
+                self.damaged.push(tree_is_damaged);
                 self.say(&place, "its layers are damaged or missing".to_owned());
             }
             return Ok(());
@@ -174,15 +221,31 @@ impl<'s> Verifying<'s> {
             self.say(&place, "its layers do not fit together".to_owned());
             return Ok(());
         };
-        let compared = File::open(place.join("root")).and_then(|root| check::differences(&tree, &files, root.as_fd()));
-        let differences = match compared {
-            Ok(differences) => differences,
-            Err(error) => vec![format!("it cannot be read: {error}")],
+        let root = place.join("root");
+        let compared = match File::open(&root) {
+            Ok(opened) => check::compare(&tree, &files, opened.as_fd()),
+            Err(error) if is_our_own_error(&error) => return Err(at("read", &root)(error)),
+            Err(error) => Compared { differences: vec![format!("it cannot be read: {error}")], unread: Vec::new() },
         };
-        if !differences.is_empty() {
-            self.damaged.insert((Kind::Tree, record.tree));
+        if !compared.differences.is_empty() {
+            self.damaged.push(tree_is_damaged);
         }
-        differences.into_iter().for_each(|difference| self.say(&place, difference));
+        compared.differences.into_iter().chain(compared.unread).for_each(|difference| self.say(&place, difference));
         Ok(())
     }
+}
+
+/// Whether it is the thing that cannot be read, and not we who cannot read.
+fn is_its_own(error: &StoreError) -> bool {
+    match error {
+        StoreError::Io { source, .. } => !is_our_own_error(source),
+        StoreError::Damaged(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether an error says something about us, or about this moment, and nothing about what was read.
+pub(crate) fn is_our_own_error(error: &io::Error) -> bool {
+    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::ACCESS, Errno::PERM, Errno::AGAIN];
+    Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
 }

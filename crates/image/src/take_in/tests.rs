@@ -667,6 +667,61 @@ fn damage_is_found_and_repaired_by_taking_the_image_in_again() {
 }
 
 #[test]
+fn what_cannot_be_read_is_said_and_all_else_is_looked_at() {
+    // Whoever reads it is told of a fault of the device.
+    let broken = |path: &Path| {
+        std::fs::remove_file(path).unwrap();
+        std::os::unix::fs::symlink("/proc/self/mem", path).unwrap();
+    };
+    let bench = Bench::new();
+    let record = bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+    bench.take_in("y", &Shelf::of(&[Maker::default().file("a", b"x").end()])).unwrap();
+    let name = bench.store.path().join("names/y");
+    for blob in [record.manifest, record.config] {
+        broken(&bench.store.place(Kind::Blob, &blob));
+    }
+    let layer = bench.store.place(Kind::Layer, &record.layers[0].archive).join("files/0");
+    std::fs::remove_file(&layer).unwrap();
+    std::os::unix::fs::symlink("nowhere", &layer).unwrap();
+    broken(&name);
+    let verified = bench.store.verify().unwrap();
+    let said = |path: &Path| {
+        let damage = verified.damages.iter().find(|damage| damage.path == path);
+        damage.unwrap_or_else(|| panic!("{path:?}: {verified:?}")).what.clone()
+    };
+    for blob in [record.manifest, record.config] {
+        assert_eq!(said(&bench.store.place(Kind::Blob, &blob)), "it cannot be read: Input/output error (os error 5)");
+    }
+    assert!(said(&layer).contains("it cannot be read: Too many levels of symbolic links"), "{verified:?}");
+    assert!(said(&name).contains("Input/output error"), "{verified:?}");
+    assert_eq!(said(&bench.store.place(Kind::Tree, &record.tree)), "its layers are damaged or missing");
+
+    bench.store.repair().unwrap();
+    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+    bench.assert_sound();
+    assert_eq!(bench.store.names().unwrap().len(), 1);
+    bench.store.collect().unwrap();
+}
+
+#[test]
+fn a_part_of_a_tree_that_cannot_be_read_hides_no_other() {
+    if rustix::process::geteuid().is_root() {
+        // Root reads what it likes: who runs these tests as somebody else sees more.
+        return;
+    }
+    let bench = Bench::new();
+    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+    let tree = bench.root("x").tree().to_owned();
+    let close = |mode| std::fs::set_permissions(tree.join("bin"), PermissionsExt::from_mode(mode)).unwrap();
+    std::fs::remove_file(tree.join("etc/old")).unwrap();
+    close(0);
+    let verified = bench.store.verify().unwrap();
+    let what: Vec<_> = verified.damages.iter().map(|damage| damage.what.as_str()).collect();
+    assert_eq!(what, ["`/etc/old` is missing", "`/bin` cannot be read: Permission denied (os error 13)"]);
+    close(0o755);
+}
+
+#[test]
 fn many_who_take_the_same_in_at_once_do_it_once() {
     let shelf = Shelf::of(&[base(), Maker::default().file("a", b"1").end()]);
     let bench = Bench::new();

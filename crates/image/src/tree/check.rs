@@ -7,54 +7,74 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat,
 
 use crate::layer::entry::Content;
 use crate::layer::path::shown;
+use crate::store::is_our_own_error;
 use crate::tree::assemble::open_directory;
 use crate::tree::{Body, Children, NodeId, Tree};
 
+/// What a comparison found, each with its place.
+pub(crate) struct Compared {
+    /// What is wrong.
+    pub(crate) differences: Vec<String>,
+    /// What we could not look at, for reasons of our own.
+    pub(crate) unread: Vec<String>,
+}
+
 /// Says of every place where they differ what is wrong there. `layers` are the directories of the layers' files, whose
 /// content was checked: a file of the tree that is the same as theirs need not be read again.
-pub(crate) fn differences(tree: &Tree, layers: &[OwnedFd], root: BorrowedFd<'_>) -> io::Result<Vec<String>> {
-    let mut checking = Checking { tree, layers, differences: Vec::new() };
-    checking.directory(Tree::ROOT, root, "")?;
-    Ok(checking.differences)
+pub(crate) fn compare(tree: &Tree, layers: &[OwnedFd], root: BorrowedFd<'_>) -> Compared {
+    let compared = Compared { differences: Vec::new(), unread: Vec::new() };
+    let mut checking = Checking { tree, layers, compared };
+    checking.directory(Tree::ROOT, root, "");
+    checking.compared
 }
 
 struct Checking<'a> {
     tree: &'a Tree,
     layers: &'a [OwnedFd],
-    differences: Vec<String>,
+    compared: Compared,
 }
 
 impl Checking<'_> {
-    fn directory(&mut self, id: NodeId, directory: BorrowedFd<'_>, path: &str) -> io::Result<()> {
+    fn directory(&mut self, id: NodeId, directory: BorrowedFd<'_>, path: &str) {
         let tree = self.tree;
-        let Body::Directory(children) = &tree.node(id).body else { return Ok(()) };
-        self.strangers(children, directory, path)?;
+        let Body::Directory(children) = &tree.node(id).body else { return };
+        if let Err(error) = self.strangers(children, directory, path) {
+            self.unreadable(&format!("{path}/"), &error);
+        }
         for (name, child) in children {
             let path = format!("{path}/{}", shown(name));
-            let Ok(status) = statat(directory, &**name, AtFlags::SYMLINK_NOFOLLOW) else {
-                self.differences.push(format!("`{path}` is missing"));
-                continue;
-            };
-            let is_right = match (&tree.node(child.node).body, FileType::from_raw_mode(status.st_mode)) {
-                (Body::Directory(_), FileType::Directory) => {
-                    let inner = open_directory(directory, name)?;
-                    self.directory(child.node, inner.as_fd(), &path)?;
-                    true
+            match self.is_right(child.node, directory, name, &path) {
+                Ok(true) => {}
+                Ok(false) => self.compared.differences.push(format!("`{path}` is not what it was")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.compared.differences.push(format!("`{path}` is missing"));
                 }
-                (Body::File(layer, content), FileType::RegularFile) => {
-                    let files = &self.layers[usize::from(*layer)];
-                    is_same_file(files.as_fd(), content, &status) || holds(directory, name, content)?
-                }
-                (Body::Link(target), FileType::Symlink) => {
-                    readlinkat(directory, &**name, Vec::new())?.as_bytes() == &**target
-                }
-                _ => false,
-            };
-            if !is_right {
-                self.differences.push(format!("`{path}` is not what it was"));
+                Err(error) => self.unreadable(&path, &error),
             }
         }
-        Ok(())
+    }
+
+    fn is_right(&mut self, id: NodeId, directory: BorrowedFd<'_>, name: &[u8], path: &str) -> io::Result<bool> {
+        let status = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let tree = self.tree;
+        Ok(match (&tree.node(id).body, FileType::from_raw_mode(status.st_mode)) {
+            (Body::Directory(_), FileType::Directory) => {
+                let inner = open_directory(directory, name)?;
+                self.directory(id, inner.as_fd(), path);
+                true
+            }
+            (Body::File(layer, content), FileType::RegularFile) => {
+                let files = &self.layers[usize::from(*layer)];
+                is_same_file(files.as_fd(), content, &status) || holds(directory, name, content)?
+            }
+            (Body::Link(target), FileType::Symlink) => readlinkat(directory, name, Vec::new())?.as_bytes() == &**target,
+            _ => false,
+        })
+    }
+
+    fn unreadable(&mut self, path: &str, error: &io::Error) {
+        let found = format!("`{path}` cannot be read: {error}");
+        if is_our_own_error(error) { self.compared.unread.push(found) } else { self.compared.differences.push(found) }
     }
 
     /// Names that nobody put there.
@@ -63,7 +83,7 @@ impl Checking<'_> {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if !matches!(name, b"." | b"..") && !children.contains_key(name) {
-                self.differences.push(format!("`{path}/{}` should not be there", shown(name)));
+                self.compared.differences.push(format!("`{path}/{}` should not be there", shown(name)));
             }
         }
         Ok(())
