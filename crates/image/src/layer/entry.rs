@@ -177,7 +177,8 @@ impl Entry {
 }
 
 impl Meta {
-    fn bytes(&self) -> usize {
+    /// Bytes of its attributes, with what stands around them.
+    pub(crate) fn bytes(&self) -> usize {
         self.attributes.iter().map(|(name, value)| name.len() + value.len() + 32).sum()
     }
 }

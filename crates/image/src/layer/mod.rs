@@ -4,6 +4,7 @@
 //! ever a name on the host at that point: names, links and owners go into an [`Index`](index::Index). What the layers
 //! of an image come to together is worked out from their indexes alone, in `tree`.
 
+pub(crate) mod attributes;
 pub(crate) mod entry;
 pub(crate) mod index;
 pub(crate) mod inflate;

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, Timespec, Timestamps, fchmod, futim
 
 use crate::bounds::Bounds;
 use crate::digest::{Digest, DigestingReader};
+use crate::layer::attributes;
 use crate::layer::entry::{Act, Content, Entry, EntryFault, Meaning, Meta};
 use crate::layer::index::Index;
 use crate::layer::inflate::{inflate, read_ahead};
@@ -209,7 +210,7 @@ impl Unpacking<'_> {
                 Meaning::File(path, meta) => {
                     // Said before anything is written, so that what is far too large costs nothing.
                     self.tally.add_content(size)?;
-                    (self.room)(size).map_err(UnpackError::Write)?;
+                    (self.room)(meta.blocks_beside(size)).map_err(UnpackError::Write)?;
                     let content = self.write(&mut archive.content(), number, &meta)?;
                     number += 1;
                     Entry { path, act: Act::File(meta, content) }
@@ -251,6 +252,8 @@ fn create(files: BorrowedFd<'_>, number: u32) -> io::Result<std::fs::File> {
 /// Gives a file its time, and permissions with which it can be used by whoever the owner of the cell's files is: all
 /// that the image lets its owner do but write, for everybody. That is what root has in a container.
 fn finish(file: BorrowedFd<'_>, meta: &Meta) -> io::Result<()> {
+    // Before it may not be written any more.
+    attributes::set(file, &meta.attributes)?;
     let mode = if meta.mode & 0o111 == 0 { 0o444 } else { 0o555 };
     fchmod(file, Mode::from_raw_mode(mode))?;
     let modified = Timespec { tv_sec: meta.modified.0, tv_nsec: meta.modified.1.into() };

@@ -204,6 +204,36 @@ fn what_nobody_may_read_in_the_image_can_be_read_in_a_cell() {
 }
 
 #[test]
+fn notes_on_files_and_directories_are_there_where_the_filesystem_takes_them() {
+    let note: &[(&[u8], &[u8])] = &[(b"SCHILY.xattr.user.note", b"kept"), (b"SCHILY.xattr.security.other", b"not")];
+    let layer = Maker::default()
+        .pax(note)
+        .entry(b'5', b"d", b"", 0o755, b"")
+        .pax(note)
+        .entry(b'0', b"d/read-only", b"", 0o444, b"x")
+        // More than most filesystems take.
+        .pax(&[(b"SCHILY.xattr.user.large", &[7; 60_000])])
+        .file("large", b"x")
+        .end();
+    let bench = Bench::below(tempfile::tempdir().unwrap(), None);
+    bench.take_in("x", &Shelf::of(&[layer])).unwrap();
+    let image = bench.root("x");
+    let probe = bench.store.path().join("staging/probe");
+    std::fs::write(&probe, "").unwrap();
+    let takes = rustix::fs::setxattr(&probe, "user.probe", b"", rustix::fs::XattrFlags::empty());
+    std::fs::remove_file(probe).unwrap();
+    for path in ["d", "d/read-only"] {
+        let mut value = vec![0; 100];
+        let found = rustix::fs::getxattr(image.tree().join(path), "user.note", value.as_mut_slice());
+        assert_eq!(found.map(|length| value[..length].to_vec()), takes.map(|()| b"kept".to_vec()), "{path}");
+        let other = rustix::fs::getxattr(image.tree().join(path), "security.other", value.as_mut_slice());
+        assert!(other.is_err(), "{path}");
+    }
+    assert_eq!(std::fs::read(image.tree().join("large")).unwrap(), b"x");
+    bench.assert_sound();
+}
+
+#[test]
 fn attempts_to_get_out_stay_in() {
     for (what, layers) in [
         (

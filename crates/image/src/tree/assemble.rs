@@ -15,6 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::layer::attributes;
 use crate::layer::entry::Meta;
 use crate::layer::path::shown;
 use crate::tree::{Body, LayerNumber, NodeId, Tree};
@@ -60,7 +61,8 @@ impl Assembling<'_> {
                     self.fill(child.node, made.as_fd())?;
                 }
                 Body::File(layer, content) => {
-                    self.file(*layer, content.number, directory, name).map_err(wrong)?;
+                    let meta = &self.tree.node(child.node).meta;
+                    self.file((*layer, content.number), meta, directory, name).map_err(wrong)?;
                 }
                 Body::Link(target) => {
                     let modified = times(&self.tree.node(child.node).meta);
@@ -70,11 +72,18 @@ impl Assembling<'_> {
                 }
             }
         }
-        let dated = futimens(directory, &times(&node.meta));
-        dated.map_err(|errno| AssembleError { path: ".".to_owned(), source: errno.into() })
+        let noted = attributes::set(directory, &node.meta.attributes);
+        let dated = noted.and_then(|()| Ok(futimens(directory, &times(&node.meta))?));
+        dated.map_err(|source| AssembleError { path: ".".to_owned(), source })
     }
 
-    fn file(&self, layer: LayerNumber, number: u32, directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    fn file(
+        &self,
+        (layer, number): (LayerNumber, u32),
+        meta: &Meta,
+        directory: BorrowedFd<'_>,
+        name: &[u8],
+    ) -> io::Result<()> {
         let mut copies = self.copies.borrow_mut();
         let files = self.layers[usize::from(layer)].as_fd();
         let linked = match copies.get(&(layer, number)) {
@@ -84,7 +93,7 @@ impl Assembling<'_> {
         match linked {
             // Each copy is good for as many names again, so there are few of them, however many names an image has.
             Err(Errno::MLINK) => {
-                copy_file(files, &number.to_string(), directory, name)?;
+                copy_file(files, &number.to_string(), meta, directory, name)?;
                 let directory = rustix::io::fcntl_dupfd_cloexec(directory, 0)?;
                 copies.insert((layer, number), Copied { directory, name: name.to_vec() });
                 Ok(())
@@ -115,13 +124,20 @@ fn times(meta: &Meta) -> Timestamps {
     Timestamps { last_access: modified, last_modification: modified }
 }
 
-fn copy_file(files: BorrowedFd<'_>, number: &str, directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+fn copy_file(
+    files: BorrowedFd<'_>,
+    number: &str,
+    meta: &Meta,
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+) -> io::Result<()> {
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let open = openat2(files, number, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), beneath)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = openat2(directory, name, flags, Mode::RUSR | Mode::WUSR, beneath)?;
     let status = rustix::fs::fstat(&open)?;
     io::copy(&mut std::fs::File::from(open), &mut std::fs::File::from(made.try_clone()?))?;
+    attributes::set(made.as_fd(), &meta.attributes)?;
     fchmod(&made, Mode::from_raw_mode(status.st_mode & 0o777))?;
     let modified = Timespec { tv_sec: status.st_mtime, tv_nsec: status.st_mtime_nsec as _ };
     Ok(futimens(&made, &Timestamps { last_access: modified, last_modification: modified })?)

@@ -141,7 +141,15 @@ impl Node {
             Body::Link(target) if target.len() < LONG_TARGET => 0,
             Body::Link(target) => target.len() as u64,
         };
-        bytes.div_ceil(BLOCK).saturating_mul(BLOCK).saturating_add(INODE)
+        self.meta.blocks_beside(bytes).saturating_add(INODE)
+    }
+}
+
+impl Meta {
+    /// What this many bytes take together with the attributes, in whole blocks.
+    pub(crate) fn blocks_beside(&self, bytes: u64) -> u64 {
+        let whole = |bytes: u64| bytes.div_ceil(BLOCK).saturating_mul(BLOCK);
+        whole(bytes).saturating_add(whole(self.bytes() as u64))
     }
 }
 
