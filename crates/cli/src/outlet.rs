@@ -33,9 +33,32 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
 
 /// Writes one line of JSON, whoever reads it: a form that depends on being watched is a surprise in a script.
 pub(crate) fn say_json(value: &impl Serialize) -> Result<(), Failure> {
-    let mut line = serde_json::to_string(value).map_err(Failure::host)?;
-    line.push('\n');
-    say(&line)
+    let line = serde_json::to_string(value).map_err(Failure::host)?;
+    say(&(calm(line) + "\n"))
+}
+
+/// Whether a terminal takes a character for more than something to show: it says what to do, turns the direction of
+/// writing, or takes no room, and so hides what stands there.
+pub(crate) fn is_odd(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The same JSON for whoever reads it as such, and nothing more than text for a terminal. Outside of its strings
+/// there is nothing odd in it, and all that is odd has four digits.
+fn calm(json: String) -> String {
+    // Nearly always, and much faster to find out.
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return json;
+    }
+    let mut calm = String::with_capacity(json.len());
+    for character in json.chars() {
+        match is_odd(character) {
+            true => calm.push_str(&format!("\\u{:04x}", u32::from(character))),
+            false => calm.push(character),
+        }
+    }
+    calm
 }
 
 /// Writes what firebox has to add on its standard error. That nobody reads it changes nothing.
@@ -82,6 +105,15 @@ mod tests {
         drop(ours);
 
         assert!(reader.join().unwrap() == bytes);
+    }
+
+    #[test]
+    fn json_says_the_same_and_does_nothing_to_a_terminal() {
+        let odd = "a\u{1b}[2J\u{9b}31m\u{202e}\u{2067}\u{61c}\u{200b}\u{feff}\u{7f}\n\"\\ä\u{1f980}";
+        let json = calm(serde_json::to_string(&[odd]).unwrap());
+        assert!(!json.chars().any(is_odd), "{json:?}");
+        assert!(json.contains("ä\u{1f980}"), "{json}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [odd]);
     }
 
     #[test]

@@ -162,17 +162,15 @@ fn verify(store: &Store, repair: bool, json: bool) -> Result<ExitCode, Failure> 
     let Verified { checked, damages, in_use } = verified.map_err(told_of_store)?;
     let damages: Vec<_> = damages
         .into_iter()
-        .map(|damage| ListedDamage {
-            path: printable(&damage.path.display().to_string()),
-            what: printable(&damage.what),
-        })
+        .map(|damage| ListedDamage { path: damage.path.display().to_string(), what: damage.what })
         .collect();
     let is_sound = damages.is_empty();
     let found = damages.len();
     if json {
         outlet::say_json(&ListedVerification { checked, damages, in_use })?;
     } else {
-        outlet::say(&damages.iter().map(|damage| format!("{}: {}\n", damage.path, damage.what)).collect::<String>())?;
+        let line = |damage: &ListedDamage| format!("{}: {}\n", printable(&damage.path), printable(&damage.what));
+        outlet::say(&damages.iter().map(line).collect::<String>())?;
         match (is_sound, repair) {
             (true, _) => outlet::say(&format!("{checked} things were looked at: all are what they should be\n"))?,
             (false, true) => outlet::remark(&format!(

@@ -8,24 +8,20 @@ use std::io;
 use firebox_image::{Exceeded, RegistryError, SourceError, StoreError, TakeInError, UnpackError};
 
 use crate::failure::Failure;
+use crate::outlet;
 
 /// The longest message. What is said in it by others may be longer than anybody reads.
 const MOST: usize = 2000;
 
 /// Text of others, as it can be printed on one line.
 pub(super) fn printable(text: &str) -> String {
-    // What turns the direction of writing, or takes no room, hides what stands there.
-    let is_odd = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
     let mut shown = String::new();
     for character in text.chars() {
         if MOST <= shown.len() {
             shown.push('…');
             break;
         }
-        match is_odd(character) {
+        match outlet::is_odd(character) {
             true => shown.extend(character.escape_unicode()),
             false => shown.push(character),
         }
