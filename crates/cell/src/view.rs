@@ -17,6 +17,8 @@ pub struct View {
     pub files: Vec<TextFile>,
     /// Programs that firebox brings along.
     pub supplies: Vec<Supply>,
+    /// Whether the root is that of an image, and not the host's: only a cell with a root of its own can show it.
+    pub is_image: bool,
     /// How many steps a job in it takes. What each of them needs can be made with the cell; one more makes its own.
     pub steps: usize,
 }

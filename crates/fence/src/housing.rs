@@ -28,6 +28,10 @@ const LANDLOCK: u32 = 6;
 /// Starts a warden that makes fences with these views.
 pub fn start(views: &[View], agent: &'static [u8]) -> Result<Warden, StartError> {
     fit()?;
+    if views.iter().any(|view| view.is_image) {
+        let why = "a fence shares the root of the host, and has no place for that of an image";
+        return Err(StartError::Unfit(why.to_owned()));
+    }
     let below = env::temp_dir();
     let ground = Ground::claim(&below).map_err(|source| StartError::RunDirectory { path: below, source })?;
     let supplies = ground.path().join(Places::SUPPLIES);

@@ -57,6 +57,8 @@ const COPIED_BYTES: u64 = 1 << 20;
 /// Where in the warden's root a directory of the host stands while a layer is laid over it, and an empty one beside it.
 const LOWER: &str = "/lower";
 const EMPTY: &str = "/empty";
+/// And what is ours in such directories, each in one of its own: it has to stay.
+const OVER: &str = "/over";
 
 /// How a cell gets its device nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +90,7 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
 impl OpenView {
     /// Opens every part, while the host's file system is still in sight.
     pub(crate) fn open(view: &View, devices: Devices) -> Result<OpenView, Errno> {
-        let View { mounts, links, files, supplies, steps: _ } = view;
+        let View { mounts, links, files, supplies, is_image: _, steps: _ } = view;
         let there = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let open = mounts.iter().map(|Mount { outside, inside }| {
             Part::open(outside, &there).map(|part| OpenMount { inside: inside.clone(), part })
@@ -121,7 +123,11 @@ impl OpenView {
             make_parents(root, inside)?;
             symlinkat(target, root, inside)?;
         }
-        for (inside, content) in &self.files {
+        let (in_mounts, beside): (Vec<_>, Vec<_>) = self
+            .files
+            .into_iter()
+            .partition(|(inside, _)| self.mounts.iter().any(|mount| inside.starts_with(&mount.inside)));
+        for (inside, content) in &beside {
             make_file(root, relative(inside)?, content.as_bytes(), TEXT)?;
         }
         for supply in &self.supplies {
@@ -129,7 +135,8 @@ impl OpenView {
             make_file(root, relative(&inside)?, supply.program(), PROGRAM)?;
         }
         for OpenMount { inside, part } in self.mounts {
-            part.put_into(root, relative(&inside)?)?;
+            let ours = in_mounts.iter().filter_map(|(file, content)| Some((file.strip_prefix(&inside).ok()?, content)));
+            part.put_into(root, relative(&inside)?, &ours.collect::<Vec<_>>())?;
         }
         set_mount_attributes(root, read_only() | no_set_user_id())
     }
@@ -156,11 +163,12 @@ impl Part {
         })
     }
 
-    fn put_into(self, root: Dir<'_>, inside: &Path) -> Result<(), Errno> {
+    /// Puts it there, with files of ours in it where it has a layer.
+    fn put_into(self, root: Dir<'_>, inside: &Path, ours: &[(&Path, &String)]) -> Result<(), Errno> {
         let (tree, shape) = match self {
             Part::Copied(content) => return make_file(root, inside, &content, TEXT),
             Part::Bound { tree, shape } => (tree, shape),
-            Part::Layered(tree) => (layered(tree)?, Shape::Directory),
+            Part::Layered(tree) => (layered(tree, ours)?, Shape::Directory),
         };
         match shape {
             Shape::Directory => make_directories(root, inside)?,
@@ -174,15 +182,19 @@ impl Part {
 ///
 /// What a cell then opens are inodes of the overlay. On those of the host it could watch with inotify what the host
 /// runs, hold locks that the host meets, and have the host's disk flushed by `fsync`. A kernel that has no overlay for
-/// us, or no more depth for one, leaves the directory as it is.
-fn layered(tree: OwnedFd) -> Result<OwnedFd, Errno> {
+/// us, or no more depth for one, leaves the directory as it is. What is ours stands in front of what the directory has of the same name.
+fn layered(tree: OwnedFd, ours: &[(&Path, &String)]) -> Result<OwnedFd, Errno> {
     if Layer::Overlay.is_left_out() {
         return Ok(tree);
     }
     move_mount(&tree, c"", CWD, LOWER, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     let overlay = || {
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        fsconfig_set_string(context.as_fd(), "lowerdir", format!("{LOWER}:{EMPTY}"))?;
+        let lower = match over(ours)? {
+            Some(over) => format!("{}:{LOWER}", over.display()),
+            None => format!("{LOWER}:{EMPTY}"),
+        };
+        fsconfig_set_string(context.as_fd(), "lowerdir", lower)?;
         fsconfig_create(context.as_fd())?;
         let safe = read_only() | no_set_user_id() | MountAttrFlags::MOUNT_ATTR_NODEV;
         fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, safe)
@@ -198,9 +210,25 @@ fn layered(tree: OwnedFd) -> Result<OwnedFd, Errno> {
     }
 }
 
+/// A directory with these files, if there are any.
+fn over(ours: &[(&Path, &String)]) -> Result<Option<PathBuf>, Errno> {
+    if ours.is_empty() {
+        return Ok(None);
+    }
+    let place = (0..).map(|number| Path::new(OVER).join(format!("{number}")));
+    let mut made = place.map(|place| (mkdirat(CWD, &place, Mode::from_raw_mode(0o755)), place));
+    let (made, place) = made.find(|(made, _)| *made != Err(Errno::EXIST)).ok_or(Errno::NOSPC)?;
+    made?;
+    let directory = openat(CWD, &place, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    for (file, content) in ours {
+        make_file(directory.as_fd(), file, content.as_bytes(), TEXT)?;
+    }
+    Ok(Some(place))
+}
+
 /// Makes the places that `OpenView::assemble` needs in the warden's root.
 pub(crate) fn make_places() -> Result<(), Errno> {
-    [LOWER, EMPTY].into_iter().try_for_each(|place| mkdirat(CWD, place, Mode::from_raw_mode(0o755)))
+    [LOWER, EMPTY, OVER].into_iter().try_for_each(|place| mkdirat(CWD, place, Mode::from_raw_mode(0o755)))
 }
 
 /// Whether something is mounted in a directory, at any depth.

@@ -57,14 +57,19 @@ pub(crate) fn view(root: &Path) -> View {
     for path in TOP.iter().chain(&SYSTEM) {
         add(&mut view, root, Path::new(path));
     }
-    for (path, content) in FILES {
-        view.files.push(TextFile { inside: PathBuf::from(path), content: content.to_owned() });
-    }
-    // A cell's `/proc` holds no more than its processes.
-    if let Ok(content) = fs::read_to_string(root.join("proc/sys/vm/overcommit_memory")) {
-        view.files.push(TextFile { inside: PathBuf::from(OVERCOMMIT), content });
-    }
+    view.files = files();
     view
+}
+
+/// The files that are made up for every cell.
+pub(crate) fn files() -> Vec<TextFile> {
+    let made = |(path, content): (&str, &str)| TextFile { inside: PathBuf::from(path), content: content.to_owned() };
+    let mut files: Vec<TextFile> = FILES.into_iter().map(made).collect();
+    // A cell's `/proc` holds no more than its processes.
+    if let Ok(content) = fs::read_to_string("/proc/sys/vm/overcommit_memory") {
+        files.push(TextFile { inside: PathBuf::from(OVERCOMMIT), content });
+    }
+    files
 }
 
 /// Adds a path of the host to a view: as the link that it is, as a mount, or not at all when it is not there.

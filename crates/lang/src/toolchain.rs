@@ -99,20 +99,24 @@ impl Language {
             }
             programs.push(Program { name: spec.name.clone(), found: name, outside: found.real, inside });
         }
-        let mut first_to_build = None;
-        if let (Some(name), Some(Linker(program))) = (&self.linker, host.linker) {
-            view.supplies.push(Supply::new(Path::new(LINKER).join(name), program));
-            first_to_build = Some(Path::new(Supply::PLACE).join(LINKER));
-        }
-        if let (true, Some(Linker(program))) = (self.has_a_driver(&programs), host.linker) {
-            view.supplies.push(Supply::new(DRIVER, program));
-        }
+        let first_to_build = self.supply(&mut view, &programs, host.linker);
         environment.extend(self.environment.clone());
         let path = environment.entry("PATH".to_owned()).or_insert_with(|| base::SEARCH_PATH.to_owned());
         for directory in first_on_path.iter().rev() {
             *path = format!("{}:{path}", directory.display());
         }
         Ok(Toolchain { programs, view, environment, first_to_build })
+    }
+
+    /// Adds what firebox brings along to a view. What is to go to the front of `PATH` where something is built.
+    pub(crate) fn supply(&self, view: &mut View, programs: &[Program], linker: Option<Linker>) -> Option<PathBuf> {
+        let Linker(program) = linker?;
+        if self.has_a_driver(programs) {
+            view.supplies.push(Supply::new(DRIVER, program));
+        }
+        let name = self.linker.as_ref()?;
+        view.supplies.push(Supply::new(Path::new(LINKER).join(name), program));
+        Some(Path::new(Supply::PLACE).join(LINKER))
     }
 
     /// Whether one of these is the driver of others, and tells what it would have them do.

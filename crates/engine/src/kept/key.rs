@@ -60,8 +60,8 @@ fn take_toolchain(encoder: &mut Encoder, toolchain: &Toolchain) {
         encoder.path(outside);
         encoder.path(inside);
     });
-    // Steps are taken one by one.
-    let View { mounts, links, files, supplies, steps: _ } = view;
+    // Steps are taken one by one. What is of an image is mounted from its tree, whose path no other tree has.
+    let View { mounts, links, files, supplies, is_image: _, steps: _ } = view;
     encoder.list(mounts, |encoder, Mount { outside, inside }| {
         encoder.path(outside);
         encoder.path(inside);
@@ -155,6 +155,7 @@ mod tests {
             links: vec![Link { inside: "/bin".into(), target: "usr/bin".into() }],
             files: vec![TextFile { inside: "/etc/hostname".into(), content: "firebox\n".to_owned() }],
             supplies: vec![Supply::new("linker/cc", b"a program")],
+            is_image: false,
             steps: 2,
         };
         let marks = Marks { device: 1, inode: 2, size: 3, modified: (4, 5), changed: (6, 7) };
