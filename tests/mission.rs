@@ -3,63 +3,20 @@
 //! `tests/mission/*.json` hold their requests and responses word for word.
 
 mod kit;
+#[path = "mission/page.rs"]
+mod page;
 
 use kit::{HostInventory, Outcome, Service, firebox};
-use serde_json::Value;
-
-/// How the standard output of an example is compared.
-enum Stdout {
-    Exact,
-    /// A hash map decides the order of some lines.
-    LinesInAnyOrder,
-}
-
-impl Stdout {
-    /// Checks what the page's response determines. Its standard error is compared only when it should be empty: compilers
-    /// change their words.
-    fn check(&self, outcome: &Value, response: &Value) {
-        assert_eq!(text(outcome, "trace_id"), text(response, "trace_id"), "{outcome:#}");
-        assert_eq!(outcome["exit_code"], response["exit_code"], "{outcome:#}");
-        assert!(response["exit_code"].is_i64(), "{response:#}");
-        assert_eq!(self.lines(text(outcome, "stdout")), self.lines(text(response, "stdout")), "{outcome:#}");
-        if text(response, "stderr").is_empty() {
-            assert_eq!(text(outcome, "stderr"), "", "{outcome:#}");
-        }
-    }
-
-    fn lines<'a>(&self, stdout: &'a str) -> Vec<&'a str> {
-        let mut lines: Vec<&str> = stdout.split('\n').collect();
-        if let Stdout::LinesInAnyOrder = self {
-            lines.sort_unstable();
-        }
-        lines
-    }
-}
+use page::{Example, Stdout};
 
 /// Runs an example's request and checks what its response determines.
 fn check(example: &str, compare: Stdout) -> Outcome {
     let host = HostInventory::take();
-    let (request, response) = read(example);
-
-    let outcome = firebox()
-        .args(["run", "--json", "--lang", text(&request, "lang"), "--code", text(&request, "code")])
-        .args(["--trace-id", text(&request, "trace_id"), "--timeout", &request["timeout"].to_string()])
-        .outcome();
-
-    compare.check(outcome.json(), &response);
+    let example = Example::read(example);
+    let outcome = firebox().arg("run").args(example.words()).outcome();
+    example.check(outcome.json(), compare);
     host.assert_nothing_left();
     outcome
-}
-
-fn read(example: &str) -> (Value, Value) {
-    let path = format!("{}/../../tests/mission/{example}.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
-    let mut example: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
-    (example["request"].take(), example["response"].take())
-}
-
-fn text<'a>(object: &'a Value, field: &str) -> &'a str {
-    object[field].as_str().unwrap_or_else(|| panic!("no text in `{field}` of {object}"))
 }
 
 /// A program of the page that ends well.
@@ -161,18 +118,14 @@ fn a_panic_is_a_runtime_error_that_shows_where() {
 fn every_example_is_answered_over_http_as_it_is_documented() {
     let host = HostInventory::take();
     let service = Service::start(&["--languages", "rust"]);
-    let directory = format!("{}/../../tests/mission", env!("CARGO_MANIFEST_DIR"));
-    let mut examples: Vec<String> = std::fs::read_dir(&directory)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect())
-        .unwrap_or_else(|error| panic!("cannot list {directory}: {error}"));
-    examples.sort();
+    let examples = page::names();
     assert_eq!(examples.len(), 15, "{examples:?}");
-    for example in examples.iter().filter_map(|name| name.strip_suffix(".json")) {
-        let (request, response) = read(example);
-        let answer = service.post("/api/v1/execute", request.to_string()).answer();
-        assert_eq!(answer.code, 200, "{example}: {answer:?}");
-        let compare = if example == "rust-complex-001" { Stdout::LinesInAnyOrder } else { Stdout::Exact };
-        compare.check(&answer.json(), &response);
+    for name in examples {
+        let example = Example::read(&name);
+        let answer = service.post("/api/v1/execute", example.request.to_string()).answer();
+        assert_eq!(answer.code, 200, "{name}: {answer:?}");
+        let compare = if name == "rust-complex-001" { Stdout::LinesInAnyOrder } else { Stdout::Exact };
+        example.check(&answer.json(), compare);
     }
     service.stop();
     host.assert_nothing_left();

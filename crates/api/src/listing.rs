@@ -18,7 +18,10 @@ pub struct Listing {
     pub entry: String,
     /// Null when the toolchain is missing, or could not be asked.
     pub version: Option<String>,
-    /// The compiler or interpreter itself, every shim resolved; null when the toolchain is missing.
+    /// The image that its programs are of, by its name on this host; null when they are the host's, or missing.
+    pub image: Option<String>,
+    /// The compiler or interpreter itself, every shim resolved, with its path in the image if it is of one; null when the
+    /// toolchain is missing.
     pub program: Option<String>,
     /// That and whatever else the language needs; empty when the toolchain is missing.
     pub programs: Vec<ListedProgram>,
@@ -59,6 +62,7 @@ impl Listing {
             extensions: language.extensions().to_vec(),
             entry: language.entry().to_string(),
             version: None,
+            image: None,
             program: None,
             programs: Vec::new(),
             options: language.options().iter().map(ListedOption::of).collect(),
@@ -70,11 +74,15 @@ impl Listing {
     pub fn with(self, toolchain: &Toolchain) -> Listing {
         let listed = |program: &Program| ListedProgram {
             name: program.name.clone(),
-            path: program.outside.display().to_string(),
+            path: match toolchain.image {
+                Some(_) => program.inside.display().to_string(),
+                None => program.outside.display().to_string(),
+            },
         };
         let programs: Vec<ListedProgram> = toolchain.programs.iter().map(listed).collect();
         // The file of a language names first what the language is.
-        Listing { program: programs.first().map(|first| first.path.clone()), programs, ..self }
+        let program = programs.first().map(|first| first.path.clone());
+        Listing { image: toolchain.image.clone(), program, programs, ..self }
     }
 
     /// Adds what was not found on this host.

@@ -16,6 +16,7 @@ use crate::args::AnswerArgs;
 use crate::failure::Failure;
 use crate::host;
 use crate::outlet;
+use crate::toolchains::{Found, NotFound, Toolchains};
 use firebox_engine::fresh_trace_id;
 
 /// What all cells that wait may cost: no bound that a test meets.
@@ -31,9 +32,11 @@ pub(crate) fn answer(args: AnswerArgs) -> Result<ExitCode, Failure> {
     // The order is the one that `run` explains.
     let policy = host::policy()?;
     let catalogue = Catalogue::builtin();
+    let (toolchains, mut images) = (Toolchains::find(), Vec::new());
     let installed = lang.iter().map(|name| {
         let language = catalogue.find(name).map_err(Failure::request)?.clone();
-        let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
+        let Found { toolchain, image } = toolchains.of(&language).map_err(NotFound::into_failure)?;
+        images.extend(image);
         Ok(Installed::new(language, toolchain))
     });
     let mut installed = installed.collect::<Result<Vec<Installed>, Failure>>()?;

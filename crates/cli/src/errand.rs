@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use firebox_api::Detail;
+use firebox_image::ImageName;
 use firebox_job::{Seed, SourcePath};
 
 use crate::args::RunArgs;
@@ -19,6 +20,8 @@ pub(crate) struct Errand {
     pub(crate) target: Target,
     /// Its language, when it was named.
     pub(crate) lang: Option<String>,
+    /// The image whose programs are to be used, when it was named.
+    pub(crate) image: Option<ImageName>,
     /// The file to start from, when it was named.
     pub(crate) entry: Option<SourcePath>,
     /// Other files that go along.
@@ -48,6 +51,7 @@ impl Errand {
             target,
             code,
             lang,
+            image,
             files,
             entry,
             stdin,
@@ -82,6 +86,7 @@ impl Errand {
             stdin: stdin_source(&target, stdin),
             target,
             lang,
+            image,
             entry: entry.as_deref().map(source_path).transpose().map_err(Failure::request)?,
             files: files.iter().map(|file| Companion::find(file)).collect::<Result<_, _>>()?,
             wishes: Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require, seed },

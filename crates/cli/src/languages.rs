@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use firebox_api::Listing;
 use firebox_engine::{Engine, Installed, UnknownVersion};
 use firebox_job::{Isolation, Policy};
-use firebox_lang::{Catalogue, Host};
+use firebox_lang::Catalogue;
 
 use crate::args::{LanguagesArgs, LanguagesCommand};
 use crate::check;
@@ -17,6 +17,7 @@ use crate::host;
 use crate::isolation::{self, Housed};
 use crate::listing::rendered;
 use crate::outlet;
+use crate::toolchains::{Found, NotFound, Toolchains};
 
 /// Lists languages, or checks their files.
 pub(crate) fn languages(args: LanguagesArgs) -> Result<ExitCode, Failure> {
@@ -38,20 +39,24 @@ pub(crate) fn languages(args: LanguagesArgs) -> Result<ExitCode, Failure> {
 fn listings() -> Result<(Vec<Listing>, String), Failure> {
     let policy = host::policy()?;
     let catalogue = Catalogue::builtin();
-    let host = Host::current();
+    let toolchains = Toolchains::find();
+    // They stay until versions have been asked for.
+    let mut images = Vec::new();
     let mut listings = Vec::new();
     let mut installed = Vec::new();
     // Which listing each of them belongs to.
     let mut places = Vec::new();
     for language in catalogue.languages() {
-        let listing = match language.find_toolchain(&host) {
-            Ok(toolchain) => {
+        let listing = match toolchains.of(language) {
+            Ok(Found { toolchain, image }) => {
                 places.push(listings.len());
                 let listing = Listing::of(language).with(&toolchain);
                 installed.push(Installed::new(language.clone(), toolchain));
+                images.extend(image);
                 listing
             }
-            Err(missing) => Listing::of(language).without(&missing),
+            Err(NotFound::Missing(missing)) => Listing::of(language).without(&missing),
+            Err(NotFound::Failed(failure)) => return Err(failure),
         };
         listings.push(listing);
     }

@@ -14,11 +14,7 @@ pub(crate) fn rendered(listings: &[Listing]) -> String {
             listing.name.clone(),
             or_dash(listing.aliases.join(", ")),
             or_dash(listing.version.clone().unwrap_or_default()),
-            if listing.missing.is_some() {
-                "missing".to_owned()
-            } else {
-                or_dash(listing.program.clone().unwrap_or_default())
-            },
+            if listing.missing.is_some() { "missing".to_owned() } else { or_dash(program_in_words(listing)) },
             or_dash(options.join(", ")),
         ]);
     }
@@ -27,6 +23,12 @@ pub(crate) fn rendered(listings: &[Listing]) -> String {
         text.push_str(&format!("\n{missing}\n"));
     }
     text
+}
+
+/// `/usr/bin/python3`, or `python: /usr/local/bin/python3` of an image.
+fn program_in_words(listing: &Listing) -> String {
+    let program = listing.program.clone().unwrap_or_default();
+    listing.image.as_ref().map_or(program.clone(), |image| format!("{image}: {program}"))
 }
 
 /// `edition=2015|2018|2021|*2024*`: the value between stars is the one that applies when nothing is said.
@@ -61,6 +63,7 @@ mod tests {
             extensions: vec!["rs".to_owned()],
             entry: "main.rs".to_owned(),
             version: Some("1.95.0".to_owned()),
+            image: None,
             program: Some("/usr/bin/rustc".to_owned()),
             programs: vec![ListedProgram { name: "rustc".to_owned(), path: "/usr/bin/rustc".to_owned() }],
             options: vec![option],
@@ -72,6 +75,7 @@ mod tests {
             extensions: Vec::new(),
             entry: "main.c".to_owned(),
             version: None,
+            image: None,
             program: None,
             programs: Vec::new(),
             options: Vec::new(),

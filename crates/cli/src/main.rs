@@ -38,6 +38,7 @@ mod signals;
 mod state;
 mod sys;
 mod table;
+mod toolchains;
 mod whereabouts;
 
 use std::env;

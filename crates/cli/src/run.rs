@@ -23,6 +23,7 @@ use crate::outlet;
 use crate::printer::Printer;
 use crate::signals::{SignalWatch, StopSignal};
 use crate::sys;
+use crate::toolchains::{Found, NotFound, Toolchains};
 
 /// Runs a job and exits as its program did.
 ///
@@ -32,13 +33,18 @@ use crate::sys;
 pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
     // What was typed becomes what is meant. Looks at names, opens nothing.
     let policy = host::policy()?;
-    let Errand { target, lang, entry, files, stdin, wishes, show } = Errand::new(args)?;
+    let Errand { target, lang, image, entry, files, stdin, wishes, show } = Errand::new(args)?;
     let catalogue = Catalogue::builtin();
     let language = choose_language(&catalogue, &target, lang.as_deref(), entry.as_ref())?.clone();
     let draft = Draft::new(wishes, &policy)?;
 
-    // Finds the compiler or interpreter. Reads the host, runs nothing.
-    let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
+    // Finds the compiler or interpreter. Reads the host or an image, runs nothing. The image stays until the end.
+    let toolchains = Toolchains::find();
+    let found = match &image {
+        Some(name) => toolchains.in_image(&language, name)?,
+        None => toolchains.of(&language).map_err(NotFound::into_failure)?,
+    };
+    let Found { toolchain, image: _image } = found;
 
     // Splits off the process that makes cells: the only one that keeps its privileges. It knows what a cell may show
     // of the host, and never hears anything that came from the job. Whether it can make one is seen at once.

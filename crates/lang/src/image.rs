@@ -41,7 +41,8 @@ impl Language {
             programs.push(self.find_program_in(image, spec).map_err(NotInImage::Missing)?);
         }
         let first_to_build = self.supply(&mut view, &programs, linker);
-        Ok(Toolchain { programs, view, environment: self.environment_of(image), first_to_build })
+        let (environment, image) = (self.environment_of(image), Some(image.name().to_owned()));
+        Ok(Toolchain { programs, view, environment, first_to_build, image })
     }
 
     /// What the image says counts: it knows where it keeps things. What it leaves open is as on every host.
@@ -114,7 +115,8 @@ fn is_rustup(image: &Rootfs, directory: &Inside, program: &Inside) -> bool {
 
 /// The program of this name in the toolchain that rustup would use: the one that its settings name, or the only one.
 fn toolchain_of_rustup(image: &Rootfs, name: &str) -> Result<PathBuf, PassReason> {
-    let home = image.environment().get("RUSTUP_HOME").map_or(Path::new("/root/.rustup"), Path::new);
+    let home = image.environment().get("RUSTUP_HOME").map(PathBuf::from);
+    let home = home.unwrap_or_else(|| Path::new("/root").join(".rustup"));
     let settings = image.find(&home.join("settings.toml")).and_then(|file| file.text());
     let settings: toml::Table = settings.and_then(|text| text.parse().ok()).unwrap_or_default();
     let wanted = image.environment().get("RUSTUP_TOOLCHAIN").map(String::as_str);
@@ -151,7 +153,7 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o555)).unwrap();
         }
         let environment: Vec<String> = environment.iter().map(ToString::to_string).collect();
-        let rootfs = Rootfs::open(place.path(), &environment).unwrap();
+        let rootfs = Rootfs::open("test", place.path(), &environment).unwrap();
         (place, rootfs)
     }
 

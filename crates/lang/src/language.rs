@@ -16,6 +16,8 @@ pub struct Language {
     pub(crate) extensions: Vec<String>,
     pub(crate) entry: SourcePath,
     pub(crate) install: String,
+    /// The container image that has it.
+    pub(crate) image: Option<String>,
     pub(crate) options: Vec<OptionSpec>,
     pub(crate) programs: Vec<ProgramSpec>,
     pub(crate) mounts: Vec<PathBuf>,
@@ -132,6 +134,11 @@ impl Language {
     /// Other names for it.
     pub fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    /// The container image that has its programs, as it is called at its registry.
+    pub fn image(&self) -> Option<&str> {
+        self.image.as_deref()
     }
 
     /// Whether a client who asks for this name means this language.

@@ -28,6 +28,7 @@ const TEXT_BYTES: u64 = 64 << 10;
 /// The root file system of an image.
 #[derive(Debug)]
 pub struct Rootfs {
+    name: String,
     /// Without links.
     path: PathBuf,
     root: OwnedFd,
@@ -48,15 +49,20 @@ pub(crate) struct Inside {
 }
 
 impl Rootfs {
-    /// The one in this directory, with what its image wants in the environment (`NAME=value`).
-    pub fn open(path: &Path, environment: &[String]) -> io::Result<Rootfs> {
+    /// The one in this directory, with the name of its image and what that wants in the environment (`NAME=value`).
+    pub fn open(name: &str, path: &Path, environment: &[String]) -> io::Result<Rootfs> {
         let path = path.canonicalize()?;
         let root = open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let pairs = environment.iter().filter_map(|pair| pair.split_once('='));
         let usable = |name: &str, value: &str| !name.is_empty() && !name.contains('\0') && !value.contains('\0');
         let environment = pairs.filter(|(name, value)| usable(name, value));
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Rootfs { path, root, environment })
+        Ok(Rootfs { name: name.to_owned(), path, root, environment })
+    }
+
+    /// What its image is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Where it is on the host.
@@ -197,7 +203,7 @@ mod tests {
         directories.iter().for_each(|path| fs::create_dir_all(at(path)).unwrap());
         files.iter().for_each(|path| fs::write(at(path), path).unwrap());
         links.iter().for_each(|(path, target)| symlink(target, at(path)).unwrap());
-        let rootfs = Rootfs::open(place.path(), &["PATH=/own/bin:usr/bin:/usr/bin".to_owned()]).unwrap();
+        let rootfs = Rootfs::open("test", place.path(), &["PATH=/own/bin:usr/bin:/usr/bin".to_owned()]).unwrap();
         (place, rootfs)
     }
 

@@ -29,6 +29,8 @@ pub struct Toolchain {
     pub environment: BTreeMap<String, String>,
     /// What goes to the front of `PATH` where something is built.
     pub first_to_build: Option<PathBuf>,
+    /// The image that all of it is of, by its name; none for this host's.
+    pub image: Option<String>,
 }
 
 /// A program of the host.
@@ -105,7 +107,7 @@ impl Language {
         for directory in first_on_path.iter().rev() {
             *path = format!("{}:{path}", directory.display());
         }
-        Ok(Toolchain { programs, view, environment, first_to_build })
+        Ok(Toolchain { programs, view, environment, first_to_build, image: None })
     }
 
     /// Adds what firebox brings along to a view. What is to go to the front of `PATH` where something is built.

@@ -26,7 +26,7 @@ enum Weight {
     Only(&'static str),
 }
 
-static NEEDS: [Need; 17] = [
+static NEEDS: [Need; 18] = [
     // The headers are only a recommendation of Debian's gcc, and no program links without them.
     Need { program: "cc", packages: &["gcc", "libc6-dev"], weight: Weight::Required },
     Need { program: "bash", packages: &["bash"], weight: Weight::Required },
@@ -45,6 +45,7 @@ static NEEDS: [Need; 17] = [
     Need { program: "skopeo", packages: &["skopeo"], weight: Weight::Only("tests with images of all kinds") },
     Need { program: "docker-registry", packages: &["docker-registry"], weight: Weight::Only("tests with a registry") },
     Need { program: "htpasswd", packages: &["apache2-utils"], weight: Weight::Only("tests with a registry") },
+    Need { program: "mmdebstrap", packages: &["mmdebstrap"], weight: Weight::Only("tests of jobs on images") },
     Need { program: "fsck.erofs", packages: &["erofs-utils"], weight: Weight::Only("a test of filesystem images") },
     Need { program: "bwrap", packages: &["bubblewrap"], weight: Weight::Only("the comparison with it in the bench") },
 ];

@@ -74,9 +74,10 @@ pub(crate) struct FromDockerArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: ImageName,
     /// Where it comes from: an image of a registry by tag or digest, such as `rust:alpine`, `ghcr.io/some/thing:1.2`,
-    /// `rust@sha256:…`; or `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME:TAG]`.
+    /// `rust@sha256:…`; or `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME:TAG]`
+    /// [default: the one that the language of that name names].
     #[arg(long, value_name = "IMAGE")]
-    pub(crate) image: OriginArg,
+    pub(crate) image: Option<OriginArg>,
     /// The most that its root filesystem may take, in MiB. An image that does not fit is refused, and it is said what it needs.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) size: u32,

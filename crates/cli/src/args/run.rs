@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use firebox_image::ImageName;
 use firebox_job::Isolation;
 
 use crate::args::{LimitArgs, OptionArg, Variable};
@@ -43,6 +44,10 @@ pub(crate) struct RunArgs {
     /// The language, by name or alias [default: what the file's extension says].
     #[arg(long, visible_alias = "language", value_name = "LANGUAGE")]
     pub(crate) lang: Option<String>,
+    /// The image whose programs compile and run it, by its name in `firebox rootfs list` [default: the one that is called
+    /// as the language, if there is one, and else the programs of this host].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) image: Option<ImageName>,
     /// Another file that goes along; may be repeated. It keeps its place relative to the FILE's or FOLDER's own
     /// folder (the current one with `--code` and `-`) when it is below that, and else its bare name. `NAME=PATH`
     /// says what to call it.

@@ -2,7 +2,10 @@
 
 use std::env;
 
-use firebox_image::{Credentials, Patience, Platform, Request, Store, TakeInError, take_in};
+use anyhow::anyhow;
+use firebox_image::{Credentials, ImageName, Patience, Platform, Request, Store, TakeInError, take_in};
+
+use firebox_lang::{Catalogue, Language};
 
 use crate::args::{FromDockerArgs, OriginArg};
 use crate::failure::Failure;
@@ -15,7 +18,7 @@ use crate::rootfs::told::told_of_image;
 pub(super) fn from_docker(store: &Store, args: FromDockerArgs, json: bool) -> Result<(), Failure> {
     // Exhaustive: a new flag must be decided here.
     let FromDockerArgs { name, image, size, platform, parallel, mirrors, credentials } = args;
-    let OriginArg { text, origin } = image;
+    let OriginArg { text, origin } = image.map_or_else(|| image_of_language(&name), Ok)?;
     let credentials = match credentials {
         Some(file) => Credentials::read(file),
         None => Credentials::find(|name| env::var_os(name)),
@@ -33,6 +36,18 @@ pub(super) fn from_docker(store: &Store, args: FromDockerArgs, json: bool) -> Re
     let record = taken(store, &*source, &request).map_err(told_of_image)?;
     let image = ListedImage::of(&request.name, &record);
     if json { outlet::say_json(&image) } else { outlet::say(&in_table(&[image])) }
+}
+
+/// What the language of this name is to be had from.
+fn image_of_language(name: &ImageName) -> Result<OriginArg, Failure> {
+    let catalogue = Catalogue::builtin();
+    let language = catalogue.languages().find(|language| language.name() == name.to_string());
+    let image = language.and_then(Language::image).ok_or_else(|| {
+        let named = catalogue.languages().filter(|language| language.image().is_some()).map(Language::name);
+        Failure::request(anyhow!("`--image` is missing, and no language is called `{name}`"))
+            .with_help(format!("without it, the name is one of {}", named.collect::<Vec<_>>().join(", ")))
+    })?;
+    image.parse().map_err(Failure::request)
 }
 
 /// The line about its progress is gone when it returns.

@@ -19,7 +19,8 @@ use crate::args::{RootfsArgs, RootfsCommand};
 use crate::failure::Failure;
 use crate::outlet;
 use listed::{ListedImage, in_lines, in_table, size};
-use told::{printable, told_of_store};
+use told::printable;
+pub(crate) use told::told_of_store;
 
 /// Takes images in, shows them, and takes them away.
 pub(crate) fn rootfs(args: RootfsArgs) -> Result<ExitCode, Failure> {
@@ -72,7 +73,7 @@ fn list(store: &Store, json: bool) -> Result<(), Failure> {
 }
 
 fn inspect(store: &Store, name: &ImageName, json: bool) -> Result<(), Failure> {
-    let Some(record) = store.record(name).map_err(told_of_store)? else { return Err(unknown(store, name)) };
+    let Some(record) = store.record(name).map_err(told_of_store)? else { return Err(unknown(Some(store), name)) };
     let image = ListedImage::of(name, &record);
     if json { outlet::say_json(&image) } else { outlet::say(&in_lines(&image)) }
 }
@@ -88,7 +89,7 @@ struct Removed {
 fn remove(store: &Store, names: &[ImageName], json: bool) -> Result<(), Failure> {
     let known = store.names().map_err(told_of_store)?;
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-        return Err(unknown(store, name));
+        return Err(unknown(Some(store), name));
     }
     let mut in_use = Vec::new();
     for name in names {
@@ -111,8 +112,10 @@ fn remove(store: &Store, names: &[ImageName], json: bool) -> Result<(), Failure>
     Ok(())
 }
 
-fn unknown(store: &Store, name: &ImageName) -> Failure {
-    let known: Vec<String> = store.names().unwrap_or_default().iter().map(ImageName::to_string).collect();
+/// That there is no such image, and which are.
+pub(crate) fn unknown(store: Option<&Store>, name: &ImageName) -> Failure {
+    let known = store.and_then(|store| store.names().ok()).unwrap_or_default();
+    let known: Vec<String> = known.iter().map(ImageName::to_string).collect();
     let text = name.to_string();
     let near = nearest(&text, known.iter().map(String::as_str)).into_iter().next();
     let help = match near {

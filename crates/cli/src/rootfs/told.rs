@@ -3,11 +3,13 @@
 //! What an image says of itself, and what a registry says, may stand in the message: never in a form that a terminal takes for
 //! more than text.
 
+use std::borrow::Borrow;
 use std::io;
 
 use firebox_image::{Exceeded, RegistryError, SourceError, StoreError, TakeInError, UnpackError};
 
 use crate::failure::Failure;
+use crate::isolation::in_one_line;
 use crate::outlet;
 
 /// The longest message. What is said in it by others may be longer than anybody reads.
@@ -34,9 +36,9 @@ fn printable_error(error: impl Into<anyhow::Error>) -> anyhow::Error {
 }
 
 /// The store's is the host's.
-pub(super) fn told_of_store(error: StoreError) -> Failure {
-    let help = help_of_disk(&error);
-    Failure::host(printable_error(error)).with_help_if(help)
+pub(crate) fn told_of_store(error: impl Borrow<StoreError>) -> Failure {
+    let error: &StoreError = error.borrow();
+    Failure::host(anyhow::anyhow!(printable(&in_one_line(error)))).with_help_if(help_of_disk(error))
 }
 
 /// What is wrong with the image, or with how it was asked for, is the request's; the rest is the host's.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use firebox_engine::{Engine, Installed, Kept, PoolPolicy};
+use firebox_image::Held;
 use firebox_job::{Isolation, Policy};
 use firebox_lang::{Catalogue, MissingToolchain};
 use firebox_server::keys::Ring;
@@ -24,6 +25,7 @@ use crate::isolation::{self, Housed};
 use crate::outlet;
 use crate::serve::config::{Config, TlsFiles};
 use crate::state;
+use crate::toolchains::{Found, NotFound, Toolchains};
 
 pub(crate) use config::read_file;
 
@@ -35,7 +37,9 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut config = config::read(args, &policy)?;
     descriptors::claim(&mut config)?;
     let catalogue = Catalogue::builtin();
-    let Languages { mut installed, absent } = find_languages(&catalogue, config.languages.as_deref())?;
+    // The images stay until the end.
+    let Languages { mut installed, absent, images: _images } =
+        find_languages(&catalogue, &Toolchains::find(), config.languages.as_deref())?;
     let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();
     let wanted = if config.allow_fence { Isolation::Auto } else { Isolation::Jail };
     let housed = isolation::house(wanted, &views).map_err(|failure| match config.allow_fence {
@@ -89,12 +93,17 @@ fn keys(state: Option<&StateDirectory>, config: &Config) -> Result<Ring, Failure
 struct Languages {
     installed: Vec<Installed>,
     absent: Vec<MissingToolchain>,
+    /// Those that their toolchains are of.
+    images: Vec<Held>,
 }
 
 /// A language that was asked for by name must be there; of all there are, those that are.
-fn find_languages(catalogue: &Catalogue, named: Option<&[String]>) -> Result<Languages, Failure> {
-    let programs = host::programs();
-    let mut found = Languages { installed: Vec::new(), absent: Vec::new() };
+fn find_languages(
+    catalogue: &Catalogue,
+    toolchains: &Toolchains,
+    named: Option<&[String]>,
+) -> Result<Languages, Failure> {
+    let mut found = Languages { installed: Vec::new(), absent: Vec::new(), images: Vec::new() };
     let wanted: Vec<_> = match named {
         Some(names) => {
             names.iter().map(|name| catalogue.find(name).map_err(Failure::request)).collect::<Result<_, _>>()?
@@ -102,10 +111,13 @@ fn find_languages(catalogue: &Catalogue, named: Option<&[String]>) -> Result<Lan
         None => catalogue.languages().collect(),
     };
     for language in wanted {
-        match language.find_toolchain(&programs) {
-            Ok(toolchain) => found.installed.push(Installed::new(language.clone(), toolchain)),
-            Err(missing) if named.is_some() => return Err(Failure::host(missing)),
-            Err(missing) => found.absent.push(missing),
+        match toolchains.of(language) {
+            Ok(Found { toolchain, image }) => {
+                found.installed.push(Installed::new(language.clone(), toolchain));
+                found.images.extend(image);
+            }
+            Err(NotFound::Missing(missing)) if named.is_none() => found.absent.push(missing),
+            Err(not_found) => return Err(not_found.into_failure()),
         }
     }
     match found.installed.is_empty() {
@@ -147,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_language_that_is_asked_for_by_a_wrong_name_is_refused_with_the_nearest() {
-        let error = find_languages(&Catalogue::builtin(), Some(&["pyton".to_owned()])).err().unwrap();
+        let error =
+            find_languages(&Catalogue::builtin(), &Toolchains::find(), Some(&["pyton".to_owned()])).err().unwrap();
         assert!(error.message().unwrap().contains("python"));
     }
 

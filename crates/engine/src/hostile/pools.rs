@@ -164,6 +164,7 @@ fn engine_for(maker: &Arc<Maker>, language: &str) -> Engine {
         view: View::default(),
         environment: BTreeMap::new(),
         first_to_build: None,
+        image: None,
     };
     Engine::new(vec![Installed::new(language, toolchain)], Box::new(Shared(Arc::clone(maker))), policy())
 }

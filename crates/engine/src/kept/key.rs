@@ -53,7 +53,7 @@ impl Key {
 
 fn take_toolchain(encoder: &mut Encoder, toolchain: &Toolchain) {
     // These two reach a build in the environment of its step.
-    let Toolchain { programs, view, environment: _, first_to_build: _ } = toolchain;
+    let Toolchain { programs, view, environment: _, first_to_build: _, image: _ } = toolchain;
     encoder.list(programs, |encoder, Program { name, found, outside, inside }| {
         encoder.text(name);
         encoder.text(found);
@@ -174,7 +174,13 @@ mod tests {
         Pantry {
             partition: Partition::named("ann"),
             language: "c".to_owned(),
-            toolchain: Toolchain { programs: vec![program], view, environment: BTreeMap::new(), first_to_build: None },
+            toolchain: Toolchain {
+                programs: vec![program],
+                view,
+                environment: BTreeMap::new(),
+                first_to_build: None,
+                image: None,
+            },
             sightings: vec![Sighting { path: "/usr/bin/gcc-12".into(), marks: Some(marks) }],
             steps: vec![step],
             files: vec![file("main.c", "int main(void) {}"), file("a.h", "")],

@@ -134,6 +134,15 @@ impl Store {
     /// What the file `format` says.
     const FORMAT: &'static str = "firebox images 1";
 
+    /// The store at a place, if there is one.
+    pub fn open_if_there(path: &Path) -> Result<Option<Store>, StoreError> {
+        match path.symlink_metadata() {
+            Ok(_) => Store::open(path, None).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at("look at", path)(error)),
+        }
+    }
+
     /// Opens the store at a place, and makes it if there is none. Nobody but its owner gets in: images may hold what is
     /// not for everybody, and files of theirs are readable to all.
     pub fn open(path: &Path, quota: Option<u64>) -> Result<Store, StoreError> {

@@ -32,6 +32,7 @@ const LANGUAGE: &[&str] = &[
     "extensions",
     "entry",
     "install",
+    "image",
     "mounts",
     "linker",
     "environment",
@@ -103,6 +104,8 @@ fn language(table: Spanned<DeTable<'_>>, faults: &mut Faults<'_>) -> Option<(Lan
     let entry = fields.text("entry", faults).and_then(|entry| entry_of(entry, &extensions, faults));
     let install = fields.text("install", faults);
     let install = words::sentence(install, faults);
+    let image = fields.optional("image").and_then(|value| fields::text(value, faults));
+    let image = words::keep(Vec::from_iter(image), "image", words::is_image, words::IMAGE, faults);
     let mounts = fields.texts("mounts", faults).iter().filter_map(|path| words::mount(path, faults)).collect();
     let linker = fields.optional("linker").and_then(|value| fields::text(value, faults));
     let linker = words::keep(Vec::from_iter(linker), "file name", words::is_file_name, words::FILE_NAME, faults);
@@ -159,6 +162,7 @@ fn language(table: Spanned<DeTable<'_>>, faults: &mut Faults<'_>) -> Option<(Lan
         extensions: words::plain(extensions),
         entry: entry?,
         install: install?,
+        image: words::plain(image).pop(),
         options: options.into_iter().map(|(_, option)| option).collect(),
         programs: programs.into_iter().map(|(_, program)| program).collect(),
         mounts,

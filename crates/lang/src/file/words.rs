@@ -74,6 +74,14 @@ pub(crate) fn is_file_name(word: &str) -> bool {
 /// See [`is_file_name`].
 pub(crate) const FILE_NAME: &str = "use a plain file name";
 
+/// Whether a word can be an image of a registry. Whether it is one, whoever pulls it finds out.
+pub(crate) fn is_image(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// See [`is_image`].
+pub(crate) const IMAGE: &str = "name an image of a registry, such as `python:3-slim`";
+
 fn is_variable(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
