@@ -1,5 +1,6 @@
 //! Whole images, well-meant and hostile, from the source to the disk.
 
+mod kept;
 mod random;
 
 use std::collections::HashMap;
@@ -9,9 +10,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
+use crate::Held;
 use crate::document::Descriptor;
 use crate::layer::tar::tests::Maker;
-use crate::{Collected, Held};
 
 /// A source in memory, which can be made to misbehave.
 #[derive(Default)]
@@ -384,37 +385,6 @@ fn naming_another(layer: &[u8], archive: Digest) -> Shelf {
 }
 
 #[test]
-fn naming_the_layer_of_another_image_gives_nobody_what_is_in_it() {
-    let private = Maker::default().file("secret", b"of another image").end();
-    let own = Maker::default().file("own", b"x").end();
-    let bench = Bench::new();
-    bench.take_in("private", &Shelf::packed(std::slice::from_ref(&private), gzip)).unwrap();
-    for _ in 0..2 {
-        // The second time its blob is here, too.
-        let taken = bench.take_in("thief", &naming_another(&own, Digest::of(&private)));
-        assert!(matches!(taken, Err(TakeInError::Unpack { source: UnpackError::Digest { .. }, .. })), "{taken:?}");
-        assert!(bench.store.record(&"thief".parse().unwrap()).unwrap().is_none());
-    }
-    bench.assert_sound();
-}
-
-#[test]
-fn who_brings_a_layer_in_another_form_shares_what_it_unpacks_to() {
-    let bench = Bench::new();
-    bench.take_in("gzip", &Shelf::packed(&[base()], gzip)).unwrap();
-    for _ in 0..2 {
-        bench.take_in("plain", &Shelf::of(&[base()])).unwrap();
-    }
-    let layers = std::fs::read_dir(bench.store.path().join("layers")).unwrap().count();
-    assert_eq!(layers, 1);
-    bench.assert_sound();
-    for name in ["gzip", "plain"] {
-        bench.store.remove_name(&name.parse().unwrap()).unwrap();
-    }
-    bench.assert_nothing_is_left_after_collecting();
-}
-
-#[test]
 fn a_bomb_that_is_only_to_be_proven_is_bounded_as_well() {
     let bench = Bench::new();
     bench.take_in("x", &Shelf::of(&[base()])).unwrap();
@@ -573,182 +543,6 @@ fn a_quota_stops_an_image_and_leaves_the_others() {
     assert!(matches!(taken, Err(TakeInError::Store(StoreError::Quota { .. }))), "{taken:?}");
     bench.assert_sound();
     assert_eq!(bench.store.names().unwrap().len(), 1);
-}
-
-#[test]
-fn collecting_removes_what_no_name_stands_for_and_nothing_else() {
-    let bench = Bench::new();
-    bench.take_in("one", &Shelf::of(&[base(), Maker::default().file("a", b"1").end()])).unwrap();
-    bench.take_in("two", &Shelf::of(&[base(), Maker::default().file("b", b"2").end()])).unwrap();
-    assert_eq!(bench.store.collect().unwrap(), Collected::default());
-    assert!(bench.store.remove_name(&"one".parse().unwrap()).unwrap());
-    // Manifest, configuration, blob and layer of its own, and its tree.
-    assert_eq!(bench.store.collect().unwrap().removed, 5);
-    bench.assert_sound();
-
-    let held = bench.root("two");
-    bench.store.remove_name(&"two".parse().unwrap()).unwrap();
-    assert_eq!(bench.store.collect().unwrap().in_use, 1);
-    assert_eq!(std::fs::read_to_string(held.tree().join("b")).unwrap(), "2");
-    drop(held);
-    bench.assert_nothing_is_left_after_collecting();
-}
-
-#[test]
-fn what_somebody_runs_on_is_left_alone_by_all_who_remove() {
-    let bench = Bench::new();
-    let name = "x".parse().unwrap();
-    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
-    assert!(!bench.store.is_held(&name).unwrap());
-    let (held, disk) = (bench.root("x"), bench.store.filesystem_image(&name).unwrap().unwrap());
-    assert!(bench.store.is_held(&name).unwrap());
-    for damaged in [held.tree().join("etc/stranger"), disk.path().to_owned()] {
-        std::fs::write(damaged, "other").unwrap();
-    }
-    let verified = bench.store.repair().unwrap();
-    assert_eq!((verified.damages.len(), verified.in_use), (2, 2), "{verified:?}");
-    assert_eq!(std::fs::read_to_string(held.tree().join("bin/tool")).unwrap(), "tool 1");
-    assert!(disk.path().exists());
-
-    bench.store.remove_name(&name).unwrap();
-    assert_eq!(bench.store.collect().unwrap().in_use, 2);
-    assert_eq!(std::fs::read_to_string(held.tree().join("bin/tool")).unwrap(), "tool 1");
-    drop(held);
-    assert_eq!(bench.store.collect().unwrap().in_use, 1);
-    assert!(disk.path().exists());
-    drop(disk);
-    bench.assert_nothing_is_left_after_collecting();
-}
-
-#[test]
-fn what_was_damaged_in_use_is_removed_when_it_is_not() {
-    let bench = Bench::new();
-    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
-    let held = bench.root("x");
-    std::fs::write(held.tree().join("etc/stranger"), "other").unwrap();
-    assert_eq!(bench.store.repair().unwrap().in_use, 1);
-    // Others are told that it is damaged as long as it is.
-    assert_ne!(bench.store.verify().unwrap().damages, []);
-    drop(held);
-    assert_eq!(bench.store.repair().unwrap().in_use, 0);
-    let gone = bench.store.hold(&"x".parse().unwrap());
-    assert!(matches!(gone, Err(StoreError::Damaged(_))), "{gone:?}");
-    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
-    bench.assert_sound();
-}
-
-#[test]
-fn a_hold_is_on_something_whole_or_it_is_none() {
-    let bench = Bench::new();
-    let shelf = Shelf::of(&[base()]);
-    let name = "x".parse().unwrap();
-    let (over, mut whole) = (AtomicBool::new(false), 0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for _ in 0..100 {
-                bench.take_in("x", &shelf).unwrap();
-                bench.store.remove_name(&name).unwrap();
-                bench.store.collect().unwrap();
-            }
-            over.store(true, Ordering::Relaxed);
-        });
-        while !over.load(Ordering::Relaxed) {
-            // It may be gone, and come back, while we look; it is never half there.
-            match bench.store.hold(&name) {
-                Ok(Some(held)) => {
-                    for (path, content) in [("bin/tool", "tool 1"), ("etc/passwd", "root"), ("etc/old", "old")] {
-                        assert_eq!(std::fs::read_to_string(held.tree().join(path)).unwrap(), content);
-                    }
-                    whole += 1;
-                }
-                Ok(None) | Err(StoreError::Damaged(_)) => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-    });
-    assert!(0 < whole, "nobody ever held it");
-    bench.assert_nothing_is_left_after_collecting();
-}
-
-#[test]
-fn damage_is_found_and_repaired_by_taking_the_image_in_again() {
-    let shelf = Shelf::of(&[base()]);
-    type Damaging = fn(&Path);
-    let damages: [(&str, Damaging); 4] = [
-        ("layers", |layer| {
-            std::fs::set_permissions(layer.join("files/0"), PermissionsExt::from_mode(0o644)).unwrap();
-            std::fs::write(layer.join("files/0"), "other!").unwrap();
-        }),
-        ("layers", |layer| std::fs::write(layer.join("index"), "other").unwrap()),
-        ("blobs", |blob| std::fs::write(blob, "other").unwrap()),
-        ("trees", |tree| std::fs::write(tree.join("root/etc/stranger"), "other").unwrap()),
-    ];
-    for (directory, damage) in damages {
-        let bench = Bench::new();
-        bench.take_in("x", &shelf).unwrap();
-        let entries = std::fs::read_dir(bench.store.path().join(directory)).unwrap();
-        damage(&entries.map(|entry| entry.unwrap().path()).max().unwrap());
-        assert_ne!(bench.store.verify().unwrap().damages, [], "{directory}");
-        assert_ne!(bench.store.repair().unwrap().damages, [], "{directory}");
-        bench.take_in("x", &shelf).unwrap();
-        bench.assert_sound();
-        assert_eq!(std::fs::read_to_string(bench.root("x").tree().join("bin/tool")).unwrap(), "tool 1");
-    }
-}
-
-#[test]
-fn what_cannot_be_read_is_said_and_all_else_is_looked_at() {
-    // Whoever reads it is told of a fault of the device.
-    let broken = |path: &Path| {
-        std::fs::remove_file(path).unwrap();
-        std::os::unix::fs::symlink("/proc/self/mem", path).unwrap();
-    };
-    let bench = Bench::new();
-    let record = bench.take_in("x", &Shelf::of(&[base()])).unwrap();
-    bench.take_in("y", &Shelf::of(&[Maker::default().file("a", b"x").end()])).unwrap();
-    let name = bench.store.path().join("names/y");
-    for blob in [record.manifest, record.config] {
-        broken(&bench.store.place(Kind::Blob, &blob));
-    }
-    let layer = bench.store.place(Kind::Layer, &record.layers[0].archive).join("files/0");
-    std::fs::remove_file(&layer).unwrap();
-    std::os::unix::fs::symlink("nowhere", &layer).unwrap();
-    broken(&name);
-    let verified = bench.store.verify().unwrap();
-    let said = |path: &Path| {
-        let damage = verified.damages.iter().find(|damage| damage.path == path);
-        damage.unwrap_or_else(|| panic!("{path:?}: {verified:?}")).what.clone()
-    };
-    for blob in [record.manifest, record.config] {
-        assert_eq!(said(&bench.store.place(Kind::Blob, &blob)), "it cannot be read: Input/output error (os error 5)");
-    }
-    assert!(said(&layer).contains("it cannot be read: Too many levels of symbolic links"), "{verified:?}");
-    assert!(said(&name).contains("Input/output error"), "{verified:?}");
-    assert_eq!(said(&bench.store.place(Kind::Tree, &record.tree)), "its layers are damaged or missing");
-
-    bench.store.repair().unwrap();
-    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
-    bench.assert_sound();
-    assert_eq!(bench.store.names().unwrap().len(), 1);
-    bench.store.collect().unwrap();
-}
-
-#[test]
-fn a_part_of_a_tree_that_cannot_be_read_hides_no_other() {
-    if rustix::process::geteuid().is_root() {
-        // Root reads what it likes: who runs these tests as somebody else sees more.
-        return;
-    }
-    let bench = Bench::new();
-    bench.take_in("x", &Shelf::of(&[base()])).unwrap();
-    let tree = bench.root("x").tree().to_owned();
-    let close = |mode| std::fs::set_permissions(tree.join("bin"), PermissionsExt::from_mode(mode)).unwrap();
-    std::fs::remove_file(tree.join("etc/old")).unwrap();
-    close(0);
-    let verified = bench.store.verify().unwrap();
-    let what: Vec<_> = verified.damages.iter().map(|damage| damage.what.as_str()).collect();
-    assert_eq!(what, ["`/etc/old` is missing", "`/bin` cannot be read: Permission denied (os error 13)"]);
-    close(0o755);
 }
 
 #[test]
