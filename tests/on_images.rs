@@ -317,7 +317,6 @@ fn attack_an_image_whose_places_are_links_leads_nowhere() {
     );
     images::run("chmod", &["-R", "a+rX", &text("oci")]);
     for setting in JAILS.into_iter().filter(|setting| setting.missing().is_none()) {
-        let host = HostInventory::take();
         let home = text(&setting.to_string().replace(' ', "-"));
         let call = |words: &[&str]| setting.caller().env("HOME", "/nonexistent").env("FIREBOX_HOME", &home).args(words);
         let taken = call(&[
@@ -332,6 +331,7 @@ fn attack_an_image_whose_places_are_links_leads_nowhere() {
         ]);
         let taken = taken.run();
         assert_eq!(taken.code(), 0, "{taken}");
+        let host = HostInventory::take();
         let outcome = call(&["run", "--image", "links", "--json", "--lang", "bash", "--code", "cell"]).outcome();
         assert_eq!(outcome.verdict(), ("ok", "run", 0, None), "{outcome}");
         let expected = "/etc/passwd - \n/etc/shadow - \n/etc/hostname - \n/dev/null  writable\n/tmp  writable\n/job/main.sh cell writable\n\
