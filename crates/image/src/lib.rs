@@ -21,6 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Between hosts, images travel through a [`Bucket`], which is sent what it lacks and is a source like the others.
+//!
 //! Everything an image says is hostile. Its archives are read by one reader that knows no path (`layer::tar`); its
 //! files are written under numbers (`layer::unpack`); what its layers come to is worked out in memory (`tree::merge`);
 //! and only then are names of the image given to files, each in a directory made a moment before (`tree::assemble`).
@@ -37,6 +39,7 @@ mod origin;
 mod record;
 mod reference;
 mod registry;
+mod remote;
 mod source;
 mod store;
 mod take_in;
@@ -60,6 +63,7 @@ pub use reference::{NoReference, Reference, ReferenceFault, Version};
 pub use registry::{
     Credentials, Endpoint, Login, Mirrors, NoMirrors, Patience, Registry, RegistryError, UnreadableCredentials,
 };
+pub use remote::{Bucket, BucketError, BucketPlace, Catalogued, NoPlace, Refusal, Sent, Settings};
 pub use source::{DockerArchive, OciLayout, Source, SourceError};
 pub use store::{Collected, Damage, Held, HeldDisk, Home, ImageName, NoHome, NoName, Store, StoreError, Verified};
 pub use take_in::{Progress, Request, TakeInError, take_in};

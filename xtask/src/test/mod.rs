@@ -2,7 +2,7 @@
 //! that attacks.
 //!
 //! ```text
-//! run -> needs -> format, lints, rules -> ordinary user, schemathesis -> tests (unit, end-to-end, doc) -> the README's first command -> summary
+//! run -> needs -> format, lints, rules -> S3, ordinary user, schemathesis -> tests (unit, end-to-end, doc) -> the README's first command -> summary
 //! ```
 //!
 //! `run` is that order. A step is a [`Step`]: it runs to its end whatever the step before it said, so that one call
@@ -16,6 +16,7 @@ mod needs;
 mod ordinary_user;
 mod room;
 mod run;
+mod s3_server;
 mod schemathesis;
 mod step;
 

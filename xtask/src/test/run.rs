@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use super::cargo_test::{Threads, cargo_test};
 use super::first_command::first_command;
 use super::ordinary_user::OrdinaryUser;
+use super::s3_server::S3Server;
 use super::schemathesis::Schemathesis;
 use super::step::{Ended, Finding, Report, Skipped, Step};
 use super::{needs, room};
@@ -92,6 +93,7 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         },
     );
     report.run(Step { name: "rules", what: "cargo xtask rules" }, || house_rules(repository));
+    let s3 = s3_server(repository, report);
     report.run(Step { name: "unit", what: "unit and integration tests of every crate" }, || {
         // Some tests start an example of their crate as a process of its own. Naming the targets, as the next command does,
         // keeps cargo from building examples.
@@ -100,6 +102,9 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         let examples = command(&mut examples, "the examples do not build, see above")?;
         let mut crates = repository.cargo();
         crates.args(["test", "--workspace", "--exclude", PRODUCT, "--no-fail-fast", "--tests"]);
+        if let Some(s3) = &s3 {
+            s3.hand_over(&mut crates);
+        }
         let mut product = repository.cargo();
         product.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(unit_targets(&metadata));
         Ok(examples.and(cargo_test(crates, Threads::Many)?).and(cargo_test(product, Threads::Many)?))
@@ -111,6 +116,9 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         let mut tests = end_to_end_tests(repository, &targets, user.as_ref());
         if let Some(schemathesis) = &schemathesis {
             schemathesis.hand_over(&mut tests);
+        }
+        if let Some(s3) = &s3 {
+            s3.hand_over(&mut tests);
         }
         cargo_test(tests, Threads::One)
     });
@@ -147,6 +155,22 @@ fn ordinary_user(repository: &Repository, report: &mut Report) -> Option<Ordinar
         Ok(Finding { skipped: skipped.into_iter().collect(), ..Finding::from(Ended::Passed) })
     });
     user
+}
+
+/// Without it the tests with buckets are skipped.
+fn s3_server(repository: &Repository, report: &mut Report) -> Option<S3Server> {
+    let mut server = None;
+    report.run(Step { name: "s3", what: "a server of S3 for the tests" }, || {
+        let skipped = match S3Server::install(repository) {
+            Ok(installed) => {
+                server = Some(installed);
+                None
+            }
+            Err(error) => Some(Skipped { what: "a server of S3".to_owned(), why: format!("{error:#}") }),
+        };
+        Ok(Finding { skipped: skipped.into_iter().collect(), ..Finding::from(Ended::Passed) })
+    });
+    server
 }
 
 /// Without it one test is skipped.

@@ -14,6 +14,7 @@ mod limits;
 mod measure;
 mod pair;
 mod rootfs;
+mod rootfs_remote;
 mod run;
 mod serve;
 mod tip;
@@ -32,7 +33,8 @@ pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};
 pub(crate) use measure::{JobsArgs, MeasureArgs, MeasureSubject};
 pub(crate) use pair::{OptionArg, Variable, option_value};
-pub(crate) use rootfs::{FromDockerArgs, OriginArg, RootfsArgs, RootfsCommand};
+pub(crate) use rootfs::{FromDockerArgs, ListArgs, OriginArg, RootfsArgs, RootfsCommand};
+pub(crate) use rootfs_remote::{BucketArgs, DownloadArgs, UploadArgs, WhichImageArgs};
 pub(crate) use run::{IsolationArg, RequireArg, RunArgs};
 pub(crate) use serve::{LogLevel, ServeArgs, ServeWords};
 

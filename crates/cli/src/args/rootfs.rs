@@ -3,21 +3,27 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use firebox_image::{ImageName, Mirrors, Origin, Platform};
+use firebox_image::{BucketPlace, ImageName, Mirrors, Origin, Platform};
 use firebox_job::ByteSize;
+
+use crate::args::{DownloadArgs, UploadArgs};
 
 const EXAMPLES: &str = "\
 Examples:
   firebox rootfs from-docker --name rust --image rust:alpine --size 1200
   firebox rootfs from-docker --name tools --image oci:build/image:latest --size 500
   firebox rootfs list
-  firebox rootfs remove rust && firebox rootfs gc";
+  firebox rootfs remove rust && firebox rootfs gc
+  firebox rootfs upload --lang rust --bucket llm-firecracker
+  firebox rootfs download --lang rust --bucket llm-firecracker
+  firebox rootfs list --remote --bucket llm-firecracker";
 
 /// Makes container images into root filesystems, and keeps them.
 ///
 /// No Docker and no root is needed: an image is taken from a registry, or from what other tools have written, checked, and
 /// unpacked below one directory. Images share what they have in common. Any number of processes may use the directory at
-/// the same time, and whichever is killed leaves it sound. Jobs do not run on images yet.
+/// the same time, and whichever is killed leaves it sound. Images travel from host to host through buckets of S3 and of what
+/// speaks as S3 does. Jobs do not run on images yet.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RootfsArgs {
@@ -40,8 +46,9 @@ pub(crate) struct RootfsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RootfsCommand {
     FromDocker(Box<FromDockerArgs>),
-    /// Lists the images that are kept.
-    List,
+    Upload(Box<UploadArgs>),
+    Download(Box<DownloadArgs>),
+    List(ListArgs),
     /// Shows all that is known of an image.
     Inspect {
         /// The image's name.
@@ -62,6 +69,20 @@ pub(crate) enum RootfsCommand {
         #[arg(long)]
         repair: bool,
     },
+}
+
+/// Lists the images that are kept, or those in a bucket.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Those in a bucket.
+    #[arg(long, requires = "bucket")]
+    pub(crate) remote: bool,
+    /// The bucket: its name, or `s3://BUCKET/FOLDER`, or `file:///DIRECTORY` for a directory of this host.
+    #[arg(long, value_name = "BUCKET", requires = "remote")]
+    pub(crate) bucket: Option<BucketPlace>,
+    /// The address of what speaks as S3 does [default: what AWS_ENDPOINT_URL says, or Amazon's].
+    #[arg(long, value_name = "URL", requires = "remote")]
+    pub(crate) endpoint: Option<String>,
 }
 
 /// Takes a container image in, under a name.

@@ -3,6 +3,7 @@
 mod from_docker;
 mod listed;
 mod progress;
+mod remote;
 mod told;
 
 use std::env;
@@ -15,7 +16,7 @@ use firebox_job::ByteSize;
 use firebox_lang::nearest;
 use serde::Serialize;
 
-use crate::args::{RootfsArgs, RootfsCommand};
+use crate::args::{ListArgs, RootfsArgs, RootfsCommand};
 use crate::failure::Failure;
 use crate::outlet;
 use listed::{ListedImage, in_lines, in_table, size};
@@ -25,10 +26,16 @@ pub(crate) use told::told_of_store;
 /// Takes images in, shows them, and takes them away.
 pub(crate) fn rootfs(args: RootfsArgs) -> Result<ExitCode, Failure> {
     let RootfsArgs { home, quota, json, command } = args;
+    // What is elsewhere is nothing that this host needs a store for.
+    if let RootfsCommand::List(ListArgs { remote: true, bucket: Some(bucket), endpoint }) = command {
+        return remote::list(bucket, endpoint, json).map(|()| ExitCode::SUCCESS);
+    }
     let store = open(home, quota)?;
     match command {
         RootfsCommand::FromDocker(args) => from_docker::from_docker(&store, *args, json)?,
-        RootfsCommand::List => list(&store, json)?,
+        RootfsCommand::Upload(args) => remote::upload(&store, *args, json)?,
+        RootfsCommand::Download(args) => remote::download(&store, *args, json)?,
+        RootfsCommand::List(_) => list(&store, json)?,
         RootfsCommand::Inspect { name } => inspect(&store, &name, json)?,
         RootfsCommand::Remove { names } => remove(&store, &names, json)?,
         RootfsCommand::Gc => collect(&store, json)?,

@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 use std::io;
 
-use firebox_image::{Exceeded, RegistryError, SourceError, StoreError, TakeInError, UnpackError};
+use firebox_image::{BucketError, Exceeded, RegistryError, SourceError, StoreError, TakeInError, UnpackError};
 
 use crate::failure::Failure;
 use crate::isolation::in_one_line;
@@ -41,6 +41,18 @@ pub(crate) fn told_of_store(error: impl Borrow<StoreError>) -> Failure {
     Failure::host(anyhow::anyhow!(printable(&in_one_line(error)))).with_help_if(help_of_disk(error))
 }
 
+/// What is wrong with a bucket, or with what was said of it, is the request's; the rest is the host's.
+pub(super) fn told_of_bucket(error: BucketError) -> Failure {
+    if let BucketError::Store(error) = error {
+        return told_of_store(error);
+    }
+    let help = help_of_bucket(&error);
+    let is_requests = is_requests_of_bucket(&error);
+    let error = printable_error(error);
+    let failure = if is_requests { Failure::request(error) } else { Failure::host(error) };
+    failure.with_help_if(help)
+}
+
 /// What is wrong with the image, or with how it was asked for, is the request's; the rest is the host's.
 pub(super) fn told_of_image(error: TakeInError) -> Failure {
     let help = help(&error).or_else(|| help_of_disk(&error));
@@ -55,6 +67,7 @@ fn is_requests(error: &TakeInError) -> bool {
         TakeInError::Source(SourceError::Registry(error)) => {
             matches!(error, RegistryError::Missing { .. } | RegistryError::Denied { .. })
         }
+        TakeInError::Source(SourceError::Bucket(error)) => is_requests_of_bucket(error),
         TakeInError::Source(_)
         | TakeInError::Layers { .. }
         | TakeInError::Transferred { .. }
@@ -64,8 +77,26 @@ fn is_requests(error: &TakeInError) -> bool {
     }
 }
 
+fn is_requests_of_bucket(error: &BucketError) -> bool {
+    match error {
+        BucketError::Start(_) | BucketError::Ask { .. } | BucketError::Store(_) | BucketError::Stopped => false,
+        // A server that cannot now, or wants to be left alone.
+        BucketError::Refused { refusal, .. } => refusal.status < 500 && refusal.status != 429,
+        BucketError::Setting { .. }
+        | BucketError::NoBucket { .. }
+        | BucketError::Denied { .. }
+        | BucketError::NoImage { .. }
+        | BucketError::NoRecord { .. }
+        | BucketError::Lacks { .. }
+        | BucketError::Length { .. }
+        | BucketError::Size { .. }
+        | BucketError::Endless { .. } => true,
+    }
+}
+
 fn help(error: &TakeInError) -> Option<String> {
     match error {
+        TakeInError::Source(SourceError::Bucket(error)) => help_of_bucket(error),
         TakeInError::Source(SourceError::Registry(error)) => help_of_registry(error),
         TakeInError::Size { needed, .. } => Some(format!("`--size {}` is enough", needed.div_ceil(1 << 20))),
         TakeInError::Unpack { source: UnpackError::Exceeded(Exceeded::Unpacked(_)), .. } => Some(
@@ -76,6 +107,50 @@ fn help(error: &TakeInError) -> Option<String> {
         _ => None,
     }
 }
+
+fn help_of_bucket(error: &BucketError) -> Option<String> {
+    const AGAIN: &str = "try again later: what was sent or fetched is kept, and goes on from there";
+    let help = match error {
+        BucketError::NoBucket { place } if place.starts_with("file:") => "make that directory, or name another",
+        BucketError::NoBucket { .. } => {
+            "buckets are made by those who keep them; `--endpoint`, or AWS_ENDPOINT_URL, says who that is, and AWS_REGION where"
+        }
+        BucketError::Denied { .. } => {
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN, where one was given) say who asks: look at \
+             them, and at what this one may do there"
+        }
+        BucketError::NoImage { .. } => "`firebox rootfs list --remote --bucket …` has all names",
+        BucketError::Lacks { .. } | BucketError::Length { .. } | BucketError::NoRecord { .. } => DAMAGED,
+        BucketError::Size { needed, .. } => {
+            return Some(format!("`--size {}` allows it, if you know the image", needed.div_ceil(1 << 20)));
+        }
+        BucketError::Refused { refusal, .. } if refusal.status == 429 || 500 <= refusal.status => AGAIN,
+        BucketError::Refused { .. } => {
+            "AWS_REGION says in which region a bucket is, and `--endpoint`, or AWS_ENDPOINT_URL, who keeps it"
+        }
+        BucketError::Ask { source, .. } => {
+            let system = source.downcast_ref::<io::Error>().map(io::Error::kind);
+            match system {
+                Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+                    "make room there, and try again: what was sent stays"
+                }
+                Some(_) => return None,
+                None if std::env::var_os("AWS_ACCESS_KEY_ID").is_none() => {
+                    "nobody says who asks: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY do, or AWS_SKIP_SIGNATURE=true for a bucket \
+                     that is open to all"
+                }
+                None => {
+                    "`--endpoint`, or AWS_ENDPOINT_URL, says who keeps the bucket; what was sent or fetched is kept, and goes on from there"
+                }
+            }
+        }
+        _ => return None,
+    };
+    Some(help.to_owned())
+}
+
+/// What to do about an image that is not whole where it is kept.
+pub(super) const DAMAGED: &str = "`firebox rootfs upload --anew`, on a host that has the image, sends all of it again";
 
 fn help_of_registry(error: &RegistryError) -> Option<String> {
     Some(match error {

@@ -73,7 +73,7 @@ impl Endpoint {
 }
 
 /// Whether a URL in plain text leads to this very host.
-pub(super) fn is_here(url: &str) -> bool {
+pub(crate) fn is_here(url: &str) -> bool {
     let authority = url.strip_prefix("http://").and_then(|rest| rest.split(['/', '?', '#', '\\']).next());
     authority.is_some_and(|authority| !authority.contains('@') && is_loopback(authority))
 }

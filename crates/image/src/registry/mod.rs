@@ -12,4 +12,5 @@ mod steady;
 
 pub use client::{Patience, Registry, RegistryError};
 pub use credentials::{Credentials, Login, UnreadableCredentials};
+pub(crate) use endpoint::is_here;
 pub use endpoint::{Endpoint, Mirrors, NoMirrors};

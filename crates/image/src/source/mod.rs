@@ -1,4 +1,4 @@
-//! Where images come from: a registry, or what tools write to the disk.
+//! Where images come from: a registry, a bucket, or what tools write to the disk.
 
 mod archive;
 mod docker;
@@ -86,6 +86,9 @@ pub enum SourceError {
     /// The registry.
     #[error(transparent)]
     Registry(#[from] crate::registry::RegistryError),
+    /// The bucket.
+    #[error(transparent)]
+    Bucket(#[from] crate::remote::BucketError),
 }
 
 /// An image, found and checked as far as it goes without its layers.

@@ -1,0 +1,305 @@
+//! HTTP with whoever keeps buckets: what asks for us, and bounds what comes back.
+//!
+//! Each question is one call of a blocking client, on a thread that may block: asked again a few times where that may help,
+//! and answered with all of its body in memory. That is never much: pieces of what is stored, pages of lists, and words of
+//! error. Whoever says more than was asked for, or takes longer than our patience has it, is not listened to any longer.
+//! No redirection is followed: what we say is signed for one host.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpService};
+use object_store::client::{HttpRequest, HttpResponse};
+use object_store::{ClientConfigKey, ClientOptions};
+use ureq::http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
+use crate::bounds::Bounds;
+use crate::registry::{Patience, is_here};
+
+/// The longest text of an error that is looked at.
+const WORDS: u64 = 64 << 10;
+
+/// Makes lines to those who keep buckets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wire {
+    pub(super) patience: Patience,
+}
+
+impl HttpConnector for Wire {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        // As it was said: what else is no is no.
+        let is_plain = options.get_config_value(&ClientConfigKey::AllowHttp).map(|word| word.to_ascii_lowercase());
+        let is_plain = matches!(is_plain.as_deref(), Some("true" | "1" | "yes" | "y" | "on"));
+        let connect = options.get_config_value(&ClientConfigKey::ConnectTimeout);
+        // What is asked for who we are is on this host or nowhere, and is given a second.
+        let connect = match connect.as_deref() {
+            Some("1s") => Duration::from_secs(1),
+            _ => self.patience.silence,
+        };
+        let agent = |is_direct: bool| -> Agent {
+            let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+            let config = Agent::config_builder();
+            let config = if is_direct { config.proxy(None) } else { config };
+            let config = config
+                .tls_config(tls)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .http_status_as_error(false)
+                .user_agent(concat!("firebox/", env!("CARGO_PKG_VERSION")))
+                .accept_encoding("identity")
+                .timeout_connect(Some(connect))
+                .timeout_recv_response(Some(self.patience.silence))
+                .timeout_per_read(Some(self.patience.silence))
+                .timeout_per_write(Some(self.patience.silence))
+                .input_buffer_size(512 << 10)
+                .max_idle_connections_per_host(16);
+            config.build().into()
+        };
+        let line = Line { usual: agent(false), direct: agent(true), is_plain, patience: self.patience };
+        Ok(HttpClient::new(Lines(Arc::new(line))))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Lines(Arc<Line>);
+
+#[derive(Debug)]
+struct Line {
+    usual: Agent,
+    /// For what is on this very host: nobody stands between.
+    direct: Agent,
+    /// Whether others may be spoken to without TLS.
+    is_plain: bool,
+    patience: Patience,
+}
+
+/// An answer that is none of those that were hoped for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What it begins with.
+    pub status: u16,
+    /// What S3 calls it, such as `NoSuchBucket`.
+    pub code: Option<String>,
+    /// What else it says.
+    pub message: Option<String>,
+    /// How often it was asked.
+    pub tries: u32,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refusal { status, code, message, tries } = self;
+        write!(f, "the answer is {status}")?;
+        code.as_ref().map_or(Ok(()), |code| write!(f, " {code}"))?;
+        message.as_ref().map_or(Ok(()), |message| write!(f, " ({message})"))?;
+        if 1 < *tries { write!(f, ", and was so {tries} times") } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// A question that came to no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("`{0}` is not spoken to without TLS: give its address as `https://`, or set AWS_ALLOW_HTTP=true")]
+    Plain(String),
+    #[error("`{host}` does not answer: {what}{}", if *.tries == 1 { String::new() } else { format!(", {} times", .tries) })]
+    Failed { host: String, what: String, tries: u32 },
+    #[error("it says more than the {0} bytes that it was asked for")]
+    TooLong(u64),
+    #[error("it gives another piece than it was asked for")]
+    Range,
+}
+
+#[async_trait]
+impl HttpService for Lines {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let line = self.0.clone();
+        let asked = tokio::task::spawn_blocking(move || line.ask(&parts, &body)).await;
+        asked.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?
+    }
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Answered(HttpResponse),
+    /// It cannot now: what it said, and how long it wants to be left alone.
+    Busy(Refusal, Option<Duration>),
+    Refused(Refusal),
+    Failed {
+        error: ureq::Error,
+        may_pass: bool,
+    },
+}
+
+impl Line {
+    fn ask(&self, parts: &Parts, body: &Bytes) -> Result<HttpResponse, HttpError> {
+        let uri = parts.uri.to_string();
+        let is_here = is_here(&uri);
+        if parts.uri.scheme_str() != Some("https") && !self.is_plain && !is_here {
+            let host = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
+            return Err(unknown(Broken::Plain(host)));
+        }
+        let agent = if is_here { &self.direct } else { &self.usual };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (error, pause) = match self.once(agent, parts, body)? {
+                Attempt::Answered(response) => return Ok(response),
+                Attempt::Refused(refusal) => return Err(unknown(Refusal { tries, ..refusal })),
+                Attempt::Busy(refusal, pause) => (unknown(Refusal { tries, ..refusal }), pause),
+                Attempt::Failed { error, may_pass } => {
+                    let host = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
+                    let error = unknown(Broken::Failed { host, what: error.to_string(), tries });
+                    if !may_pass {
+                        return Err(error);
+                    }
+                    (error, None)
+                }
+            };
+            if self.patience.tries <= tries {
+                return Err(error);
+            }
+            // Twice as long each time, or as long as was asked for, but not longer than we have patience for.
+            let own = Duration::from_millis(100) * 2u32.saturating_pow(tries);
+            std::thread::sleep(pause.unwrap_or(own).min(self.patience.pause));
+        }
+    }
+
+    fn once(&self, agent: &Agent, parts: &Parts, body: &Bytes) -> Result<Attempt, HttpError> {
+        let most = most_of_answer(parts);
+        let travels = body.len() as u64 + most;
+        let within = self.patience.silence + Duration::from_secs(travels.div_ceil(self.patience.rate.max(1)));
+        let answer = if body.is_empty() && parts.method != Method::PUT && parts.method != Method::POST {
+            let request = agent.configure_request(Request::from_parts(parts.clone(), ()));
+            agent.run(request.timeout_global(Some(within)).build())
+        } else {
+            let request = agent.configure_request(Request::from_parts(parts.clone(), &body[..]));
+            agent.run(request.timeout_global(Some(within)).build())
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Attempt::Failed { may_pass: may_pass(&error), error }),
+        };
+        let status = answer.status();
+        if status.is_success() {
+            return if is_asked_for(parts, answer.headers()) {
+                whole(answer, most)
+            } else {
+                Err(unknown(Broken::Range))
+            };
+        }
+        let pause = asked_pause(answer.headers());
+        let refusal = refusal(answer);
+        let is_busy =
+            status.is_server_error() || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status);
+        Ok(if is_busy { Attempt::Busy(refusal, pause) } else { Attempt::Refused(refusal) })
+    }
+}
+
+/// The first and the last byte that are asked for, where it is a piece.
+fn piece(parts: &Parts) -> Option<(u64, u64)> {
+    let range = parts.headers.get(header::RANGE)?.to_str().ok()?;
+    let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
+    Some((from.parse().ok()?, to.parse().ok()?))
+}
+
+/// How much of an answer there may be: the piece that was asked for, or what a document may have.
+fn most_of_answer(parts: &Parts) -> u64 {
+    let length = piece(parts).and_then(|(from, to)| to.checked_sub(from)?.checked_add(1));
+    length.unwrap_or(Bounds::default().document)
+}
+
+/// Whether the piece that an answer says it is lies where one was asked for. What comes after us counts with these numbers.
+fn is_asked_for(parts: &Parts, headers: &HeaderMap) -> bool {
+    let Some(said) = headers.get(header::CONTENT_RANGE) else { return true };
+    let said = said.to_str().ok().and_then(|said| {
+        let (range, _) = said.trim().strip_prefix("bytes ")?.split_once('/')?;
+        let (from, to) = range.split_once('-')?;
+        Some((from.parse::<u64>().ok()?, to.parse::<u64>().ok()?))
+    });
+    match (piece(parts), said) {
+        (Some((from, to)), Some(said)) => said.0 == from && (from..=to).contains(&said.1),
+        _ => false,
+    }
+}
+
+fn whole(answer: Response<Body>, most: u64) -> Result<Attempt, HttpError> {
+    let (parts, body) = answer.into_parts();
+    let mut bytes = Vec::new();
+    match body.into_reader().take(most + 1).read_to_end(&mut bytes) {
+        Ok(_) if most < bytes.len() as u64 => Err(unknown(Broken::TooLong(most))),
+        Ok(_) => Ok(Attempt::Answered(Response::from_parts(parts, bytes.into()))),
+        Err(error) => Ok(Attempt::Failed { error: ureq::Error::Io(error), may_pass: true }),
+    }
+}
+
+fn refusal(answer: Response<Body>) -> Refusal {
+    let status = answer.status().as_u16();
+    let mut bytes = Vec::new();
+    // What was said until it broke off is all that is known.
+    let _ = answer.into_body().into_reader().take(WORDS).read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let between = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        let (said, _) = rest.split_once(&format!("</{tag}>"))?;
+        Some(said.chars().take(200).collect::<String>()).filter(|said| !said.is_empty())
+    };
+    Refusal { status, code: between("Code"), message: between("Message"), tries: 1 }
+}
+
+fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Whether asking again may help.
+fn may_pass(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => error.kind() != io::ErrorKind::ConnectionRefused,
+        ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_) => true,
+        _ => false,
+    }
+}
+
+/// It was tried as often as it should be, so nobody is to try it again.
+fn unknown(error: impl std::error::Error + Send + Sync + 'static) -> HttpError {
+    HttpError::new(HttpErrorKind::Unknown, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn most(range: Option<&str>) -> u64 {
+        let request = Request::get("http://x/");
+        let request = range.into_iter().fold(request, |request, range| request.header(header::RANGE, range));
+        most_of_answer(&request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_what_was_asked_for() {
+        let document = Bounds::default().document;
+        assert_eq!(most(Some("bytes=10-19")), 10);
+        let all = format!("bytes=0-{}", u64::MAX);
+        for odd in [None, Some("bytes=10-"), Some("bytes=-5"), Some("bytes=9-3"), Some("lines=1-2"), Some(&all)] {
+            assert_eq!(most(odd), document, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_was_said_and_how_often() {
+        let refusal = Refusal { status: 503, code: Some("SlowDown".into()), message: Some("Reduce".into()), tries: 5 };
+        assert_eq!(refusal.to_string(), "the answer is 503 SlowDown (Reduce), and was so 5 times");
+        let bare = Refusal { status: 418, code: None, message: None, tries: 1 };
+        assert_eq!(bare.to_string(), "the answer is 418");
+    }
+}

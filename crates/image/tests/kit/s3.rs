@@ -1,0 +1,96 @@
+//! `s3s-fs`, a server that speaks S3 and keeps objects as files, on this host, for one test.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
+
+use super::skipped;
+
+/// A server that ends with the test.
+pub(crate) struct RealS3 {
+    child: Child,
+    /// `HOST:PORT`.
+    pub(crate) host: String,
+    root: PathBuf,
+}
+
+impl RealS3 {
+    pub(crate) const KEY: &str = "a-key";
+    pub(crate) const SECRET: &str = "a-secret-that-nobody-is-told";
+
+    /// None where it is not installed, which is said: `cargo xtask test` installs it.
+    pub(crate) fn start(directory: &Path) -> Option<RealS3> {
+        let Some(program) = std::env::var_os("FIREBOX_TEST_S3") else {
+            skipped("s3s-fs is not installed: FIREBOX_TEST_S3 would say where");
+            return None;
+        };
+        let root = directory.join("buckets");
+        std::fs::create_dir_all(&root).unwrap();
+        let mut child = Command::new(program)
+            .args(["--host", "127.0.0.1", "--port", "0", "--access-key", RealS3::KEY, "--secret-key", RealS3::SECRET])
+            .arg(&root)
+            .env("RUST_LOG", "info")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        // It says so when it listens, and where.
+        let host = log.by_ref().find_map(|line| {
+            let line = line.unwrap();
+            let (_, host) = line.split_once("http://127.0.0.1:")?;
+            Some(format!("127.0.0.1:{}", host.chars().take_while(char::is_ascii_digit).collect::<String>()))
+        });
+        let host = host.expect("the server of S3 ended before it listened");
+        // Whatever it says later has to be read, or it waits.
+        std::thread::spawn(move || log.for_each(drop));
+        Some(RealS3 { child, host, root })
+    }
+
+    pub(crate) fn make_bucket(&self, name: &str) -> PathBuf {
+        let path = self.root.join(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+
+    /// What the environment says to whoever uses it.
+    pub(crate) fn variables(&self, at: &str) -> Vec<(String, String)> {
+        let variables = [
+            ("AWS_ENDPOINT_URL", format!("http://{at}")),
+            ("AWS_ACCESS_KEY_ID", RealS3::KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", RealS3::SECRET.to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+        ];
+        variables.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+}
+
+impl Drop for RealS3 {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// All objects of a bucket: their names, lengths, and when they were written. What the server notes for itself is left out.
+pub(crate) fn objects(bucket: &Path) -> Vec<(String, u64, SystemTime)> {
+    let mut found = Vec::new();
+    let mut folders = vec![bucket.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let metadata = entry.metadata().unwrap();
+            let name = entry.path().strip_prefix(bucket).unwrap().to_str().unwrap().to_owned();
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else if !name.starts_with('.') {
+                found.push((name, metadata.len(), metadata.modified().unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,367 @@
+//! Buckets that misbehave: a real server of S3 with somebody between it and us, and what is in a bucket that nobody should
+//! trust.
+
+mod kit;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use firebox_image::{
+    Bucket, BucketError, BucketPlace, Digest, ImageName, OciLayout, Patience, Record, Sent, Settings, Store,
+    TakeInError,
+};
+use kit::between::{Between, Meddling, Rule};
+use kit::s3::{RealS3, objects};
+use kit::{Made, chain, has, listing, take};
+
+/// An image in a store, and a server with a bucket for it.
+struct Place {
+    made: Made,
+    s3: RealS3,
+    bucket: PathBuf,
+    here: Store,
+    record: Record,
+}
+
+const NAME: &str = "x";
+
+/// What nobody can compress.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+fn name() -> ImageName {
+    NAME.parse().unwrap()
+}
+
+impl Place {
+    /// None where what it takes is not installed, which is said.
+    fn find() -> Option<Place> {
+        if !has(&["umoci"]) {
+            return None;
+        }
+        let made = Made::image();
+        let s3 = RealS3::start(made.directory.path())?;
+        let bucket = s3.make_bucket("images");
+        let here = kit::store(made.directory.path());
+        // A layer that travels in more pieces than one.
+        let large = made.directory.path().join("large");
+        fs::create_dir_all(&large).unwrap();
+        fs::write(large.join("noise"), noise(20_000_000)).unwrap();
+        let oci = format!("{}:x", made.oci().display());
+        kit::run("umoci", &["insert", "--image", &oci, kit::text(&large), "/large"]);
+        let record = take(&here, &OciLayout::directory(&made.oci(), Some("x")).unwrap(), NAME).unwrap();
+        Some(Place { made, s3, bucket, here, record })
+    }
+
+    fn open_at(&self, host: &str, silence: Duration) -> Bucket {
+        let patience = Patience { silence, tries: 3, pause: Duration::from_millis(50), rate: 8 << 10 };
+        let settings = Settings { variables: self.s3.variables(host), endpoint: None, patience, parallel: 4 };
+        Bucket::open(&"images".parse().unwrap(), &settings).unwrap()
+    }
+
+    fn open(&self) -> Bucket {
+        self.open_at(&self.s3.host, Duration::from_secs(60))
+    }
+
+    fn send(&self, bucket: &Bucket) -> Result<Sent, BucketError> {
+        bucket.upload(&self.here, &name(), false, &|_| ()).map(Option::unwrap)
+    }
+
+    /// A store that has nothing yet.
+    fn other(&self, called: &str) -> Store {
+        Store::open(&self.made.directory.path().join(called), None).unwrap()
+    }
+
+    fn blob(&self, digest: &Digest) -> PathBuf {
+        self.bucket.join("blobs/sha256").join(digest.hex())
+    }
+
+    fn is_named(&self) -> bool {
+        self.bucket.join("names").join(NAME).exists()
+    }
+}
+
+fn fetch(bucket: &Bucket, store: &Store) -> Result<Record, TakeInError> {
+    bucket.download(store, &name(), None, &|_| ())
+}
+
+fn rule(method: &'static str, path: &'static str, meddling: Meddling, times: usize) -> Rule {
+    Rule { method, path, meddling, times }
+}
+
+/// Short where nothing is said on purpose; nowhere else is it to count how fast this host is.
+fn silence(rules: &[Rule]) -> Duration {
+    let stalls = rules.iter().any(|rule| matches!(rule.meddling, Meddling::Stall(_)));
+    Duration::from_secs(if stalls { 2 } else { 60 })
+}
+
+#[test]
+fn what_is_sent_is_what_is_fetched_and_only_what_is_missing_travels() {
+    let Some(place) = Place::find() else { return };
+    let sent = place.send(&place.open()).unwrap();
+    assert_eq!((sent.sent, sent.objects), (5, 5), "a manifest, a configuration, three layers");
+    let before = objects(&place.bucket);
+    assert_eq!(before.len(), 6, "{before:?}");
+    let pieces = objects(&place.bucket).into_iter().filter(|(_, length, _)| 2 * (8 << 20) < *length);
+    assert_eq!(pieces.count(), 1, "one layer is to travel in pieces");
+
+    let between = Between::start(&place.s3.host, &[]);
+    let again = place.send(&place.open_at(&between.host, Duration::from_secs(60))).unwrap();
+    assert_eq!(again, Sent { objects: 5, sent: 0, bytes: 0 });
+    let questions = between.questions();
+    assert!(
+        questions.iter().all(|question| question.starts_with("HEAD ") || question.starts_with("GET ")),
+        "{questions:?}"
+    );
+    assert_eq!(objects(&place.bucket), before);
+
+    let other = place.other("other");
+    let record = fetch(&place.open(), &other).unwrap();
+    assert_eq!(record, place.record);
+    let (root, reference) =
+        [&other, &place.here].map(|store| store.hold(&name()).unwrap().unwrap().tree().to_owned()).into();
+    assert_eq!(listing(&root, "%y %m %P %l"), listing(&reference, "%y %m %P %l"));
+    assert_eq!(other.verify().unwrap().damages, []);
+
+    // What one of the others has in common with it is there.
+    let lost = place.blob(&place.record.layers[0].blob);
+    fs::remove_file(&lost).unwrap();
+    assert_eq!(place.send(&place.open()).unwrap().sent, 1);
+    // An object that is not as long as it should be is none.
+    fs::write(&lost, "short").unwrap();
+    assert_eq!(place.send(&place.open()).unwrap().sent, 1);
+    // One that only looks right is sent when somebody says so.
+    let length = fs::metadata(&lost).unwrap().len();
+    fs::write(&lost, vec![0; length as usize]).unwrap();
+    assert_eq!(place.send(&place.open()).unwrap().sent, 0);
+    let anew = place.open().upload(&place.here, &name(), true, &|_| ()).unwrap().unwrap();
+    assert_eq!(anew.sent, 5);
+    let third = place.other("third");
+    assert_eq!(fetch(&place.open(), &third).unwrap(), place.record);
+}
+
+#[test]
+fn what_passes_is_waited_for() {
+    let Some(place) = Place::find() else { return };
+    for (number, rules) in [
+        vec![rule("PUT", "/blobs/", Meddling::Status(429), 2), rule("HEAD", "", Meddling::Status(503), 2)],
+        vec![rule("PUT", "partNumber", Meddling::Cut, 2), rule("POST", "uploads", Meddling::Status(500), 2)],
+        vec![rule("PUT", "partNumber", Meddling::Lost, 1), rule("PUT", "/names/", Meddling::Lost, 1)],
+        vec![rule("POST", "uploadId", Meddling::Lost, 1)],
+        vec![rule("PUT", "/blobs/", Meddling::Stall(0), 1)],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if place.is_named() {
+            fs::remove_dir_all(place.bucket.join("blobs")).unwrap();
+            fs::remove_dir_all(place.bucket.join("names")).unwrap();
+        }
+        let between = Between::start(&place.s3.host, &rules);
+        let sent = place.send(&place.open_at(&between.host, silence(&rules)));
+        assert!(sent.is_ok(), "{rules:?}: {}", chain(&sent.unwrap_err()));
+        let other = place.other(&format!("sent-{number}"));
+        assert_eq!(fetch(&place.open(), &other).unwrap(), place.record, "{rules:?}");
+    }
+    for (number, rules) in [
+        vec![rule("GET", "", Meddling::Status(429), 2)],
+        vec![rule("GET", "", Meddling::Status(500), 2)],
+        vec![rule("GET", "/blobs/", Meddling::CutAnswer(100), 2), rule("GET", "/names/", Meddling::CutAnswer(3), 1)],
+        vec![rule("GET", "/blobs/", Meddling::Cut, 2)],
+        vec![rule("GET", "/blobs/", Meddling::Stall(100), 1)],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let between = Between::start(&place.s3.host, &rules);
+        let other = place.other(&format!("fetched-{number}"));
+        let fetched = fetch(&place.open_at(&between.host, silence(&rules)), &other);
+        assert!(fetched.is_ok(), "{rules:?}: {}", chain(&fetched.unwrap_err()));
+    }
+}
+
+#[test]
+fn what_does_not_pass_is_said_and_leaves_no_name_there() {
+    let Some(place) = Place::find() else { return };
+    for (rules, says) in [
+        (vec![rule("GET", "/names/", Meddling::Status(500), 99)], "look for image `x`"),
+        (vec![rule("HEAD", "/blobs/", Meddling::Status(429), 99)], "the answer is 429, and was so 3 times"),
+        (vec![rule("PUT", "/blobs/", Meddling::Status(403), 1)], "does not let us send `sha256:"),
+        (vec![rule("PUT", "partNumber", Meddling::Status(500), 99)], "500 Meddled (on purpose), and was so 3 times"),
+        (vec![rule("PUT", "partNumber", Meddling::Cut, 99)], "does not answer"),
+        (vec![rule("POST", "uploadId", Meddling::Status(500), 99)], "cannot send `sha256:"),
+        (vec![rule("PUT", "/blobs/", Meddling::Stall(0), 99)], "cannot send `sha256:"),
+        (vec![rule("PUT", "/names/", Meddling::Status(418), 1)], "write the name `x`"),
+        (vec![rule("GET", "/names/", Meddling::Endless, 99)], "it says more than the"),
+    ] {
+        let between = Between::start(&place.s3.host, &rules);
+        let sent = place.send(&place.open_at(&between.host, silence(&rules)));
+        let error = chain(&sent.expect_err(&format!("{rules:?}: {:?}", between.questions())));
+        assert!(error.contains(says) && error.contains("s3://images at http://127.0.0.1:"), "{:?}: {error}", rules[0]);
+        assert!(!error.contains(RealS3::SECRET), "{error}");
+        assert!(!place.is_named(), "{:?}", rules[0]);
+    }
+    // Whatever went wrong before is in nobody's way, and what was sent need not be sent again.
+    let sent = place.send(&place.open()).unwrap();
+    assert!(sent.sent < sent.objects, "{sent:?}");
+    assert!(place.is_named());
+}
+
+#[test]
+fn a_bucket_that_lies_is_found_out_and_leaves_a_sound_store() {
+    let Some(place) = Place::find() else { return };
+    place.send(&place.open()).unwrap();
+    let mut first = true;
+    for (rules, says) in [
+        (vec![rule("GET", "/blobs/", Meddling::Other, 99)], "has another content: its digest is"),
+        (vec![rule("GET", "/blobs/", Meddling::Endless, 99)], "it says more than the"),
+        (vec![rule("GET", "/blobs/", Meddling::Longer, 99)], ""),
+        (vec![rule("GET", "/blobs/", Meddling::Shorter, 99)], ""),
+        (vec![rule("GET", "/blobs/", Meddling::Status(404), 99)], "lacks `sha256:"),
+        (vec![rule("GET", "/blobs/", Meddling::CutAnswer(100), 99)], "does not answer"),
+        (vec![rule("GET", "/blobs/", Meddling::Stall(100), 99)], "does not answer"),
+        (vec![rule("GET", "/blobs/", Meddling::Status(500), 99)], "and was so 3 times"),
+        (vec![rule("GET", "/names/", Meddling::Other, 1)], "has under the name `x` is no image"),
+        (vec![rule("GET", "/names/", Meddling::Status(404), 1)], "has no image `x`"),
+    ] {
+        let between = Between::start(&place.s3.host, &rules);
+        let other = place.other("other");
+        let error = chain(&fetch(&place.open_at(&between.host, silence(&rules)), &other).unwrap_err());
+        assert!(error.contains(says), "{:?}: {error}", rules[0]);
+        assert_eq!(other.verify().unwrap().damages, [], "{:?}", rules[0]);
+        assert_eq!(other.names().unwrap(), [], "{:?}", rules[0]);
+        assert!(std::mem::take(&mut first) || other.path().exists());
+    }
+    let other = place.other("other");
+    assert_eq!(fetch(&place.open(), &other).unwrap(), place.record);
+}
+
+#[test]
+fn what_is_in_a_bucket_is_an_image_by_its_digests_alone() {
+    let Some(place) = Place::find() else { return };
+    place.send(&place.open()).unwrap();
+    let layer = place.blob(&place.record.layers[2].blob);
+    let good = fs::read(&layer).unwrap();
+    let record = place.bucket.join("names").join(NAME);
+    let text = fs::read_to_string(&record).unwrap();
+    let put = |path: &Path, content: &[u8]| fs::write(path, content).unwrap();
+    let says = |content: &[u8], says: &str| {
+        put(&layer, content);
+        let other = place.other("other");
+        let error = chain(&fetch(&place.open(), &other).unwrap_err());
+        assert!(error.contains(says), "{error}");
+        assert_eq!((other.verify().unwrap().damages.len(), other.names().unwrap().len()), (0, 0));
+    };
+    says(&good[..good.len() - 1], "bytes there and should have");
+    says(&[&good[..], b"x"].concat(), "bytes there and should have");
+    says(&[&good[..good.len() - 1], b"\0"].concat(), "has another content");
+    put(&layer, &good);
+    // Another manifest under the name is another image: it is what it is, and not what the record says of it.
+    let manifest = place.blob(&place.record.manifest);
+    let other_manifest = fs::read(&manifest).unwrap();
+    put(&manifest, b"{}");
+    says(&good, "the manifest `sha256:");
+    put(&manifest, &other_manifest);
+    for (from, to, says) in [
+        (format!("\"bytes\": {}", place.record.bytes), "\"bytes\": 4096".to_owned(), "unpack to more than 4 MiB"),
+        (format!("\"bytes\": {}", place.record.bytes), format!("\"bytes\": {}", u64::MAX), "by what `s3://images"),
+        (place.record.manifest.to_string(), format!("sha256:{}", "../".repeat(21) + "x"), "is no image of firebox's"),
+        (text.clone(), "x".repeat(5 << 20), "look for image `x`"),
+    ] {
+        put(&record, text.replace(&from, &to).as_bytes());
+        let other = place.other("other");
+        let error = chain(&fetch(&place.open(), &other).unwrap_err());
+        assert!(error.contains(says), "{to:.80}: {error}");
+        assert_eq!(other.names().unwrap(), []);
+    }
+    // What it says beside is not believed.
+    put(
+        &record,
+        text.replace("linux/", "plan9/")
+            .replace(&place.record.tree.to_string(), &Digest::of(b"").to_string())
+            .as_bytes(),
+    );
+    let other = place.other("other");
+    assert_eq!(fetch(&place.open(), &other).unwrap(), place.record);
+}
+
+#[test]
+fn what_is_damaged_here_is_not_sent() {
+    let Some(place) = Place::find() else { return };
+    let blobs = place.here.path().join("blobs");
+    for (blob, length) in [(place.record.layers[2].blob, 8 << 20), (place.record.config, 0)] {
+        let path = blobs.join(blob.hex());
+        let good = fs::read(&path).unwrap();
+        assert!(length < good.len(), "it is to travel in pieces, or as a whole");
+        let mut bad = good.clone();
+        bad[length] ^= 1;
+        fs::write(&path, bad).unwrap();
+        let error = chain(&place.send(&place.open()).unwrap_err());
+        assert!(error.contains("is damaged") && error.contains("verify --repair"), "{error}");
+        assert!(!place.is_named() && !place.blob(&blob).exists());
+        fs::write(&path, good).unwrap();
+        fs::remove_dir_all(place.bucket.join("blobs")).unwrap();
+    }
+    place.send(&place.open()).unwrap();
+}
+
+#[test]
+fn of_two_who_send_at_once_the_last_one_is_right_as_a_whole() {
+    let Some(place) = Place::find() else { return };
+    let second = place.other("second");
+    take(&second, &OciLayout::directory(&place.made.oci(), Some("x")).unwrap(), "y").unwrap();
+    let mut records = Vec::new();
+    for store in [&place.here, &second] {
+        let request = firebox_image::Request { from: format!("{:?}", store.path()), ..kit::request(NAME) };
+        let source = OciLayout::directory(&place.made.oci(), Some("x")).unwrap();
+        records.push(firebox_image::take_in(store, &source, &request, &|_| ()).unwrap());
+    }
+    for round in 0..5 {
+        std::thread::scope(|scope| {
+            for store in [&place.here, &second] {
+                let bucket = place.open();
+                scope.spawn(move || bucket.upload(store, &name(), round == 0, &|_| ()).unwrap().unwrap());
+            }
+        });
+        assert!(records.contains(&place.open().record(&name()).unwrap()));
+    }
+}
+
+#[test]
+fn a_directory_is_a_bucket_too_and_names_are_listed() {
+    if !has(&["umoci"]) {
+        return;
+    }
+    let made = Made::image();
+    let here = kit::store(made.directory.path());
+    let record = take(&here, &OciLayout::directory(&made.oci(), Some("x")).unwrap(), NAME).unwrap();
+    let folder = made.directory.path().join("shelf");
+    let place: BucketPlace = format!("file://{}", folder.display()).parse().unwrap();
+    let settings = Settings { variables: Vec::new(), endpoint: None, patience: Patience::default(), parallel: 2 };
+    assert!(matches!(Bucket::open(&place, &settings), Err(BucketError::NoBucket { .. })));
+    fs::create_dir(&folder).unwrap();
+    let bucket = Bucket::open(&place, &settings).unwrap();
+    assert_eq!(bucket.images().unwrap().len(), 0);
+    bucket.upload(&here, &name(), false, &|_| ()).unwrap().unwrap();
+    // What is no name, or no record, is in nobody's way.
+    fs::write(folder.join("names/.hidden"), "x").unwrap();
+    fs::create_dir_all(folder.join("names/below")).unwrap();
+    fs::write(folder.join("names/below/y"), "x").unwrap();
+    fs::write(folder.join("names/bad"), "x").unwrap();
+    let images = bucket.images().unwrap();
+    let [bad, good] = images.as_slice() else { panic!("{images:?}") };
+    assert!(bad.name.to_string() == "bad" && matches!(bad.record, Err(BucketError::NoRecord { .. })), "{bad:?}");
+    assert!(good.name == name() && good.record.as_ref().is_ok_and(|found| *found == record), "{good:?}");
+    let other = Store::open(&made.directory.path().join("other"), None).unwrap();
+    assert_eq!(fetch(&bucket, &other).unwrap(), record);
+    assert_eq!(other.verify().unwrap().damages, []);
+}

@@ -1,0 +1,61 @@
+//! `s3s-fs`, a server that speaks S3: installed from crates.io in one version, with the dependencies that its own lock file names,
+//! into the directory for builds.
+//!
+//! Where that cannot be done, the tests that need it are skipped, and say so. Why this one: decision 24.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::repository::Repository;
+
+const VERSION: &str = "0.14.1";
+
+/// Where the program is.
+#[derive(Debug)]
+pub(super) struct S3Server {
+    program: PathBuf,
+}
+
+impl S3Server {
+    /// Installs it, unless that was done before.
+    pub(super) fn install(repository: &Repository) -> Result<S3Server> {
+        let place = repository.metadata()?.target_directory.join("s3s-fs");
+        let (program, stamp) = (place.join("bin/s3s-fs"), place.join("version"));
+        if program.is_file() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == VERSION) {
+            return Ok(S3Server { program });
+        }
+        println!("installing s3s-fs {VERSION} into {}", place.display());
+        let built = place.join("build");
+        let mut cargo = repository.cargo();
+        cargo.args([
+            "install",
+            "--quiet",
+            "--locked",
+            "--force",
+            "--version",
+            VERSION,
+            "--features",
+            "binary",
+            "s3s-fs",
+        ]);
+        cargo.arg("--root").arg(&place).arg("--target-dir").arg(&built).stdin(Stdio::null());
+        // A server for tests need not be fast, but there soon.
+        cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+        let output = cargo.output().context("cannot start cargo")?;
+        let says = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "cargo install s3s-fs failed: {}", says.trim());
+        // The program is all that is of use. What cannot be removed is in nobody's way.
+        let _ = fs::remove_dir_all(&built);
+        // Last, so that what broke off is begun anew.
+        fs::write(&stamp, VERSION).with_context(|| format!("cannot write {}", stamp.display()))?;
+        Ok(S3Server { program })
+    }
+
+    /// Tells the tests.
+    pub(super) fn hand_over(&self, command: &mut Command) {
+        command.env("FIREBOX_TEST_S3", &self.program);
+    }
+}
