@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use images::Made;
 use images::between::{Between, Meddling, Rule};
+use images::registry::{RealRegistry, Wants, own_address};
 use images::s3::{RealS3, objects};
 use kit::{Dice, Firebox, firebox, is_root, tool};
 use rustix::process::Signal;
@@ -242,6 +243,34 @@ fn a_connection_that_breaks_off_is_said_and_the_next_call_goes_on() {
     place.assert_sound("two");
     json(place.call("two", &DOWN));
     place.assert_sound("two");
+}
+
+#[test]
+fn a_server_with_tls_is_trusted_by_its_certificate_alone() {
+    if !images::has(&["docker-registry", "openssl"]) {
+        return;
+    }
+    if own_address().is_none() {
+        images::skipped("this host has no address but its loopback one, where nobody needs TLS");
+        return;
+    }
+    // It speaks no S3, but TLS it does.
+    let (directory, home) = (images::workshop(), images::workshop());
+    let server = RealRegistry::start(directory.path(), &Wants::Tls);
+    images::run("chmod", &["-R", "a+rX", images::text(directory.path())]);
+    let endpoint = format!("https://{}", server.host);
+    let ask = || {
+        let keys = [("AWS_ACCESS_KEY_ID", RealS3::KEY), ("AWS_SECRET_ACCESS_KEY", RealS3::SECRET)];
+        let called = keys
+            .into_iter()
+            .fold(firebox().env("HOME", "/nonexistent"), |called, (name, value)| called.env(name, value));
+        let home = images::text(home.path());
+        called.args(["rootfs", "--home", home]).args(LIST).args(["--endpoint", &endpoint])
+    };
+    let known = ask().env("SSL_CERT_FILE", directory.path().join("authority.pem")).run();
+    assert!(known.code() == 2 && known.stderr().contains("the answer is 404"), "{known}");
+    let unknown = ask().run();
+    assert!(unknown.code() == 125 && unknown.stderr().contains("certificate"), "{unknown}");
 }
 
 #[test]

@@ -63,7 +63,10 @@ impl Place {
     }
 
     fn open_at(&self, host: &str, silence: Duration) -> Bucket {
-        let patience = Patience { silence, tries: 3, pause: Duration::from_millis(50), rate: 8 << 10 };
+        self.open_with(host, Patience { silence, tries: 3, pause: Duration::from_millis(50), rate: 8 << 10 })
+    }
+
+    fn open_with(&self, host: &str, patience: Patience) -> Bucket {
         let settings = Settings { variables: self.s3.variables(host), endpoint: None, patience, parallel: 4 };
         Bucket::open(&"images".parse().unwrap(), &settings).unwrap()
     }
@@ -101,7 +104,7 @@ fn rule(method: &'static str, path: &'static str, meddling: Meddling, times: usi
 /// Short where nothing is said on purpose; nowhere else is it to count how fast this host is.
 fn silence(rules: &[Rule]) -> Duration {
     let stalls = rules.iter().any(|rule| matches!(rule.meddling, Meddling::Stall(_)));
-    Duration::from_secs(if stalls { 2 } else { 60 })
+    Duration::from_secs(if stalls { 5 } else { 60 })
 }
 
 #[test]
@@ -243,6 +246,17 @@ fn a_bucket_that_lies_is_found_out_and_leaves_a_sound_store() {
     }
     let other = place.other("other");
     assert_eq!(fetch(&place.open(), &other).unwrap(), place.record);
+}
+
+#[test]
+fn who_says_a_byte_now_and_then_is_not_listened_to_for_ever() {
+    let Some(place) = Place::find() else { return };
+    place.send(&place.open()).unwrap();
+    let between = Between::start(&place.s3.host, &[rule("GET", "/blobs/", Meddling::Drip, 99)]);
+    let (silence, pause) = (Duration::from_secs(5), Duration::from_millis(50));
+    let impatient = place.open_with(&between.host, Patience { silence, tries: 2, pause, rate: 1 << 30 });
+    let error = chain(&fetch(&impatient, &place.other("other")).unwrap_err());
+    assert!(error.contains("does not answer: timeout") && error.contains("2 times"), "{error}");
 }
 
 #[test]

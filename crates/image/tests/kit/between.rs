@@ -16,6 +16,8 @@ pub(crate) enum Meddling {
     CutAnswer(usize),
     /// Passes on so many bytes of the answer's body, and then says no more.
     Stall(usize),
+    /// Passes the answer on, a byte of it now and then.
+    Drip,
     /// Passes on another content of the same length.
     Other,
     /// Says that there is more than there is.
@@ -136,6 +138,10 @@ impl State {
                 client.set_read_timeout(Some(Duration::from_secs(120)))?;
                 client.read(&mut [0]).map(drop)
             }
+            Some(Meddling::Drip) => answer.chunks(1).try_for_each(|byte| {
+                std::thread::sleep(Duration::from_millis(100));
+                say(&[byte])
+            }),
             Some(Meddling::Other) => say(&[head, &vec![7; body.len()]]),
             Some(Meddling::Longer) => say(&[&said(body.len() + 100), body, &[7; 100]]),
             Some(Meddling::Shorter) => say(&[&said(body.len() / 2), &body[..body.len() / 2]]),
