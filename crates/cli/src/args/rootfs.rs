@@ -23,7 +23,7 @@ Examples:
 /// No Docker and no root is needed: an image is taken from a registry, or from what other tools have written, checked, and
 /// unpacked below one directory. Images share what they have in common. Any number of processes may use the directory at
 /// the same time, and whichever is killed leaves it sound. Images travel from host to host through buckets of S3 and of what
-/// speaks as S3 does. Jobs do not run on images yet.
+/// speaks as S3 does. `firebox run --image NAME` runs a job on one.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RootfsArgs {
