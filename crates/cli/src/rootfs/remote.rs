@@ -62,11 +62,11 @@ pub(super) fn upload(store: &Store, args: UploadArgs, json: bool) -> Result<(), 
     let Some(name) = names.iter().find(|name| known.contains(name)) else {
         return Err(names
             .first()
-            .map_or_else(|| Failure::request(anyhow!("no image is meant")), |name| unknown(store, name)));
+            .map_or_else(|| Failure::request(anyhow!("no image is meant")), |name| unknown(Some(store), name)));
     };
     let bucket = open(bucket)?;
     let sent = watched(|hear| bucket.upload(store, name, anew, hear)).map_err(told_of_bucket)?;
-    let Some(Sent { objects, sent, bytes }) = sent else { return Err(unknown(store, name)) };
+    let Some(Sent { objects, sent, bytes }) = sent else { return Err(unknown(Some(store), name)) };
     let place = printable(bucket.place());
     if json {
         let listed = ListedSent { name: name.to_string(), bucket: place, objects, sent, sent_bytes: bytes };

@@ -22,6 +22,7 @@ fn toolchain(fixture: &Fixture) -> Toolchain {
         view: View { mounts: vec![mount], ..View::default() },
         environment: BTreeMap::new(),
         first_to_build: None,
+        image: None,
     }
 }
 
