@@ -6,7 +6,7 @@ mod kit;
 use std::fs;
 use std::path::Path;
 
-use kit::{Response, requests};
+use kit::{Example, Response, names_of_examples, requests};
 use serde_json::{Value, json};
 
 /// How many cells wait in each language.
@@ -73,10 +73,9 @@ fn every_example_ends_as_in_a_cell_of_its_own() {
 #[test]
 fn what_the_page_documents_ends_as_in_a_cell_of_its_own() {
     let mut asked = Vec::new();
-    for file in fs::read_dir(repository().join("tests/mission")).expect("a folder of requests") {
-        let request = fs::read_to_string(file.expect("a file").path()).expect("a request");
-        let Value::Object(request) = serde_json::from_str(&request).expect("JSON") else { panic!("no object") };
-        let (lang, code) = (&request["request"]["lang"], &request["request"]["code"]);
+    for name in names_of_examples() {
+        let request = Example::read(&name).request;
+        let (lang, code) = (&request["lang"], &request["code"]);
         // What goes through a hash map comes in another order each time.
         if !code.as_str().is_some_and(|code| code.contains("HashMap")) {
             asked.push(json!({"lang": lang, "code": code}));

@@ -3,11 +3,8 @@
 //! `tests/mission/*.json` hold their requests and responses word for word.
 
 mod kit;
-#[path = "mission/page.rs"]
-mod page;
 
-use kit::{HostInventory, Outcome, Service, firebox};
-use page::{Example, Stdout};
+use kit::{Example, HostInventory, Outcome, Service, Stdout, firebox, names_of_examples};
 
 /// Runs an example's request and checks what its response determines.
 fn check(example: &str, compare: Stdout) -> Outcome {
@@ -118,7 +115,7 @@ fn a_panic_is_a_runtime_error_that_shows_where() {
 fn every_example_is_answered_over_http_as_it_is_documented() {
     let host = HostInventory::take();
     let service = Service::start(&["--languages", "rust"]);
-    let examples = page::names();
+    let examples = names_of_examples();
     assert_eq!(examples.len(), 15, "{examples:?}");
     for name in examples {
         let example = Example::read(&name);

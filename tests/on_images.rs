@@ -3,8 +3,6 @@
 #[path = "../crates/image/tests/kit/mod.rs"]
 mod images;
 mod kit;
-#[path = "mission/page.rs"]
-mod page;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,8 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use kit::{Firebox, HostInventory, Service, Setting, firebox, tool};
-use page::{Example, Stdout};
+use kit::{Example, Firebox, HostInventory, Service, Setting, Stdout, firebox, names_of_examples, tool};
 use rustix::process::Signal;
 
 /// What makes the image, by standard tools alone.
@@ -116,7 +113,7 @@ fn in_each_jail(check: impl Fn(&Debian, Setting)) {
 #[test]
 fn every_example_of_the_page_runs_on_an_image() {
     in_each_jail(|debian, setting| {
-        for name in page::names() {
+        for name in names_of_examples() {
             let example = Example::read(&name);
             let outcome = debian.call(setting, &["run", "--image", "debian"]).args(example.words()).outcome();
             let compare = if name == "rust-complex-001" { Stdout::LinesInAnyOrder } else { Stdout::Exact };

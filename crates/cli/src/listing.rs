@@ -99,13 +99,20 @@ c needs `cc`; install gcc
     }
 
     #[test]
+    fn a_program_of_an_image_is_told_with_the_image() {
+        let [rust, _] = listings().try_into().unwrap();
+        let on_image = Listing { image: Some("rust".to_owned()), ..rust };
+        assert!(rendered(&[on_image]).contains(" rust: /usr/bin/rustc "));
+    }
+
+    #[test]
     fn the_json_says_the_same_as_data() {
         let json = serde_json::to_string(&listings()[0]).unwrap();
         assert_eq!(
             json,
             concat!(
                 r#"{"name":"rust","aliases":["rs"],"extensions":["rs"],"entry":"main.rs","version":"1.95.0","#,
-                r#""program":"/usr/bin/rustc","programs":[{"name":"rustc","path":"/usr/bin/rustc"}],"#,
+                r#""image":null,"program":"/usr/bin/rustc","programs":[{"name":"rustc","path":"/usr/bin/rustc"}],"#,
                 r#""options":[{"name":"edition","values":[2021,2024],"default":2024,"help":"Which edition."}],"#,
                 r#""missing":null}"#,
             )

@@ -74,7 +74,7 @@ fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 }
 
 /// What its examples are called, in order.
-pub(crate) fn names() -> Vec<String> {
+pub(crate) fn names_of_examples() -> Vec<String> {
     let entries = fs::read_dir(folder()).unwrap_or_else(|error| panic!("cannot list the examples: {error}"));
     let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
     let mut names: Vec<String> = names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
