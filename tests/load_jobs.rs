@@ -77,7 +77,8 @@ fn of_many_jobs_that_a_kill_interrupts_each_comes_to_exactly_one_end() {
         }
     }
     println!("{ended_before} had ended before the kill, {again} were interrupted by it and run again");
-    assert!(count / 2 <= ended_before && ended_before < count, "the kill came too early or too late");
+    // Those that ran beside the one in the middle may have been begun before it, and may not have ended.
+    assert!(count / 3 <= ended_before && ended_before < count, "the kill came too early or too late");
     service.stop();
     host.assert_nothing_left();
 }
