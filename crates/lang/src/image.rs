@@ -7,15 +7,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base;
-use crate::find::{PassReason, PassedOver};
+use crate::find::{Beginning, PassReason, PassedOver, TELLING};
 use crate::host::Linker;
 use crate::language::{Language, ProgramSpec};
 use crate::rootfs::{Inside, Rootfs};
 use crate::toolchain::{MissingToolchain, Program, Toolchain};
 
-/// What a program begins with, and what a script does.
-const PROGRAM: &[u8] = b"\x7fELF";
-const SCRIPT: &[u8] = b"#!";
 /// What rustup calls itself, and where it keeps its toolchains in its own directory.
 const RUSTUP: &str = "rustup";
 const TOOLCHAINS: &str = "toolchains";
@@ -98,11 +95,9 @@ fn check(program: &Inside) -> Result<(), PassReason> {
     if !program.is_executable() {
         return Err(PassReason::NotExecutable);
     }
-    let head = program.head(PROGRAM.len() as u64);
-    match head {
-        head if head == PROGRAM => Ok(()),
-        head if head.starts_with(SCRIPT) => Err(PassReason::Script),
-        _ => Err(PassReason::NotAProgram),
+    match Beginning::of(&program.head(TELLING))? {
+        Beginning::Program => Ok(()),
+        Beginning::Script => Err(PassReason::Script),
     }
 }
 

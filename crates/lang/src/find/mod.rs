@@ -87,6 +87,27 @@ impl Found {
     }
 }
 
+/// So many bytes tell a program from a script.
+pub(crate) const TELLING: u64 = 4;
+
+/// What the first bytes of an executable say it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    Program,
+    Script,
+}
+
+impl Beginning {
+    /// Of what begins like this.
+    pub(crate) fn of(head: &[u8]) -> Result<Beginning, PassReason> {
+        match head {
+            b"\x7fELF" => Ok(Beginning::Program),
+            [b'#', b'!', ..] => Ok(Beginning::Script),
+            _ => Err(PassReason::NotAProgram),
+        }
+    }
+}
+
 /// What kind of executable a file is.
 enum Kind {
     Program,
@@ -101,16 +122,13 @@ impl Kind {
         if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
             return Err(PassReason::NotExecutable);
         }
-        // Four bytes tell a program from a script; more is read only of the latter.
         let mut head = Vec::new();
-        let mut file = File::open(path).map_err(unreadable)?.take(4);
+        let mut file = File::open(path).map_err(unreadable)?.take(TELLING);
         file.read_to_end(&mut head).map_err(unreadable)?;
-        if head == *b"\x7fELF" {
+        if Beginning::of(&head)? == Beginning::Program {
             return Ok(Kind::Program);
         }
-        if !head.starts_with(b"#!") {
-            return Err(PassReason::NotAProgram);
-        }
+        // More is read only of a script.
         file.set_limit(SCRIPT_HEAD);
         file.read_to_end(&mut head).map_err(unreadable)?;
         Ok(Kind::Script(String::from_utf8_lossy(&head).into_owned()))
