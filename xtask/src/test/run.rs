@@ -159,34 +159,30 @@ fn ordinary_user(repository: &Repository, report: &mut Report) -> Option<Ordinar
 
 /// Without it the tests with buckets are skipped.
 fn s3_server(repository: &Repository, report: &mut Report) -> Option<S3Server> {
-    let mut server = None;
-    report.run(Step { name: "s3", what: "a server of S3 for the tests" }, || {
-        let skipped = match S3Server::install(repository) {
-            Ok(installed) => {
-                server = Some(installed);
-                None
-            }
-            Err(error) => Some(Skipped { what: "a server of S3".to_owned(), why: format!("{error:#}") }),
-        };
-        Ok(Finding { skipped: skipped.into_iter().collect(), ..Finding::from(Ended::Passed) })
-    });
-    server
+    let step = Step { name: "s3", what: "a server of S3 for the tests" };
+    installed(report, step, "a server of S3", || S3Server::install(repository))
 }
 
 /// Without it one test is skipped.
 fn schemathesis(repository: &Repository, report: &mut Report) -> Option<Schemathesis> {
-    let mut schemathesis = None;
-    report.run(Step { name: "schemathesis", what: "what attacks the HTTP API by its description" }, || {
-        let skipped = match Schemathesis::install(repository) {
+    let step = Step { name: "schemathesis", what: "what attacks the HTTP API by its description" };
+    installed(report, step, "schemathesis", || Schemathesis::install(repository))
+}
+
+/// Something that tests use, or why they cannot.
+fn installed<T>(report: &mut Report, step: Step, what: &str, install: impl FnOnce() -> Result<T>) -> Option<T> {
+    let mut found = None;
+    report.run(step, || {
+        let skipped = match install() {
             Ok(installed) => {
-                schemathesis = Some(installed);
+                found = Some(installed);
                 None
             }
-            Err(error) => Some(Skipped { what: "schemathesis".to_owned(), why: format!("{error:#}") }),
+            Err(error) => Some(Skipped { what: what.to_owned(), why: format!("{error:#}") }),
         };
         Ok(Finding { skipped: skipped.into_iter().collect(), ..Finding::from(Ended::Passed) })
     });
-    schemathesis
+    found
 }
 
 fn end_to_end(repository: &Repository, targets: &[String], user: Option<&OrdinaryUser>) -> Result<Finding> {
