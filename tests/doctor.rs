@@ -68,6 +68,30 @@ fn what_a_fence_does_and_does_not_is_told_apart() {
 }
 
 #[test]
+fn what_kvm_is_worth_is_told_to_whoever_may_use_it_and_to_whoever_may_not() {
+    let why = |call: &Finished| {
+        let kind = diagnosis(call)["kinds"][0].clone();
+        assert_eq!((&kind["kind"], &kind["available"]), (&Value::from("microvm"), &Value::from(false)), "{call}");
+        kind["why"].as_str().unwrap_or_default().to_owned()
+    };
+    let ours = why(&firebox().args(["doctor", "--json"]).run());
+    match std::fs::File::options().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => assert!(ours.contains("ns for an instruction of a kernel"), "{ours}"),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            assert!(ours.contains("may not"), "{ours}")
+        }
+        Err(_) => assert!(ours.contains("no /dev/kvm"), "{ours}"),
+    }
+    let theirs = why(&Ordinary::new(NOBODY).call(firebox().args(["doctor", "--json"])).run());
+    let mode = std::fs::metadata("/dev/kvm").map(|kvm| std::os::unix::fs::PermissionsExt::mode(&kvm.permissions()));
+    match mode {
+        Ok(mode) if mode & 0o006 == 0 => assert!(theirs.contains("may not open it"), "{theirs}"),
+        Ok(_) => assert!(theirs.contains("ns for an instruction of a kernel"), "{theirs}"),
+        Err(_) => assert!(theirs.contains("no /dev/kvm"), "{theirs}"),
+    }
+}
+
+#[test]
 fn the_table_has_a_line_for_each_safeguard_and_says_where_jobs_run() {
     let host = HostInventory::take();
     let call = firebox().arg("doctor").run();

@@ -8,18 +8,31 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::slice;
 
+use firebox_cell::View;
 use firebox_engine::{Engine, Installed, PreparedCell};
 use firebox_job::{CellKind, Enforcement, Protection, Safeguard};
 use firebox_lang::{Catalogue, Host};
 
 use super::advice::explained;
 use super::finding::{Examined, State};
+use super::microvm;
 use super::trial::{Trial, Trier};
 use crate::failure::Failure;
 use crate::host;
 use crate::isolation::{self, Housed, NoCell, in_one_line};
 
 const PROBE: &str = include_str!("probe.sh");
+
+/// What to change where there is no jail.
+const JAIL_NEEDS: &str = "start firebox as root on the host itself; or let users have namespaces: `sysctl -w \
+    user.max_user_namespaces=15000`, on Ubuntu `kernel.apparmor_restrict_unprivileged_userns=0`, on older Debian \
+    `kernel.unprivileged_userns_clone=1`; in a container, `--security-opt seccomp=unconfined \
+    --security-opt systempaths=unconfined`";
+/// What to change where there is no fence.
+const FENCE_NEEDS: &str = "use Linux 6.12 or newer, started with `landlock` in its `lsm=`";
+
+/// What makes a first cell of a kind.
+type Make = fn(&[View]) -> Result<Housed, NoCell>;
 
 /// What of the host the probe tries to get at.
 struct Bait<'a> {
@@ -29,18 +42,18 @@ struct Bait<'a> {
 
 /// Finds out how this host makes one kind of cell. `file` is one that anybody may read.
 pub(super) fn examine(kind: CellKind, file: &Path) -> Result<Examined, Failure> {
+    let (make, needs): (Make, _) = match kind {
+        CellKind::MicroVm => return Ok(microvm::examine()),
+        CellKind::Jail => (isolation::jail, JAIL_NEEDS),
+        CellKind::Fence => (isolation::fence, FENCE_NEEDS),
+    };
     let policy = host::policy()?;
     let catalogue = Catalogue::builtin();
     let language = catalogue.find("bash").map_err(Failure::host)?.clone();
     let toolchain = language.find_toolchain(&Host::current()).map_err(Failure::host)?;
-    let housed = match kind {
-        CellKind::MicroVm => Err("microVMs are not part of this firebox yet".to_owned()),
-        CellKind::Jail => isolation::jail(slice::from_ref(&toolchain.view)).map_err(|error| reason(&error)),
-        CellKind::Fence => isolation::fence(slice::from_ref(&toolchain.view)).map_err(|error| reason(&error)),
-    };
-    let Housed { warden, cell } = match housed {
+    let Housed { warden, cell } = match make(slice::from_ref(&toolchain.view)) {
         Ok(housed) => housed,
-        Err(why) => return Ok(Examined::missing(kind, why, change(kind))),
+        Err(none) => return Ok(Examined::missing(kind, in_one_line(&none), needs)),
     };
     let bait = Bait::lay(file).map_err(|error| {
         Failure::host(anyhow::Error::new(error).context("cannot make a listener to try cells with"))
@@ -116,23 +129,5 @@ impl Bait<'_> {
         ]
         .map(|(safeguard, held)| (safeguard, if held { State::Enforced } else { State::Missing }))
         .into()
-    }
-}
-
-fn reason(error: &NoCell) -> String {
-    in_one_line(error)
-}
-
-/// What to change about a kind of cell that is not to be had.
-fn change(kind: CellKind) -> &'static str {
-    match kind {
-        CellKind::MicroVm => "use `--isolation jail`",
-        CellKind::Jail => {
-            "start firebox as root on the host itself; or let users have namespaces: `sysctl -w \
-             user.max_user_namespaces=15000`, on Ubuntu `kernel.apparmor_restrict_unprivileged_userns=0`, on older Debian \
-             `kernel.unprivileged_userns_clone=1`; in a container, `--security-opt seccomp=unconfined \
-             --security-opt systempaths=unconfined`"
-        }
-        CellKind::Fence => "use Linux 6.12 or newer, started with `landlock` in its `lsm=`",
     }
 }

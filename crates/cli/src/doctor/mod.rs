@@ -3,6 +3,7 @@
 mod advice;
 mod examine;
 mod finding;
+mod microvm;
 mod report;
 mod trial;
 

@@ -1,0 +1,44 @@
+//! A PC without its history: 64-bit processors with APICs, a serial port, a keyboard controller that can reset, and a port
+//! that takes the power away. No BIOS, no PCI, no disks of old.
+
+mod acpi;
+mod bzimage;
+mod chips;
+mod cpuid;
+mod cpus;
+mod descriptors;
+mod kernel;
+mod keyboard;
+pub mod layout;
+mod linux;
+mod local_apic;
+mod long_mode;
+mod loops;
+mod msrs;
+mod power;
+mod zero_page;
+
+pub use bzimage::{UnpackError, unpack};
+pub(crate) use chips::Chips;
+pub(crate) use cpus::{Cpus, waits_for_nothing};
+pub use cpus::{SetupError, Start};
+pub(crate) use linux::load;
+pub use linux::{BootError, Linux};
+pub(crate) use loops::loops;
+
+use std::sync::{Arc, Mutex};
+
+use crate::bus::{Bus, Taken};
+use crate::interrupt::Line;
+use crate::serial::{LogRing, SerialPort};
+use keyboard::Keyboard;
+use power::PowerSwitch;
+
+/// The ports of a machine, with what every machine has there.
+pub(crate) fn fixed_devices(serial: Line, log: &Arc<Mutex<LogRing>>) -> Result<Bus, Taken> {
+    let mut ports = Bus::default();
+    ports.add(layout::SERIAL, Arc::new(Mutex::new(SerialPort::new(serial, log.clone()))))?;
+    ports.add(layout::KEYBOARD, Arc::new(Mutex::new(Keyboard)))?;
+    ports.add(layout::POWER, Arc::new(Mutex::new(PowerSwitch)))?;
+    Ok(ports)
+}

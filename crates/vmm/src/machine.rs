@@ -1,0 +1,276 @@
+//! A machine: made, given a program, and run once.
+//!
+//! ```text
+//! new --load--> loaded --run--> a thread for each processor --> the first that ends, or the time limit
+//!                                                                 '--> all others stop, and are joined
+//! ```
+//!
+//! Whoever calls [`Machine::run`] waits and looks now and then whether anything can still happen in there. Besides there are the
+//! processors' threads, and one for each device that something can happen to on the host's side. When it returns, nothing of the machine is left.
+
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use vm_memory::{Bytes, GuestAddress};
+
+use crate::arch::{self, BootError, Chips, Cpus, Linux, SetupError, Start, layout};
+use crate::bus::{Bus, BusDevice, Taken};
+use crate::ending::Ending;
+use crate::hypervisor::Hypervisor;
+use crate::interrupt::LineError;
+use crate::kick::{Kick, Order};
+use crate::memory::{Memory, MemoryError, MemorySize};
+use crate::serial::LogRing;
+use crate::sys::{Cpu, Vm};
+use crate::vcpu::Vcpu;
+use crate::virtio::{Device, Transport};
+use crate::wakers::Wakers;
+
+/// What a machine is to have.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How much memory.
+    pub memory: MemorySize,
+    /// How many processors: 1 to [`Settings::MOST_CPUS`].
+    pub cpus: u8,
+}
+
+impl Settings {
+    /// More than any limit of a job.
+    pub const MOST_CPUS: u8 = 32;
+}
+
+/// A machine that has not run yet.
+pub struct Machine {
+    // Before the memory's mapping goes, all that runs in it has to: `Cpu` and `Vm` see to that themselves.
+    cpus: Vec<Cpu>,
+    kind: Cpus,
+    vm: Vm,
+    chips: Chips,
+    /// How many virtio devices it has.
+    devices: u32,
+    /// Those that something can happen to outside, and how they are told.
+    woken: Vec<(Arc<Mutex<Transport>>, OwnedFd)>,
+    ports: Bus,
+    windows: Bus,
+    log: Arc<Mutex<LogRing>>,
+}
+
+/// What became of a machine.
+#[derive(Debug)]
+pub struct Ran {
+    /// How it ended.
+    pub ending: Ending,
+    /// What it said on its serial port.
+    pub log: LogRing,
+}
+
+/// Why there is no machine.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// No machine has so many processors.
+    #[error("a machine cannot have {0} processors: 1 to {most} are possible", most = Settings::MOST_CPUS)]
+    Cpus(u8),
+    /// Its memory is not to be had.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// KVM refused a step.
+    #[error("KVM refuses to {step}: {source}")]
+    Refused {
+        /// Which step.
+        step: &'static str,
+        /// What it said.
+        source: kvm_ioctls::Error,
+    },
+    /// A processor could not be made.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// An interrupt could not be connected.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// The host gives no descriptor for a device to be woken by.
+    #[error("the host gives no descriptor to wake a device by: {0}")]
+    Waker(std::io::Error),
+    /// Two devices were to stand in one place.
+    #[error(transparent)]
+    Taken(#[from] Taken),
+}
+
+/// Why something was not put into a guest's memory.
+#[derive(Debug, thiserror::Error)]
+#[error("{length} bytes at {address:#x} are not all within the guest's memory")]
+pub struct LoadError {
+    address: u64,
+    length: usize,
+}
+
+/// Why a machine could not run on. Says nothing about the guest.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Its first processor could not be made to begin.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The host gives no thread.
+    #[error("the host gives no thread for a virtual processor or a device: {0}")]
+    Thread(std::io::Error),
+    /// KVM does not let a processor be stopped, so it was not started.
+    #[error("KVM refuses to let a virtual processor be stopped: {0}")]
+    Signal(kvm_ioctls::Error),
+    /// KVM does not enter the guest.
+    #[error("KVM does not run the guest: {0}")]
+    Enter(kvm_ioctls::Error),
+    /// KVM does not tell what a processor does.
+    #[error("KVM does not tell what a virtual processor waits for: {0}")]
+    Look(kvm_ioctls::Error),
+    /// Every thread has ended, and none said how.
+    #[error("the threads of all virtual processors are gone")]
+    Gone,
+}
+
+impl Machine {
+    /// A machine with memory, processors, interrupt controllers and the devices that each has, and nothing in its memory.
+    pub fn new(hypervisor: &Hypervisor, settings: Settings) -> Result<Machine, MachineError> {
+        let refused = |step| move |source| MachineError::Refused { step, source };
+        let Settings { memory, cpus } = settings;
+        if !(1..=Settings::MOST_CPUS).contains(&cpus) {
+            return Err(MachineError::Cpus(cpus));
+        }
+        let fd = hypervisor.kvm().create_vm().map_err(refused("make a virtual machine"))?;
+        let vm = Vm::new(fd, memory.map()?).map_err(refused("take the memory of a virtual machine"))?;
+        let chips = Chips::install(&vm).map_err(refused("make interrupt controllers"))?;
+        let log = Arc::new(Mutex::new(LogRing::new()));
+        let ports = arch::fixed_devices(chips.line(&vm, layout::SERIAL_INTERRUPT)?, &log)?;
+        let kind = Cpus::new(hypervisor, cpus)?;
+        let cpus = (0..cpus).map(|number| kind.make(&vm, number)).collect::<Result<_, SetupError>>()?;
+        Ok(Machine { cpus, kind, vm, chips, devices: 0, woken: Vec::new(), ports, windows: Bus::default(), log })
+    }
+
+    /// The guest's memory.
+    pub fn memory(&self) -> &Memory {
+        self.vm.memory()
+    }
+
+    /// Puts bytes into the guest's memory.
+    pub fn load(&self, address: u64, bytes: &[u8]) -> Result<(), LoadError> {
+        let load = self.memory().write_slice(bytes, GuestAddress(address));
+        load.map_err(|_| LoadError { address, length: bytes.len() })
+    }
+
+    /// Puts a Linux into the guest's memory, with all that it has to know about the machine. Devices that are added later it does not
+    /// hear of.
+    pub fn load_linux(&self, linux: Linux<'_>) -> Result<Start, BootError> {
+        let cpus = u8::try_from(self.cpus.len()).unwrap_or(Settings::MOST_CPUS);
+        arch::load(self.memory(), cpus, self.devices, linux)
+    }
+
+    /// Puts a device at ports.
+    pub fn add_ports(&mut self, range: Range<u64>, device: Arc<Mutex<dyn BusDevice>>) -> Result<(), Taken> {
+        self.ports.add(range, device)
+    }
+
+    /// Gives it a virtio device, and tells where the guest finds its registers: devices stand in the order in which they come, each
+    /// with the next window and the next interrupt.
+    pub fn add_virtio(&mut self, device: Box<dyn Device>) -> Result<u64, MachineError> {
+        let interrupt = layout::VIRTIO_INTERRUPT.saturating_add(self.devices);
+        let line = self.chips.line(&self.vm, interrupt)?;
+        let window = layout::virtio_window(self.devices);
+        let start = window.start;
+        let transport = Transport::new(device, self.memory().clone(), Box::new(line));
+        let wakes =
+            transport.wakes().map(|wakes| wakes.try_clone_to_owned()).transpose().map_err(MachineError::Waker)?;
+        let transport = Arc::new(Mutex::new(transport));
+        self.windows.add(window, transport.clone())?;
+        self.woken.extend(wakes.map(|wakes| (transport, wakes)));
+        self.devices = self.devices.saturating_add(1);
+        Ok(start)
+    }
+
+    /// Runs it to its end, or for as long as it may.
+    pub fn run(self, start: &Start, limit: Duration) -> Result<Ran, RunError> {
+        let Machine { cpus, kind, vm, chips: _, devices: _, woken, ports, windows, log } = self;
+        if let Some(first) = cpus.first() {
+            kind.begin(first, vm.memory(), start)?;
+        }
+        let mut wakers = Wakers::new().map_err(RunError::Thread)?;
+        for (device, wakes) in woken {
+            wakers.start(device, wakes).map_err(RunError::Thread)?;
+        }
+        let (told, hear) = channel();
+        let mut threads = Threads::default();
+        for cpu in cpus {
+            threads.start(cpu, &ports, &windows, &told)?;
+        }
+        drop(told);
+        let ending = threads.wait(&hear, limit);
+        drop(wakers);
+        drop(threads); // the log is complete when nobody runs any more
+        let log = std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Ran { ending: ending?, log })
+    }
+}
+
+type Told = Result<Ending, RunError>;
+
+/// The threads of the processors. Dropping this ends them all.
+#[derive(Default)]
+struct Threads(Vec<(Arc<Kick>, JoinHandle<()>)>);
+
+/// How often it is looked whether all processors wait for nothing: often enough for whoever waits for the end of a machine that has
+/// stopped, and too seldom to cost one that works anything.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// So many looks in a row have to see it: between two of them, one processor could have woken another and stopped.
+const LOOKS: u32 = 2;
+
+impl Threads {
+    fn start(&mut self, cpu: Cpu, ports: &Bus, windows: &Bus, told: &Sender<Told>) -> Result<(), RunError> {
+        let kick = Arc::new(Kick::default());
+        let vcpu = Vcpu { cpu, ports: ports.clone(), windows: windows.clone(), kick: kick.clone() };
+        let told = told.clone();
+        let name = format!("vcpu{}", self.0.len());
+        // Nobody listens any more when another processor has ended the machine.
+        let body = move || _ = told.send(vcpu.run());
+        let thread = std::thread::Builder::new().name(name).spawn(body).map_err(RunError::Thread)?;
+        self.0.push((kick, thread));
+        Ok(())
+    }
+
+    /// The first to end is the end of the machine.
+    fn wait(&self, hear: &Receiver<Told>, limit: Duration) -> Told {
+        let start = Instant::now();
+        let mut seen = 0_u32;
+        loop {
+            let left = limit.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Ok(Ending::TimedOut);
+            }
+            match hear.recv_timeout(left.min(LOOK_EVERY)) {
+                Ok(told) => return told,
+                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Gone),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            seen = if self.0.iter().all(|(kick, _)| kick.waits_for_nothing()) { seen.saturating_add(1) } else { 0 };
+            if LOOKS <= seen {
+                return Ok(Ending::Halted);
+            }
+            self.order(Order::Look);
+        }
+    }
+
+    fn order(&self, order: Order) {
+        self.0.iter().for_each(|(kick, thread)| kick.give(order, thread));
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.order(Order::Stop);
+        for (_, thread) in self.0.drain(..) {
+            // With a thread that panicked the whole process would have ended.
+            _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The guest's memory: how much, and where in its address space.
+
+use vm_memory::{GuestAddress, GuestMemoryMmap};
+
+use crate::arch::layout::GAP;
+
+/// The memory of one machine: anonymous, private, and there as soon as the guest writes to it. Copies are the same memory.
+pub type Memory = GuestMemoryMmap<()>;
+
+/// How much memory a machine has: whole pages, within [`MemorySize::LEAST`] and [`MemorySize::MOST`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MemorySize(u64);
+
+const PAGE: u64 = 0x1000;
+const MIB: u64 = 1 << 20;
+
+/// Why there is no such memory.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// It is too little, too much, or not whole pages.
+    #[error("a guest cannot have {0} bytes of memory: whole pages from 2 MiB to 64 GiB are possible")]
+    Size(u64),
+    /// The host does not give it.
+    #[error("the host does not give a guest its memory: {0}")]
+    Map(#[from] vm_memory::mmap::FromRangesError),
+}
+
+impl MemorySize {
+    /// What is needed before the first instruction, and room for a small program.
+    pub const LEAST: MemorySize = MemorySize(2 * MIB);
+    /// More than any limit of a job.
+    pub const MOST: MemorySize = MemorySize(64 << 30);
+
+    /// So many bytes.
+    pub fn bytes(bytes: u64) -> Result<MemorySize, MemoryError> {
+        let size = MemorySize(bytes);
+        let is_good = (MemorySize::LEAST..=MemorySize::MOST).contains(&size) && bytes.is_multiple_of(PAGE);
+        is_good.then_some(size).ok_or(MemoryError::Size(bytes))
+    }
+
+    /// So many MiB.
+    pub fn mib(mib: u64) -> Result<MemorySize, MemoryError> {
+        MemorySize::bytes(mib.saturating_mul(MIB))
+    }
+
+    /// Where it is: all below the gap if it fits there, else the rest from 4 GiB on.
+    fn ranges(self) -> Vec<(GuestAddress, usize)> {
+        let low = self.0.min(GAP.start);
+        let high = self.0.saturating_sub(low);
+        let parts = [(0, low), (GAP.end, high)].into_iter().filter(|(_, length)| 0 < *length);
+        parts.map(|(start, length)| (GuestAddress(start), usize::try_from(length).unwrap_or(usize::MAX))).collect()
+    }
+
+    /// Asks the host for it.
+    pub fn map(self) -> Result<Memory, MemoryError> {
+        Ok(Memory::from_ranges(&self.ranges())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_leaves_the_gap_for_devices() {
+        let ranges = |mib| MemorySize::mib(mib).unwrap().ranges();
+        assert_eq!(ranges(512), [(GuestAddress(0), 512 << 20)]);
+        assert_eq!(ranges(3072), [(GuestAddress(0), 3 << 30)]);
+        assert_eq!(ranges(3073), [(GuestAddress(0), 3 << 30), (GuestAddress(4 << 30), 1 << 20)]);
+    }
+
+    #[test]
+    fn what_is_too_little_too_much_or_not_whole_is_refused() {
+        for bytes in [0, 1 << 20, (2 << 20) + 1, (64 << 30) + PAGE, u64::MAX] {
+            assert!(matches!(MemorySize::bytes(bytes), Err(MemoryError::Size(said)) if said == bytes), "{bytes}");
+        }
+        assert!(MemorySize::mib(u64::MAX).is_err());
+    }
+}

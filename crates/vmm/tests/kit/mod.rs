@@ -1,0 +1,40 @@
+//! What the tests of this crate share.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
+
+pub(crate) mod assembler;
+pub(crate) mod debian;
+pub(crate) mod driver;
+pub(crate) mod hostile_driver;
+
+use std::time::Duration;
+
+use firebox_vmm::{Hypervisor, Machine, MemorySize, Ran, Settings, Start, layout};
+
+pub(crate) use assembler::Assembler;
+
+/// So long no guest of these tests needs, not even on a busy machine that emulates each instruction.
+pub(crate) const PLENTY: Duration = Duration::from_secs(60);
+
+/// KVM, or a word on why a test was skipped.
+pub(crate) fn hypervisor(test: &str) -> Option<Hypervisor> {
+    match Hypervisor::open() {
+        Ok(hypervisor) => Some(hypervisor),
+        Err(why) => {
+            println!("skipped: {test}: {why}");
+            None
+        }
+    }
+}
+
+/// A machine with 2 MiB and a program in it.
+pub(crate) fn machine(hypervisor: &Hypervisor, cpus: u8, program: &Assembler) -> Machine {
+    let machine = Machine::new(hypervisor, Settings { memory: MemorySize::mib(2).unwrap(), cpus }).unwrap();
+    machine.load(layout::PROGRAM, program.code()).unwrap();
+    machine
+}
+
+/// Runs it.
+pub(crate) fn run(machine: Machine, limit: Duration) -> Ran {
+    machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, limit).unwrap()
+}
