@@ -42,6 +42,8 @@ mod registry;
 mod remote;
 mod source;
 mod store;
+mod strokes;
+mod sys;
 mod take_in;
 mod tree;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use firebox_image::{OciLayout, Store};
-use kit::{Made, has, listing, store, take, text};
+use kit::{Made, has, listing, moments, store, take, text};
 
 /// How often somebody is killed.
 const KILLS: u32 = 100;
@@ -27,17 +27,11 @@ fn killed_a_hundred_times_at_any_moment_nothing_is_broken() {
     round(&opened, &made.oci());
     let longest = begun.elapsed() * 2;
 
-    let mut state = u64::from(std::process::id()) | 1;
-    let mut random = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut moment = moments(longest);
     let (mut found_names, mut left_drafts) = (0, 0);
     for kill in 0..KILLS {
         let mut children = [begin(&made), begin(&made)];
-        std::thread::sleep(longest.mul_f64((random() % 1000) as f64 / 1000.0));
+        std::thread::sleep(moment());
         for child in &mut children {
             child.kill().unwrap();
             // Whoever had ended before had met something that it could not deal with.

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use firebox_image::{Credentials, Mirrors, Patience, Registry, TakeInError};
-use kit::faulty::{Fault, FaultyRegistry};
+use kit::faulty::{About, Fault, FaultyRegistry};
 use kit::registry::{RealRegistry, Wants, own_address};
 use kit::{Made, chain, has, run, store, take, text};
 
@@ -128,7 +128,11 @@ fn layer() -> Vec<u8> {
 }
 
 fn take_with(faults: &[Fault], token: Option<&str>) -> (FaultyRegistry, Result<(), TakeInError>) {
-    let faulty = FaultyRegistry::start(&layer(), faults.to_vec(), token);
+    take_about(About::Layer, faults, token)
+}
+
+fn take_about(about: About, faults: &[Fault], token: Option<&str>) -> (FaultyRegistry, Result<(), TakeInError>) {
+    let faulty = FaultyRegistry::start(about, &layer(), faults.to_vec(), token);
     let directory = kit::workshop();
     let store = store(directory.path());
     // Short where nothing is said on purpose; nowhere else is it to count how fast this host is.
@@ -151,6 +155,7 @@ fn what_passes_is_waited_for() {
         vec![Fault::Cut(1000), Fault::NoRanges],
         vec![Fault::Redirect],
         vec![Fault::Noise, Fault::Noise],
+        vec![Fault::Shorter],
     ] {
         let (_, taken) = take_with(&faults, None);
         assert!(taken.is_ok(), "{faults:?}: {}", taken.map_err(|error| chain(&error)).unwrap_err());
@@ -179,6 +184,7 @@ fn what_does_not_pass_is_said() {
         (vec![Fault::Stall(0); 20], "broke off at byte 0"),
         (vec![Fault::Dribble; 20], "8192 in a second are the least"),
         (vec![Fault::Longer], "is longer than the"),
+        (vec![Fault::Shorter; 40], "broke off at byte"),
         (vec![Fault::Other], "has another content: its digest is"),
         (vec![Fault::Cut(1000), Fault::WrongRange], "gives another part of blob"),
         (vec![Fault::Noise; 20], "cannot ask"),
@@ -187,6 +193,37 @@ fn what_does_not_pass_is_said() {
         let error = chain(&taken.unwrap_err());
         assert!(error.contains(says), "{:?}: {error}", faults[0]);
     }
+}
+
+#[test]
+fn what_describes_an_image_is_waited_for_as_well() {
+    for about in [About::Manifest, About::Configuration] {
+        let faults =
+            [Fault::Status(429), Fault::Cut(0), Fault::Status(500), Fault::Noise, Fault::Cut(10), Fault::Stall(7)];
+        let (_, taken) = take_about(about, &faults, None);
+        assert!(taken.is_ok(), "{about:?}: {}", taken.map_err(|error| chain(&error)).unwrap_err());
+        for (fault, says) in [
+            (Fault::Status(429), "answers 429 when asked for"),
+            (Fault::Status(500), "answers 500 when asked for"),
+            (Fault::Cut(10), "cannot read"),
+            (Fault::Noise, "cannot ask"),
+            (
+                Fault::Other,
+                if about == About::Manifest { "is malformed" } else { "has another content: its digest is" },
+            ),
+        ] {
+            let (_, taken) = take_about(about, &[fault; 40], None);
+            let error = chain(&taken.unwrap_err());
+            assert!(error.contains(says), "{about:?}, {fault:?}: {error}");
+        }
+    }
+    let faults = [Fault::Status(429), Fault::Status(500)];
+    let (faulty, taken) = take_about(About::Token, &faults, Some("secret-token"));
+    taken.unwrap();
+    assert_eq!(faulty.asked_for("/token").len(), 3);
+    let (_, taken) = take_about(About::Token, &[Fault::Status(500); 40], Some("secret-token"));
+    let error = chain(&taken.unwrap_err());
+    assert!(error.contains("answers 500 when asked for a token"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The one place where content of an image is written to the disk as files. They are written into a directory that
 //! holds nothing else, under names that we choose, so there is no path of the image to be led astray by.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -17,6 +17,7 @@ use crate::layer::index::Index;
 use crate::layer::inflate::{inflate, read_ahead};
 use crate::layer::path::shown;
 use crate::layer::tar::{Archive, ArchiveError};
+use crate::strokes;
 
 /// Why a layer could not be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -234,7 +235,7 @@ impl Unpacking<'_> {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ArchiveError::Cut.into()),
                 Err(error) => return Err(ArchiveError::Read(error).into()),
             };
-            file.write_all(&self.buffer[..read]).map_err(UnpackError::Write)?;
+            strokes::write_all(&mut file, &self.buffer[..read]).map_err(UnpackError::Write)?;
             hasher.update(&self.buffer[..read]);
             size += read as u64;
         }

@@ -16,7 +16,7 @@ use crate::registry::challenge::Challenge;
 use crate::registry::endpoint::is_here;
 use crate::registry::steady::Steady;
 use crate::registry::{Credentials, Endpoint, Login, Mirrors};
-use crate::source::{Source, SourceError, read_bounded};
+use crate::source::{Source, SourceError, read_again, read_bounded};
 
 /// One repository of a registry, and one image in it.
 pub struct Registry {
@@ -174,8 +174,7 @@ impl Registry {
     fn manifest(&self, version: &Version, most: u64) -> Result<Vec<u8>, SourceError> {
         let url = format!("{}/manifests/{version}", self.endpoint.base());
         let what = format!("image `{}`", self.reference);
-        let response = self.get(&url, &what, 0)?;
-        read_bounded(self.steady(response), "manifest", most)
+        read_again(self.patience.tries, "manifest", most, || Ok(self.steady(self.get(&url, &what, 0)?)))
     }
 
     /// Asks until there is an answer: says who we are when it wants to know, and asks again when it cannot now.

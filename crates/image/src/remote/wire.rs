@@ -235,7 +235,9 @@ fn is_asked_for(parts: &Parts, headers: &HeaderMap) -> bool {
 
 fn whole(answer: Response<Body>, most: u64) -> Result<Attempt, HttpError> {
     let (parts, body) = answer.into_parts();
-    let mut bytes = Vec::new();
+    // Room for what is said to come, as far as it may: growing on the way would copy it again and again.
+    let said = body.content_length().unwrap_or(0).min(most);
+    let mut bytes = Vec::with_capacity(said as usize);
     match body.into_reader().take(most + 1).read_to_end(&mut bytes) {
         Ok(_) if most < bytes.len() as u64 => Err(unknown(Broken::TooLong(most))),
         Ok(_) => Ok(Attempt::Answered(Response::from_parts(parts, bytes.into()))),

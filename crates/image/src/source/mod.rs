@@ -103,6 +103,8 @@ pub(crate) struct Image {
     pub(crate) layers: Vec<Descriptor>,
 }
 
+/// How often a configuration may break off.
+const TRIES: u32 = 4;
 /// How often an index may lead to another: a directory's to an image's to nothing.
 const NESTED: usize = 3;
 
@@ -123,7 +125,7 @@ pub(crate) fn find(source: &dyn Source, platform: &Platform, bounds: &Bounds) ->
 
 fn whole(source: &dyn Source, manifest: Manifest, bytes: Vec<u8>, bounds: &Bounds) -> Result<Image, SourceError> {
     let Manifest { config: descriptor, layers } = manifest;
-    let config_bytes = read_bounded(source.blob(&descriptor, 0)?, "configuration", bounds.document)?;
+    let config_bytes = read_again(TRIES, "configuration", bounds.document, || source.blob(&descriptor, 0))?;
     let config_bytes = checked("configuration", &descriptor, config_bytes)?;
     let config = Config::parse(&config_bytes)?;
     if layers.len() != config.archives.len() {
@@ -150,4 +152,21 @@ pub(crate) fn read_bounded(reader: impl Read, what: &'static str, most: u64) -> 
     let read = reader.take(most + 1).read_to_end(&mut bytes);
     read.map_err(|source| SourceError::File { path: PathBuf::from(what), source })?;
     if most < bytes.len() as u64 { Err(SourceError::TooLong { what, most }) } else { Ok(bytes) }
+}
+
+/// Asks for something short, and again from its beginning where that breaks off.
+pub(crate) fn read_again<R: Read>(
+    most_tries: u32,
+    what: &'static str,
+    most: u64,
+    ask: impl Fn() -> Result<R, SourceError>,
+) -> Result<Vec<u8>, SourceError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match read_bounded(ask()?, what, most) {
+            Err(SourceError::File { .. }) if tries < most_tries => {}
+            read => return read,
+        }
+    }
 }

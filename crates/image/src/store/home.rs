@@ -12,7 +12,7 @@ pub struct Home(PathBuf);
 pub enum NoHome {
     /// No variable says it.
     #[error(
-        "no place to keep images: set FIREBOX_HOME to an absolute path (HOME and XDG_DATA_HOME are not set either)"
+        "no place to keep things: set FIREBOX_HOME to an absolute path (HOME and XDG_DATA_HOME are not set either)"
     )]
     Unset,
     /// It depends on where one happens to be.
@@ -37,6 +37,11 @@ impl Home {
     /// Where the images are.
     pub fn images(&self) -> PathBuf {
         self.0.join("images")
+    }
+
+    /// Where what was made once of toolchains is.
+    pub fn groundworks(&self) -> PathBuf {
+        self.0.join("groundworks")
     }
 
     /// The directory itself.

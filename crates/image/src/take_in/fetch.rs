@@ -2,17 +2,26 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use crate::digest::{Digest, DigestingBehind};
 use crate::document::Descriptor;
 use crate::source::{Source, SourceError};
 use crate::store::{Claimed, Draft, Kind, Store, StoreError, at};
+use crate::strokes;
+use crate::sys::begin_to_write_out;
 use crate::take_in::TakeInError;
 
 /// How often a transfer may break off without anything to speak of having come in between.
 const TRIES: u32 = 4;
 /// What is something to speak of. Whoever breaks off after each byte would else be asked for ever.
 const WORTH: u64 = 64 << 10;
+/// How long a chunk is filled, at most: whoever gives in small parts is written and hashed in large ones, but what comes
+/// slowly does not wait to be kept.
+const FILLING: Duration = Duration::from_millis(20);
+/// How much comes before the disk begins with it: so it is done soon after the last byte has come.
+const STRETCH: u64 = 8 << 20;
 
 /// Keeps bytes that are in hand.
 pub(super) fn keep(store: &Store, bytes: &[u8]) -> Result<(), StoreError> {
@@ -79,7 +88,7 @@ fn once(
     let file = draft.blob()?;
     std::thread::scope(|scope| {
         let digesting = DigestingBehind::start(scope);
-        let mut fetching = Fetching { draft, file, descriptor, at: 0, digesting };
+        let mut fetching = Fetching { draft, file, descriptor, at: 0, begun: 0, digesting };
         let kept = fetching.read_what_is_here();
         let fetched = kept.and_then(|kept| fetching.go_on(source, on_bytes).map(|()| kept));
         let found = fetching.digesting.finish();
@@ -92,6 +101,8 @@ struct Fetching<'a, 'scope> {
     file: File,
     descriptor: &'a Descriptor,
     at: u64,
+    /// Up to where the disk has begun.
+    begun: u64,
     digesting: DigestingBehind<'scope>,
 }
 
@@ -142,20 +153,94 @@ impl Fetching<'_, '_> {
         let size = self.descriptor.size;
         loop {
             let mut chunk = self.digesting.chunk();
-            let read = match reader.read(&mut chunk) {
-                Ok(0) if self.at == size => return Ok(Ok(())),
-                Ok(0) => return Ok(Err(io::ErrorKind::UnexpectedEof.into())),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Ok(Err(error)),
-            };
+            let Filled { read, then } = fill(reader, &mut chunk);
             if size - self.at < read as u64 {
                 return Err(TakeInError::Length { digest: self.descriptor.digest, size, found: "longer" });
             }
-            self.file.write_all(&chunk[..read]).map_err(at("write", self.draft.path()))?;
-            self.digesting.put(chunk, read);
-            self.at += read as u64;
-            on_bytes(self.at)?;
+            if read != 0 {
+                strokes::write_all(&mut self.file, &chunk[..read]).map_err(at("write", self.draft.path()))?;
+                self.digesting.put(chunk, read);
+                self.at += read as u64;
+                self.begin_to_write_out();
+                on_bytes(self.at)?;
+            }
+            match then {
+                Then::More => {}
+                Then::End if self.at == size => return Ok(Ok(())),
+                Then::End => return Ok(Err(io::ErrorKind::UnexpectedEof.into())),
+                Then::Error(error) => return Ok(Err(error)),
+            }
         }
+    }
+
+    /// In stretches, since each is a question to the disk.
+    fn begin_to_write_out(&mut self) {
+        if self.begun + STRETCH <= self.at {
+            begin_to_write_out(self.file.as_fd(), self.begun, self.at - self.begun);
+            self.begun = self.at;
+        }
+    }
+}
+
+/// How much of a chunk is full, and what comes then.
+struct Filled {
+    read: usize,
+    then: Then,
+}
+
+enum Then {
+    More,
+    End,
+    Error(io::Error),
+}
+
+fn fill(reader: &mut dyn Read, chunk: &mut [u8]) -> Filled {
+    let begun = Instant::now();
+    let mut read = 0;
+    let then = loop {
+        match reader.read(&mut chunk[read..]) {
+            Ok(0) => break Then::End,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Then::Error(error),
+        }
+        if read == chunk.len() || FILLING <= begun.elapsed() {
+            break Then::More;
+        }
+    };
+    Filled { read, then }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives so many bytes at a time after so long, and breaks off in the end.
+    struct Parts(usize, Duration, usize);
+
+    impl Read for Parts {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            std::thread::sleep(self.1);
+            self.2 = self.2.checked_sub(1).ok_or(io::ErrorKind::ConnectionReset)?;
+            buffer[..self.0].fill(7);
+            Ok(self.0)
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_filled_by_many_small_parts_and_kept_when_they_break_off() {
+        let mut chunk = vec![0; 1000];
+        let Filled { read, then } = fill(&mut Parts(10, Duration::ZERO, 1000), &mut chunk);
+        assert!(read % 10 == 0 && 0 < read && matches!(then, Then::More), "{read}");
+        let Filled { read, then } = fill(&mut Parts(10, Duration::ZERO, 2), &mut chunk);
+        assert!(read == 20 && matches!(then, Then::Error(_)), "{read}");
+        let Filled { read, then } = fill(&mut &b"abc"[..], &mut chunk);
+        assert!(read == 3 && matches!(then, Then::End), "{read}");
+    }
+
+    #[test]
+    fn what_comes_slowly_does_not_wait_for_a_full_chunk() {
+        let Filled { read, then } = fill(&mut Parts(1, FILLING, 1000), &mut [0; 1000]);
+        assert!(read == 1 && matches!(then, Then::More), "{read}");
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     Dribble,
     /// Says that there are more bytes than there are.
     Longer,
+    /// Says that there is half of what there is, and gives so much.
+    Shorter,
     /// Gives other bytes.
     Other,
     /// Knows no ranges.
@@ -34,7 +36,16 @@ pub(crate) enum Fault {
     Noise,
 }
 
-/// One image of one layer. Faults are used up in their order by questions about the layer.
+/// What questions are about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum About {
+    Token,
+    Manifest,
+    Configuration,
+    Layer,
+}
+
+/// One image of one layer. Faults are used up in their order by questions about one thing.
 pub(crate) struct FaultyRegistry {
     pub(crate) host: String,
     /// Every question, as `path range authorization`.
@@ -43,10 +54,14 @@ pub(crate) struct FaultyRegistry {
     ended: Option<JoinHandle<()>>,
 }
 
+/// What questions for a token begin with.
+const TOKEN: &str = "/token?";
+
 struct Shelf {
     host: String,
     documents: HashMap<String, Vec<u8>>,
-    layer: String,
+    /// What questions begin with that meet faults.
+    about: String,
     faults: Mutex<Vec<Fault>>,
     /// The token that opens it, if it wants one.
     token: Option<String>,
@@ -54,7 +69,7 @@ struct Shelf {
 }
 
 impl FaultyRegistry {
-    pub(crate) fn start(layer: &[u8], mut faults: Vec<Fault>, token: Option<&str>) -> FaultyRegistry {
+    pub(crate) fn start(about: About, layer: &[u8], mut faults: Vec<Fault>, token: Option<&str>) -> FaultyRegistry {
         faults.reverse();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
@@ -71,16 +86,24 @@ impl FaultyRegistry {
             described(layer)
         );
         let layer_path = format!("/v2/x/blobs/{digest}");
+        let manifest_path = "/v2/x/manifests/latest".to_owned();
+        let config_path = format!("/v2/x/blobs/{}", Digest::of(config.as_bytes()));
+        let about = match about {
+            About::Token => TOKEN.to_owned(),
+            About::Manifest => manifest_path.clone(),
+            About::Configuration => config_path.clone(),
+            About::Layer => layer_path.clone(),
+        };
         let documents = HashMap::from([
-            ("/v2/x/manifests/latest".to_owned(), manifest.into_bytes()),
-            (format!("/v2/x/blobs/{}", Digest::of(config.as_bytes())), config.into_bytes()),
+            (manifest_path, manifest.into_bytes()),
+            (config_path, config.into_bytes()),
             ("/elsewhere".to_owned(), layer.to_vec()),
-            (layer_path.clone(), layer.to_vec()),
+            (layer_path, layer.to_vec()),
         ]);
         let shelf = Arc::new(Shelf {
             host: host.clone(),
             documents,
-            layer: layer_path,
+            about,
             faults: Mutex::new(faults),
             token: token.map(str::to_owned),
             over: Mutex::new(false),
@@ -144,6 +167,11 @@ impl Shelf {
         }
     }
 
+    /// The next one, if the question is about what meets them.
+    fn fault(&self, path: &str) -> Option<Fault> {
+        path.starts_with(&self.about).then(|| self.faults.lock().unwrap().pop()).flatten()
+    }
+
     /// Answers one question; false when the connection is over.
     fn answer(
         &self,
@@ -156,7 +184,10 @@ impl Shelf {
             write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n{headers}\r\n")?;
             stream.write_all(body).map(|()| body.len() == length)
         };
-        if let Some(query) = path.strip_prefix("/token?") {
+        if let Some(query) = path.strip_prefix(TOKEN) {
+            if let Some(Fault::Status(status)) = self.fault(path) {
+                return say(status, "retry-after: 0\r\n", 0, b"");
+            }
             assert!(query.contains("service=here"), "{query}");
             let token = format!(r#"{{"token":"{}"}}"#, self.token.as_deref().unwrap_or_default());
             return say(200, "", token.len(), token.as_bytes());
@@ -170,7 +201,7 @@ impl Shelf {
             return say(401, &challenge, 0, b"");
         }
         let Some(document) = self.documents.get(path) else { return say(404, "", 0, b"") };
-        let fault = if path == self.layer { self.faults.lock().unwrap().pop() } else { None };
+        let fault = self.fault(path);
         let start = from.filter(|_| fault != Some(Fault::NoRanges)).unwrap_or(0);
         let start = if fault == Some(Fault::WrongRange) { start.saturating_sub(1) } else { start };
         let body = &document[start..];
@@ -198,6 +229,7 @@ impl Shelf {
                 }
                 Ok(false)
             }
+            Some(Fault::Shorter) => say(status, &range, body.len() / 2, &body[..body.len() / 2]),
             Some(Fault::Longer) => say(status, &range, body.len() + 100, &[body, &[7; 100]].concat()),
             Some(Fault::Other) => say(status, &range, body.len(), &vec![7; body.len()]),
             Some(Fault::Redirect) => say(307, &format!("location: http://{}/elsewhere\r\n", self.host), 0, b""),

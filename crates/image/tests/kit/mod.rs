@@ -7,10 +7,12 @@ pub(crate) mod between;
 pub(crate) mod faulty;
 pub(crate) mod registry;
 pub(crate) mod s3;
+pub(crate) mod small;
 mod workshop;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 pub(crate) use workshop::workshop;
 
@@ -149,4 +151,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Some moment within this time, and another one each time.
+pub(crate) fn moments(within: Duration) -> impl FnMut() -> Duration {
+    let mut state = u64::from(std::process::id()) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        within.mul_f64((state % 1000) as f64 / 1000.0)
+    }
 }

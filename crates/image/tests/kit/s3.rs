@@ -7,6 +7,9 @@ use std::time::SystemTime;
 
 use super::skipped;
 
+/// Says where it is.
+const PROGRAM: &str = "FIREBOX_TEST_S3";
+
 /// A server that ends with the test.
 pub(crate) struct RealS3 {
     child: Child,
@@ -19,12 +22,18 @@ impl RealS3 {
     pub(crate) const KEY: &str = "a-key";
     pub(crate) const SECRET: &str = "a-secret-that-nobody-is-told";
 
-    /// None where it is not installed, which is said: `cargo xtask test` installs it.
+    /// Whether it is installed. Where not, that is said: `cargo xtask test` installs it.
+    pub(crate) fn may_be() -> bool {
+        let is_there = std::env::var_os(PROGRAM).is_some();
+        if !is_there {
+            skipped(&format!("s3s-fs is not installed: {PROGRAM} would say where"));
+        }
+        is_there
+    }
+
+    /// None where it may not be.
     pub(crate) fn start(directory: &Path) -> Option<RealS3> {
-        let Some(program) = std::env::var_os("FIREBOX_TEST_S3") else {
-            skipped("s3s-fs is not installed: FIREBOX_TEST_S3 would say where");
-            return None;
-        };
+        let program = RealS3::may_be().then(|| std::env::var_os(PROGRAM)).flatten()?;
         let root = directory.join("buckets");
         std::fs::create_dir_all(&root).unwrap();
         let mut child = Command::new(program)
