@@ -2,7 +2,7 @@
 //!
 //! It begins as root on the host, process 1 of a new PID namespace; the other namespaces that the host's user namespace owns it
 //! enters first of all. It ends without a
-//! capability, in a user namespace that maps one uid and owns nothing. The namespaces belonging to the host is on
+//! capability, in a user namespace that maps its uid, and at most one more that nobody has, and owns nothing. The namespaces belonging to the host is on
 //! purpose: not even a process with all capabilities of the cell's own user namespace could change them.
 
 use std::ffi::OsStr;
@@ -20,14 +20,12 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getppid, setrlimit};
-use rustix::thread::{Gid, Uid};
+use rustix::thread::{Gid, LinkNameSpaceType, Uid, move_into_link_name_space};
 
 use crate::doors::Doors;
 use crate::files::PLACES;
 use crate::sys;
-
-/// Who a job is in its cell.
-const USER_INSIDE: u32 = 1000;
+use crate::users::{self, Users};
 
 /// The name of every cell's host.
 const HOST_NAME: &[u8] = b"firebox";
@@ -49,6 +47,8 @@ pub(crate) struct Birth<'a> {
     pub(crate) files: BorrowedFd<'a>,
     /// The uid and gid, as the warden sees them.
     pub(crate) uid: u32,
+    /// Which users there are in the cell.
+    pub(crate) users: Users,
     /// Whether the groups that firebox was started with can be given up.
     pub(crate) groups: Supplementary,
     /// The agent's end of its stream.
@@ -97,10 +97,14 @@ impl Birth<'_> {
                 // While it is root that does it: the leased uid has no rights but in a user namespace of its own.
                 self.enter_root(&root)?;
                 self.identity()?;
-            } else {
+            } else if self.users.owner().is_none() {
                 self.identity()?;
                 self.user_namespace(&maps)?;
                 self.enter_root(&root)?;
+            } else {
+                self.prepared_namespace(&maps)?;
+                self.enter_root(&root)?;
+                self.identity_inside()?;
             }
             // Before their numbers become those of the agent's own descriptors, which they would take along.
             drop((maps, root));
@@ -222,9 +226,7 @@ impl Birth<'_> {
     fn identity(&self) -> Result<(), Failure> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.uid));
         let change = || {
-            if self.groups == Supplementary::GivenUp {
-                rustix::thread::set_thread_groups(&[])?;
-            }
+            self.give_up_groups()?;
             rustix::thread::set_thread_res_gid(gid, gid, gid)?;
             rustix::thread::set_thread_res_uid(uid, uid, uid)?;
             // The change took away the right to write to one's own `/proc` files, needed once more for the maps.
@@ -233,22 +235,42 @@ impl Birth<'_> {
         change().map_err(at(Stage::Ids))
     }
 
+    fn give_up_groups(&self) -> Result<(), Errno> {
+        match self.groups {
+            Supplementary::GivenUp => rustix::thread::set_thread_groups(&[]),
+            Supplementary::Kept => Ok(()),
+        }
+    }
+
     /// As the leased uid. A user namespace in which that uid is all there is.
     fn user_namespace(&self, maps: &OwnedFd) -> Result<(), Failure> {
+        let map = self.users.map(self.uid);
+        users::enter_own_namespace(maps.as_fd(), &map).map_err(at(Stage::UserNamespace))
+    }
+
+    /// As root. A user namespace in which there are two, which takes rights over both of them and over the namespace that they are of.
+    /// This process is neither of them yet, and no root of the host any more.
+    fn prepared_namespace(&self, maps: &OwnedFd) -> Result<(), Failure> {
         let enter = || {
-            sys::enter_user_namespace()?;
-            let map = format!("{USER_INSIDE} {} 1", self.uid);
-            for (file, content) in [("setgroups", "deny"), ("uid_map", &map), ("gid_map", &map)] {
-                let path = Path::new("self").join(file);
-                let file = openat(maps, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-                rustix::io::write(&file, content.as_bytes())?;
-            }
-            Ok(())
+            let map = self.users.map(self.uid);
+            let namespace = users::make_namespace(maps.as_fd(), self.uid, &map, &map)?;
+            self.give_up_groups()?;
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::User))
         };
         enter().map_err(at(Stage::UserNamespace))
     }
 
-    /// As the leased uid, with the capabilities that the new user namespace gave over itself.
+    /// With the capabilities of the user namespace, which go a step later: the leased uid, as it is called in there.
+    fn identity_inside(&self) -> Result<(), Failure> {
+        let (uid, gid) = (Uid::from_raw(users::JOB), Gid::from_raw(users::JOB));
+        let change = || {
+            rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+            rustix::thread::set_thread_res_uid(uid, uid, uid)
+        };
+        change().map_err(at(Stage::Ids))
+    }
+
+    /// With the capabilities that the new user namespace gave over itself.
     fn enter_root(&self, root: &OwnedFd) -> Result<(), Failure> {
         let enter = || {
             rustix::process::fchdir(root)?;

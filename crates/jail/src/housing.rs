@@ -109,8 +109,8 @@ impl Jails {
         let files = Files::create(uid).map_err(at(Stage::Files))?;
         let confession = Confession::new().map_err(at(Stage::Clone))?;
         // Last of what can fail by itself: descriptors close when they are let go, control groups have to be removed.
-        let steps = self.views.get(view).map_or(0, |view| view.steps);
-        let holding = Holding::new(&self.rights, number, steps).map_err(at(Stage::Cgroup))?;
+        let View { steps, is_image, .. } = self.views.get(view).ok_or(at(Stage::View)(Errno::NOENT))?;
+        let holding = Holding::new(&self.rights, number, *steps).map_err(at(Stage::Cgroup))?;
         let cloned = holding.doors().map_err(at(Stage::Cgroup)).and_then(|doors| {
             let cloned = sys::clone_into_pid_namespace(holding.clone_target()).map_err(at(Stage::Clone))?;
             Ok((doors, cloned))
@@ -131,6 +131,7 @@ impl Jails {
                     workbench: Path::new(WORKBENCH),
                     files: files.as_fd(),
                     uid,
+                    users: self.rights.users_of_a_cell(*is_image),
                     groups: self.rights.groups_of_a_cell(),
                     stream: stream.as_fd(),
                     agent: agent.as_fd(),

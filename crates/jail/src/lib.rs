@@ -11,6 +11,7 @@
 //!
 //! [`start`] makes the two out of one process. The warden's life and its messages are those of every warden.
 
+mod beneath;
 mod birth;
 mod cgroup;
 mod doors;
@@ -19,9 +20,11 @@ mod holding;
 mod housing;
 mod instance;
 mod lease;
+mod owners;
 mod quarters;
 mod rights;
 mod sys;
+mod users;
 mod view;
 
 pub use housing::start;

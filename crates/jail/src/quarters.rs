@@ -14,10 +14,11 @@ use rustix::mount::{
     fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree, unmount,
 };
 
+use crate::beneath::Beneath;
 use crate::birth::HOST_PROC;
 use crate::rights::Rights;
 use crate::sys;
-use crate::view::{OpenView, make_file, make_places};
+use crate::view::{OpenView, make_places};
 
 /// Where in the warden's root a cell's files are attached for a moment.
 pub(crate) const WORKBENCH: &str = "/bench";
@@ -30,7 +31,7 @@ const AGENTS_NAME: &str = "agent";
 pub(crate) fn move_in(rights: &Rights, views: &[View], agent: &[u8]) -> Result<OwnedFd, Failure> {
     rights.enter().map_err(at(Stage::UserNamespace))?;
     sys::enter_mount_namespace().map_err(at(Stage::Root))?;
-    let open = |view| OpenView::open(view, rights.devices());
+    let open = |view: &View| OpenView::open(view, rights.devices(), rights.users_of_a_cell(view.is_image).owner());
     let views: Vec<OpenView> = views.iter().map(open).collect::<Result<_, _>>().map_err(at(Stage::Mount))?;
     leave_host(rights.kept()).map_err(at(Stage::Root))?;
     assemble(views).map_err(at(Stage::Mount))?;
@@ -105,7 +106,7 @@ fn house_agent(agent: &[u8]) -> Result<OwnedFd, Errno> {
     fsconfig_create(context.as_fd())?;
     let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let mount = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, safe)?;
-    make_file(mount.as_fd(), Path::new(AGENTS_NAME), agent, executed_only)?;
+    Beneath::new(mount.as_fd(), None).make_file(Path::new(AGENTS_NAME), agent, executed_only)?;
     sys::set_mount_attributes(mount.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     openat(&mount, AGENTS_NAME, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | namespaces of a cell belong to | the host | a user namespace that the warden entered |
 //! | a cell's uid on the host | leased, nobody else's | the user's own |
+//! | whose the files of an image are in a cell | of an id that nobody has | the job's, who is root in there |
 //! | memory, tasks and CPU | control groups, where there are any | those that were handed to the user, else watched; tasks by an rlimit of the cell's user namespace |
 //! | device nodes | made | the host's, shown |
 
@@ -25,6 +26,7 @@ use crate::instance::{ClaimError, Instance};
 use crate::lease::{LeaseError, Uids};
 use crate::quarters::Keep;
 use crate::sys;
+use crate::users::{OWNER, Users};
 use crate::view::Devices;
 
 /// Where all firebox processes of a host that root started agree on who has which uid and which name.
@@ -118,6 +120,15 @@ impl Rights {
             Rights::Root(_) if Layer::LeasedUid.is_left_out() => {}
             Rights::Root(root) => root.uids.give_back(uid),
             Rights::User(_) => {}
+        }
+    }
+
+    /// Which users there are in a cell.
+    pub(crate) fn users_of_a_cell(&self, is_on_an_image: bool) -> Users {
+        match self {
+            _ if !is_on_an_image => Users::Job,
+            Rights::Root(_) => Users::JobAndOwner(OWNER),
+            Rights::User(_) => Users::JobAsOwner,
         }
     }
 

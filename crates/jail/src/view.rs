@@ -3,21 +3,21 @@
 //! Opened before the warden gives up its view of the host, mounted after it has. What a mount shows can then no
 //! longer be changed by renaming anything on the host.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use firebox_cell::{Mount, Supply, View};
 use firebox_confine::Layer;
-use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mkdirat, mknodat, openat, stat, symlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mkdirat, openat, stat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
 
+use crate::beneath::{Beneath, PROGRAM, TEXT, give};
 use crate::files::PLACES;
+use crate::owners::Owners;
 use crate::sys::{no_set_user_id, read_only, set_mount_attributes};
 
 /// A view whose parts are open but not yet put together.
@@ -27,6 +27,8 @@ pub(crate) struct OpenView {
     links: Vec<(PathBuf, PathBuf)>,
     files: Vec<(PathBuf, String)>,
     supplies: Vec<Supply>,
+    /// Whose all of it is to be, if it is an image's and another's than the warden's.
+    owner: Option<u32>,
 }
 
 struct OpenMount {
@@ -89,11 +91,13 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
 
 impl OpenView {
     /// Opens every part, while the host's file system is still in sight.
-    pub(crate) fn open(view: &View, devices: Devices) -> Result<OpenView, Errno> {
+    pub(crate) fn open(view: &View, devices: Devices, owner: Option<u32>) -> Result<OpenView, Errno> {
         let View { mounts, links, files, supplies, is_image: _, steps: _ } = view;
         let there = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let owners = owner.and_then(|owner| Owners::of(mounts, owner));
         let open = mounts.iter().map(|Mount { outside, inside }| {
-            Part::open(outside, &there).map(|part| OpenMount { inside: inside.clone(), part })
+            let part = Part::open(outside, &there, owners.as_ref());
+            part.map(|part| OpenMount { inside: inside.clone(), part })
         });
         let open = open.collect::<Result<_, _>>()?;
         let devices = DEVICES.map(|(name, major, minor)| Device::open(devices, name, major, minor));
@@ -103,48 +107,49 @@ impl OpenView {
             links: links.iter().map(|link| (link.inside.clone(), link.target.clone())).collect(),
             files: files.iter().map(|file| (file.inside.clone(), file.content.clone())).collect(),
             supplies: supplies.clone(),
+            owner,
         })
     }
 
     /// Mounts the view at a directory of the warden's own root. The whole of it is read-only in the end.
     pub(crate) fn assemble(self, at: &Path) -> Result<(), Errno> {
-        let root = mount_root(at)?;
-        let root = root.as_fd();
+        let mount = mount_root(at)?;
+        let root = Beneath::new(mount.as_fd(), self.owner);
         for (_, place) in PLACES {
-            make_directories(root, Path::new(place))?;
+            root.make_directory(Path::new(place))?;
         }
-        make_directories(root, Path::new("proc"))?;
-        self.devices.iter().try_for_each(|device| device.put_into(root))?;
+        root.make_directory(Path::new("proc"))?;
+        self.devices.iter().try_for_each(|device| device.put_into(&root))?;
         for (target, link) in DEVICE_LINKS {
-            symlinkat(target, root, link)?;
+            root.make_link(Path::new(link), Path::new(target))?;
         }
         for (inside, target) in &self.links {
-            let inside = relative(inside)?;
-            make_parents(root, inside)?;
-            symlinkat(target, root, inside)?;
+            root.make_link(relative(inside)?, target)?;
         }
         let (in_mounts, beside): (Vec<_>, Vec<_>) = self
             .files
             .into_iter()
             .partition(|(inside, _)| self.mounts.iter().any(|mount| inside.starts_with(&mount.inside)));
         for (inside, content) in &beside {
-            make_file(root, relative(inside)?, content.as_bytes(), TEXT)?;
+            root.make_file(relative(inside)?, content.as_bytes(), TEXT)?;
         }
         for supply in &self.supplies {
             let inside = Path::new(Supply::PLACE).join(supply.below());
-            make_file(root, relative(&inside)?, supply.program(), PROGRAM)?;
+            root.make_file(relative(&inside)?, supply.program(), PROGRAM)?;
         }
         for OpenMount { inside, part } in self.mounts {
             let ours = in_mounts.iter().filter_map(|(file, content)| Some((file.strip_prefix(&inside).ok()?, content)));
-            part.put_into(root, relative(&inside)?, &ours.collect::<Vec<_>>())?;
+            part.put_into(&root, relative(&inside)?, &ours.collect::<Vec<_>>())?;
         }
-        set_mount_attributes(root, read_only() | no_set_user_id())
+        root.hand_over()?;
+        give(mount.as_fd(), self.owner)?;
+        set_mount_attributes(mount.as_fd(), read_only() | no_set_user_id())
     }
 }
 
 impl Part {
     /// Opens it. `mounts` is what the host says of its mounts.
-    fn open(outside: &Path, mounts: &str) -> Result<Part, Errno> {
+    fn open(outside: &Path, mounts: &str, owners: Option<&Owners>) -> Result<Part, Errno> {
         let stat = stat(outside)?;
         let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         if !is_directory && stat.st_size as u64 <= COPIED_BYTES {
@@ -154,6 +159,9 @@ impl Part {
         let tree = open_tree(CWD, outside, flags)?;
         let safe = read_only() | no_set_user_id() | MountAttrFlags::MOUNT_ATTR_NODEV;
         set_mount_attributes(tree.as_fd(), safe)?;
+        if let Some(owners) = owners {
+            owners.give(tree.as_fd());
+        }
         let path = std::fs::canonicalize(outside).map_err(|error| raw(&error))?;
         Ok(match is_directory {
             false => Part::Bound { tree, shape: Shape::File },
@@ -164,17 +172,17 @@ impl Part {
     }
 
     /// Puts it there, with files of ours in it where it has a layer.
-    fn put_into(self, root: Dir<'_>, inside: &Path, ours: &[(&Path, &String)]) -> Result<(), Errno> {
+    fn put_into(self, root: &Beneath<'_>, inside: &Path, ours: &[(&Path, &String)]) -> Result<(), Errno> {
         let (tree, shape) = match self {
-            Part::Copied(content) => return make_file(root, inside, &content, TEXT),
+            Part::Copied(content) => return root.make_file(inside, &content, TEXT),
             Part::Bound { tree, shape } => (tree, shape),
-            Part::Layered(tree) => (layered(tree, ours)?, Shape::Directory),
+            Part::Layered(tree) => (layered(tree, ours, root.owner())?, Shape::Directory),
         };
         match shape {
-            Shape::Directory => make_directories(root, inside)?,
-            Shape::File => make_file(root, inside, b"", TEXT)?,
+            Shape::Directory => root.make_directory(inside)?,
+            Shape::File => root.make_file(inside, b"", TEXT)?,
         }
-        move_mount(&tree, c"", root, inside, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        root.mount(tree.as_fd(), inside)
     }
 }
 
@@ -183,14 +191,14 @@ impl Part {
 /// What a cell then opens are inodes of the overlay. On those of the host it could watch with inotify what the host
 /// runs, hold locks that the host meets, and have the host's disk flushed by `fsync`. A kernel that has no overlay for
 /// us, or no more depth for one, leaves the directory as it is. What is ours stands in front of what the directory has of the same name.
-fn layered(tree: OwnedFd, ours: &[(&Path, &String)]) -> Result<OwnedFd, Errno> {
+fn layered(tree: OwnedFd, ours: &[(&Path, &String)], owner: Option<u32>) -> Result<OwnedFd, Errno> {
     if Layer::Overlay.is_left_out() {
         return Ok(tree);
     }
     move_mount(&tree, c"", CWD, LOWER, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     let overlay = || {
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        let lower = match over(ours)? {
+        let lower = match over(ours, owner)? {
             Some(over) => format!("{}:{LOWER}", over.display()),
             None => format!("{LOWER}:{EMPTY}"),
         };
@@ -211,19 +219,17 @@ fn layered(tree: OwnedFd, ours: &[(&Path, &String)]) -> Result<OwnedFd, Errno> {
 }
 
 /// A directory with these files, if there are any.
-fn over(ours: &[(&Path, &String)]) -> Result<Option<PathBuf>, Errno> {
+fn over(ours: &[(&Path, &String)], owner: Option<u32>) -> Result<Option<PathBuf>, Errno> {
     if ours.is_empty() {
         return Ok(None);
     }
-    let place = (0..).map(|number| Path::new(OVER).join(format!("{number}")));
-    let mut made = place.map(|place| (mkdirat(CWD, &place, Mode::from_raw_mode(0o755)), place));
-    let (made, place) = made.find(|(made, _)| *made != Err(Errno::EXIST)).ok_or(Errno::NOSPC)?;
-    made?;
-    let directory = openat(CWD, &place, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    for (file, content) in ours {
-        make_file(directory.as_fd(), file, content.as_bytes(), TEXT)?;
-    }
-    Ok(Some(place))
+    let all = openat(CWD, OVER, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let all = Beneath::new(all.as_fd(), owner);
+    let place = (0..).map(|number: u32| number.to_string()).find(|place| !Path::new(OVER).join(place).exists());
+    let place = place.map(PathBuf::from).ok_or(Errno::NOSPC)?;
+    ours.iter().try_for_each(|(file, content)| all.make_file(&place.join(file), content.as_bytes(), TEXT))?;
+    all.hand_over()?;
+    Ok(Some(Path::new(OVER).join(place)))
 }
 
 /// Makes the places that `OpenView::assemble` needs in the warden's root.
@@ -255,16 +261,13 @@ impl Device {
         }
     }
 
-    fn put_into(&self, root: Dir<'_>) -> Result<(), Errno> {
+    fn put_into(&self, root: &Beneath<'_>) -> Result<(), Errno> {
         match self {
-            Device::Made { name, major, minor } => {
-                let (path, mode) = (Path::new("dev").join(name), Mode::from_raw_mode(0o666));
-                mknodat(root, path, FileType::CharacterDevice, mode, makedev(*major, *minor))
-            }
+            Device::Made { name, major, minor } => root.make_device(&Path::new("dev").join(name), *major, *minor),
             Device::Shown { name, node } => {
                 let path = Path::new("dev").join(name);
-                make_file(root, &path, b"", TEXT)?;
-                move_mount(node, c"", root, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+                root.make_file(&path, b"", TEXT)?;
+                root.mount(node.as_fd(), &path)
             }
         }
     }
@@ -282,46 +285,9 @@ fn mount_root(at: &Path) -> Result<OwnedFd, Errno> {
     Ok(mount)
 }
 
-/// The path below the root. Views are made by trusted code; one that leads upwards is a mistake of ours.
+/// The path below the root.
 fn relative(inside: &Path) -> Result<&Path, Errno> {
-    let inside = inside.strip_prefix("/").map_err(|_| Errno::INVAL)?;
-    let plain = inside.components().all(|part| matches!(part, Component::Normal(_)));
-    if plain { Ok(inside) } else { Err(Errno::INVAL) }
-}
-
-type Dir<'a> = rustix::fd::BorrowedFd<'a>;
-
-fn make_parents(root: Dir<'_>, path: &Path) -> Result<(), Errno> {
-    path.parent().map_or(Ok(()), |parent| make_directories(root, parent))
-}
-
-fn make_directories(root: Dir<'_>, path: &Path) -> Result<(), Errno> {
-    let mut so_far = PathBuf::new();
-    for part in path.components() {
-        so_far.push(part);
-        match mkdirat(root, &so_far, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
-}
-
-/// The modes of files in a root that is read-only: some are programs.
-const TEXT: Mode = Mode::from_raw_mode(0o644);
-const PROGRAM: Mode = Mode::from_raw_mode(0o755);
-
-pub(crate) fn make_file(root: Dir<'_>, path: &Path, content: &[u8], mode: Mode) -> Result<(), Errno> {
-    make_parents(root, path)?;
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(root, path.as_c_str(), flags, mode)?;
-    let mut rest = content;
-    while !rest.is_empty() {
-        let written = rustix::io::write(&file, rest)?;
-        rest = &rest[written..];
-    }
-    Ok(())
+    inside.strip_prefix("/").map_err(|_| Errno::INVAL)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ const CLONE_NEWIPC: usize = 0x0800_0000;
 const CLONE_NEWNET: usize = 0x4000_0000;
 const CLONE_NEWNS: usize = 0x0002_0000;
 const CLONE_NEWPID: u64 = 0x2000_0000;
-const CLONE_NEWUSER: usize = 0x1000_0000;
+pub(super) const CLONE_NEWUSER: usize = 0x1000_0000;
 const CLONE_NEWUTS: usize = 0x0400_0000;
 const CLONE_PIDFD: u64 = 0x0000_1000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -39,7 +39,7 @@ const NAMESPACES: [(Layer, usize); 4] = [
 /// The kernel's `struct clone_args`, as long as it was when `cgroup` came.
 #[repr(C)]
 #[derive(Default)]
-struct CloneArgs {
+pub(super) struct CloneArgs {
     flags: u64,
     pidfd: u64,
     child_tid: u64,
@@ -51,6 +51,13 @@ struct CloneArgs {
     set_tid: u64,
     set_tid_size: u64,
     cgroup: u64,
+}
+
+impl CloneArgs {
+    /// With these flags and nothing else, not even a signal at the end of the new process.
+    pub(super) fn of(flags: u64) -> CloneArgs {
+        CloneArgs { flags, ..CloneArgs::default() }
+    }
 }
 
 /// Copies this process into a new PID namespace, and into a control group (v2) if one is given. To be called only by a

@@ -8,12 +8,14 @@ use firebox_wire::warden::{CellReply, CellRequest, Failure, MESSAGE_BYTES, Made,
 use rustix::io::Errno;
 
 use crate::engine::{Cell, Engine, LIMITS, has_answer, hear, is_answered, tell, tell_with};
+use crate::views::nothing_is_made_through_the_links_of_a_view;
 
 type Claim = (&'static str, fn(&Engine));
 
-pub(crate) const CLAIMS: [Claim; 15] = [
+pub(crate) const CLAIMS: [Claim; 16] = [
     ("what_is_no_request_for_a_cell_is_refused", what_is_no_request_for_a_cell_is_refused),
     ("a_view_that_does_not_exist_is_refused", a_view_that_does_not_exist_is_refused),
+    ("nothing_is_made_through_the_links_of_a_view", nothing_is_made_through_the_links_of_a_view),
     ("what_is_no_request_about_a_cell_is_refused", what_is_no_request_about_a_cell_is_refused),
     ("descriptors_that_come_along_are_closed", descriptors_that_come_along_are_closed),
     ("a_cell_is_measured_once_it_was_limited", a_cell_is_measured_once_it_was_limited),

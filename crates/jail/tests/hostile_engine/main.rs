@@ -8,6 +8,7 @@
 mod claims;
 mod engine;
 mod idle_agent;
+mod views;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
