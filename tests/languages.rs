@@ -5,7 +5,7 @@ mod kit;
 use kit::{HostInventory, firebox, is_installed};
 use serde_json::Value;
 
-const NAMES: [&str; 6] = ["rust", "c", "cpp", "python", "javascript", "bash"];
+const NAMES: [&str; 8] = ["rust", "c", "cpp", "go", "java", "python", "javascript", "bash"];
 
 /// `firebox languages --json`: an array of the languages.
 fn languages() -> Vec<Value> {
@@ -61,7 +61,7 @@ fn languages_check_accepts_every_file_that_comes_with_firebox() {
     let files = std::fs::read_dir(format!("{}/../../languages", env!("CARGO_MANIFEST_DIR"))).expect("languages/");
     let files = files.flatten().map(|file| file.path());
     let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
-    assert!(6 <= files.len(), "{files:?}");
+    assert!(8 <= files.len(), "{files:?}");
     let call = firebox().args(["languages", "check"]).args(files).run();
     assert_eq!(call.code(), 0, "{call}");
     host.assert_nothing_left();

@@ -15,7 +15,7 @@ use rustix::process::Signal;
 
 /// What makes the image, by standard tools alone.
 const TOOLS: [&str; 3] = ["mmdebstrap", "skopeo", "umoci"];
-const PACKAGES: &str = "python3-minimal,libpython3-stdlib,gcc,libc6-dev";
+const PACKAGES: &str = "python3-minimal,libpython3-stdlib,gcc,libc6-dev,musl-tools,musl-dev";
 /// Where the image has its Rust.
 const RUST: &str = "/usr/local/rustup/toolchains/stable";
 /// The jails that an image can be run on in.
@@ -137,16 +137,23 @@ for path in "/etc/passwd", "/usr/bin/python3", "/usr/new", "/etc/new", "/root/ne
     except OSError as error:
         print(error.strerror)
 print([name for name in os.listdir("/root") if not os.access("/root/" + name, os.R_OK)])
+def seen(top):
+    for directory, directories, files in os.walk(top):
+        yield from (os.lstat(os.path.join(directory, name)) for name in directories + files)
+parts = [part for part in os.listdir("/") if part not in ("dev", "job", "proc", "tmp")]
+print({(one.st_uid, one.st_gid) for part in parts for one in [os.lstat("/" + part), *seen("/" + part)]})
 "#;
     in_each_jail(|debian, setting| {
         let outcome = debian.job(setting, "python", code).outcome();
         assert_eq!(outcome.verdict(), ("ok", "run", 0, None), "{outcome}");
-        let expected = "/usr/bin/python3 yes user /tmp firebox\n\
+        let user = if setting == Setting::RootJail { "user" } else { "root" };
+        let expected = "\
             ['dev', 'job', 'opt', 'proc', 'tmp']\n\
             127.0.0.1 127.0.0.1 True True\n\
             True\n\
             Read-only file system\nRead-only file system\nRead-only file system\nRead-only file system\nRead-only file system\n\
-            []\n";
+            []\n{(0, 0)}\n";
+        let expected = format!("/usr/bin/python3 yes {user} /tmp firebox\n{expected}");
         assert_eq!(outcome.stdout(), expected, "{outcome}");
     });
 }
@@ -224,6 +231,81 @@ fn what_cannot_be_is_said_with_what_to_do_about_it() {
             assert!(refused.stderr().contains(said), "{refused}");
         }
     });
+}
+
+/// `musl-gcc` is a script, which is nothing that we take for a compiler: this does the same.
+const MUSL_GCC: &str = r#"
+#include <stdlib.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    char **all = calloc(count + 3, sizeof *all);
+    for (int i = 0; i < count; i++) all[i] = words[i];
+    all[0] = "/usr/bin/x86_64-linux-gnu-gcc";
+    all[count] = "-specs";
+    all[count + 1] = "/usr/lib/x86_64-linux-musl/musl-gcc.specs";
+    execv(all[0], all);
+    return 127;
+}
+"#;
+
+/// Another C library than ours and the host's, with another loader, in what compiles and in what comes of it.
+#[test]
+fn programs_of_musl_compile_and_run() {
+    if !images::has(&["musl-gcc"]) {
+        return;
+    }
+    let code = "#include <pthread.h>\n#include <stdio.h>\n#include <string.h>\nstatic void *say(void *x) { return x; }\n\
+        int main(void) { char line[400]; void *said; pthread_t thread; int musl = 0, glibc = 0; FILE *maps = fopen(\"/proc/self/maps\", \"r\");\n\
+        while (fgets(line, 400, maps)) { musl |= !!strstr(line, \"-musl/\"); glibc |= !!strstr(line, \"libc.so.6\"); }\n\
+        pthread_create(&thread, 0, say, \"a thread\"); pthread_join(thread, &said); printf(\"%d %d %s\\n\", musl, glibc, (char *)said); }";
+    in_each_jail(|debian, setting| {
+        let place = kit::temp_dir();
+        let at = |name: &str| images::text(&place.path().join(name)).to_owned();
+        fs::write(at("gcc.c"), MUSL_GCC).expect("a program");
+        images::run("musl-gcc", &["-o", &at("gcc"), &at("gcc.c")]);
+        let oci = at("oci");
+        images::run("cp", &["-r", &debian.path("oci"), &oci]);
+        images::run("umoci", &["insert", "--image", &format!("{oci}:x"), &at("gcc"), "/usr/local/bin/gcc"]);
+        images::run("chmod", &["-R", "a+rX", images::text(place.path())]);
+        let image = format!("oci:{oci}:x");
+        let words = ["rootfs", "from-docker", "--name", "c", "--size", "3000", "--image", &image];
+        let taken = debian.call(setting, &words).run();
+        assert_eq!(taken.code(), 0, "{taken}");
+        let job = |code: &str| debian.call(setting, &["run", "--json", "--lang", "c", "--code", code]).outcome();
+        let outcome = job(code);
+        assert_eq!((outcome.verdict(), outcome.stdout()), (("ok", "run", 0, None), "1 0 a thread\n"), "{outcome}");
+        let wrong = job("int main(void) { return missing; }");
+        assert_eq!(wrong.verdict(), ("compile_error", "compile", 1, None), "{wrong}");
+        let removed = debian.call(setting, &["rootfs", "remove", "c"]).run();
+        assert_eq!(removed.code(), 0, "{removed}");
+    });
+}
+
+/// What an Alpine has for a shell is not Bash, and is not taken for it.
+#[test]
+fn an_image_of_busybox_alone_says_that_it_has_no_bash() {
+    if !images::has(&["busybox", "skopeo"]) {
+        return;
+    }
+    let place = kit::temp_dir();
+    let at = |name: &str| images::text(&place.path().join(name)).to_owned();
+    fs::create_dir_all(at("tree/bin")).expect("a tree");
+    fs::copy(tool("busybox"), at("tree/bin/busybox")).expect("busybox");
+    std::os::unix::fs::symlink("busybox", at("tree/bin/sh")).expect("a link");
+    images::run("tar", &["-C", &at("tree"), "-cf", &at("tree.tar"), "."]);
+    images::run(
+        "skopeo",
+        &["copy", "--quiet", &format!("tarball:{}", at("tree.tar")), &format!("oci:{}:x", at("oci"))],
+    );
+    let image = format!("oci:{}:x", at("oci"));
+    let call = |words: &[&str]| firebox().env("FIREBOX_HOME", at("home")).args(words).run();
+    let taken = call(&["rootfs", "from-docker", "--name", "small", "--size", "50", "--image", &image]);
+    assert_eq!(taken.code(), 0, "{taken}");
+    let refused = call(&["run", "--image", "small", "--lang", "bash", "--code", "echo no"]);
+    assert_eq!((refused.code(), refused.stdout().as_str()), (2, ""), "{refused}");
+    for words in ["bash needs `bash`", "the image `small` lacks it"] {
+        assert!(refused.stderr().contains(words), "it does not say {words:?}\n{refused}");
+    }
 }
 
 #[test]

@@ -28,10 +28,11 @@ fn check_json(call: Firebox) -> Outcome {
 }
 
 /// A small program in each language, and the name of its file.
-const HELLOS: [(&str, &str, &str); 6] = [
+const HELLOS: [(&str, &str, &str); 7] = [
     ("rust", "main.rs", "fn main() { println!(\"hello\") }"),
     ("c", "hello.c", "#include <stdio.h>\nint main(void) { puts(\"hello\"); }"),
     ("cpp", "hello.cpp", "#include <iostream>\nint main() { std::cout << \"hello\\n\"; }"),
+    ("go", "hello.go", "package main\nimport \"fmt\"\nfunc main() { fmt.Println(\"hello\") }"),
     ("python", "hello.py", "print('hello')"),
     ("javascript", "hello.js", "console.log('hello')"),
     ("bash", "hello.sh", "echo hello"),
@@ -80,6 +81,8 @@ fn the_examples_of_the_repository_run() {
         ("rust", "hello.rs", "Hello from Rust!\n"),
         ("c", "average.c", "the average of 4 numbers is 2.50\n"),
         ("cpp", "words.cpp", "2 fire\n1 box\n"),
+        ("java", "Names.java", "Ada, Grace, Alan\n"),
+        ("go", "squares.go", "[0 1 4 9 16]\n"),
         ("python", "primes.py", "2 3 5 7 11 13 17 19 23 29\n"),
         ("javascript", "temperatures.js", "0 °C is 32 °F\n100 °C is 212 °F\n"),
         ("bash", "countdown.sh", "3\n2\n1\nlift-off\n"),

@@ -32,6 +32,7 @@ fn a_program_that_ends_with_zero_is_ok_in_every_language() {
         ("rust", r#"fn main() { println!("hello") }"#),
         ("c", "#include <stdio.h>\nint main(void) { puts(\"hello\"); }"),
         ("cpp", "#include <iostream>\nint main() { std::cout << \"hello\\n\"; }"),
+        ("go", "package main\nimport \"fmt\"\nfunc main() { fmt.Println(\"hello\") }"),
         ("python", "print('hello')"),
         ("javascript", "console.log('hello')"),
         ("bash", "echo hello"),
@@ -48,6 +49,7 @@ fn a_program_that_ends_with_another_code_is_a_runtime_error_with_that_code() {
     for (language, code) in [
         ("rust", "fn main() { println!(\"before\"); std::process::exit(7) }"),
         ("c", "#include <stdio.h>\nint main(void) { puts(\"before\"); return 7; }"),
+        ("go", "package main\nimport \"os\"\nfunc main() { os.Stdout.WriteString(\"before\\n\"); os.Exit(7) }"),
         ("python", "import sys\nprint('before')\nsys.exit(7)"),
         ("javascript", "console.log('before'); process.exitCode = 7"),
         ("bash", "echo before; exit 7"),
@@ -69,15 +71,16 @@ fn a_program_that_ends_with_a_code_of_ours_is_still_a_runtime_error() {
 
 #[test]
 fn code_that_does_not_compile_is_a_compile_error_with_the_compilers_words() {
-    for (language, code, words) in [
-        ("rust", "fn main() { let x: u8 = \"text\"; }", "error[E0308]: mismatched types"),
-        ("c", "int main(void) { return missing; }", "‘missing’ undeclared"),
-        ("cpp", "int main() { return missing; }", "‘missing’ was not declared"),
+    for (language, code, exit_code, words) in [
+        ("rust", "fn main() { let x: u8 = \"text\"; }", 1, "error[E0308]: mismatched types"),
+        ("c", "int main(void) { return missing; }", 1, "‘missing’ undeclared"),
+        ("cpp", "int main() { return missing; }", 1, "‘missing’ was not declared"),
+        ("go", "package main\n\nfunc main() { missing() }", 2, "main.go:3:15: undefined: missing"),
     ]
     .into_iter()
     .filter(|(language, ..)| is_installed(language))
     {
-        let outcome = check(job(language, code), ("compile_error", "compile", 1, None), "");
+        let outcome = check(job(language, code), ("compile_error", "compile", exit_code, None), "");
         assert!(outcome.stderr().contains(words), "stderr lacks {words:?}\n{outcome}");
     }
 }
@@ -111,6 +114,7 @@ fn a_program_killed_by_its_own_signal_is_signaled_with_its_number() {
 fn a_run_past_its_time_is_a_timeout_that_shows_what_it_had_printed() {
     for (language, code) in [
         ("rust", "fn main() { println!(\"before\"); std::thread::sleep(std::time::Duration::from_secs(60)) }"),
+        ("go", "package main\nimport (\"fmt\"; \"time\")\nfunc main() { fmt.Println(\"before\"); time.Sleep(time.Minute) }"),
         ("python", "import time\nprint('before', flush=True)\ntime.sleep(60)"),
         ("javascript", "console.log('before'); setTimeout(() => {}, 60000)"),
         ("bash", "echo before; sleep 60"),

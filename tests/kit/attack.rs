@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use super::inventory::{HostInventory, leaving_nothing};
 use super::outside::{Control, bare};
 use super::setting::Setting;
-use Expectation::{Elsewhere, Held, HeldBy, Open};
+use Expectation::{Elsewhere, Held, HeldBy, HeldOrEnded, Open};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub(crate) enum Expectation<'a> {
     Held,
     /// The same, but by another layer.
     HeldBy(&'a str),
+    /// By this layer, or the whole job is ended with this status before it has tried everything.
+    HeldOrEnded(&'a str, &'a str),
     /// These succeed, as documented; everything else is blocked.
     Open(&'a [&'a str]),
     /// It makes no sense here, and why.
@@ -96,14 +98,14 @@ impl<'a> Attack<'a> {
     pub(crate) fn open_in(&self, setting: Setting) -> &'a [&'a str] {
         match self.expectation(setting) {
             Open(things) => things,
-            Held | HeldBy(_) | Elsewhere(_) => &[],
+            Held | HeldBy(_) | HeldOrEnded(..) | Elsewhere(_) => &[],
         }
     }
 
     /// What stops it here.
     pub(crate) fn layer_in(&self, setting: Setting) -> &'a str {
         match self.expectation(setting) {
-            HeldBy(layer) => layer,
+            HeldBy(layer) | HeldOrEnded(layer, _) => layer,
             Held | Open(_) | Elsewhere(_) => self.layer,
         }
     }
@@ -139,6 +141,9 @@ impl<'a> Attack<'a> {
         for what in open {
             assert!(escaped.contains(what), "{what:?} is documented as open in the {setting}, and is not\n{inside}");
         }
+        if matches!(self.expectation(setting), HeldOrEnded(_, status) if inside.verdict().0 == status) {
+            return;
+        }
         for what in self.succeeds_outside.iter().filter(|what| !open.contains(what)) {
             let line = format!("blocked: {what}:");
             let tried = said.lines().any(|l| l.starts_with(&line));
@@ -159,7 +164,7 @@ impl Drop for Line<'_> {
         let how = match attack.expectation(*setting) {
             _ if std::thread::panicking() => "FAILED",
             Open(_) => "open, as documented",
-            Held | HeldBy(_) | Elsewhere(_) => "held",
+            Held | HeldBy(_) | HeldOrEnded(..) | Elsewhere(_) => "held",
         };
         println!("attack: {} | {} | {setting} | {how}", attack.name, attack.layer_in(*setting));
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::serial::Serial;
 use super::things::things_of_firebox;
+use super::{Firebox, Outcome};
 
 /// Takes this host's turn for something that must leave nothing behind, such as the control of an attack.
 pub(crate) fn leaving_nothing<T>(act: impl FnOnce() -> T) -> T {
@@ -15,6 +16,11 @@ pub(crate) fn leaving_nothing<T>(act: impl FnOnce() -> T) -> T {
     let done = act();
     host.assert_nothing_left();
     done
+}
+
+/// What comes of a call that leaves nothing behind.
+pub(crate) fn outcome(call: Firebox) -> Outcome {
+    leaving_nothing(|| call.outcome())
 }
 
 /// What was there before a test. Holds the tests' turn on this host, so that only one test runs at a time.

@@ -43,7 +43,7 @@ pub(crate) use fenced::{Around, Fenced, assert_none_left, without_namespaces};
 pub(crate) use firebox::{Firebox, Outcome, Started, firebox, job, repository};
 pub(crate) use guard::{Allowance, Guard};
 pub(crate) use http::{Connection, Reply};
-pub(crate) use inventory::{HostInventory, leaving_nothing};
+pub(crate) use inventory::{HostInventory, leaving_nothing, outcome};
 pub(crate) use keys::{Keys, bearer};
 pub(crate) use ordinary::{NOBODY, Ordinary};
 pub(crate) use outside::{Control, attacks, bare, bare_file, compiler, start_outside};
@@ -83,6 +83,8 @@ pub(crate) fn is_installed(language: &str) -> bool {
     let programs: &[&str] = match language {
         "cpp" | "c++" => &["g++", "clang++", "c++"],
         "javascript" | "js" | "node" => &["node", "nodejs"],
+        "go" => &["go"],
+        "java" => &["javac"],
         "strace" => &["strace"],
         "mkfs.ext4" => &["mkfs.ext4"],
         _ => return true,

@@ -16,7 +16,7 @@ use crate::args::AnswerArgs;
 use crate::failure::Failure;
 use crate::host;
 use crate::outlet;
-use crate::toolchains::{Found, NotFound, Toolchains};
+use crate::toolchains::{Found, Toolchains};
 use firebox_engine::fresh_trace_id;
 
 /// What all cells that wait may cost: no bound that a test meets.
@@ -32,11 +32,11 @@ pub(crate) fn answer(args: AnswerArgs) -> Result<ExitCode, Failure> {
     // The order is the one that `run` explains.
     let policy = host::policy()?;
     let catalogue = Catalogue::builtin();
-    let (toolchains, mut images) = (Toolchains::find(), Vec::new());
+    let (toolchains, mut stay) = (Toolchains::find(), Vec::new());
     let installed = lang.iter().map(|name| {
         let language = catalogue.find(name).map_err(Failure::request)?.clone();
-        let Found { toolchain, image } = toolchains.of(&language).map_err(NotFound::into_failure)?;
-        images.extend(image);
+        let Found { toolchain, image, groundwork } = toolchains.ready(&language, None)?;
+        stay.push((image, groundwork));
         Ok(Installed::new(language, toolchain))
     });
     let mut installed = installed.collect::<Result<Vec<Installed>, Failure>>()?;

@@ -13,6 +13,7 @@ use firebox_lang::Catalogue;
 use crate::args::{LanguagesArgs, LanguagesCommand};
 use crate::check;
 use crate::failure::Failure;
+use crate::groundwork;
 use crate::host;
 use crate::isolation::{self, Housed};
 use crate::listing::rendered;
@@ -22,8 +23,10 @@ use crate::toolchains::{Found, NotFound, Toolchains};
 /// Lists languages, or checks their files.
 pub(crate) fn languages(args: LanguagesArgs) -> Result<ExitCode, Failure> {
     let LanguagesArgs { json, command } = args;
-    if let Some(LanguagesCommand::Check { files }) = command {
-        return check::check(&files);
+    match command {
+        Some(LanguagesCommand::Check { files }) => return check::check(&files),
+        Some(LanguagesCommand::Prepare { languages, image }) => return groundwork::prepare(&languages, image.as_ref()),
+        None => {}
     }
     let (listings, remarks) = listings()?;
     if json {
@@ -48,7 +51,7 @@ fn listings() -> Result<(Vec<Listing>, String), Failure> {
     let mut places = Vec::new();
     for language in catalogue.languages() {
         let listing = match toolchains.of(language) {
-            Ok(Found { toolchain, image }) => {
+            Ok(Found { toolchain, image, groundwork: _ }) => {
                 places.push(listings.len());
                 let listing = Listing::of(language).with(&toolchain);
                 installed.push(Installed::new(language.clone(), toolchain));

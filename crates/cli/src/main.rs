@@ -17,6 +17,7 @@ mod duration;
 mod ending;
 mod errand;
 mod failure;
+mod groundwork;
 mod host;
 mod inputs;
 mod isolation;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(args),
         Command::Measure(args) => measure::measure(args),
         Command::Answer(args) => answer::answer(args),
+        Command::Groundwork(args) => groundwork::make(args),
     };
     done.unwrap_or_else(|failure| told(&failure))
 }

@@ -23,7 +23,7 @@ use crate::outlet;
 use crate::printer::Printer;
 use crate::signals::{SignalWatch, StopSignal};
 use crate::sys;
-use crate::toolchains::{Found, NotFound, Toolchains};
+use crate::toolchains::{Found, Toolchains};
 
 /// Runs a job and exits as its program did.
 ///
@@ -38,13 +38,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
     let language = choose_language(&catalogue, &target, lang.as_deref(), entry.as_ref())?.clone();
     let draft = Draft::new(wishes, &policy)?;
 
-    // Finds the compiler or interpreter. Reads the host or an image, runs nothing. The image stays until the end.
+    // Finds the compiler or interpreter. Reads the host or an image, runs nothing: where something is to be made first, another
+    // process does. The image stays until the end.
     let toolchains = Toolchains::find();
-    let found = match &image {
-        Some(name) => toolchains.in_image(&language, name)?,
-        None => toolchains.of(&language).map_err(NotFound::into_failure)?,
-    };
-    let Found { toolchain, image: _image } = found;
+    let Found { toolchain, image: _image, groundwork: _groundwork } = toolchains.ready(&language, image.as_ref())?;
 
     // Splits off the process that makes cells: the only one that keeps its privileges. It knows what a cell may show
     // of the host, and never hears anything that came from the job. Whether it can make one is seen at once.

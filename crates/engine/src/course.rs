@@ -71,7 +71,7 @@ impl Course<'_> {
         removals: &Removals,
     ) -> Result<Outcome, RunError> {
         let (outcome, left) = self.go_on(self.enter(session, removals)?, stdin, listeners, removals)?;
-        left.into_iter().for_each(|session| removals.order_for_nobody(session.let_go()));
+        left.into_iter().for_each(|session| removals.order_for_nobody(session));
         Ok(outcome)
     }
 
@@ -112,6 +112,18 @@ impl Course<'_> {
         };
         laps.end(|stages| &mut stages.end);
         Ok((self.outcome(progress, isolation, laps), left))
+    }
+
+    /// The one step that there is, in a cell that is still of use then.
+    pub(crate) fn only_step(
+        &self,
+        session: &mut Session,
+        stdin: Stdin,
+        listeners: &mut Listeners<'_>,
+    ) -> Result<(Verdict, StepReport), RunError> {
+        let mut progress = self.go_through(session, stdin, listeners)?;
+        let report = progress.reports.pop();
+        report.map(|report| (progress.verdict, report)).ok_or(RunError::Silent { doing: "begin" })
     }
 
     /// One step after the other.

@@ -202,6 +202,11 @@ impl Engine {
         self.supply.course_of_ours(&[], &step, cell)
     }
 
+    /// Where its cells come from.
+    pub(crate) fn supply(&self) -> &Supply {
+        &self.supply
+    }
+
     /// Lets the maker of cells go, and waits until nothing is left. Says so when a cell could not be removed, also one
     /// whose outcome did not wait for that.
     pub fn close(self) -> Result<(), RunError> {

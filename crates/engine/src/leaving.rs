@@ -24,7 +24,7 @@ impl Leaving {
 impl Drop for Leaving {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            self.supply.removals.order_for_nobody(session.let_go());
+            self.supply.removals.order_for_nobody(session);
         }
     }
 }

@@ -12,6 +12,7 @@ mod decide;
 mod edge;
 mod engine;
 mod error;
+mod groundwork;
 #[cfg(test)]
 mod hostile;
 mod image;
@@ -35,6 +36,7 @@ pub use cancel::{Cancel, Canceller};
 pub use edge::{Sink, Stdin, Stream};
 pub use engine::{Engine, PreparedCell, Within};
 pub use error::RunError;
+pub use groundwork::{LayingError, groundwork_policy};
 pub use installed::Installed;
 pub use kept::{Kept, KeptCounts, Partition};
 pub use leaving::Leaving;

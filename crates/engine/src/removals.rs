@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use firebox_cell::{CellError, CellHost, Removal};
 
+use crate::session::Session;
+
 /// When so many are under way, one has to end before there is another cell. Each holds a descriptor, and what its job
 /// had in memory and files. As many more can come together as there are jobs at once.
 const MOST: usize = 16;
@@ -65,8 +67,8 @@ impl Removals {
     }
 
     /// The same as [`Removals::order`] for a cell whose end concerns no job: when it goes wrong, [`Removals::wait_for_all`] says so.
-    pub(crate) fn order_for_nobody(&self, cell: Box<dyn CellHost>) {
-        if let Err(error) = self.order(cell) {
+    pub(crate) fn order_for_nobody(&self, session: Session) {
+        if let Err(error) = self.order(session.let_go()) {
             self.state().note(error);
         }
     }

@@ -67,7 +67,7 @@ impl Supply {
 
     /// Has a cell removed that no job came for.
     pub(crate) fn discard(&self, cell: PreparedCell) {
-        self.removals.order_for_nobody(cell.into_session().let_go());
+        self.removals.order_for_nobody(cell.into_session());
     }
 
     /// Runs a step because we want to know something ourselves.

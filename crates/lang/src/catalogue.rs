@@ -110,7 +110,7 @@ mod tests {
             Ok(catalogue) => catalogue.languages().map(|language| language.name().to_owned()).collect(),
             Err(errors) => errors.iter().map(ToString::to_string).collect(),
         };
-        assert_eq!(names, ["bash", "c", "cpp", "javascript", "python", "rust"]);
+        assert_eq!(names, ["bash", "c", "cpp", "go", "java", "javascript", "python", "rust"]);
     }
 
     #[test]

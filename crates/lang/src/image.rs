@@ -7,15 +7,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base;
+use crate::find::rustup::{RUSTUP, TOOLCHAINS, is_proxy};
 use crate::find::{Beginning, PassReason, PassedOver, TELLING};
+use crate::groundwork::Groundwork;
 use crate::host::Linker;
 use crate::language::{Language, ProgramSpec};
 use crate::rootfs::{Inside, Rootfs};
 use crate::toolchain::{MissingToolchain, Program, Toolchain};
-
-/// What rustup calls itself, and where it keeps its toolchains in its own directory.
-const RUSTUP: &str = "rustup";
-const TOOLCHAINS: &str = "toolchains";
 
 /// Why a language has no toolchain in an image.
 #[derive(Debug, thiserror::Error)]
@@ -33,13 +31,21 @@ impl Language {
     pub fn find_in(&self, image: &Rootfs, linker: Option<Linker>) -> Result<Toolchain, NotInImage> {
         let mut view = image.view()?;
         view.steps = self.steps.len();
-        let mut programs = Vec::new();
+        let mut programs: Vec<Program> = Vec::new();
         for spec in &self.programs {
-            programs.push(self.find_program_in(image, spec).map_err(NotInImage::Missing)?);
+            let found = match (&spec.beside, programs.first()) {
+                (Some(path), Some(first)) => self.find_beside_in(image, spec, path, first),
+                (Some(_), None) | (None, _) => self.find_program_in(image, spec),
+            };
+            programs.push(found.map_err(NotInImage::Missing)?);
         }
+        let groundwork = programs.first().map_or(Groundwork::NotNeeded, |first| {
+            let inside = toolchain_of(image, first);
+            self.groundwork_in(&image.outside(&inside), &inside)
+        });
         let first_to_build = self.supply(&mut view, &programs, linker);
         let (environment, image) = (self.environment_of(image), Some(image.name().to_owned()));
-        Ok(Toolchain { programs, view, environment, first_to_build, image })
+        Ok(Toolchain { programs, view, environment, groundwork, first_to_build, image })
     }
 
     /// What the image says counts: it knows where it keeps things. What it leaves open is as on every host.
@@ -50,6 +56,24 @@ impl Language {
         let path: Vec<String> = image.search_path().iter().map(|path| path.to_string_lossy().into_owned()).collect();
         environment.insert("PATH".to_owned(), path.join(":"));
         environment
+    }
+
+    /// A program of the toolchain that the first one is of.
+    fn find_beside_in(
+        &self,
+        image: &Rootfs,
+        spec: &ProgramSpec,
+        path: &Path,
+        first: &Program,
+    ) -> Result<Program, MissingToolchain> {
+        let toolchain = toolchain_of(image, first);
+        let inside = toolchain.join(path);
+        let found = image.find(&inside).ok_or(PassReason::NotInToolchain { program: inside.clone() });
+        let found = found.and_then(|found| check(&found).map(|()| found));
+        let passed = |reason| PassedOver { path: inside.clone(), reason };
+        let found = found.map_err(|reason| self.lacks_beside(spec, &toolchain, path, passed(reason)))?;
+        let (name, found_by) = (spec.name.clone(), path.to_string_lossy().into_owned());
+        Ok(Program { name, found: found_by, outside: image.outside(&found.path), inside })
     }
 
     fn find_program_in(&self, image: &Rootfs, spec: &ProgramSpec) -> Result<Program, MissingToolchain> {
@@ -80,12 +104,19 @@ impl Language {
     }
 }
 
+/// The directory of the toolchain that a program is of, in an image and without links.
+fn toolchain_of(image: &Rootfs, program: &Program) -> PathBuf {
+    let real = image.find(&program.inside).map_or_else(|| program.inside.clone(), |found| found.path);
+    real.ancestors().nth(2).unwrap_or(Path::new("/")).to_owned()
+}
+
 /// The program of this name in a directory of an image: as it is called, since compilers go by that.
 fn found_in(image: &Rootfs, directory: &Path, name: &str) -> Result<Option<PathBuf>, PassReason> {
     let Some(directory) = image.find(directory) else { return Ok(None) };
     let called = directory.path.join(name);
     let Some(program) = image.find(&called) else { return Ok(None) };
-    if is_rustup(image, &directory, &program) {
+    let rustup = image.find(&directory.path.join(RUSTUP));
+    if is_proxy(&program.looks(), rustup.as_ref().map(Inside::looks).as_ref()) {
         return toolchain_of_rustup(image, name).map(Some);
     }
     check(&program).map(|()| Some(called))
@@ -99,13 +130,6 @@ fn check(program: &Inside) -> Result<(), PassReason> {
         Beginning::Program => Ok(()),
         Beginning::Script => Err(PassReason::Script),
     }
-}
-
-/// Whether a program is rustup under another name: a link, a hard link or a copy.
-fn is_rustup(image: &Rootfs, directory: &Inside, program: &Inside) -> bool {
-    let rustup = image.find(&directory.path.join(RUSTUP));
-    program.path.file_name().is_some_and(|name| name == RUSTUP)
-        || rustup.is_some_and(|rustup| rustup.file == program.file || rustup.length == program.length)
 }
 
 /// The program of this name in the toolchain that rustup would use: the one that its settings name, or the only one.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use firebox_job::{SourcePath, StepKind};
 
+use crate::groundwork::GroundworkSpec;
 use crate::option::OptionSpec;
 use crate::pattern::Pattern;
 
@@ -24,6 +25,8 @@ pub struct Language {
     /// The program that links, as it is called: firebox's own stands in front of it under the same name.
     pub(crate) linker: Option<String>,
     pub(crate) environment: BTreeMap<String, String>,
+    /// What its jobs need that a toolchain may lack, and how it is made.
+    pub(crate) groundwork: Option<GroundworkSpec>,
     pub(crate) steps: Vec<StepSpec>,
     pub(crate) version: Vec<Pattern>,
 }
@@ -33,6 +36,8 @@ pub struct Language {
 pub(crate) struct ProgramSpec {
     /// What placeholders call it.
     pub(crate) name: String,
+    /// Where it is in the toolchain of the first program, if it is not looked for by itself.
+    pub(crate) beside: Option<PathBuf>,
     /// The names it may have on the host, best first.
     pub(crate) find: Vec<String>,
     /// Arguments it always gets when it was found by a certain one of these names.
@@ -77,7 +82,7 @@ pub(crate) struct StepSpec {
     /// Words of the language that stand for something else every time, such as the date.
     pub(crate) volatile: Vec<String>,
     /// Variables that no other step has, laid over the language's.
-    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, Pattern>,
     /// How far it can be before its job has come.
     pub(crate) ahead: Option<Ahead>,
     /// How a copy of it is told that it is one.

@@ -24,6 +24,12 @@ pub(crate) enum Piece {
     Sources,
     /// The work directory.
     Work,
+    /// Where the groundwork is.
+    Groundwork,
+    /// How many CPUs the run may use.
+    Vcpus,
+    /// How many bytes of its memory the run is to manage by itself.
+    Heap,
 }
 
 /// What the placeholders of a pattern may refer to.
@@ -33,6 +39,8 @@ pub(crate) struct Scope {
     pub(crate) programs: Vec<String>,
     /// Its options, and whether their values stand for arguments.
     pub(crate) options: Vec<(String, Stands)>,
+    /// Whether the language has a groundwork.
+    pub(crate) groundwork: bool,
     /// What else there is: nothing of a job when there is no job yet.
     pub(crate) job: JobPlaceholders,
 }
@@ -99,6 +107,11 @@ impl Pattern {
         }
     }
 
+    /// Whether it depends on what a job is granted.
+    pub(crate) fn is_of_limits(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Vcpus | Piece::Heap))
+    }
+
     /// Whether what it makes is certainly an absolute path.
     pub(crate) fn is_absolute(&self) -> bool {
         match self.pieces.as_slice() {
@@ -116,6 +129,9 @@ impl Scope {
             "entry" if self.job == JobPlaceholders::Offered => return Ok(Piece::Entry),
             "sources" if self.job == JobPlaceholders::Offered => return Ok(Piece::Sources),
             "work" => return Ok(Piece::Work),
+            "groundwork" if self.groundwork => return Ok(Piece::Groundwork),
+            "vcpus" if self.job == JobPlaceholders::Offered => return Ok(Piece::Vcpus),
+            "heap" if self.job == JobPlaceholders::Offered => return Ok(Piece::Heap),
             _ => {}
         }
         if self.programs.iter().any(|own| own == name) {
@@ -128,11 +144,19 @@ impl Scope {
     }
 
     fn names(&self) -> String {
-        let job: &[&str] = if self.job == JobPlaceholders::Offered { &["entry", "sources", "work"] } else { &["work"] };
+        let job: &[&str] = match self.job {
+            JobPlaceholders::Offered => &["entry", "sources", "work", "vcpus", "heap"],
+            JobPlaceholders::Absent => &["work"],
+        };
+        let groundwork = self.groundwork.then_some("groundwork");
         let programs = self.programs.iter().map(String::as_str);
         let options = self.options.iter().map(|(name, _)| name.as_str());
-        let names: Vec<String> =
-            programs.chain(options).chain(job.iter().copied()).map(|name| format!("`{{{name}}}`")).collect();
+        let names: Vec<String> = programs
+            .chain(options)
+            .chain(job.iter().copied())
+            .chain(groundwork)
+            .map(|name| format!("`{{{name}}}`"))
+            .collect();
         names.join(", ")
     }
 
@@ -140,7 +164,13 @@ impl Scope {
         match piece {
             Piece::Sources => true,
             Piece::Option(name) => self.options.iter().any(|own| *own == (name.clone(), Stands::ForArguments)),
-            Piece::Text(_) | Piece::Program(_) | Piece::Entry | Piece::Work => false,
+            Piece::Text(_)
+            | Piece::Program(_)
+            | Piece::Entry
+            | Piece::Work
+            | Piece::Groundwork
+            | Piece::Vcpus
+            | Piece::Heap => false,
         }
     }
 }
@@ -151,7 +181,7 @@ mod tests {
 
     fn scope() -> Scope {
         let options = vec![("edition".to_owned(), Stands::ForItsText), ("profile".to_owned(), Stands::ForArguments)];
-        Scope { programs: vec!["rustc".to_owned()], options, job: JobPlaceholders::Offered }
+        Scope { programs: vec!["rustc".to_owned()], options, groundwork: false, job: JobPlaceholders::Offered }
     }
 
     #[test]
@@ -175,6 +205,7 @@ mod tests {
         for (pattern, reason) in [
             ("{entr}", "unknown placeholder `{entr}`; there are `{rustc}`, `{edition}`"),
             ("{}", "unknown placeholder `{}`"),
+            ("{groundwork}", "unknown placeholder `{groundwork}`"),
             ("{entry", "has no partner"),
             ("entry}", "has no partner"),
             ("x{sources}", "whole arguments"),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 
 use firebox_cell::Layout;
-use firebox_job::{Job, OptionValue, SourcePath, Sources, StepKind};
+use firebox_job::{Job, Limits, OptionValue, SourcePath, Sources, StepKind};
 
 use crate::driver::Driver;
 use crate::excerpt::excerpt;
+use crate::groundwork::Groundwork;
 use crate::language::{Ahead, Copied, Language, StepSpec};
 use crate::nearest::{did_you_mean, nearest};
 use crate::option::{OptionSpec, value_text};
@@ -90,6 +91,12 @@ pub enum PlanError {
         /// What the step makes.
         makes: SourcePath,
     },
+    /// What the language's jobs need besides the toolchain was not made yet.
+    #[error("the groundwork of {language} was not laid yet; `firebox languages prepare {language}` does it once")]
+    NoGroundwork {
+        /// The language.
+        language: String,
+    },
     /// The toolchain is another language's.
     #[error("the toolchain at hand has no `{program}`, which {language} needs; find the toolchain of this language")]
     OtherToolchain {
@@ -113,7 +120,7 @@ impl Language {
     /// does not depend on the layout.
     pub fn plan(&self, job: &Job, toolchain: &Toolchain, layout: &Layout) -> Result<Plan, PlanError> {
         // Exhaustive: whether a new field bears on the plan must be decided here.
-        let Job { trace_id: _, language: _, sources, args, env, options, limits: _, isolation: _, require: _, seed: _ } =
+        let Job { trace_id: _, language: _, sources, args, env, options, limits, isolation: _, require: _, seed: _ } =
             job;
         if let Some(option) = options.keys().find(|name| !self.options.iter().any(|own| own.name == **name)) {
             return Err(self.unknown_option(option));
@@ -123,12 +130,16 @@ impl Language {
             let (language, program) = (self.name.clone(), missing.name.clone());
             return Err(PlanError::OtherToolchain { language, program });
         }
+        if toolchain.groundwork == Groundwork::Lacking {
+            return Err(PlanError::NoGroundwork { language: self.name.clone() });
+        }
         let mut values = Values::without_job(self, toolchain, layout);
         for option in &self.options {
             let chosen = self.chosen(option, options.get(&option.name))?;
             values.options.push((option, chosen));
         }
         values.job = Some(sources);
+        values.limits = Some(limits);
         values.entry = Some(file_argument(sources.entry()));
         values.sources = self.own_sources(sources).map(file_argument).collect();
 
@@ -151,6 +162,9 @@ impl Language {
     pub fn first_step_ahead(&self, toolchain: &Toolchain, layout: &Layout) -> Option<StepAhead> {
         let first = self.steps.first()?;
         let ahead = first.ahead?;
+        if toolchain.groundwork == Groundwork::Lacking {
+            return None;
+        }
         let mut values = Values::without_job(self, toolchain, layout);
         for option in &self.options {
             values.options.push((option, option.position(&option.default)?));
@@ -221,6 +235,12 @@ fn file_argument(path: &SourcePath) -> String {
     format!("{prefix}{path}")
 }
 
+/// How many bytes of a run's memory its program should manage by itself: a runtime that did not know of the limit would take the
+/// memory of the host for its own. A quarter is left for what is not on a heap.
+fn heap(limits: &Limits) -> u64 {
+    limits.memory.as_u64() / 4 * 3
+}
+
 /// What the placeholders of a language's patterns are filled with.
 pub(crate) struct Values<'a> {
     language: &'a Language,
@@ -228,6 +248,7 @@ pub(crate) struct Values<'a> {
     layout: &'a Layout,
     options: Vec<(&'a OptionSpec, usize)>,
     job: Option<&'a Sources>,
+    limits: Option<&'a Limits>,
     entry: Option<String>,
     sources: Vec<String>,
 }
@@ -235,7 +256,16 @@ pub(crate) struct Values<'a> {
 impl<'a> Values<'a> {
     /// Programs alone. The check of the file saw to it that nothing else is asked for.
     pub(crate) fn without_job(language: &'a Language, toolchain: &'a Toolchain, layout: &'a Layout) -> Values<'a> {
-        Values { language, toolchain, layout, options: Vec::new(), job: None, entry: None, sources: Vec::new() }
+        Values {
+            language,
+            toolchain,
+            layout,
+            options: Vec::new(),
+            job: None,
+            limits: None,
+            entry: None,
+            sources: Vec::new(),
+        }
     }
 
     /// A step, as long as the job adds nothing to it.
@@ -244,10 +274,20 @@ impl<'a> Values<'a> {
             name: spec.name.clone(),
             kind: spec.kind,
             argv: self.argv(&spec.argv),
-            env: self.toolchain.environment_in(self.layout, spec.kind, &spec.environment).into_iter().collect(),
+            env: self
+                .toolchain
+                .environment_in(self.layout, spec.kind, &self.environment(&spec.environment))
+                .into_iter()
+                .collect(),
             crash_codes: spec.crash_codes.clone(),
             makes: spec.makes.clone(),
         }
+    }
+
+    /// Fills an environment.
+    pub(crate) fn environment(&self, patterns: &BTreeMap<String, Pattern>) -> BTreeMap<String, String> {
+        let text = |pattern| String::from_utf8_lossy(&self.joined(pattern)).into_owned();
+        patterns.iter().map(|(name, pattern)| (name.clone(), text(pattern))).collect()
     }
 
     /// Fills a whole argv.
@@ -279,6 +319,18 @@ impl<'a> Values<'a> {
                 Piece::Text(text) => argument.extend_from_slice(text.as_bytes()),
                 Piece::Work => argument.extend_from_slice(self.layout.work().as_os_str().as_bytes()),
                 Piece::Entry => argument.extend(self.entry.iter().flat_map(|entry| entry.as_bytes())),
+                Piece::Groundwork => {
+                    if let Groundwork::At(inside) = &self.toolchain.groundwork {
+                        let place = self.layout.place(&self.toolchain.view, inside);
+                        argument.extend_from_slice(place.as_os_str().as_bytes());
+                    }
+                }
+                Piece::Vcpus => {
+                    argument.extend(self.limits.iter().flat_map(|limits| limits.vcpus.to_string().into_bytes()));
+                }
+                Piece::Heap => {
+                    argument.extend(self.limits.iter().flat_map(|limits| heap(limits).to_string().into_bytes()));
+                }
                 Piece::Sources => {}
                 Piece::Option(name) => argument.extend(self.option_text(name).into_bytes()),
                 Piece::Program(name) => {

@@ -42,9 +42,16 @@ mod tests {
 
     #[test]
     fn what_is_compiled_is_repeatable_and_what_is_run_as_it_is_has_nothing_to_repeat() {
-        for (language, expected) in
-            [("rust", true), ("c", true), ("cpp", true), ("python", false), ("javascript", false), ("bash", false)]
-        {
+        for (language, expected) in [
+            ("rust", true),
+            ("c", true),
+            ("cpp", true),
+            ("go", true),
+            ("java", true),
+            ("python", false),
+            ("javascript", false),
+            ("bash", false),
+        ] {
             assert_eq!(is_repeatable(language, &[("main", b"")]), expected, "{language}");
         }
     }

@@ -15,6 +15,7 @@ use firebox_cell::{Link, Mount, View};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2};
 
 use crate::base;
+use crate::find::rustup::Looks;
 
 /// What every cell has of its own, whatever its image has there. `run` is for what runs, and nothing does yet.
 const OUR_OWN: [&str; 6] = ["dev", "job", "proc", "run", "sys", "tmp"];
@@ -39,10 +40,9 @@ pub struct Rootfs {
 pub(crate) struct Inside {
     /// Its path in the image, without links.
     pub(crate) path: PathBuf,
-    /// Which file it is.
-    pub(crate) file: (u64, u64),
-    /// How long that is.
-    pub(crate) length: u64,
+    /// Which file it is, and how long.
+    file: (u64, u64),
+    length: u64,
     handle: OwnedFd,
     is_file: bool,
     mode: u32,
@@ -142,6 +142,11 @@ impl Rootfs {
 }
 
 impl Inside {
+    /// What tells it from other programs.
+    pub(crate) fn looks(&self) -> Looks<'_> {
+        Looks { name: self.path.file_name(), file: self.file, length: self.length }
+    }
+
     /// Whether it is a file that can be started.
     pub(crate) fn is_executable(&self) -> bool {
         self.is_file && self.mode & 0o111 != 0

@@ -9,6 +9,7 @@ use firebox_job::StepKind;
 
 use crate::base;
 use crate::find::{self, Found, PassedOver, Place};
+use crate::groundwork::Groundwork;
 use crate::host::{Host, Linker};
 use crate::language::{Language, LinksSpec, ProgramSpec};
 
@@ -27,6 +28,8 @@ pub struct Toolchain {
     pub view: View,
     /// The environment of every step, before the job's own.
     pub environment: BTreeMap<String, String>,
+    /// Where what else its jobs need is.
+    pub groundwork: Groundwork,
     /// What goes to the front of `PATH` where something is built.
     pub first_to_build: Option<PathBuf>,
     /// The image that all of it is of, by its name; none for this host's.
@@ -75,8 +78,12 @@ impl Language {
         }
         let mut environment = BTreeMap::from([("HOME".to_owned(), base::HOME.to_owned())]);
         let mut first_on_path = Vec::new();
-        let mut programs = Vec::new();
+        let mut programs: Vec<Program> = Vec::new();
         for spec in &self.programs {
+            if let Some(path) = &spec.beside {
+                programs.push(self.find_beside(spec, path, &programs, &view)?);
+                continue;
+            }
             let (name, found, place) = self.find_program(spec, &view, host)?;
             let inside = place.inside().to_owned();
             match &place {
@@ -101,13 +108,14 @@ impl Language {
             }
             programs.push(Program { name: spec.name.clone(), found: name, outside: found.real, inside });
         }
+        let groundwork = self.groundwork_beside(&programs, &view);
         let first_to_build = self.supply(&mut view, &programs, host.linker);
         environment.extend(self.environment.clone());
         let path = environment.entry("PATH".to_owned()).or_insert_with(|| base::SEARCH_PATH.to_owned());
         for directory in first_on_path.iter().rev() {
             *path = format!("{}:{path}", directory.display());
         }
-        Ok(Toolchain { programs, view, environment, first_to_build, image: None })
+        Ok(Toolchain { programs, view, environment, groundwork, first_to_build, image: None })
     }
 
     /// Adds what firebox brings along to a view. What is to go to the front of `PATH` where something is built.
@@ -126,6 +134,48 @@ impl Language {
         self.programs.iter().any(|spec| {
             programs.iter().any(|program| program.name == spec.name && spec.tells.contains_key(&program.found))
         })
+    }
+
+    /// A program of the toolchain that the first one is of.
+    fn find_beside(
+        &self,
+        spec: &ProgramSpec,
+        path: &Path,
+        programs: &[Program],
+        view: &View,
+    ) -> Result<Program, MissingToolchain> {
+        let (outside, inside) = prefix(programs, view).unwrap_or_default();
+        let passed = |reason| PassedOver { path: outside.join(path), reason };
+        let found = find::program_at(&outside.join(path)).map_err(passed);
+        found.map_err(|passed| self.lacks_beside(spec, &outside, path, passed)).map(|real| Program {
+            name: spec.name.clone(),
+            found: path.to_string_lossy().into_owned(),
+            outside: real,
+            inside: inside.join(path),
+        })
+    }
+
+    /// What to say where a toolchain has no such program.
+    pub(crate) fn lacks_beside(
+        &self,
+        spec: &ProgramSpec,
+        toolchain: &Path,
+        path: &Path,
+        passed: PassedOver,
+    ) -> MissingToolchain {
+        MissingToolchain {
+            language: self.name.clone(),
+            program: spec.name.clone(),
+            looked_for: [path.to_string_lossy().into_owned()].into(),
+            searched: [toolchain.to_owned()].into(),
+            passed_over: [passed].into(),
+            install: spec.install.as_ref().unwrap_or(&self.install).clone(),
+        }
+    }
+
+    fn groundwork_beside(&self, programs: &[Program], view: &View) -> Groundwork {
+        let (outside, inside) = prefix(programs, view).unwrap_or_default();
+        self.groundwork_in(&outside, &inside)
     }
 
     /// The first name that leads to a usable program wins, wherever on the search path it does.
@@ -192,6 +242,14 @@ impl Toolchain {
             list.split(':').map(|path| layout.place(&self.view, Path::new(path)).to_string_lossy().into_owned());
         moved.collect::<Vec<_>>().join(":")
     }
+}
+
+/// The toolchain of the first program: on the host, and in a cell.
+fn prefix(programs: &[Program], view: &View) -> Option<(PathBuf, PathBuf)> {
+    let outside = programs.first()?.outside.parent()?.parent()?;
+    let shows = |mount: &&Mount| outside.starts_with(&mount.outside);
+    let mount = view.mounts.iter().filter(shows).max_by_key(|mount| mount.outside.as_os_str().len())?;
+    Some((outside.to_owned(), mount.inside.join(outside.strip_prefix(&mount.outside).ok()?)))
 }
 
 /// Links to those siblings of a program that are there.

@@ -31,14 +31,12 @@ impl Language {
     }
 }
 
-/// Whether a number may begin here: not inside `x86_64` or in the middle of another number, but after a `v`.
+/// Whether a number may begin here: not inside `x86_64` or in the middle of another number, but after a `v` or the name of what
+/// it is the version of, as in `go1.19`.
 fn begins_a_word(before: &str) -> bool {
-    let mut back = before.chars().rev();
-    match back.next() {
-        Some('v') => !back.next().is_some_and(|c| c.is_alphanumeric()),
-        Some(c) => !c.is_alphanumeric() && !matches!(c, '.' | '_'),
-        None => true,
-    }
+    let name = before.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let last = name.chars().next_back();
+    last.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_'))
 }
 
 /// Digits with dots between them, and what releases before the release append: `1.95.0-nightly`, `3.14.0rc1`.
@@ -74,6 +72,9 @@ mod tests {
             ("Python 3.11.7\n", Some("3.11.7")),
             ("Python 3.14.0rc1+", Some("3.14.0rc1")),
             ("v20.20.2\n", Some("20.20.2")),
+            ("go version go1.19.8 linux/amd64\n", Some("1.19.8")),
+            ("javac 17.0.15\n", Some("17.0.15")),
+            ("javac 25-ea\n", None),
             ("GNU bash, version 5.2.15(1)-release (x86_64-pc-linux-gnu)", Some("5.2.15")),
             ("x86_64.5 nothing 7 here. 8.", None),
             ("", None),

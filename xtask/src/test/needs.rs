@@ -26,7 +26,7 @@ enum Weight {
     Only(&'static str),
 }
 
-static NEEDS: [Need; 18] = [
+static NEEDS: [Need; 22] = [
     // The headers are only a recommendation of Debian's gcc, and no program links without them.
     Need { program: "cc", packages: &["gcc", "libc6-dev"], weight: Weight::Required },
     Need { program: "bash", packages: &["bash"], weight: Weight::Required },
@@ -37,6 +37,8 @@ static NEEDS: [Need; 18] = [
     // Half of the attacks are written in it.
     Need { program: "python3", packages: &["python3"], weight: Weight::Required },
     Need { program: "node", packages: &["nodejs"], weight: Weight::Only("the tests of JavaScript") },
+    Need { program: "go", packages: &["golang-go"], weight: Weight::Only("the tests of Go") },
+    Need { program: "javac", packages: &["default-jdk-headless"], weight: Weight::Only("the tests of Java") },
     Need { program: "strace", packages: &["strace"], weight: Weight::Only("tests of single system calls") },
     Need { program: "mkfs.ext4", packages: &["e2fsprogs"], weight: Weight::Only("the test of a disk that fails") },
     // Its default runtime refuses hosts with both kinds of control groups.
@@ -45,6 +47,8 @@ static NEEDS: [Need; 18] = [
     Need { program: "skopeo", packages: &["skopeo"], weight: Weight::Only("tests with images of all kinds") },
     Need { program: "docker-registry", packages: &["docker-registry"], weight: Weight::Only("tests with a registry") },
     Need { program: "htpasswd", packages: &["apache2-utils"], weight: Weight::Only("tests with a registry") },
+    Need { program: "musl-gcc", packages: &["musl-tools"], weight: Weight::Only("the test of an image of musl") },
+    Need { program: "busybox", packages: &["busybox-static"], weight: Weight::Only("the test of a small image") },
     Need { program: "mmdebstrap", packages: &["mmdebstrap"], weight: Weight::Only("tests of jobs on images") },
     Need { program: "fsck.erofs", packages: &["erofs-utils"], weight: Weight::Only("a test of filesystem images") },
     Need { program: "bwrap", packages: &["bubblewrap"], weight: Weight::Only("the comparison with it in the bench") },

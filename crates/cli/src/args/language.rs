@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use firebox_image::ImageName;
 
 /// Lists the languages: their versions, programs and options.
 ///
@@ -27,5 +28,18 @@ pub(crate) enum LanguagesCommand {
         /// The files to check.
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+    },
+    /// Makes what the jobs of some languages need besides their toolchains, where it was not made yet.
+    ///
+    /// It is made in a cell, once for each toolchain, and kept in the directory that FIREBOX_HOME names. `run` does
+    /// this by itself, and `serve` for languages that were named.
+    Prepare {
+        /// The languages [default: all that this host has].
+        #[arg(value_name = "LANGUAGE")]
+        languages: Vec<String>,
+        /// The image that has them, by its name in `firebox rootfs list` [default: the one that is called as the language, if
+        /// there is one; else this host].
+        #[arg(long, value_name = "NAME", requires = "languages")]
+        image: Option<ImageName>,
     },
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use firebox_image::ImageName;
 
 use super::{OptionArg, Variable};
 
@@ -59,6 +60,9 @@ pub(crate) struct JobsArgs {
     /// Their language, when the extension does not say.
     #[arg(long)]
     pub(crate) lang: Option<String>,
+    /// The image whose programs compile and run them, instead of this host's.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) image: Option<ImageName>,
     /// Leaves the number the same, so that each job's code is that of the one before.
     #[arg(long)]
     pub(crate) same: bool,

@@ -8,6 +8,7 @@ mod api;
 mod bench;
 mod doctor;
 mod environment;
+mod groundwork;
 mod keys;
 mod language;
 mod limits;
@@ -28,6 +29,7 @@ pub(crate) use api::ApiArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use doctor::{DoctorArgs, KindArg};
 pub(crate) use environment::check as check_environment;
+pub(crate) use groundwork::GroundworkArgs;
 pub(crate) use keys::{CreateArgs, KeysArgs, KeysCommand};
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Measure(MeasureArgs),
     #[command(hide = true)]
     Answer(AnswerArgs),
+    #[command(hide = true)]
+    Groundwork(GroundworkArgs),
 }
 
 #[cfg(test)]

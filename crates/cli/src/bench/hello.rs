@@ -27,12 +27,14 @@ pub(super) struct Hello {
 pub(super) enum Kind {
     /// The tool makes [`PROGRAM`], which is then run.
     Compiled,
+    /// The tool makes this class, which the machine that stands beside it runs.
+    Class(&'static str),
     /// The tool runs the source.
     Interpreted,
 }
 
 /// Options and variables that change what is done are those of the cell; what only makes ours faster is not theirs.
-pub(super) const HELLOS: [Hello; 6] = [
+pub(super) const HELLOS: [Hello; 8] = [
     Hello {
         language: "rust",
         source: "main.rs",
@@ -59,6 +61,24 @@ pub(super) const HELLOS: [Hello; 6] = [
         arguments: &["-o", PROGRAM, "main.cpp"],
         environment: &[],
         kind: Kind::Compiled,
+    },
+    Hello {
+        language: "go",
+        source: "main.go",
+        code: include_str!("../../../../xtask/bench/hello.go"),
+        tool: "go",
+        arguments: &["build", "-ldflags=-s -w", "-o", PROGRAM, "main.go"],
+        environment: &[("CGO_ENABLED", "0"), ("GOTOOLCHAIN", "local")],
+        kind: Kind::Compiled,
+    },
+    Hello {
+        language: "java",
+        source: "Main.java",
+        code: include_str!("../../../../xtask/bench/Hello.java"),
+        tool: "javac",
+        arguments: &["Main.java"],
+        environment: &[],
+        kind: Kind::Class("Main"),
     },
     Hello {
         language: "python",
@@ -101,6 +121,11 @@ impl Hello {
         first.args(self.arguments).envs(self.environment.iter().copied());
         match self.kind {
             Kind::Compiled => vec![first, bare(&place.join(PROGRAM), place)],
+            Kind::Class(class) => {
+                let mut machine = bare(&tool.with_file_name("java"), place);
+                machine.arg(class);
+                vec![first, machine]
+            }
             Kind::Interpreted => vec![first],
         }
     }

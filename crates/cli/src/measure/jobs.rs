@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use firebox_engine::{Cancel, Engine, Installed, Kept, Partition, PoolPolicy, Stdin};
+use firebox_image::{Held, ImageName};
 use firebox_job::{ByteSize, Isolation, Job, Outcome, Policy, Stages};
 use firebox_lang::{Catalogue, Language};
 use serde_json::{Map, Value, json};
@@ -16,9 +17,11 @@ use crate::args::{JobsArgs, OptionArg, Variable};
 use crate::choice::{Target, choose_language};
 use crate::draft::{Draft, Wishes};
 use crate::failure::Failure;
+use crate::groundwork::Laid;
 use crate::host;
 use crate::isolation::{self, Housed};
 use crate::outlet;
+use crate::toolchains::{Found, Toolchains};
 
 /// Room for what is built: more than a measurement builds.
 const KEPT: ByteSize = ByteSize::mib(256);
@@ -63,7 +66,7 @@ enum Question {
 }
 
 pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
-    let JobsArgs { files, lang, same, clients, warm, kept, env, options, args } = args;
+    let JobsArgs { files, lang, image, same, clients, warm, kept, env, options, args } = args;
     // The order is the one that `run` explains.
     let policy = host::policy()?;
     let catalogue = Catalogue::builtin();
@@ -73,7 +76,8 @@ pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
         let language = choose_language(&catalogue, &target, lang.as_deref(), None)?.clone();
         targets.push((target, language));
     }
-    let mut installed = installed(&targets)?;
+    // What is held stays what it is until the end.
+    let (mut installed, _held) = installed(&targets, image.as_ref())?;
     let views: Vec<_> = installed.iter().map(|language| language.toolchain.view.clone()).collect();
     let Housed { warden, cell } = isolation::house(Isolation::Auto, &views)?;
     let programs: Result<Vec<Program>, Failure> =
@@ -110,16 +114,28 @@ pub(super) fn jobs(args: JobsArgs) -> Result<(), Failure> {
     measured.and(closed)
 }
 
-/// Each language once.
-fn installed(targets: &[(Target, Language)]) -> Result<Vec<Installed>, Failure> {
+/// What a toolchain is of, and what it lacked. It stays as it is as long as this lives.
+type Ground = (Option<Held>, Option<Laid>);
+
+/// The languages of the programs, each once, by the image or by this host; and the image, for each of them.
+fn installed(
+    targets: &[(Target, Language)],
+    image: Option<&ImageName>,
+) -> Result<(Vec<Installed>, Vec<Ground>), Failure> {
     let mut installed: Vec<Installed> = Vec::new();
+    let (toolchains, mut grounds) = (Toolchains::find(), Vec::new());
     for (_, language) in targets {
         if installed.iter().all(|known| known.language.name() != language.name()) {
-            let toolchain = language.find_toolchain(&host::programs()).map_err(Failure::host)?;
+            let found = match image {
+                None => toolchains.ready_on_host(language),
+                Some(name) => toolchains.ready(language, Some(name)),
+            };
+            let Found { toolchain, image, groundwork } = found?;
+            grounds.push((image, groundwork));
             installed.push(Installed::new(language.clone(), toolchain));
         }
     }
-    Ok(installed)
+    Ok((installed, grounds))
 }
 
 /// How many, and which program.

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_is_offered_is_what_can_be_typed() {
         let offers = options_of_jobs();
-        for name in ["same", "clients", "warm", "kept", "env", "option"] {
+        for name in ["same", "image", "clients", "warm", "kept", "env", "option"] {
             assert!(offers.iter().any(|offer| offer == name), "{name} is not in {offers:?}");
         }
     }

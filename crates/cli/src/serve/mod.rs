@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::args::{ServeArgs, check_environment};
 use crate::failure::Failure;
+use crate::groundwork::Laid;
 use crate::host;
 use crate::isolation::{self, Housed};
 use crate::outlet;
@@ -38,7 +39,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     descriptors::claim(&mut config)?;
     let catalogue = Catalogue::builtin();
     // The images stay until the end.
-    let Languages { mut installed, absent, images: _images } =
+    let Languages { mut installed, absent, stay: _stay } =
         find_languages(&catalogue, &Toolchains::find(), config.languages.as_deref())?;
     let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();
     let wanted = if config.allow_fence { Isolation::Auto } else { Isolation::Jail };
@@ -93,8 +94,8 @@ fn keys(state: Option<&StateDirectory>, config: &Config) -> Result<Ring, Failure
 struct Languages {
     installed: Vec<Installed>,
     absent: Vec<MissingToolchain>,
-    /// Those that their toolchains are of.
-    images: Vec<Held>,
+    /// What their toolchains are of.
+    stay: Vec<(Option<Held>, Option<Laid>)>,
 }
 
 /// A language that was asked for by name must be there; of all there are, those that are.
@@ -103,7 +104,7 @@ fn find_languages(
     toolchains: &Toolchains,
     named: Option<&[String]>,
 ) -> Result<Languages, Failure> {
-    let mut found = Languages { installed: Vec::new(), absent: Vec::new(), images: Vec::new() };
+    let mut found = Languages { installed: Vec::new(), absent: Vec::new(), stay: Vec::new() };
     let wanted: Vec<_> = match named {
         Some(names) => {
             names.iter().map(|name| catalogue.find(name).map_err(Failure::request)).collect::<Result<_, _>>()?
@@ -111,10 +112,15 @@ fn find_languages(
         None => catalogue.languages().collect(),
     };
     for language in wanted {
-        match toolchains.of(language) {
-            Ok(Found { toolchain, image }) => {
+        // What takes a minute is done for who asked for it.
+        let ready = toolchains.of(language).and_then(|found| match named {
+            Some(_) => toolchains.laid(language, None, found),
+            None => found.if_laid(language),
+        });
+        match ready {
+            Ok(Found { toolchain, image, groundwork }) => {
                 found.installed.push(Installed::new(language.clone(), toolchain));
-                found.images.extend(image);
+                found.stay.push((image, groundwork));
             }
             Err(NotFound::Missing(missing)) if named.is_none() => found.absent.push(missing),
             Err(not_found) => return Err(not_found.into_failure()),

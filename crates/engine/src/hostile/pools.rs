@@ -17,7 +17,7 @@ use firebox_job::{
     Ask, ByteSize, CellKind, Isolation, Job, Limits, Outcome, Policy, Require, Seed, SourceFile, SourcePath, Sources,
     TraceId, Verdict,
 };
-use firebox_lang::{Catalogue, Program, Toolchain};
+use firebox_lang::{Catalogue, Groundwork, Program, Toolchain};
 use firebox_wire::{End, Refusal, Report, VERSION};
 
 use super::double::Double;
@@ -163,6 +163,7 @@ fn engine_for(maker: &Arc<Maker>, language: &str) -> Engine {
         programs: vec![program],
         view: View::default(),
         environment: BTreeMap::new(),
+        groundwork: Groundwork::NotNeeded,
         first_to_build: None,
         image: None,
     };

@@ -24,7 +24,7 @@ pub(crate) struct Build {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MadeFile {
     pub(super) path: SourcePath,
-    pub(super) content: Vec<u8>,
+    pub(crate) content: Vec<u8>,
     pub(super) is_executable: bool,
 }
 

@@ -13,8 +13,8 @@ const DOING: &str = "hand out what was built";
 
 /// A file that has come out of a cell, and what its agent says besides.
 #[derive(Debug)]
-pub(super) struct Fetched {
-    pub(super) file: MadeFile,
+pub(crate) struct Fetched {
+    pub(crate) file: MadeFile,
     pub(super) blocks: u64,
     pub(super) since_stored: Growth,
 }
@@ -31,7 +31,7 @@ impl Session {
     ///
     /// The agent is hostile: it has to say first how much will come, no more than that is taken in, and not for longer than
     /// it may take for any other answer.
-    pub(super) fn fetch(&mut self, path: &SourcePath, most: u64) -> Result<Option<Fetched>, RunError> {
+    pub(crate) fn fetch(&mut self, path: &SourcePath, most: u64) -> Result<Option<Fetched>, RunError> {
         let until = self.deadline();
         let name = path.as_str().as_bytes();
         self.send(DOING, &Order::Fetch(FetchOrder { name, most }), until)?;

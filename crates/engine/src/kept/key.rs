@@ -52,8 +52,8 @@ impl Key {
 }
 
 fn take_toolchain(encoder: &mut Encoder, toolchain: &Toolchain) {
-    // These two reach a build in the environment of its step.
-    let Toolchain { programs, view, environment: _, first_to_build: _, image: _ } = toolchain;
+    // These three reach a build in its step, and the groundwork is mounted as well.
+    let Toolchain { programs, view, environment: _, groundwork: _, first_to_build: _, image: _ } = toolchain;
     encoder.list(programs, |encoder, Program { name, found, outside, inside }| {
         encoder.text(name);
         encoder.text(found);
@@ -127,6 +127,7 @@ mod tests {
     use firebox_job::{ByteSize, SourcePath};
 
     use firebox_cell::Supply;
+    use firebox_lang::Groundwork;
 
     use super::*;
 
@@ -178,6 +179,7 @@ mod tests {
                 programs: vec![program],
                 view,
                 environment: BTreeMap::new(),
+                groundwork: Groundwork::NotNeeded,
                 first_to_build: None,
                 image: None,
             },

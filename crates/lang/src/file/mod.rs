@@ -5,6 +5,7 @@
 
 mod fault;
 mod fields;
+mod groundwork;
 mod option;
 mod program;
 mod step;
@@ -36,6 +37,7 @@ const LANGUAGE: &[&str] = &[
     "mounts",
     "linker",
     "environment",
+    "groundwork",
     "programs",
     "options",
     "steps",
@@ -120,17 +122,23 @@ fn language(table: Spanned<DeTable<'_>>, faults: &mut Faults<'_>) -> Option<(Lan
     let scope = Scope {
         programs: programs.iter().map(|(_, program)| program.name.clone()).collect(),
         options: options.iter().map(|(_, option)| (option.name.clone(), stands(option))).collect(),
+        groundwork: false,
         job: JobPlaceholders::Offered,
     };
+    let before_job = Scope { options: Vec::new(), job: JobPlaceholders::Absent, ..scope.clone() };
+    let groundwork = fields.optional("groundwork").and_then(|value| groundwork::read(value, &before_job, faults));
+    let scope = Scope { groundwork: groundwork.is_some(), ..scope };
     let steps = fields.required("steps", faults);
     let steps_place = steps.as_ref().map_or(top, Spanned::span);
     let read_step = |value: Value<'_>, faults: &mut Faults<'_>| step::read(value, &scope, faults);
     let steps: Vec<_> = unique(steps, "step", &mut Vec::new(), faults, read_step);
     let steps: Vec<_> = steps.into_iter().map(|(_, step)| step).collect();
-    let before_job = Scope { options: Vec::new(), job: JobPlaceholders::Absent, ..scope.clone() };
     let version = fields.required("version", faults).map(|value| step::argv(value, &before_job, faults));
     fields.close(faults);
 
+    if let Some((place, _)) = programs.first().filter(|(_, first)| first.beside.is_some()) {
+        faults.add(place.clone(), "the first program is looked for by itself: others are `beside` it");
+    }
     // Follow-up faults of a step that could not be read would only distract.
     if faults.none() {
         step::check_order(&steps, steps_place.clone(), faults);
@@ -168,6 +176,7 @@ fn language(table: Spanned<DeTable<'_>>, faults: &mut Faults<'_>) -> Option<(Lan
         mounts,
         linker: words::plain(linker).pop(),
         environment,
+        groundwork,
         steps,
         version: version?,
     };

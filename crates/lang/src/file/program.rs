@@ -10,7 +10,7 @@ use super::fields::{self, Fields, Value};
 use super::words;
 use crate::language::{Elsewhere, LinksSpec, ProgramSpec};
 
-const PROGRAM: &[&str] = &["name", "find", "arguments", "tells", "install", "elsewhere", "links"];
+const PROGRAM: &[&str] = &["name", "find", "beside", "arguments", "tells", "install", "elsewhere", "links"];
 const ELSEWHERE: &[&str] = &["at", "environment"];
 const LINKS: &[&str] = &["at", "names"];
 
@@ -20,14 +20,16 @@ pub(super) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<(Spanned
     let name = fields.text("name", faults);
     let name = words::keep(name.into_iter().collect(), "program name", words::is_name, words::NAME, faults).pop();
 
-    let find = fields.required("find", faults).map(|value| {
-        let place = value.span();
-        let names = fields::texts(value, faults);
-        if names.is_empty() {
-            faults.add(place, "`find` names no program; give at least one");
+    let beside = fields.optional("beside").and_then(|value| beside(value, faults));
+    let find = match (&beside, fields.optional("find")) {
+        (Some(_), None) => Some(Vec::new()),
+        (Some(_), Some(value)) => {
+            faults.add(value.span(), "a program is looked for or `beside` the first one, not both");
+            None
         }
-        words::plain(words::keep(names, "program", words::is_file_name, words::FILE_NAME, faults))
-    });
+        (None, Some(value)) => Some(looked_for(value, faults)),
+        (None, None) => fields.required("find", faults).map(|_| Vec::new()),
+    };
     let names = find.as_deref().unwrap_or_default();
     let arguments = fields.optional("arguments").map_or_else(BTreeMap::new, |value| by_name(value, names, faults));
     let tells = fields.optional("tells").map_or_else(BTreeMap::new, |value| by_name(value, names, faults));
@@ -37,8 +39,19 @@ pub(super) fn read(value: Value<'_>, faults: &mut Faults<'_>) -> Option<(Spanned
     fields.close(faults);
 
     let name = name?;
-    let spec = ProgramSpec { name: name.get_ref().clone(), find: find?, arguments, tells, install, elsewhere, links };
+    let spec =
+        ProgramSpec { name: name.get_ref().clone(), beside, find: find?, arguments, tells, install, elsewhere, links };
     Some((name, spec))
+}
+
+/// The names that a program may have.
+fn looked_for(value: Value<'_>, faults: &mut Faults<'_>) -> Vec<String> {
+    let place = value.span();
+    let names = fields::texts(value, faults);
+    if names.is_empty() {
+        faults.add(place, "`find` names no program; give at least one");
+    }
+    words::plain(words::keep(names, "program", words::is_file_name, words::FILE_NAME, faults))
 }
 
 /// Arguments for a program by the name that it is found by.
@@ -51,6 +64,12 @@ fn by_name(value: Value<'_>, names: &[String], faults: &mut Faults<'_>) -> BTree
         arguments.insert(found.into_inner(), words::plain(fields::texts(value, faults)));
     }
     arguments
+}
+
+/// A path in the toolchain of the first program.
+fn beside(value: Value<'_>, faults: &mut Faults<'_>) -> Option<PathBuf> {
+    let path = super::step::source_path(fields::text(value, faults)?, faults)?;
+    Some(PathBuf::from(path.as_str()))
 }
 
 fn elsewhere(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Elsewhere> {

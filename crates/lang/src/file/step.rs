@@ -42,7 +42,7 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
     let makes = makes.and_then(|value| source_path(fields::text(value, faults)?, faults));
     let volatile = volatile.map_or_else(Vec::new, |value| words_of_code(value, faults));
     let environment =
-        fields.optional("environment").map_or_else(BTreeMap::new, |value| words::environment(value, faults));
+        fields.optional("environment").map_or_else(BTreeMap::new, |value| environment(value, scope, faults));
     let ahead = fields.optional("ahead").and_then(|value| ahead(fields::text(value, faults)?, faults));
     let told = fields.optional("copied");
     if let Some(told) = told.as_ref().filter(|_| ahead != Some(Ahead::Template)) {
@@ -64,6 +64,21 @@ pub(super) fn read(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> 
     let spec =
         StepSpec { name: own_name, kind, argv, crash_codes, makes, volatile, environment, ahead, copied, typical };
     Some((name, spec))
+}
+
+/// An environment of patterns.
+pub(super) fn environment(value: Value<'_>, scope: &Scope, faults: &mut Faults<'_>) -> BTreeMap<String, Pattern> {
+    let place = value.span();
+    let mut patterns = BTreeMap::new();
+    for (name, text) in words::environment(value, faults) {
+        match Pattern::parse(&text, scope) {
+            Ok(pattern) => {
+                patterns.insert(name, pattern);
+            }
+            Err(reason) => faults.add(place.clone(), format!("{name}: {reason}")),
+        }
+    }
+    patterns
 }
 
 fn copied(value: Value<'_>, faults: &mut Faults<'_>) -> Option<Copied> {
@@ -114,6 +129,16 @@ fn ahead(text: Spanned<String>, faults: &mut Faults<'_>) -> Option<Ahead> {
 pub(super) fn check_order(steps: &[StepSpec], place: std::ops::Range<usize>, faults: &mut Faults<'_>) {
     if steps.iter().skip(1).any(|step| step.ahead.is_some()) {
         faults.add(place.clone(), "only the first step can be started ahead: the others begin when it has ended");
+    }
+    let of_limits = |step: &StepSpec| step.argv.iter().chain(step.environment.values()).any(Pattern::is_of_limits);
+    if steps.iter().any(|step| step.kind == StepKind::Build && of_limits(step)) {
+        faults.add(
+            place.clone(),
+            "`{vcpus}` and `{heap}` are the run's: a step that builds has limits of the operator's",
+        );
+    }
+    if steps.iter().any(|step| step.ahead.is_some() && of_limits(step)) {
+        faults.add(place.clone(), "what is started ahead cannot know the job's `{vcpus}` and `{heap}`");
     }
     let runs = steps.iter().filter(|step| step.kind == StepKind::Run).count();
     if runs != 1 || steps.last().is_none_or(|last| last.kind != StepKind::Run) {

@@ -59,12 +59,12 @@ pub(crate) const EXTENSION: &str = "use letters, digits and `+-_`, without the d
 pub(crate) fn is_name(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_lowercase())
         && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !matches!(word, "entry" | "sources" | "work")
+        && !matches!(word, "entry" | "sources" | "work" | "groundwork" | "vcpus" | "heap")
 }
 
 /// See [`is_name`].
 pub(crate) const NAME: &str =
-    "use lower-case letters, digits and `_`, a letter first, and not `entry`, `sources` or `work`";
+    "use lower-case letters, digits and `_`, a letter first, and no word that stands for something else";
 
 /// What programs are called on a host.
 pub(crate) fn is_file_name(word: &str) -> bool {

@@ -6,7 +6,7 @@
 mod passed_over;
 mod place;
 mod pyenv;
-mod rustup;
+pub(crate) mod rustup;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -53,7 +53,7 @@ fn examine(path: &Path, name: &str, host: &Host) -> Result<Option<Found>, PassRe
             pyenv::resolve(&real, name, host)?.map(|program| stood_for(&program, None)).transpose()
         }
         Kind::Script(_) => Err(PassReason::Script),
-        Kind::Program if rustup::is_proxy(path, &real) => {
+        Kind::Program if rustup::is_proxy_on_host(path, &real) => {
             let rustup::Toolchain { directory, name: toolchain } = rustup::resolve(host)?;
             stood_for(&directory.join("bin").join(name), Some(toolchain)).map(Some)
         }
@@ -84,6 +84,15 @@ impl Found {
         let directory = path.parent().and_then(|directory| directory.canonicalize().ok());
         let called = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
         Found { called: called.unwrap_or_else(|| real.clone()), real, toolchain }
+    }
+}
+
+/// The program that stands at this path, without links.
+pub(crate) fn program_at(path: &Path) -> Result<PathBuf, PassReason> {
+    let real = path.canonicalize().map_err(|_| PassReason::NotInToolchain { program: path.to_owned() })?;
+    match Kind::of(&real)? {
+        Kind::Program => Ok(real),
+        Kind::Script(_) => Err(PassReason::Script),
     }
 }
 

@@ -75,6 +75,12 @@ pub enum PassReason {
         /// The place in the cell.
         at: PathBuf,
     },
+    /// What its language's jobs need besides was not made.
+    #[error("is there, and what jobs need besides was not made of it yet; run `firebox languages prepare {language}`")]
+    NoGroundwork {
+        /// The language.
+        language: String,
+    },
     /// The language's file has no place for it.
     #[error("is outside of the system's directories, and the language's file says no place for it")]
     NoPlace,
@@ -87,7 +93,8 @@ impl PassReason {
         match self {
             PassReason::NoRustupToolchain
             | PassReason::RustupToolchainMissing { .. }
-            | PassReason::PyenvVersionMissing { .. } => true,
+            | PassReason::PyenvVersionMissing { .. }
+            | PassReason::NoGroundwork { .. } => true,
             PassReason::NotExecutable
             | PassReason::Unreadable { .. }
             | PassReason::NotAProgram

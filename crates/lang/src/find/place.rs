@@ -115,6 +115,7 @@ mod tests {
         let elsewhere = Elsewhere { at: "/opt/tool/{toolchain}".to_owned(), environment: BTreeMap::new() };
         let spec = ProgramSpec {
             name: "tool".to_owned(),
+            beside: None,
             find: vec!["tool".to_owned()],
             arguments: BTreeMap::new(),
             tells: BTreeMap::new(),

@@ -5,12 +5,17 @@
 //! alone: they say something of the directory somebody stands in, not of a job.
 
 use std::env::consts::ARCH;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::PassReason;
 use crate::host::Host;
+
+/// What rustup calls itself, and where it keeps its toolchains in its own directory.
+pub(crate) const RUSTUP: &str = "rustup";
+pub(crate) const TOOLCHAINS: &str = "toolchains";
 
 /// A toolchain of rustup's.
 pub(super) struct Toolchain {
@@ -20,16 +25,30 @@ pub(super) struct Toolchain {
     pub(super) name: String,
 }
 
-/// Whether a program is rustup under another name.
-pub(super) fn is_proxy(path: &Path, real: &Path) -> bool {
-    if real.file_name().is_some_and(|name| name == "rustup" || name == "rustup-init") {
-        return true;
-    }
-    let rustup = path.with_file_name("rustup");
-    let (Ok(rustup), Ok(program)) = (fs::metadata(rustup), fs::metadata(real)) else { return false };
-    let same_file = (rustup.dev(), rustup.ino()) == (program.dev(), program.ino());
-    // File systems without links get copies, and two different programs are hardly ever of the same length.
-    same_file || rustup.len() == program.len()
+/// What tells one program from another without reading it, on a host as in an image.
+pub(crate) struct Looks<'a> {
+    /// What it is called where it really is.
+    pub(crate) name: Option<&'a OsStr>,
+    /// Which file it is.
+    pub(crate) file: (u64, u64),
+    /// How long that is.
+    pub(crate) length: u64,
+}
+
+/// Whether a program is rustup under another name, with what is called `rustup` beside it.
+pub(crate) fn is_proxy(program: &Looks<'_>, rustup: Option<&Looks<'_>>) -> bool {
+    program.name.is_some_and(|name| name == RUSTUP || name == "rustup-init")
+        // File systems without links get copies, and two different programs are hardly ever of the same length.
+        || rustup.is_some_and(|rustup| rustup.file == program.file || rustup.length == program.length)
+}
+
+/// The same on the host: of the program that a path leads to.
+pub(super) fn is_proxy_on_host(path: &Path, real: &Path) -> bool {
+    let looks = |path: &Path| fs::metadata(path).map(|found| ((found.dev(), found.ino()), found.len()));
+    let name = real.file_name();
+    let Ok((file, length)) = looks(real) else { return false };
+    let rustup = looks(&path.with_file_name(RUSTUP)).ok().map(|(file, length)| Looks { name: None, file, length });
+    is_proxy(&Looks { name, file, length }, rustup.as_ref())
 }
 
 /// The toolchain that rustup would use.
@@ -47,7 +66,7 @@ pub(super) fn resolve(host: &Host) -> Result<Toolchain, PassReason> {
     let triples = hosts.chain(["gnu", "musl"].map(|environment| format!("{ARCH}-unknown-linux-{environment}")));
     let mut names = std::iter::once(chosen.clone()).chain(triples.map(|triple| format!("{chosen}-{triple}")));
     let found = names.find_map(|name| {
-        let directory = home.join("toolchains").join(&name);
+        let directory = home.join(TOOLCHAINS).join(&name);
         ((is_path || !name.contains('/')) && directory.is_dir()).then_some((name, directory))
     });
     let (name, directory) = found.ok_or(PassReason::RustupToolchainMissing { toolchain: chosen })?;

@@ -20,7 +20,19 @@ fn toolchain(language: &Language) -> Toolchain {
         let directory = tool.rsplit_once('/').unwrap().0;
         fixture = fixture.program(tool).search(directory);
     }
-    language.find_toolchain(fixture.as_host()).unwrap()
+    let fixture = go(fixture).file("go/pkg/linux_amd64/fmt.a", "compiled");
+    let fixture = fixture.program("jdk/bin/javac").program("jdk/bin/java").search("jdk/bin");
+    let mut toolchain = language.find_toolchain(fixture.as_host()).unwrap();
+    if toolchain.lacks_groundwork() {
+        toolchain.lay(Path::new("/made"));
+    }
+    toolchain
+}
+
+/// A Go without its library compiled.
+fn go(fixture: Fixture) -> Fixture {
+    let fixture = fixture.program("go/bin/go").search("go/bin");
+    fixture.program("go/pkg/tool/linux_amd64/compile").program("go/pkg/tool/linux_amd64/link")
 }
 
 fn job(files: &[&str]) -> Job {
@@ -86,8 +98,66 @@ fn each_language_has_its_plan() {
         ],
     );
     check("python", &job(&["main.py", "helper.py"]), &["run: /opt/python/bin/python3 main.py"]);
+    check(
+        "go",
+        &job(&["main.go", "list.go", "data.txt"]),
+        &[
+            "compile: /bin/sh -c exec \"$@\" >&2 sh /opt/go/pkg/tool/linux_amd64/compile -o runbin.a -p main -complete -c=4 -pack \
+             -I /opt/go/pkg/linux_amd64 main.go list.go",
+            "link: /opt/go/pkg/tool/linux_amd64/link -s -w -o runbin -L /opt/go/pkg/linux_amd64 runbin.a",
+            "run: /job/runbin",
+        ],
+    );
+    check(
+        "java",
+        &job(&["Main.java", "a/B.java"]),
+        &[
+            "compile: /opt/jdk/bin/java -XX:SharedArchiveFile=/opt/groundwork/build.jsa -XX:TieredStopAtLevel=1 \
+             -XX:+UseSerialGC -XX:-UsePerfData -Xmx512m -cp /opt/groundwork Build runbin.jar Main.java a/B.java",
+            "run: /opt/jdk/bin/java -Xmx402653184 -XX:ActiveProcessorCount=1 -XX:+UseSerialGC -XX:-UsePerfData \
+             -XX:ErrorFile=/dev/null -jar runbin.jar",
+        ],
+    );
     check("javascript", &job(&["inspect"]), &["run: /opt/node/bin/node ./inspect"]);
     check("bash", &job(&["main.sh"]), &["run: /opt/bash/bin/bash main.sh"]);
+}
+
+#[test]
+fn a_toolchain_without_its_library_has_no_plan_until_that_was_made_and_then_one_with_its_place() {
+    let catalogue = Catalogue::builtin();
+    let language = catalogue.find("go").unwrap();
+    let fixture = go(Fixture::new());
+    let mut toolchain = language.find_toolchain(fixture.as_host()).unwrap();
+    let plan = |toolchain: &Toolchain, layout: &Layout| language.plan(&job(&["main.go"]), toolchain, layout);
+    let error = plan(&toolchain, &Layout::Viewed).unwrap_err();
+    assert!(toolchain.lacks_groundwork() && error.to_string().contains("firebox languages prepare go"), "{error}");
+
+    let laying = language.laying(&toolchain, &Layout::Viewed).unwrap();
+    let variable =
+        |name: &str| laying.step.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    assert_eq!((variable("GOCACHE"), variable("GOPROXY")), (Some("/job/cache"), Some("off")));
+    assert_eq!(laying.step.argv.last().unwrap(), b"/opt/go/bin/go");
+    let script = String::from_utf8_lossy(&laying.step.argv[2]).into_owned();
+    assert!(script.contains("{{if .Export}}{{.Export}} {{.ImportPath}}{{end}}"), "{script}");
+
+    toolchain.lay(Path::new("/home/ann/made"));
+    assert!(!toolchain.lacks_groundwork());
+    let on_host = Layout::OnHost { work: "/w/job".into(), temporary: "/w/tmp".into(), supplies: "/w/supplies".into() };
+    for (layout, place) in [(Layout::Viewed, "/opt/groundwork"), (on_host, "/home/ann/made")] {
+        let steps = plan(&toolchain, &layout).unwrap().steps;
+        assert!(steps[0].argv.contains(&place.into()) && steps[1].argv.contains(&place.into()), "{steps:?}");
+    }
+}
+
+#[test]
+fn what_a_run_is_granted_is_told_to_its_runtime() {
+    let limits = Limits { vcpus: NonZeroU32::new(3).unwrap(), memory: ByteSize::mib(100), ..job(&["x"]).limits };
+    let plan = plan("go", &Job { limits, ..job(&["main.go"]) }).unwrap();
+    let run = &plan.steps.last().unwrap().env;
+    for (name, value) in [("GOMAXPROCS", "3"), ("GOMEMLIMIT", "78643200")] {
+        assert!(run.contains(&(name.to_owned(), value.to_owned())), "{run:?}");
+    }
+    assert!(plan.steps[0].env.iter().all(|(name, _)| !name.starts_with("GOM")), "{:?}", plan.steps[0].env);
 }
 
 #[test]

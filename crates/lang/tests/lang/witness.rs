@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use firebox_cell::{Mount, View};
-use firebox_lang::{Program, Sighting, Toolchain};
+use firebox_lang::{Groundwork, Program, Sighting, Toolchain};
 
 use crate::support::Fixture;
 
@@ -21,6 +21,7 @@ fn toolchain(fixture: &Fixture) -> Toolchain {
         }],
         view: View { mounts: vec![mount], ..View::default() },
         environment: BTreeMap::new(),
+        groundwork: Groundwork::NotNeeded,
         first_to_build: None,
         image: None,
     }
