@@ -32,6 +32,9 @@ pub trait Sink {
     /// Some bytes of a stream, as they come and in order. No more of one stream than the output limit: what comes after
     /// that, of a stream that was cut, is in the outcome.
     fn output(&mut self, step: StepKind, stream: Stream, bytes: &[u8]) -> io::Result<()>;
+
+    /// A step has begun, and nobody waits for the thread that says so: what takes a moment and can be done at any time is best done now.
+    fn begun(&mut self) {}
 }
 
 /// Nobody listens; the outcome has it all.

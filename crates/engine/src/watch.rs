@@ -108,6 +108,7 @@ impl Watch {
         let Listeners { sink, cancel } = listeners;
         let started = self.started;
         session.go(limits, input.announced(), self.ends)?;
+        sink.begun();
         let mut step = UnderWay {
             stdout: Capture::new(self.output),
             stderr: Capture::new(self.output),

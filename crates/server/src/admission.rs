@@ -151,7 +151,7 @@ impl Admission {
         let (grant, granted) = oneshot::channel();
         let number = state.next;
         let own = state.lines.get(&owner).map_or(0, |line| line.queue.len());
-        if state.free > 0 && state.lines.get(&owner).is_none_or(Line::has_room) {
+        if state.has_room_for(owner) {
             state.begin(owner, running);
             // Its other end is in our hands.
             let _ = grant.send(self.place(owner));
@@ -172,6 +172,17 @@ impl Admission {
         }
         state.next += 1;
         Ok(Ticket { admission: Arc::clone(self), owner, number, granted })
+    }
+
+    /// Whether one more of this owner's would run at once.
+    pub(crate) fn has_room_for(&self, owner: Owner) -> bool {
+        self.state().has_room_for(owner.number)
+    }
+
+    /// Whether the only one that runs leaves a place in which one more of this owner's would run at once.
+    pub(crate) fn has_room_beside_one(&self, owner: Owner) -> bool {
+        let state = self.state();
+        state.running == 1 && state.has_room_for(owner.number)
     }
 
     /// Lets nobody in any more, and sends away who waits.
@@ -223,6 +234,10 @@ impl State {
         let (queue, from_disk) = (BTreeMap::new(), BTreeMap::new());
         let line = || Line { running: 0, most_running, queue, from_disk, disk_is_next: false };
         self.lines.entry(owner).or_insert_with(line)
+    }
+
+    fn has_room_for(&self, owner: u64) -> bool {
+        self.free > 0 && self.lines.get(&owner).is_none_or(Line::has_room)
     }
 
     fn begin(&mut self, owner: u64, most_running: Option<usize>) {

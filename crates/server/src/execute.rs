@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use firebox_api::{OutputEvent, Parts, RefusalCode, Request, Schemas};
 use serde_json::{Value, json};
@@ -31,6 +31,12 @@ pub(crate) async fn execute(
     body: Body,
 ) -> Response {
     let form = Form::of(uri.path());
+    if let Some(Extension(alone)) = &alone
+        && !house.service.admission.has_room_for(caller.owner)
+    {
+        // The place that it lacks may be the one of the job before.
+        alone.put_off.catch_up();
+    }
     let admitted = match admit(&house, &caller, &headers, body).await {
         Ok(admitted) => admitted,
         Err(refusing) => {
@@ -57,6 +63,11 @@ async fn admit(house: &House, caller: &Caller, headers: &HeaderMap, body: Body) 
     let parts = Parts::try_from(Request::from_json(&content.bytes)?)?;
     let admitted = house.service.admit(parts, caller)?;
     Ok(Admitted { share: Some(content.share), context: TraceContext::of(headers), ..admitted })
+}
+
+/// Whether this is a request for a job's outcome, for which its connection waits.
+pub(crate) fn waits_for_its_outcome(request: &axum::http::Request<Body>) -> bool {
+    request.method() == Method::POST && request.uri().path().ends_with("/execute") && !wants_events(request.headers())
 }
 
 /// Whether the client asks for events and not for a single answer.

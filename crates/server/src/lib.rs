@@ -1,7 +1,7 @@
 //! The edge that programs talk to: HTTP.
 //!
 //! ```text
-//! listener --> connection --> gate (may it come in, and as whom?) --> routes --> execute --> body --> api (Parts) --> service (a job, and its place
+//! listener --> reception --> connection --> gate (may it come in, and as whom?) --> routes --> execute --> body --> api (Parts) --> service (a job, and its place
 //!   in the queue) --> running (a thread, and the engine on it) --> the outcome, at once or as events
 //! ```
 //!
@@ -49,6 +49,7 @@ mod outbox;
 mod outgoing;
 mod output;
 mod pieces;
+mod reception;
 mod request_id;
 mod routes;
 mod running;

@@ -1,26 +1,24 @@
-//! Connections: taken, bounded, and let go of in the end.
+//! The service from its start to its end: what runs beside the jobs, who stops it, and what becomes of those who are there then.
 
 use std::net::TcpListener as StdListener;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use firebox_engine::{Cancel, Engine, RunError};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{interval, sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tracing::{debug, error, info, warn};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
 
 use crate::Tls;
 use crate::answer::in_one_line;
 use crate::body::Bodies;
-use crate::connection::{self, Hangup, Manners};
+use crate::connection::{Lanes, Manners};
 use crate::jobs;
 use crate::keys::{self, Ledger};
+use crate::reception::{Places, Reception};
 use crate::routes::routes;
 use crate::service::{Makings, Service};
 use crate::spans::Exporter;
@@ -28,10 +26,8 @@ use crate::state::StateError;
 use crate::supervisor::Supervisor;
 use crate::webhook::ASKED_AT_ONCE;
 
-/// How long to leave a listener alone that cannot take a connection, such as for want of descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
-/// How often the others hear of somebody who waits for a connection.
-const REMINDER: Duration = Duration::from_millis(100);
+/// How many connections have a thread of their own: more threads than that are in each other's way.
+const LANES: usize = 64;
 /// How long jobs that are cut short may take to be back in the queue.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -70,9 +66,11 @@ pub fn serve(mut makings: Makings, listener: StdListener) -> Result<(), ServeErr
         .map_err(|source| ServeError::Kernel { doing: "start the threads of a server", source })?;
     let tls = makings.tls.take().map(Arc::new);
     let service = Arc::new(Service::new(makings));
-    let served = runtime.block_on(until_told_to_stop(&service, listener, tls));
+    let lanes = Arc::new(Lanes::new(LANES));
+    let served = runtime.block_on(until_told_to_stop(&service, listener, tls, &lanes));
     // Waits for the threads of all jobs: those that are left were told to stop, or are when their connections go.
     drop(runtime);
+    drop(lanes);
     Ledger::settle(&service);
     let closed = match Arc::into_inner(service).map(|service| Arc::into_inner(service.engine)) {
         Some(Some(engine)) => Engine::close(engine).map_err(ServeError::from),
@@ -85,6 +83,7 @@ async fn until_told_to_stop(
     service: &Arc<Service>,
     listener: StdListener,
     tls: Option<Arc<Tls>>,
+    lanes: &Arc<Lanes>,
 ) -> Result<(), ServeError> {
     let kernel = |doing| move |source| ServeError::Kernel { doing, source };
     listener.set_nonblocking(true).map_err(kernel("use the listening socket"))?;
@@ -107,11 +106,11 @@ async fn until_told_to_stop(
     let exporter = settings.otlp_endpoint.clone().and_then(|endpoint| Exporter::start(endpoint, &service.spans));
     let bodies = Arc::new(Bodies::new(settings.bodies, settings.body, settings.request_within));
     let router = routes(Arc::clone(service), bodies);
-    let connections = Connections::new(settings.connections);
+    let places = Places::new(settings.connections);
     let (everything, end) = Cancel::new().map_err(kernel("make a way to stop jobs"))?;
     let (close, closing) = watch::channel(false);
-    let crowded = Arc::clone(&connections.crowded);
-    let manners = Manners { within: settings.request_within, crowded, everything, closing };
+    let manners = Manners { within: settings.request_within, crowded: places.crowded(), everything, closing };
+    let reception = Reception { places, manners, router, tls, lanes: Arc::clone(lanes) };
     // It ends with the runtime.
     tokio::spawn(keys::watch(Arc::clone(&service.keys)));
     if let Some(jobs) = &service.jobs {
@@ -121,42 +120,15 @@ async fn until_told_to_stop(
     }
     jobs::resume(service).await?;
     supervisor.ready();
-    let mut lost = pin!(service.loses_warden());
-    let mut has_lost = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.came() => break,
-            () = &mut lost => {
-                has_lost = true;
-                break;
-            }
-        };
-        let watched = accepted.and_then(|(stream, _)| Hangup::of(&stream).map(|hangup| (stream, hangup)));
-        let (stream, hangup) = match watched {
-            Ok(watched) => watched,
-            Err(error) => {
-                warn!(%error, "cannot take a connection");
-                sleep(PAUSE).await;
-                continue;
-            }
-        };
-        // The others wait in the kernel's own queue.
-        let permit = tokio::select! {
-            permit = connections.take() => permit,
-            () = stop.came() => break,
-            () = &mut lost => {
-                has_lost = true;
-                break;
-            }
-        };
-        attend(stream, hangup, permit, tls.as_ref().map(|tls| tls.acceptor()), manners.clone(), router.clone());
-    }
-    drop(listener);
+    let lost = tokio::select! {
+        () = reception.open(&listener) => false,
+        () = stop.came() => false,
+        () = service.loses_warden() => true,
+    };
     // Whichever was noticed first.
-    has_lost = has_lost || service.has_lost_warden().await;
-    let grace = if has_lost { settings.grace.min(WRITTEN_WITHIN) } else { settings.grace };
-    if has_lost {
+    let lost = lost || service.has_lost_warden().await;
+    let grace = if lost { settings.grace.min(WRITTEN_WITHIN) } else { settings.grace };
+    if lost {
         error!(
             "the warden is gone, so no job runs any more: the service ends, and jobs that are kept wait for the next start"
         );
@@ -167,10 +139,13 @@ async fn until_told_to_stop(
         jobs.close();
     }
     info!(grace_seconds = grace.as_secs_f64(), "stopping: no new jobs, and those that run may end");
+    if let Err(error) = reception.close(listener) {
+        warn!(%error, "connections that nobody had taken yet are broken off");
+    }
     // Nobody listens any more when there is no connection left.
     let _ = close.send(true);
     tokio::select! {
-        () = async { tokio::join!(connections.all_ended(), idle(service)); } => {}
+        () = async { tokio::join!(reception.places.all_free(), idle(service)); } => {}
         () = sleep(grace) => warn!("the grace period is over: jobs that still run are cancelled"),
         () = stop.came() => warn!("told again to stop: jobs that still run are cancelled"),
     }
@@ -186,7 +161,7 @@ async fn until_told_to_stop(
         exporter.finish().await;
     }
     alive.abort();
-    if has_lost { Err(ServeError::WardenGone) } else { Ok(()) }
+    if lost { Err(ServeError::WardenGone) } else { Ok(()) }
 }
 
 /// Returns when no job runs that outlives its connection.
@@ -194,71 +169,6 @@ async fn idle(service: &Service) {
     if let Some(jobs) = &service.jobs {
         jobs.idle().await;
     }
-}
-
-/// How many connections there may be, and what is done when there are as many.
-#[derive(Debug)]
-struct Connections {
-    free: Arc<Semaphore>,
-    most: u32,
-    crowded: Arc<Notify>,
-}
-
-impl Connections {
-    fn new(most: usize) -> Connections {
-        let most =
-            u32::try_from(most).unwrap_or(u32::MAX).min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
-        Connections { free: Arc::new(Semaphore::new(most as usize)), most, crowded: Arc::default() }
-    }
-
-    /// Waits for a place for a connection; those that are unused make room.
-    async fn take(&self) -> Option<OwnedSemaphorePermit> {
-        let permit = Arc::clone(&self.free).acquire_owned();
-        let remind = async {
-            let mut reminders = interval(REMINDER);
-            loop {
-                reminders.tick().await;
-                self.crowded.notify_waiters();
-            }
-        };
-        tokio::select! {
-            biased;
-            permit = permit => permit.ok(),
-            () = remind => None,
-        }
-    }
-
-    async fn all_ended(&self) {
-        // It is never closed.
-        let _ = self.free.acquire_many(self.most).await;
-    }
-}
-
-/// Serves one connection, in a task of its own.
-fn attend(
-    stream: TcpStream,
-    hangup: Hangup,
-    permit: Option<OwnedSemaphorePermit>,
-    tls: Option<TlsAcceptor>,
-    manners: Manners,
-    router: Router,
-) {
-    // An answer is written at once, and waits for no acknowledgement.
-    let _ = stream.set_nodelay(true);
-    tokio::spawn(async move {
-        let attended = match tls {
-            None => connection::attend(stream, hangup, manners, router).await,
-            Some(tls) => match connection::beginning(tls.accept(stream), &manners).await {
-                Ok(Some(stream)) => connection::attend(stream, hangup, manners, router).await,
-                Ok(None) => Ok(()),
-                Err(ended) => Err(ended),
-            },
-        };
-        if let Err(error) = attended {
-            debug!(error = in_one_line(&error), "a connection ended early");
-        }
-        drop(permit);
-    });
 }
 
 /// Reads the certificate again whenever the operator says that there is a new one.

@@ -1,17 +1,19 @@
 //! A job that runs: on a thread that has nothing else to do, since the engine waits as threads do, and cancelled when nobody
 //! waits for it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firebox_engine::{Cancel, Canceller, Leaving, RunError, Sink, Stdin};
-use firebox_job::{Job, Outcome, TraceId, Verdict};
+use firebox_engine::{Cancel, Canceller, Leaving, RunError, Sink, Stdin, Stream};
+use firebox_job::{Job, Outcome, StepKind, TraceId, Verdict};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, JoinHandle, block_in_place, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{Instrument, error, error_span, info};
 
 use crate::admission::{NoPlace, Place};
-use crate::afterwards::afterwards;
+use crate::afterwards::{Haste, PutOff, afterwards};
 use crate::answer::{Refusing, in_one_line};
 use crate::caller::Caller;
 use crate::connection::Alone;
@@ -37,7 +39,7 @@ impl Thread {
     /// Does what nobody waits for when the answer is on its way.
     fn afterwards(&self, what: impl FnOnce() + Send + 'static) {
         match self {
-            Thread::This(Alone { put_off, cancel: _ }) => put_off.put(what),
+            Thread::This(Alone { put_off, cancel: _ }) => put_off.put(Haste::Whenever, what),
             Thread::Another => afterwards(what),
         }
     }
@@ -79,7 +81,7 @@ impl Service {
     async fn run_in_span(
         self: &Arc<Service>,
         admitted: Admitted,
-        mut sink: impl Sink + Send + 'static,
+        sink: impl Sink + Send + 'static,
         thread: Thread,
     ) -> Result<Outcome, Refusing> {
         let Admitted { job, stdin, detail: _, caller, language, ticket, share, since, context } = admitted;
@@ -94,10 +96,16 @@ impl Service {
             let done = match &thread {
                 Thread::This(Alone { cancel, put_off }) => {
                     drop(share);
-                    let over = block_in_place(|| self.run_to_its_end(&job, stdin, &caller, &mut sink, cancel));
+                    let mut sink = Meanwhile { sink, put_off };
+                    let over = in_place(|| self.run_to_its_end(&job, stdin, &caller, &mut sink, cancel));
+                    // Beside other jobs there is no idle time that it could be done in, and cells that wait to be removed would add up.
+                    let haste = match self.admission.has_room_beside_one(caller.owner) {
+                        true => Haste::Whenever,
+                        false => Haste::Soon,
+                    };
                     Ok(over.map(|(outcome, leaving)| {
                         // The next one may come in when this job's cell is ordered away.
-                        put_off.put(move || drop((leaving, place)));
+                        put_off.put(haste, move || drop((leaving, place)));
                         outcome
                     }))
                 }
@@ -196,6 +204,30 @@ impl Service {
         let over = self.engine.within(&caller.partition).run_and_leave(job, stdin, sink, cancel);
         over.iter().for_each(|(outcome, _)| caller.charge(outcome));
         over
+    }
+}
+
+/// Where the job's thread does, as soon as its program runs, what was put off before.
+struct Meanwhile<'a, S> {
+    sink: S,
+    put_off: &'a PutOff,
+}
+
+impl<S: Sink> Sink for Meanwhile<'_, S> {
+    fn output(&mut self, step: StepKind, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        self.sink.output(step, stream, bytes)
+    }
+
+    fn begun(&mut self) {
+        self.put_off.catch_up();
+    }
+}
+
+/// Does it on this thread. What else a thread of many has to do is left to another.
+fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => block_in_place(work),
     }
 }
 

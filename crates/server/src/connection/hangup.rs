@@ -18,34 +18,44 @@ use tokio::io::unix::AsyncFd;
 #[derive(Debug)]
 pub(crate) struct Hangup {
     /// Readable once there is one.
-    heard: AsyncFd<Arc<OwnedFd>>,
+    heard: Arc<OwnedFd>,
 }
+
+/// Where somebody waits for it.
+#[derive(Debug)]
+pub(crate) struct Listening(AsyncFd<Arc<OwnedFd>>);
 
 impl Hangup {
     /// When the client sends no more on this, because it has closed or broken off.
     pub(crate) fn of(stream: impl AsFd) -> io::Result<Hangup> {
         let heard = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&heard, stream, epoll::EventData::new_u64(0), epoll::EventFlags::RDHUP)?;
+        Ok(Hangup { heard: Arc::new(heard) })
+    }
+
+    /// Listens for it, with the runtime that we are on.
+    pub(crate) fn listen(&self) -> io::Result<Listening> {
         #[expect(
             deprecated,
             reason = "sound for what owns its descriptor; what is new asks for `unsafe`, for what may not"
         )]
-        let heard = AsyncFd::with_interest(Arc::new(heard), Interest::READABLE)?;
-        Ok(Hangup { heard })
-    }
-
-    /// Returns when it has come.
-    pub(crate) async fn came(&self) {
-        match self.heard.readable().await {
-            Ok(mut ready) => ready.retain_ready(),
-            // The runtime ends.
-            Err(_) => pending().await,
-        }
+        AsyncFd::with_interest(Arc::clone(&self.heard), Interest::READABLE).map(Listening)
     }
 
     /// What a job listens to that nobody else can stop.
     pub(crate) fn cancel(&self) -> Cancel {
-        Cancel::when_readable(Arc::clone(self.heard.get_ref()))
+        Cancel::when_readable(Arc::clone(&self.heard))
+    }
+}
+
+impl Listening {
+    /// Returns when it has come.
+    pub(crate) async fn came(&self) {
+        match self.0.readable().await {
+            Ok(mut ready) => ready.retain_ready(),
+            // The runtime ends.
+            Err(_) => pending().await,
+        }
     }
 }
 
@@ -61,8 +71,7 @@ mod tests {
     use super::*;
 
     fn is_heard_by_a_job(hangup: &Hangup) -> bool {
-        let heard = hangup.heard.get_ref();
-        let mut fds = [PollFd::new(heard, PollFlags::IN)];
+        let mut fds = [PollFd::new(&hangup.heard, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() == 1
     }
 
@@ -72,14 +81,15 @@ mod tests {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let hangup = Hangup::of(&stream).unwrap();
+        let listening = hangup.listen().unwrap();
         for _ in 0..3 {
             client.write_all(b"unread").await.unwrap();
-            assert!(timeout(Duration::from_millis(20), hangup.came()).await.is_err());
+            assert!(timeout(Duration::from_millis(20), listening.came()).await.is_err());
             assert!(!is_heard_by_a_job(&hangup));
         }
         drop(client);
         for _ in 0..2 {
-            timeout(Duration::from_secs(10), hangup.came()).await.unwrap();
+            timeout(Duration::from_secs(10), listening.came()).await.unwrap();
             assert!(is_heard_by_a_job(&hangup));
         }
     }

@@ -9,10 +9,11 @@
 
 mod activity;
 mod hangup;
+mod lanes;
 mod prefixed;
+mod taken;
 
-use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,15 +28,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{interval, sleep, timeout};
 use tower::ServiceExt;
 
 use activity::{Activity, Answering};
 pub(crate) use hangup::Hangup;
+use hangup::Listening;
+pub(crate) use lanes::Lanes;
 use prefixed::Prefixed;
+pub(crate) use taken::Taken;
 
-use crate::afterwards::PutOff;
+use crate::afterwards::{PutOff, Reminder};
+use crate::execute;
 use crate::visit::Seat;
 
 /// What a head may hold, all its lines together.
@@ -87,33 +94,80 @@ pub(crate) enum Ended {
     Io(#[from] io::Error),
 }
 
+/// What a client has said first.
+#[derive(Debug)]
+pub(crate) struct Opening(Vec<u8>);
+
+impl Opening {
+    /// Waits for it. None when nothing comes any more, or nothing more is wanted.
+    pub(crate) async fn read(
+        stream: &mut (impl AsyncRead + Unpin),
+        manners: &Manners,
+    ) -> Result<Option<Opening>, Ended> {
+        let first = beginning(first_bytes(stream), manners).await?;
+        Ok(first.filter(|first| !first.is_empty()).map(Opening))
+    }
+
+    /// Whether many requests at a time will come.
+    pub(crate) fn is_two(&self) -> bool {
+        self.0 == PREFACE
+    }
+}
+
+/// Whose threads work on requests.
+#[derive(Debug, Clone)]
+pub(crate) enum Workers {
+    /// The runtime's that we are on, whatever it is.
+    Here,
+    /// We are on a thread that has this connection alone: what is not done there, or may go on longer, is for these.
+    Elsewhere(Handle),
+}
+
 /// Serves a connection, as long as it lasts.
-pub(crate) async fn attend<S>(mut stream: S, hangup: Hangup, manners: Manners, router: Router) -> Result<(), Ended>
+pub(crate) async fn attend<S>(
+    opening: Opening,
+    stream: S,
+    hangup: Hangup,
+    manners: Manners,
+    router: Router,
+    workers: Workers,
+) -> Result<(), Ended>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Some(first) = beginning(first_bytes(&mut stream), &manners).await? else { return Ok(()) };
-    if first.is_empty() {
-        return Ok(());
-    }
-    let is_two = first == PREFACE;
-    let stream = TokioIo::new(Prefixed::new(first, stream));
+    let is_two = opening.is_two();
+    let stream = TokioIo::new(Prefixed::new(opening.0, stream));
     let activity = Arc::new(Activity::new());
     let (here, seat) = (Arc::clone(&activity), Seat::default());
     let put_off = PutOff::default();
     let alone = (!is_two).then(|| Alone { cancel: hangup.cancel().or(&manners.everything), put_off: put_off.clone() });
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
         request.extensions_mut().insert(seat.clone());
-        if let Some(alone) = &alone {
+        let is_done_alone = execute::waits_for_its_outcome(&request);
+        if let Some(alone) = alone.as_ref().filter(|_| is_done_alone) {
             request.extensions_mut().insert(alone.clone());
         }
-        let router = router.clone();
+        let (router, workers) = (router.clone(), workers.clone());
         let work = Activity::begin(&here);
         async move {
-            let answer = router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {});
-            Ok::<_, Infallible>(answer.map(|body| Answering::new(body, work)))
+            let answer = match workers {
+                Workers::Elsewhere(runtime) if !is_done_alone => {
+                    // A set of one, because whoever drops it ends what is in it: that is what happens when the client leaves.
+                    let mut answering = JoinSet::new();
+                    answering.spawn_on(router.oneshot(request), &runtime);
+                    match answering.join_next().await {
+                        Some(answer) => answer?,
+                        None => pending().await,
+                    }
+                }
+                _ => router.oneshot(request).await,
+            };
+            let answer = answer.unwrap_or_else(|never| match never {});
+            Ok::<_, JoinError>(answer.map(|body| Answering::new(body, work)))
         }
     });
+    let hangup = hangup.listen()?;
     if is_two {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
@@ -122,11 +176,11 @@ where
             .max_concurrent_streams(STREAMS)
             .keep_alive_interval(manners.within)
             .keep_alive_timeout(manners.within);
-        watch_over(builder.serve_connection(stream, service), &hangup, &activity, &put_off, manners).await
+        watch_over(builder.serve_connection(stream, service), &hangup, &activity, put_off, manners).await
     } else {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(manners.within).max_buf_size(HEAD_BYTES);
-        watch_over(builder.serve_connection(stream, service), &hangup, &activity, &put_off, manners).await
+        watch_over(builder.serve_connection(stream, service), &hangup, &activity, put_off, manners).await
     }
 }
 
@@ -167,16 +221,16 @@ async fn crowded_out(crowded: &Notify) {
 
 async fn watch_over<C>(
     connection: C,
-    hangup: &Hangup,
+    hangup: &Listening,
     activity: &Activity,
-    put_off: &PutOff,
+    put_off: PutOff,
     manners: Manners,
 ) -> Result<(), Ended>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
     let Manners { within, crowded, mut closing, everything: _ } = manners;
-    let mut connection = pin!(connection);
+    let (mut connection, mut reminder) = (pin!(connection), Reminder::of(put_off));
     let mut looks = interval((within / LOOKS).max(Duration::from_millis(1)));
     let (mut ending, mut gone) = (false, false);
     loop {
@@ -185,7 +239,7 @@ where
             biased;
             done = poll_fn(|context| {
                 let polled = connection.as_mut().poll(context);
-                put_off.catch_up();
+                reminder.poll(context);
                 polled
             }) => return Ok(done?),
             () = hangup.came(), if !gone => {
