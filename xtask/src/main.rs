@@ -11,6 +11,7 @@ mod host_packages;
 mod load;
 mod repository;
 mod rules;
+mod s3_server;
 mod test;
 
 use std::process::ExitCode;

@@ -111,6 +111,21 @@ impl Firebox {
         Driver::start(&mut command)
     }
 
+    /// The same on an image of a store.
+    pub(super) fn jobs_on(&self, root: &Path, subject: &Subject, options: &[String], home: &Path) -> Result<Driver> {
+        let mut command = self.command();
+        command.env("FIREBOX_HOME", home).args(["measure", "jobs"]).args(options).args(subject.our_options);
+        command.arg(subject.path(root)).arg("--").args(subject.program_arguments);
+        Driver::start(&mut command)
+    }
+
+    /// What is asked of a store of images, to be answered in JSON.
+    pub(super) fn rootfs(&self, home: &Path, verb: &str) -> Command {
+        let mut command = self.command();
+        command.args(["rootfs", "--json", "--home"]).arg(home).arg(verb);
+        command
+    }
+
     /// The service, for one language, with as much kept ready as our side of a comparison has otherwise.
     pub(super) fn serve(&self, language: &str) -> Result<Service> {
         let mut command = self.command();

@@ -22,13 +22,13 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Of a row, so many at its beginning do not count: they find what was made ready while the other side was measured.
-    fn not_counted(self) -> usize {
+    pub(super) fn not_counted(self) -> usize {
         self.length / 3
     }
 }
 
 /// Turns that are thrown away.
-const WARM_UP: usize = 1;
+pub(super) const WARM_UP: usize = 1;
 
 /// Ours, what they were made of.
 #[derive(Default)]

@@ -5,7 +5,8 @@
 //!                                           |-- firebox, driver: our side, a child process that stays
 //!                                           |-- bare: their side, one `posix_spawn` per program
 //!                                           |-- samples: measured in turns, and their medians
-//!                                           `-- hellos, throughput, served, endurance, stock: kinds of question
+//!                                           `-- hellos, throughput, served, endurance, stock, images: kinds of question
+//!                                                 `-- workshop, shelves: images to measure with, and who gives them
 //! ```
 //!
 //! docs/benchmarks/README.md says how the numbers are made and how to read them.
@@ -20,6 +21,7 @@ mod driver;
 mod endurance;
 mod firebox;
 mod hellos;
+mod images;
 mod machine;
 mod plot;
 mod row;
@@ -27,9 +29,11 @@ mod rows;
 mod run;
 mod samples;
 mod served;
+mod shelves;
 mod stock;
 mod subject;
 mod table;
 mod throughput;
+mod workshop;
 
 pub(crate) use run::run;

@@ -35,7 +35,7 @@ pub(super) struct Bench<'a> {
 }
 
 /// What a row asks.
-struct Question {
+pub(super) struct Question {
     id: String,
     what: String,
     against: String,
@@ -55,6 +55,7 @@ pub(super) fn measure(
     bench.cells();
     bench.work();
     bench.service();
+    bench.images(repository);
     bench.endurances();
     bench.for_information();
     Ok(bench.rows)
@@ -262,7 +263,7 @@ impl Bench<'_> {
     }
 
     /// Without what it needs, a row is skipped; with it, whatever goes wrong is a failure.
-    fn row_if<T>(
+    pub(super) fn row_if<T>(
         &mut self,
         needed: Result<T>,
         question: Question,
@@ -284,7 +285,7 @@ impl Bench<'_> {
         self.rows.push(question.answered(measured, details));
     }
 
-    fn is_asked_for(&self, questions: &[Question]) -> bool {
+    pub(super) fn is_asked_for(&self, questions: &[Question]) -> bool {
         self.only.is_none_or(|only| questions.iter().any(|question| question.id.contains(only)))
     }
 
@@ -296,7 +297,7 @@ impl Bench<'_> {
     }
 
     /// What takes less time is measured more often.
-    fn rows_for(&self, subject: &Subject) -> Rows {
+    pub(super) fn rows_for(&self, subject: &Subject) -> Rows {
         let (turns, length) = match subject.id {
             "bash" => (12, 60),
             "rust_ledger" | "rust_release" => (8, 12),
@@ -306,11 +307,11 @@ impl Bench<'_> {
     }
 
     /// The resolved compiler or interpreter: the same file that Firebox gives to its cells.
-    fn tool(&self, subject: &Subject) -> Result<PathBuf> {
+    pub(super) fn tool(&self, subject: &Subject) -> Result<PathBuf> {
         program(&self.languages, subject.language, subject.tool).map(Path::to_owned)
     }
 
-    fn needs(&self, option: &str, what: &str) -> Result<()> {
+    pub(super) fn needs(&self, option: &str, what: &str) -> Result<()> {
         match self.offers.iter().any(|offer| offer == option) {
             true => Ok(()),
             false => bail!("needs {what}, which this version has not"),
@@ -326,6 +327,16 @@ impl Bench<'_> {
     pub(super) fn driver_with(&self, subjects: &[&Subject], options: &[String]) -> Result<Driver> {
         let options: Vec<String> = with_all(&self.offers).into_iter().chain(options.iter().cloned()).collect();
         self.firebox.jobs(self.root, subjects, &options)
+    }
+
+    /// The same on an image of a store.
+    pub(super) fn driver_on_image(&self, subject: &Subject, home: &Path, image: &str) -> Result<Driver> {
+        let options = with_all(&self.offers).into_iter().chain(["--image".to_owned(), image.to_owned()]);
+        self.firebox.jobs_on(self.root, subject, &options.collect::<Vec<_>>(), home)
+    }
+
+    pub(super) fn languages(&self) -> &[Language] {
+        &self.languages
     }
 
     /// The program measures its own work: neither side's start and end are in it, and both sides' programs come
@@ -345,7 +356,7 @@ impl Bench<'_> {
 }
 
 impl Question {
-    fn new(id: &str, what: &str, against: &str, target: Option<Target>) -> Question {
+    pub(super) fn new(id: &str, what: &str, against: &str, target: Option<Target>) -> Question {
         Question { id: id.to_owned(), what: what.to_owned(), against: against.to_owned(), target }
     }
 
@@ -366,7 +377,7 @@ fn of_subject(subject: &Subject) -> Question {
     Question::new(subject.id, subject.title, &subject.bare_name(), subject.target.map(Target::Ratio))
 }
 
-fn hello(id: &str) -> Result<&'static Subject> {
+pub(super) fn hello(id: &str) -> Result<&'static Subject> {
     HELLOS.iter().find(|subject| subject.id == id).with_context(|| format!("there is no hello `{id}`"))
 }
 

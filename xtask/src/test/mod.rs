@@ -16,7 +16,6 @@ mod needs;
 mod ordinary_user;
 mod room;
 mod run;
-mod s3_server;
 mod schemathesis;
 mod step;
 

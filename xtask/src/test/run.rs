@@ -7,11 +7,11 @@ use anyhow::{Result, bail};
 use super::cargo_test::{Threads, cargo_test};
 use super::first_command::first_command;
 use super::ordinary_user::OrdinaryUser;
-use super::s3_server::S3Server;
 use super::schemathesis::Schemathesis;
 use super::step::{Ended, Finding, Report, Skipped, Step};
 use super::{needs, room};
 use crate::repository::{Metadata, Repository, Target};
+use crate::s3_server::S3Server;
 use crate::{fuzz, rules};
 
 /// The package whose integration tests are the end-to-end tests.

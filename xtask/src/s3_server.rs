@@ -1,10 +1,10 @@
 //! `s3s-fs`, a server that speaks S3: installed from crates.io in one version, with the dependencies that its own lock file names,
 //! into the directory for builds.
 //!
-//! Where that cannot be done, the tests that need it are skipped, and say so. Why this one: decision 24.
+//! Where that cannot be done, the tests and measurements that need it are skipped, and say so. Why this one: decision 24.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -15,13 +15,13 @@ const VERSION: &str = "0.14.1";
 
 /// Where the program is.
 #[derive(Debug)]
-pub(super) struct S3Server {
+pub(crate) struct S3Server {
     program: PathBuf,
 }
 
 impl S3Server {
     /// Installs it, unless that was done before.
-    pub(super) fn install(repository: &Repository) -> Result<S3Server> {
+    pub(crate) fn install(repository: &Repository) -> Result<S3Server> {
         let place = repository.metadata()?.target_directory.join("s3s-fs");
         let (program, stamp) = (place.join("bin/s3s-fs"), place.join("version"));
         if program.is_file() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == VERSION) {
@@ -54,8 +54,12 @@ impl S3Server {
         Ok(S3Server { program })
     }
 
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Tells the tests.
-    pub(super) fn hand_over(&self, command: &mut Command) {
+    pub(crate) fn hand_over(&self, command: &mut Command) {
         command.env("FIREBOX_TEST_S3", &self.program);
     }
 }
