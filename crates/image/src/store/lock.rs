@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::store::{StoreError, at};
 
-/// The kernel gives it back when the last copy of the descriptor is closed.
+/// The kernel gives it back when the last process that has the descriptor is gone.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
@@ -64,6 +64,14 @@ impl Lock {
 
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+}
+
+impl Drop for Lock {
+    /// Said, and not left to closing: a child that another thread is just starting has a copy until it gets to its program.
+    fn drop(&mut self) {
+        // There is nothing else that could be done. It goes with the descriptor then.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
