@@ -2,7 +2,7 @@
 
 mod kit;
 
-use kit::{HostInventory, Outcome, firebox, is_installed, job, outcome};
+use kit::{HostInventory, Outcome, firebox, is_installed, job, leaving_nothing, outcome};
 
 /// What comes of a program with this in its `main`.
 fn run(body: &str, flags: &[&str]) -> Outcome {
@@ -101,4 +101,18 @@ fn what_a_jdk_lacks_is_made_once_and_kept_by_who_asked() {
     assert_eq!(refused.code(), 125, "{refused}");
     assert!(refused.stderr().contains("open to others"), "{refused}");
     host.assert_nothing_left();
+}
+
+#[test]
+fn where_nothing_can_be_kept_it_says_where_and_how_to_name_another_place() {
+    if !is_installed("java") {
+        return;
+    }
+    let code = "class A { public static void main(String[] a) {} }";
+    let call = firebox().env("FIREBOX_HOME", "/proc/firebox").args(["run", "--lang", "java", "--code", code]);
+    let refused = leaving_nothing(|| call.run());
+    assert_eq!(refused.code(), 125, "{refused}");
+    for words in ["/proc/firebox/groundworks", "FIREBOX_HOME names another directory"] {
+        assert!(refused.stderr().contains(words), "it does not say {words:?}\n{refused}");
+    }
 }

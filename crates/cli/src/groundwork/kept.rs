@@ -28,6 +28,9 @@ use crate::failure::Failure;
 /// What is not to be taken for a groundwork of another firebox, that puts other things in it.
 const FORMAT: &str = "firebox groundwork 1";
 
+/// What to do where this directory is of no use.
+const ELSEWHERE: &str = "FIREBOX_HOME names another directory";
+
 /// The directory.
 pub(crate) struct Groundworks(PathBuf);
 
@@ -72,12 +75,12 @@ impl Groundworks {
     /// Keeps what a process makes, unless somebody did meanwhile.
     pub(crate) fn keep(&self, language: &Language, toolchain: &Toolchain, maker: Command) -> Result<(), Failure> {
         let doing = || format!("cannot keep what jobs in {} need in {}", language.name(), self.0.display());
-        let failed = |error: io::Error| Failure::host(anyhow::Error::new(error).context(doing()));
+        let failed = |error: io::Error| Failure::host(anyhow::Error::new(error).context(doing())).with_help(ELSEWHERE);
         let name = Name::of(language, toolchain).map_err(failed)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(failed)?;
         if !is_ours(&self.0) {
             return Err(Failure::host(anyhow!("{} is another user's, or open to others", self.0.display()))
-                .with_help("FIREBOX_HOME names another directory"));
+                .with_help(ELSEWHERE));
         }
         let lock = File::create(self.0.join("lock")).map_err(failed)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|errno| failed(errno.into()))?;
