@@ -1,7 +1,7 @@
 //! The ordinary user that tests run as when they are not to be root.
 //!
 //! `cargo xtask test` makes an account for that and copies of the toolchains that it can read, and hands both over in
-//! two variables. Without them it is nobody in particular, with the programs that the system itself brings.
+//! variables. Without them it is nobody in particular, with the programs that the system itself brings.
 
 use std::ffi::OsString;
 use std::fs::Permissions;
@@ -19,16 +19,18 @@ pub(crate) struct OrdinaryUser {
     pub(crate) uid: u32,
     /// Where that user finds programs.
     pub(crate) path: OsString,
+    /// Where Firebox keeps what it makes for that user, from one test to the next.
+    home: Option<OsString>,
 }
 
 impl OrdinaryUser {
     pub(crate) fn find() -> OrdinaryUser {
         if !rustix::process::geteuid().is_root() {
             let uid = rustix::process::geteuid().as_raw();
-            return OrdinaryUser { uid, path: std::env::var_os("PATH").unwrap_or_default() };
+            return OrdinaryUser { uid, path: std::env::var_os("PATH").unwrap_or_default(), home: None };
         }
         let path = std::env::var_os("FIREBOX_TEST_PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-        OrdinaryUser { uid: account().unwrap_or(NOBODY), path }
+        OrdinaryUser { uid: account().unwrap_or(NOBODY), path, home: std::env::var_os("FIREBOX_TEST_HOME") }
     }
 
     /// Who calls Firebox where a test does not say. The end-to-end tests run twice: as whoever runs them, and, told so, as
@@ -60,7 +62,9 @@ impl OrdinaryUser {
         // By its whole path: what a test sets as the path is for Firebox.
         words.extend([tool("env").into_os_string(), "-i".into(), "HOME=/".into()]);
         let path = ("PATH".to_owned(), self.path.clone());
-        for (name, value) in [&path].into_iter().chain(env) {
+        let home = self.home.clone().map(|home| ("FIREBOX_HOME".to_owned(), home));
+        // What a test says comes last, and counts.
+        for (name, value) in [&path].into_iter().chain(&home).chain(env) {
             let mut word = OsString::from(format!("{name}="));
             word.push(value);
             words.push(word);

@@ -2,12 +2,12 @@
 //!
 //! As root on Debian or a relative of it, there is an account for that, and a copy of each toolchain that lies where only
 //! its owner looks (rustup's and pyenv's in the home of root). Copies are hard links where the file system lets us: made in
-//! a moment, and without room. They stay for the next time, outside of the repository. Anywhere else the tests make do with
+//! a moment, and without room. They stay for the next time, outside of the repository, as does what Firebox makes for that user. Anywhere else the tests make do with
 //! a user of no name and the system's own toolchains, and say so.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +28,7 @@ const SYSTEM: [&str; 2] = ["/usr/bin", "/bin"];
 pub(super) struct OrdinaryUser {
     uid: u32,
     path: String,
+    home: PathBuf,
 }
 
 /// An entry of `firebox languages --json`.
@@ -54,12 +55,13 @@ impl OrdinaryUser {
             path.push(copy.join("bin").display().to_string());
         }
         path.extend(SYSTEM.map(str::to_owned));
-        Ok(Some(OrdinaryUser { uid, path: path.join(":") }))
+        Ok(Some(OrdinaryUser { uid, path: path.join(":"), home: home_of(uid)? }))
     }
 
     /// Tells the tests.
     pub(super) fn hand_over(&self, command: &mut Command) {
         command.env("FIREBOX_TEST_UID", self.uid.to_string()).env("FIREBOX_TEST_PATH", &self.path);
+        command.env("FIREBOX_TEST_HOME", &self.home);
     }
 }
 
@@ -79,6 +81,16 @@ fn add_account() -> Result<u32> {
     useradd.args(["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]);
     succeed(useradd.arg(ACCOUNT))?;
     uid_of(ACCOUNT)?.with_context(|| format!("useradd has made {ACCOUNT}, which is not in /etc/passwd"))
+}
+
+/// A directory that is this user's alone.
+fn home_of(uid: u32) -> Result<PathBuf> {
+    let home = Path::new(PLACE).join("home");
+    let made = fs::create_dir_all(PLACE)
+        .and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(&home))
+        .and_then(|()| chown(&home, Some(uid), Some(uid)));
+    made.with_context(|| format!("cannot make {}", home.display()))?;
+    Ok(home)
 }
 
 fn languages(repository: &Repository) -> Result<Vec<Language>> {
