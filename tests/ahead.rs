@@ -300,9 +300,12 @@ fn a_shell_and_a_node_that_were_started_ahead_are_as_if_started_late() {
 
 #[test]
 fn a_job_that_is_granted_less_than_what_waits_ends_as_in_a_cell_of_its_own() {
-    let python = json!({"lang": "python", "code": "pass", "limits": {"memory_mb": 4, "disk_mb": 1}});
+    // They stay for a while: where memory is only watched, somebody has to come and look.
+    let python = "import time; time.sleep(5)";
+    let python = json!({"lang": "python", "code": python, "limits": {"memory_mb": 4, "disk_mb": 1}});
     let threads = json!({"lang": "javascript", "code": "0", "limits": {"tasks": 1}});
-    let node = json!({"lang": "javascript", "code": "0", "limits": {"memory_mb": 4, "disk_mb": 1}});
+    let node = "setTimeout(() => 0, 5000)";
+    let node = json!({"lang": "javascript", "code": node, "limits": {"memory_mb": 4, "disk_mb": 1}});
     for (request, status) in [(python, "memory_limit"), (threads, "signaled"), (node, "memory_limit")] {
         let language = if request["lang"] == "python" { "python" } else { "javascript" };
         for warm in [0, 1] {
