@@ -7,11 +7,11 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::driver::{Driver, Job};
-use super::hellos::{Rows, WARM_UP};
+use super::driver::Driver;
+use super::hellos::WARM_UP;
 use super::row::{Details, Measured, Target};
 use super::rows::{Bench, Question, hello};
-use super::samples::rows_side_by_side;
+use super::samples::{rows_side_by_side, side_by_side};
 use super::shelves::{Kind, Shelf};
 use super::subject::Subject;
 use super::workshop::{NAME, Workshop, needed, run, settled, timed};
@@ -39,8 +39,10 @@ impl Bench<'_> {
 
     fn conversions(&mut self, workshop: &Result<Workshop>) {
         let what = "a Debian with a C compiler, from an OCI layout to a root filesystem";
-        let others: [(_, _, Other); 2] =
-            [("image_unpack", "umoci unpack", umoci), ("image_copy", "skopeo copy --dest-decompress", skopeo)];
+        let others: [(_, _, Other); 2] = [
+            ("image_unpack", "umoci unpack, then sync", umoci),
+            ("image_copy", "skopeo copy --dest-decompress, then sync", skopeo),
+        ];
         for (id, against, other) in others {
             let question = Question::new(id, what, against, Some(Target::Ratio(1.0)));
             if !self.is_asked_for(std::slice::from_ref(&question)) {
@@ -55,14 +57,21 @@ impl Bench<'_> {
         }
     }
 
-    /// Each into a place where there is nothing yet. Ours is on the disk when it says that it is done; theirs need not be.
+    /// Each into a place where there is nothing yet, until it is on the disk: ours is when it says that it is done.
     fn conversion(&self, workshop: &Workshop, image: &str, other: Other) -> Result<(Measured, Details)> {
         let one = |time| Ok(vec![time?]);
         let pair = rows_side_by_side(
             self.runs(3, 1),
             WARM_UP,
             || one(workshop.making(|home| timed(self.take(home, image)))),
-            || one(workshop.making(|place| timed(other(image, place)))),
+            || {
+                one(workshop.making(|place| {
+                    let mut sync = Command::new("sync");
+                    let made = timed(other(image, place))?;
+                    sync.arg("--file-system").arg(place);
+                    Ok(made + timed(sync)?)
+                }))
+            },
         )?;
         Ok((Measured::Pair(pair), Details::default()))
     }
@@ -132,7 +141,7 @@ impl Bench<'_> {
     fn jobs_on_images(&mut self, workshop: &Result<Workshop>) {
         for id in ["rust", "c", "python", "bash"] {
             let Ok(subject) = hello(id) else { continue };
-            let what = format!("{}, on an image", subject.title);
+            let what = format!("{}, paced, on an image", subject.title);
             let question =
                 Question::new(&format!("{id}_image"), &what, "on the host's toolchain", Some(Target::Ratio(1.05)));
             if !self.is_asked_for(std::slice::from_ref(&question)) {
@@ -148,20 +157,20 @@ impl Bench<'_> {
             });
             let home = ready.as_ref().ok().cloned();
             self.row_if(ready, question, |bench| {
-                bench.on_an_image(subject, &home.context("there is no image")?, bench.rows_for(subject))
+                bench.on_an_image(subject, &home.context("there is no image")?, bench.runs(100, 8))
             });
         }
     }
 
-    /// Two engines of the same kind, in turns. Theirs is the one on the host.
-    fn on_an_image(&self, subject: &Subject, home: &Path, rows: Rows) -> Result<(Measured, Details)> {
+    /// Two engines of the same kind, in turns, each at rest and with cells that wait. Theirs is the one on the host.
+    fn on_an_image(&self, subject: &Subject, home: &Path, runs: usize) -> Result<(Measured, Details)> {
         let (mut image, mut host) = (self.driver_on_image(subject, home, NAME)?, self.driver(&[subject])?);
         let one = |driver: &mut Driver| {
-            let jobs = driver.jobs(rows.length)?;
+            let job = driver.job()?;
             driver.settle()?;
-            jobs.all().iter().skip(rows.not_counted()).map(Job::time).collect()
+            job.time()
         };
-        let pair = rows_side_by_side(rows.turns, WARM_UP, || one(&mut image), || one(&mut host))?;
+        let pair = side_by_side(runs, || one(&mut image), || one(&mut host))?;
         Ok((Measured::Pair(pair), Details::default()))
     }
 
