@@ -42,3 +42,14 @@ fn index(layer: &[u8]) -> Option<Index> {
     assert!(again.as_ref() == Some(&written), "an index is not read as it was written");
     Some(index)
 }
+
+/// Reads a package that holds a kernel, as on its way in, but nothing of it is written: how many modules a guest would load; none where it
+/// is refused. Panics where something is taken that should not be.
+pub fn modules(package: &[u8]) -> Option<usize> {
+    crate::kernel::modules_of_package(package)
+}
+
+/// A package around an archive of files.
+pub fn package(data: &[u8]) -> Vec<u8> {
+    crate::kernel::package_around(data)
+}

@@ -34,6 +34,7 @@ mod disk;
 mod document;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod kernel;
 mod layer;
 mod origin;
 mod record;
@@ -54,6 +55,11 @@ pub use bounds::Bounds;
 pub use digest::{Digest, NoDigest};
 pub use disk::{DiskError, WriteError};
 pub use document::{Descriptor, DocumentError, NoPlatform, Platform};
+pub use kernel::{
+    ArError, FetchError, Initramfs, KeptFile, KeptModule, KernelBounds, KernelExceeded, KernelName, KernelOrigin,
+    KernelRecord, KernelRequest, KernelSource, Kernels, Loading, ModuleFault, ModuleName, NamedKernel, NeedsError,
+    NoKernelName, NoRelease, ReadyKernel, Release, Unpack, fetch_kernel,
+};
 pub use layer::entry::EntryFault;
 pub use layer::index::DamagedIndex;
 pub use layer::path::PathFault;

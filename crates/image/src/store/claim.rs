@@ -135,7 +135,7 @@ impl Drop for Draft<'_> {
 }
 
 /// Removes a file, or a directory with all that is in it, if it is there.
-pub(super) fn remove_whatever(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_whatever(path: &Path) -> Result<(), StoreError> {
     let removed = match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
         Ok(_) => std::fs::remove_file(path),

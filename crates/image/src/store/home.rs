@@ -39,6 +39,11 @@ impl Home {
         self.0.join("images")
     }
 
+    /// Where the kernels of microVMs are.
+    pub fn kernels(&self) -> PathBuf {
+        self.0.join("kernels")
+    }
+
     /// Where what was made once of toolchains is.
     pub fn groundworks(&self) -> PathBuf {
         self.0.join("groundworks")

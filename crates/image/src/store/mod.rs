@@ -25,7 +25,7 @@ mod claim;
 mod collect;
 mod held;
 mod home;
-mod lock;
+pub(crate) mod lock;
 mod names;
 mod proofs;
 mod quota;
@@ -36,11 +36,12 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-pub(crate) use claim::{Claimed, Draft};
+pub(crate) use claim::{Claimed, Draft, remove_whatever};
 pub use collect::Collected;
 pub use held::{Held, HeldDisk};
 pub use home::{Home, NoHome};
 use lock::Lock;
+pub(crate) use names::is_name;
 pub use names::{ImageName, NoName};
 pub(crate) use verify::is_our_own_error;
 pub use verify::{Damage, Verified};
@@ -69,15 +70,17 @@ pub enum StoreError {
         source: io::Error,
     },
     /// It belongs to a newer firebox.
-    #[error("`{}` was made by a newer firebox (its format is `{found}`, this one knows `{}`): update firebox, or give FIREBOX_HOME another place", .path.display(), Store::FORMAT)]
+    #[error("`{}` was made by a newer firebox (its format is `{found}`, this one knows `{known}`): update firebox, or give FIREBOX_HOME another place", .path.display())]
     Format {
         /// The store.
         path: PathBuf,
         /// What it says of itself.
         found: String,
+        /// What it would have to say.
+        known: &'static str,
     },
     /// It is not ours alone.
-    #[error("`{}` is {what}: the store of images is a directory of whoever uses it, which nobody else can look into; `--home` or FIREBOX_HOME names another place", .path.display())]
+    #[error("`{}` is {what}: what is kept is in a directory of whoever uses it, which nobody else can look into; `--home` or FIREBOX_HOME names another place", .path.display())]
     NotOurs {
         /// The directory, or one in it.
         path: PathBuf,
@@ -100,6 +103,9 @@ pub enum StoreError {
     /// Something in it is not what it was.
     #[error("`{}` is damaged: `firebox rootfs verify --repair` removes it, and the next pull brings it back", .0.display())]
     Damaged(PathBuf),
+    /// Something of a kernel is not.
+    #[error("`{}` is damaged: `firebox kernel fetch` brings it back", .0.display())]
+    DamagedKernel(PathBuf),
 }
 
 /// What kinds of things are kept under a digest.
@@ -147,28 +153,9 @@ impl Store {
     /// not for everybody, and files of theirs are readable to all.
     pub fn open(path: &Path, quota: Option<u64>) -> Result<Store, StoreError> {
         let directories = Kind::ALL.map(Kind::directory).into_iter().chain(["names", proofs::PROOFS, "staging"]);
-        for directory in [path.to_owned()].into_iter().chain(directories.map(|name| path.join(name))) {
-            make(&directory)?;
-            is_ours(&directory)?;
-        }
-        let store = Store { path: path.to_owned(), quota };
-        store.check_format()?;
-        Ok(store)
-    }
-
-    fn check_format(&self) -> Result<(), StoreError> {
-        let path = self.path.join("format");
-        match std::fs::read_to_string(&path) {
-            Ok(found) if found.trim_end() == Store::FORMAT => Ok(()),
-            Ok(found) => {
-                let found = found.chars().take(40).collect::<String>().trim_end().to_owned();
-                Err(StoreError::Format { path: self.path.clone(), found })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.write_whole(&path, format!("{}\n", Store::FORMAT).as_bytes())
-            }
-            Err(error) => Err(at("read", &path)(error)),
-        }
+        let directories: Vec<&str> = directories.collect();
+        open_directories(path, &directories, Store::FORMAT)?;
+        Ok(Store { path: path.to_owned(), quota })
     }
 
     /// Where it is.
@@ -199,19 +186,47 @@ impl Store {
 
     /// Puts a file there, or another in its place, as a whole.
     fn write_whole(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
-        use std::io::Write;
-
-        let draft = self.path.join("staging").join(format!("file-{:032x}", random()?));
-        let mut file = File::create_new(&draft).map_err(at("make", &draft))?;
-        let written = file.write_all(content).and_then(|()| file.sync_all());
-        let placed = written.and_then(|()| std::fs::rename(&draft, path));
-        if let Err(error) = placed {
-            // It is of no use to anybody, and collecting removes it if this does not.
-            let _ = std::fs::remove_file(&draft);
-            return Err(at("write", path)(error));
-        }
-        sync_directory(path.parent().unwrap_or(&self.path))
+        write_whole(&self.path, path, content)
     }
+}
+
+/// Where a store makes what it is about to keep.
+pub(crate) const STAGING: &str = "staging";
+
+/// Makes a store's directories where they are missing, looks at whose they are, and at what made them.
+pub(crate) fn open_directories(path: &Path, below: &[&str], format: &'static str) -> Result<(), StoreError> {
+    for directory in [path.to_owned()].into_iter().chain(below.iter().map(|name| path.join(name))) {
+        make(&directory)?;
+        is_ours(&directory)?;
+    }
+    let said = path.join("format");
+    match std::fs::read_to_string(&said) {
+        Ok(found) if found.trim_end() == format => Ok(()),
+        Ok(found) => {
+            let found = found.chars().take(40).collect::<String>().trim_end().to_owned();
+            Err(StoreError::Format { path: path.to_owned(), found, known: format })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_whole(path, &said, format!("{format}\n").as_bytes())
+        }
+        Err(error) => Err(at("read", &said)(error)),
+    }
+}
+
+/// Puts a file of a store there, or another in its place, as a whole. What is killed meanwhile leaves something in `staging`.
+pub(crate) fn write_whole(store: &Path, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    use std::io::Write;
+
+    let draft = store.join(STAGING).join(format!("file-{:032x}", random()?));
+    let mut file = File::create_new(&draft).map_err(at("make", &draft))?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let placed = written.and_then(|()| std::fs::rename(&draft, path));
+    if let Err(error) = placed {
+        // It is of no use to anybody, and collecting removes it if this does not.
+        let _ = std::fs::remove_file(&draft);
+        return Err(at("write", path)(error));
+    }
+    sync_directory(path.parent().unwrap_or(store))
 }
 
 /// Makes a directory, and those it lies in, and has the disk know of them: what is in a directory is lost with it.
@@ -245,7 +260,7 @@ fn is_ours(directory: &Path) -> Result<(), StoreError> {
 }
 
 /// The names of what is in a directory.
-fn names_in(directory: &Path) -> Result<Vec<String>, StoreError> {
+pub(crate) fn names_in(directory: &Path) -> Result<Vec<String>, StoreError> {
     let entries = std::fs::read_dir(directory).map_err(at("list", directory))?;
     let names = entries.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()));
     let mut names: Vec<String> = names.collect::<io::Result<_>>().map_err(at("list", directory))?;
@@ -254,12 +269,12 @@ fn names_in(directory: &Path) -> Result<Vec<String>, StoreError> {
 }
 
 /// Has the disk know what is in a directory.
-fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(at("write out", directory))
 }
 
 /// A number that nobody else has.
-fn random() -> Result<u128, StoreError> {
+pub(crate) fn random() -> Result<u128, StoreError> {
     let mut bytes = [0; 16];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|errno| at("read", Path::new("/dev/urandom"))(errno.into()))?;

@@ -16,15 +16,19 @@ pub struct ImageName(String);
 #[error("`{0}` cannot name an image: at most 64 letters, digits, `.`, `_`, `+` and `-`, a letter or digit first")]
 pub struct NoName(pub String);
 
+/// Whether something that is kept may be called so.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-".contains(byte);
+    text.len() <= 64
+        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && text.as_bytes().iter().all(is_inner)
+}
+
 impl FromStr for ImageName {
     type Err = NoName;
 
     fn from_str(text: &str) -> Result<ImageName, NoName> {
-        let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"._+-".contains(byte);
-        let is_name = text.len() <= 64
-            && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-            && text.as_bytes().iter().all(is_inner);
-        if is_name { Ok(ImageName(text.to_owned())) } else { Err(NoName(text.chars().take(80).collect())) }
+        if is_name(text) { Ok(ImageName(text.to_owned())) } else { Err(NoName(text.chars().take(80).collect())) }
     }
 }
 
