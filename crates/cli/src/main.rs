@@ -21,6 +21,7 @@ mod groundwork;
 mod host;
 mod inputs;
 mod isolation;
+mod kernel;
 mod keys;
 mod languages;
 #[cfg(feature = "leave-out")]
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         Command::Api(args) => serve::serve((*args).into()),
         Command::Keys(args) => keys::keys(args),
         Command::Rootfs(args) => rootfs::rootfs(args),
+        Command::Kernel(args) => kernel::kernel(args),
         Command::Languages(args) => languages::languages(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Bench(args) => bench::bench(args),

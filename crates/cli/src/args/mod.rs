@@ -9,6 +9,7 @@ mod bench;
 mod doctor;
 mod environment;
 mod groundwork;
+mod kernel;
 mod keys;
 mod language;
 mod limits;
@@ -30,6 +31,7 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use doctor::{DoctorArgs, KindArg};
 pub(crate) use environment::check as check_environment;
 pub(crate) use groundwork::GroundworkArgs;
+pub(crate) use kernel::{FetchArgs, KernelArgs, KernelCommand};
 pub(crate) use keys::{CreateArgs, KeysArgs, KeysCommand};
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};
@@ -69,6 +71,7 @@ pub(crate) enum Command {
     Api(Box<ApiArgs>),
     Keys(KeysArgs),
     Rootfs(RootfsArgs),
+    Kernel(KernelArgs),
     Languages(LanguagesArgs),
     Doctor(DoctorArgs),
     Bench(BenchArgs),

@@ -83,7 +83,7 @@ pub(super) fn in_lines(image: &ListedImage) -> String {
 }
 
 /// In MiB, and never less than it is.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 

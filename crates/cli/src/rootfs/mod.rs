@@ -19,9 +19,9 @@ use serde::Serialize;
 use crate::args::{ListArgs, RootfsArgs, RootfsCommand};
 use crate::failure::Failure;
 use crate::outlet;
-use listed::{ListedImage, in_lines, in_table, size};
-use told::printable;
-pub(crate) use told::told_of_store;
+pub(crate) use listed::size;
+use listed::{ListedImage, in_lines, in_table};
+pub(crate) use told::{is_full_disk, printable, printable_error, told_of_store};
 
 /// Takes images in, shows them, and takes them away.
 pub(crate) fn rootfs(args: RootfsArgs) -> Result<ExitCode, Failure> {

@@ -16,7 +16,7 @@ use crate::outlet;
 const MOST: usize = 2000;
 
 /// Text of others, as it can be printed on one line.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars() {
         if MOST <= shown.len() {
@@ -31,7 +31,8 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-fn printable_error(error: impl Into<anyhow::Error>) -> anyhow::Error {
+/// With all its causes.
+pub(crate) fn printable_error(error: impl Into<anyhow::Error>) -> anyhow::Error {
     anyhow::anyhow!(printable(&format!("{:#}", error.into())))
 }
 
@@ -169,14 +170,18 @@ fn help_of_registry(error: &RegistryError) -> Option<String> {
 }
 
 fn help_of_disk(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let is_full = causes
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
-    is_full.then(|| {
+    is_full_disk(error).then(|| {
         "`firebox rootfs gc` frees what no image needs; `--home`, or FIREBOX_HOME, keeps images on another disk"
             .to_owned()
     })
+}
+
+/// Whether that there is no room was why.
+pub(crate) fn is_full_disk(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 #[cfg(test)]

@@ -1,32 +1,51 @@
 //! Debian's kernel for clouds, as Debian's archive has it: downloaded and unpacked, never installed.
 
+#![allow(dead_code, reason = "some tests want the package, others what is in it")]
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The package that names the newest.
 const NEWEST: &str = "linux-image-cloud-amd64";
-/// Cargo's folder for what tests make: the kernel stays in there for the next time.
-const KEPT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/debian-kernel");
+/// Cargo's folder for what tests make: the package stays in there for the next time.
+const KEPT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/debian-package");
 
 /// The packed kernel, or a word on why a test was skipped.
 pub(crate) fn kernel(test: &str) -> Option<Vec<u8>> {
-    match kept().map_or_else(fetch, Ok).and_then(|path| fs::read(&path).map_err(|error| error.to_string())) {
-        Ok(kernel) => Some(kernel),
-        Err(why) => {
-            println!("skipped: {test}: there is no kernel of Debian's to boot: {why}");
-            None
-        }
-    }
+    let kernel = files().and_then(|Files { kernel, .. }| fs::read(kernel).map_err(|error| error.to_string()));
+    kernel.inspect_err(|why| skipped(test, why)).ok()
 }
 
-fn kept() -> Option<PathBuf> {
+/// The package itself, likewise.
+pub(crate) fn package(test: &str) -> Option<PathBuf> {
+    files().inspect_err(|why| skipped(test, why)).ok().map(|Files { package, .. }| package)
+}
+
+fn skipped(test: &str, why: &str) {
+    println!("skipped: {test}: there is no kernel of Debian's: {why}");
+}
+
+struct Files {
+    package: PathBuf,
+    kernel: PathBuf,
+}
+
+fn files() -> Result<Files, String> {
+    kept().map_or_else(fetch, Ok)
+}
+
+fn kept() -> Option<Files> {
+    let package = Path::new(KEPT).join("package.deb");
     let boot = fs::read_dir(Path::new(KEPT).join("boot")).ok()?;
     let mut files = boot.filter_map(|file| Some(file.ok()?.path()));
-    files.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
+    let kernel =
+        files.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))?;
+    package.is_file().then_some(Files { package, kernel })
 }
 
-fn fetch() -> Result<PathBuf, String> {
+fn fetch() -> Result<Files, String> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).map_err(|error| error.to_string())?;
     let depends = run(Command::new("apt-cache").args(["depends", NEWEST]))?;
     let package = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
@@ -36,6 +55,7 @@ fn fetch() -> Result<PathBuf, String> {
     let archive = files.filter_map(|file| Some(file.ok()?.path())).next().ok_or("apt-get has downloaded nothing")?;
     let unpacked = folder.path().join("unpacked");
     run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&unpacked))?;
+    fs::rename(&archive, unpacked.join("package.deb")).map_err(|error| error.to_string())?;
     // Whoever was faster has put the same there.
     _ = fs::rename(&unpacked, KEPT);
     kept().ok_or_else(|| format!("the package {package} holds no kernel"))

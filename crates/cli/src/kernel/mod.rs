@@ -1,0 +1,116 @@
+//! `firebox kernel`: kernels of distributions, for microVMs.
+
+mod listed;
+mod told;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use firebox_image::{Home, KernelBounds, KernelName, KernelRequest, Kernels, StoreError, fetch_kernel};
+use firebox_lang::nearest;
+use serde::Serialize;
+
+use crate::agent::AGENT;
+use crate::args::{FetchArgs, KernelArgs, KernelCommand};
+use crate::failure::Failure;
+use crate::outlet;
+use listed::{ListedKernel, in_table};
+use told::{told_of_fetch, told_of_store};
+
+/// Takes kernels in, shows them, and takes them away.
+pub(crate) fn kernel(args: KernelArgs) -> Result<ExitCode, Failure> {
+    let KernelArgs { home, json, command } = args;
+    let kernels = open(home)?;
+    match command {
+        KernelCommand::Fetch(args) => fetch(&kernels, *args, json)?,
+        KernelCommand::List => list(&kernels, json)?,
+        KernelCommand::Remove { names } => remove(&kernels, &names, json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(home: Option<PathBuf>) -> Result<Kernels, Failure> {
+    const HELP: &str = "`--home`, or the variable FIREBOX_HOME, names another directory";
+    let path = match home {
+        // As with any file that is named, it counts from where one is.
+        Some(home) => std::path::absolute(home).map_err(Failure::host)?.join("kernels"),
+        None => Home::find(|name| env::var_os(name)).map_err(|error| Failure::host(error).with_help(HELP))?.kernels(),
+    };
+    Kernels::open(&path).map_err(|error| match error {
+        error @ StoreError::Io { .. } => Failure::host(error).with_help(HELP),
+        error => Failure::host(error),
+    })
+}
+
+fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> {
+    // Exhaustive: a new flag must be decided here.
+    let FetchArgs { from, modules, name } = args;
+    let request = KernelRequest {
+        name,
+        from: from.in_words(),
+        unpack: &|packed| firebox_vmm::unpack(packed).map_err(Into::into),
+        init: AGENT,
+        bounds: KernelBounds::default(),
+    };
+    let source = from.source(modules);
+    let (name, kernel) = fetch_kernel(kernels, &source, &request).map_err(told_of_fetch)?;
+    let kernel = ListedKernel::of(&name, &kernel);
+    if json { outlet::say_json(&kernel) } else { outlet::say(&in_table(&[kernel])) }
+}
+
+fn list(kernels: &Kernels, json: bool) -> Result<(), Failure> {
+    let mut listed = Vec::new();
+    for name in kernels.names().map_err(told_of_store)? {
+        match kernels.find(&name) {
+            Ok(Some(kernel)) => listed.push(ListedKernel::of(&name, &kernel)),
+            // Removed a moment ago.
+            Ok(None) => {}
+            // The others are there all the same.
+            Err(error @ StoreError::DamagedKernel(_)) => outlet::remark(&format!("firebox: {name}: {error}\n")),
+            Err(error) => return Err(told_of_store(error)),
+        }
+    }
+    if json {
+        return outlet::say_json(&listed);
+    }
+    if listed.is_empty() {
+        outlet::remark("firebox: there are no kernels; `firebox kernel fetch` takes one in\n");
+        return Ok(());
+    }
+    outlet::say(&in_table(&listed))
+}
+
+/// Names that were taken away.
+#[derive(Serialize)]
+struct Removed {
+    removed: Vec<String>,
+}
+
+/// All of them, or none where one is unknown.
+fn remove(kernels: &Kernels, names: &[KernelName], json: bool) -> Result<(), Failure> {
+    let known = kernels.names().map_err(told_of_store)?;
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        return Err(unknown(&known, name));
+    }
+    for name in names {
+        // Whoever else removes it at the same time wants the same.
+        kernels.remove(name).map_err(told_of_store)?;
+    }
+    let removed: Vec<String> = names.iter().map(KernelName::to_string).collect();
+    if json {
+        return outlet::say_json(&Removed { removed });
+    }
+    outlet::say(&removed.iter().map(|name| format!("removed {name}\n")).collect::<String>())
+}
+
+/// That there is no such kernel, and which are.
+fn unknown(known: &[KernelName], name: &KernelName) -> Failure {
+    let known: Vec<String> = known.iter().map(KernelName::to_string).collect();
+    let help = match nearest(&name.to_string(), known.iter().map(String::as_str)).into_iter().next() {
+        Some(near) => format!("did you mean `{near}`? `firebox kernel list` has all names"),
+        None => "`firebox kernel list` has all names".to_owned(),
+    };
+    Failure::request(anyhow!("there is no kernel `{name}`")).with_help(help)
+}

@@ -1,0 +1,34 @@
+//! What went wrong with a kernel, whose doing it was, and what to do about it.
+
+use firebox_image::{FetchError, NeedsError, StoreError};
+
+use crate::failure::Failure;
+use crate::rootfs::{is_full_disk, printable_error};
+
+/// The store's is the host's.
+pub(super) fn told_of_store(error: StoreError) -> Failure {
+    let is_full = is_full_disk(&error);
+    Failure::host(printable_error(error)).with_help_if(is_full.then(|| MAKE_ROOM.to_owned()))
+}
+
+const MAKE_ROOM: &str = "`firebox kernel remove` and `firebox rootfs gc` make room; `--home`, or FIREBOX_HOME, keeps kernels on another disk";
+
+/// What is wrong with what a kernel was to be taken from is the request's.
+pub(super) fn told_of_fetch(error: FetchError) -> Failure {
+    if let FetchError::Store(error) = error {
+        return told_of_store(error);
+    }
+    let help = help(&error);
+    Failure::request(printable_error(error)).with_help_if(help.map(str::to_owned))
+}
+
+fn help(error: &FetchError) -> Option<&'static str> {
+    match error {
+        FetchError::NoModules { .. } => Some("`--modules` names their directory"),
+        FetchError::Needs { needs: NeedsError::Missing(_), .. } => Some(
+            "kernels for virtual machines have it, such as Debian's of the package `linux-image-cloud-amd64`; of some distributions the \
+             modules are in packages of their own: unpack both, and name the kernel's file and `--modules`",
+        ),
+        _ => None,
+    }
+}
