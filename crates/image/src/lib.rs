@@ -56,9 +56,10 @@ pub use digest::{Digest, NoDigest};
 pub use disk::{DiskError, WriteError};
 pub use document::{Descriptor, DocumentError, NoPlatform, Platform};
 pub use kernel::{
-    ArError, FetchError, Initramfs, KeptFile, KeptModule, KernelBounds, KernelExceeded, KernelName, KernelOrigin,
-    KernelRecord, KernelRequest, KernelSource, Kernels, Loading, ModuleFault, ModuleName, NamedKernel, NeedsError,
-    NoKernelName, NoRelease, ReadyKernel, Release, Unpack, fetch_kernel,
+    ArError, CheckSignature, Debian, FetchError, Initramfs, KeptFile, KeptModule, KernelBounds, KernelExceeded,
+    KernelName, KernelOrigin, KernelRecord, KernelRequest, KernelSource, Kernels, ListFault, Loading, Mirror,
+    MirrorError, ModuleFault, ModuleName, NamedKernel, NeedsError, NoKernelName, NoMirror, NoRelease, NoSuite,
+    ReadyKernel, Release, ReleaseFault, SignatureError, Suite, Trust, Unpack, fetch_kernel,
 };
 pub use layer::entry::EntryFault;
 pub use layer::index::DamagedIndex;

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use firebox_image::{KernelName, KernelSource};
+use firebox_image::{KernelName, KernelSource, Mirror, Suite};
 
 const EXAMPLES: &str = "\
 Examples:
+  firebox kernel fetch
+  firebox kernel fetch --mirror https://mirror.example/debian --suite bookworm
   firebox kernel fetch --from linux-image-6.1.0-48-cloud-amd64_6.1.172-1_amd64.deb
   firebox kernel fetch --from host --name mine
   firebox kernel fetch --from vmlinuz-6.12.9 --modules root/lib/modules/6.12.9
@@ -54,17 +56,27 @@ pub(crate) enum KernelCommand {
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
     /// Where it comes from: a Debian package (`.deb`); or a kernel's file, such as `/boot/vmlinuz-6.1.0-48-amd64`; or `host`,
-    /// for the one that this host runs.
-    #[arg(long, value_name = "FILE|host")]
-    pub(crate) from: FromArg,
+    /// for the one that this host runs [default: Debian's newest for clouds, from a mirror].
+    #[arg(long, value_name = "FILE|host", conflicts_with_all = ["mirror", "suite", "keyring"])]
+    pub(crate) from: Option<FromArg>,
     /// The directory of the modules of a kernel's file: of that one, or one that has them under `lib/modules`
     /// [default: where the host has its own].
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", requires = "from")]
     pub(crate) modules: Option<PathBuf>,
     /// What to call it: at most 64 letters, digits, `.`, `_`, `+` and `-`, a letter or digit first
     /// [default: its release, as `uname -r` has it].
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<KernelName>,
+    /// The mirror of Debian's archive. One in plain text (`http:`) is believed only where Debian's signature can be checked.
+    #[arg(long, value_name = "URL", default_value = "https://deb.debian.org/debian")]
+    pub(crate) mirror: Mirror,
+    /// The suite of Debian's.
+    #[arg(long, value_name = "SUITE", default_value = "bookworm")]
+    pub(crate) suite: Suite,
+    /// The keys that what a mirror says has to be signed by [default: Debian's, where this host has them and `gpgv`; else
+    /// no signature is checked, which is said].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keyring: Option<PathBuf>,
 }
 
 /// Where a kernel comes from.
@@ -103,6 +115,22 @@ impl FromArg {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_does() {
+        use clap::Parser;
+        for (words, says) in [
+            (&["--mirror", "deb.debian.org"][..], "expected `https://HOST/PATH`"),
+            (&["--suite", "../x"], "no suite of Debian's"),
+            (&["--name", "a/b"], "cannot name a kernel"),
+            (&["--from", "x.deb", "--suite", "sid"], "--suite"),
+            (&["--modules", "x"], "--from"),
+        ] {
+            let line = [&["firebox", "kernel", "fetch"], words].concat();
+            let error = crate::args::Args::try_parse_from(line).map(drop).unwrap_err().to_string();
+            assert!(error.contains(says), "{words:?}: {error}");
+        }
+    }
 
     #[test]
     fn a_file_that_is_called_as_the_word_is_named_by_its_path() {

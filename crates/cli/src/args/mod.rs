@@ -31,7 +31,7 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use doctor::{DoctorArgs, KindArg};
 pub(crate) use environment::check as check_environment;
 pub(crate) use groundwork::GroundworkArgs;
-pub(crate) use kernel::{FetchArgs, KernelArgs, KernelCommand};
+pub(crate) use kernel::{FetchArgs, FromArg, KernelArgs, KernelCommand};
 pub(crate) use keys::{CreateArgs, KeysArgs, KeysCommand};
 pub(crate) use language::{LanguagesArgs, LanguagesCommand};
 pub(crate) use limits::{LimitArgs, flag_of};

@@ -1,6 +1,6 @@
 //! Kernels as `firebox kernel` shows them.
 
-use firebox_image::{KernelName, KernelOrigin, KernelRecord, Loading, NamedKernel};
+use firebox_image::{KernelName, KernelOrigin, KernelRecord, Loading, NamedKernel, Trust};
 use serde::Serialize;
 
 use crate::rootfs::{printable, size};
@@ -20,6 +20,8 @@ pub(super) struct ListedKernel {
     from: String,
     /// Of the package, if it came in one.
     package: Option<String>,
+    /// Why it is believed to be what its name says: the file was given, a mirror said so, or Debian has signed it.
+    trust: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,7 +37,7 @@ impl ListedKernel {
         // Exhaustive: what else is known of a kernel has to be decided here.
         let NamedKernel { record, origin } = kernel;
         let KernelRecord { release, kernel, modules } = record;
-        let KernelOrigin { from, package } = origin;
+        let KernelOrigin { from, package, trust } = origin;
         let listed = modules.iter().map(|module| ListedModule {
             name: module.name.to_string(),
             must: module.loading == Loading::Must,
@@ -49,6 +51,11 @@ impl ListedKernel {
             modules: listed.collect(),
             from: from.clone(),
             package: package.map(|digest| digest.to_string()),
+            trust: match trust {
+                Trust::Given => "given",
+                Trust::Mirror => "mirror",
+                Trust::Signature => "signature",
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `firebox kernel`: kernels of distributions, for microVMs.
 
 mod listed;
+mod signature;
 mod told;
 
 use std::env;
@@ -8,15 +9,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use firebox_image::{Home, KernelBounds, KernelName, KernelRequest, Kernels, StoreError, fetch_kernel};
+use firebox_image::{
+    Debian, Home, KernelBounds, KernelName, KernelRequest, KernelSource, Kernels, StoreError, Trust, fetch_kernel,
+};
 use firebox_lang::nearest;
 use serde::Serialize;
 
 use crate::agent::AGENT;
-use crate::args::{FetchArgs, KernelArgs, KernelCommand};
+use crate::args::{FetchArgs, FromArg, KernelArgs, KernelCommand};
 use crate::failure::Failure;
 use crate::outlet;
 use listed::{ListedKernel, in_table};
+use signature::Checker;
 use told::{told_of_fetch, told_of_store};
 
 /// Takes kernels in, shows them, and takes them away.
@@ -46,16 +50,29 @@ fn open(home: Option<PathBuf>) -> Result<Kernels, Failure> {
 
 fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> {
     // Exhaustive: a new flag must be decided here.
-    let FetchArgs { from, modules, name } = args;
+    let FetchArgs { from, modules, name, mirror, suite, keyring } = args;
+    let checker = Checker::find(keyring).map_err(Failure::host)?;
     let request = KernelRequest {
         name,
-        from: from.in_words(),
+        from: from.as_ref().map(FromArg::in_words).unwrap_or_default(),
+        check: &|document| checker.as_ref().map(|checker| checker.signed(document)).transpose().map_err(Into::into),
         unpack: &|packed| firebox_vmm::unpack(packed).map_err(Into::into),
         init: AGENT,
         bounds: KernelBounds::default(),
     };
-    let source = from.source(modules);
+    let source = from.map_or_else(|| KernelSource::Debian(Debian { mirror, suite }), |from| from.source(modules));
     let (name, kernel) = fetch_kernel(kernels, &source, &request).map_err(told_of_fetch)?;
+    match (kernel.origin.trust, &checker) {
+        (Trust::Given, _) => {}
+        (Trust::Signature, Some(checker)) => outlet::remark(&format!(
+            "firebox: the package is what Debian has signed: `gpgv` has found that with the keys in `{}`\n",
+            checker.keyring().display()
+        )),
+        (Trust::Mirror | Trust::Signature, _) => outlet::remark(
+            "firebox: the package is what the mirror says: no signature was checked, for lack of `gpgv` or of Debian's keys \
+             (`debian-archive-keyring`)\n",
+        ),
+    }
     let kernel = ListedKernel::of(&name, &kernel);
     if json { outlet::say_json(&kernel) } else { outlet::say(&in_table(&[kernel])) }
 }

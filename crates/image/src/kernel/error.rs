@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::kernel::ar::ArError;
+use crate::kernel::debian::{ListFault, MirrorError, ReleaseFault, SignatureError};
 use crate::kernel::module::{ModuleFault, ModuleName};
 use crate::kernel::needs::NeedsError;
 use crate::kernel::release::Release;
@@ -108,6 +109,18 @@ pub enum FetchError {
     /// It is not the same any more as when it was looked at.
     #[error("what is read was changed meanwhile: try again")]
     Changed,
+    /// A mirror does not give it.
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    /// What the mirror says is not believed.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// What the mirror says is of no use.
+    #[error(transparent)]
+    Release(#[from] ReleaseFault),
+    /// Nor is its list of packages.
+    #[error("the mirror is not whole")]
+    List(#[from] ListFault),
     /// It cannot be kept.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use crate::kernel::bounds::KernelBounds;
+use crate::kernel::debian::{CheckSignature, Trust};
 use crate::kernel::error::{FetchError, KernelExceeded};
 use crate::kernel::module::ModuleName;
 use crate::kernel::needs::{Needed, WANTED};
@@ -25,8 +26,10 @@ pub type Unpack<'u> = &'u dyn Fn(&[u8]) -> Result<Vec<u8>, Box<dyn Error + Send 
 pub struct KernelRequest<'r> {
     /// What to call it; as its release otherwise.
     pub name: Option<KernelName>,
-    /// Where it comes from, as the user said it.
+    /// Where it comes from, as the user said it; a mirror's package says it itself.
     pub from: String,
+    /// Who checks what Debian has signed.
+    pub check: CheckSignature<'r>,
     /// How to unpack it.
     pub unpack: Unpack<'r>,
     /// The program that is the first process of its machines.
@@ -44,7 +47,14 @@ pub fn fetch_kernel(
     kernels.sweep()?;
     let _entered = kernels.enter()?;
     let bounds = &request.bounds;
-    let opened = source.open(bounds)?;
+    let (downloaded, opened) = match source {
+        KernelSource::File { path, modules } => (None, Opened::file(path, modules.as_deref(), bounds)?),
+        KernelSource::Debian(debian) => {
+            let downloaded = debian.download(kernels.staged("package")?, request.check, bounds)?;
+            let opened = Opened::file(&downloaded.path, None, bounds)?;
+            (Some(downloaded), opened)
+        }
+    };
     let Survey { release, inventory } = opened.survey(bounds)?;
     let needed = inventory.needed(&WANTED, bounds.modules);
     let needed = needed.map_err(|needs| FetchError::Needs { release: release.clone(), needs })?;
@@ -58,7 +68,8 @@ pub fn fetch_kernel(
     let record = KernelRecord { release, kernel, modules };
     let digest = draft.commit(&record)?;
     let name = request.name.clone().unwrap_or_else(|| KernelName::from(&record.release));
-    let origin = KernelOrigin { from: request.from.clone(), package: opened.package };
+    let (from, trust) = downloaded.map_or_else(|| (request.from.clone(), Trust::Given), |package| package.said());
+    let origin = KernelOrigin { from, package: opened.package, trust };
     kernels.name(&name, &digest, &origin)?;
     // So that no machine waits for it.
     kernels.ready(&name, request.init)?;

@@ -2,6 +2,7 @@
 //! modules that a guest of ours needs and the archive of files that it begins with.
 //!
 //! ```text
+//! debian (a mirror) --.
 //! source -- package (ar, tar) | files ---- parts: a walk over what matters
 //!                                             |
 //! fetch -- needs (module by module, in order) |--> shelf: what is kept, by name
@@ -13,6 +14,7 @@
 
 mod ar;
 mod bounds;
+mod debian;
 mod error;
 mod fetch;
 mod files;
@@ -33,6 +35,10 @@ mod unpacked;
 
 pub use ar::ArError;
 pub use bounds::KernelBounds;
+pub use debian::{
+    CheckSignature, Debian, ListFault, Mirror, MirrorError, NoMirror, NoSuite, ReleaseFault, SignatureError, Suite,
+    Trust,
+};
 pub use error::{FetchError, KernelExceeded};
 pub use fetch::{KernelRequest, Unpack, fetch_kernel};
 #[cfg(fuzzing)]

@@ -23,6 +23,7 @@ use rustix::fs::syncfs;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, DigestingReader};
+use crate::kernel::debian::Trust;
 use crate::kernel::initramfs::Initramfs;
 use crate::kernel::module::ModuleName;
 use crate::kernel::needs::Loading;
@@ -85,6 +86,8 @@ pub struct KernelOrigin {
     pub from: String,
     /// The digest of the package, if it came in one.
     pub package: Option<Digest>,
+    /// Why it is believed to be what its name says.
+    pub trust: Trust,
 }
 
 /// A kernel as a machine needs it, opened: it stays as it is, whatever becomes of its name.
@@ -105,6 +108,15 @@ struct WrittenName {
     kernel: String,
     from: String,
     package: Option<String>,
+    trust: WrittenTrust,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenTrust {
+    Given,
+    Mirror,
+    Signature,
 }
 
 const UNPACKED: &str = "unpacked";
@@ -183,7 +195,7 @@ impl Kernels {
         }
         let staging = self.path.join(STAGING);
         for kept in names_in(&self.path.join(UNPACKED))?.into_iter().filter(|kept| !named.contains(kept)) {
-            let gone = staging.join(format!("gone-{:032x}", random()?));
+            let gone = self.staged("gone")?;
             let place = self.path.join(UNPACKED).join(kept);
             std::fs::rename(&place, &gone).map_err(at("rename", &place))?;
         }
@@ -195,9 +207,14 @@ impl Kernels {
         Lock::shared(&self.path.join("lock"))
     }
 
+    /// Where something may be made that nobody else makes. The caller has entered.
+    pub(super) fn staged(&self, what: &str) -> Result<PathBuf, StoreError> {
+        Ok(self.path.join(STAGING).join(format!("{what}-{:032x}", random()?)))
+    }
+
     /// A place to make a kernel in. The caller has entered.
     pub(super) fn draft(&self) -> Result<KernelDraft<'_>, StoreError> {
-        let path = self.path.join(STAGING).join(format!("draft-{:032x}", random()?));
+        let path = self.staged("draft")?;
         let modules = path.join(MODULES);
         DirBuilder::new().mode(0o700).recursive(true).create(&modules).map_err(at("make", &modules))?;
         // Opened before anything is written there: what could not be written to the disk later is told to who had it open by then.
@@ -207,10 +224,15 @@ impl Kernels {
 
     /// Has a name stand for a kernel, whatever it stood for before.
     pub(super) fn name(&self, name: &KernelName, kernel: &Digest, origin: &KernelOrigin) -> Result<(), StoreError> {
-        let KernelOrigin { from, package } = origin.clone();
+        let KernelOrigin { from, package, trust } = origin.clone();
+        let trust = match trust {
+            Trust::Given => WrittenTrust::Given,
+            Trust::Mirror => WrittenTrust::Mirror,
+            Trust::Signature => WrittenTrust::Signature,
+        };
         let package = package.as_ref().map(Digest::to_string);
-        let mut text =
-            serde_json::to_vec_pretty(&WrittenName { kernel: kernel.to_string(), from, package }).unwrap_or_default();
+        let written = WrittenName { kernel: kernel.to_string(), from, package, trust };
+        let mut text = serde_json::to_vec_pretty(&written).unwrap_or_default();
         text.push(b'\n');
         // Another may have put it there a moment ago: the disk is to know of that before it knows of the name.
         sync_directory(&self.path.join(UNPACKED))?;
@@ -224,9 +246,14 @@ impl Kernels {
             read => read.map_err(at("read", &path))?,
         };
         let read = || {
-            let WrittenName { kernel, from, package } = serde_json::from_slice(&bytes).ok()?;
+            let WrittenName { kernel, from, package, trust } = serde_json::from_slice(&bytes).ok()?;
             let package = package.map(|digest| digest.parse()).transpose().ok()?;
-            Some((kernel.parse().ok()?, KernelOrigin { from, package }))
+            let trust = match trust {
+                WrittenTrust::Given => Trust::Given,
+                WrittenTrust::Mirror => Trust::Mirror,
+                WrittenTrust::Signature => Trust::Signature,
+            };
+            Some((kernel.parse().ok()?, KernelOrigin { from, package, trust }))
         };
         read().map(Some).ok_or(StoreError::DamagedKernel(path))
     }
@@ -350,7 +377,7 @@ impl KernelDraft<'_> {
             if self.kernels.is_whole(&digest)? {
                 return Ok(digest);
             }
-            let gone = self.kernels.path.join(STAGING).join(format!("gone-{:032x}", random()?));
+            let gone = self.kernels.staged("gone")?;
             std::fs::rename(&place, &gone).map_err(at("rename", &place))?;
             remove_whatever(&gone)?;
         }

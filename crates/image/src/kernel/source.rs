@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::kernel::bounds::KernelBounds;
+use crate::kernel::debian::Debian;
 use crate::kernel::error::{FetchError, KernelExceeded};
 use crate::kernel::files::Files;
 use crate::kernel::module::{ModuleInfo, ModuleName, said};
@@ -27,6 +28,8 @@ pub enum KernelSource {
         /// The directory of its modules; a package has its own.
         modules: Option<PathBuf>,
     },
+    /// With a mirror of Debian's archive: the newest for clouds.
+    Debian(Debian),
 }
 
 impl KernelSource {
@@ -44,22 +47,26 @@ pub(super) struct Opened<'b> {
     pub(super) package: Option<Digest>,
 }
 
-impl KernelSource {
-    pub(super) fn open<'b>(&self, bounds: &'b KernelBounds) -> Result<Opened<'b>, FetchError> {
-        let KernelSource::File { path, modules } = self;
-        let read = |source| FetchError::Read { path: path.clone(), source };
+impl<'b> Opened<'b> {
+    /// A package, or a kernel's file with its modules.
+    pub(super) fn file(
+        path: &Path,
+        modules: Option<&Path>,
+        bounds: &'b KernelBounds,
+    ) -> Result<Opened<'b>, FetchError> {
+        let read = |source| FetchError::Read { path: path.to_owned(), source };
         // Before it is opened: a pipe would be waited for.
         let found = path.metadata().map_err(read)?;
         if !found.is_file() {
             let what = if found.is_dir() { "a directory" } else { "no ordinary file" };
-            return Err(FetchError::Neither { path: path.clone(), what });
+            return Err(FetchError::Neither { path: path.to_owned(), what });
         }
         let file = File::open(path).map_err(read)?;
         let mut magic = [0; package::MAGIC.len()];
         // What is shorter than that is none.
         let is_package = file.read_exact_at(&mut magic, 0).is_ok() && magic == package::MAGIC;
         if !is_package {
-            let parts = Box::new(Files::open(file, path, modules.as_deref(), bounds)?);
+            let parts = Box::new(Files::open(file, path, modules, bounds)?);
             return Ok(Opened { parts, package: None });
         }
         let package = Package::open(file, path, bounds)?;

@@ -78,7 +78,14 @@ impl Place {
             b"packed" => Ok(b"\x7FELF unpacked".to_vec()),
             _ => Err("it is damaged".into()),
         };
-        let request = KernelRequest { name: None, from: "x".to_owned(), unpack: &unpack, init: INIT, bounds };
+        let request = KernelRequest {
+            name: None,
+            from: "x".to_owned(),
+            check: &|_| Ok(None),
+            unpack: &unpack,
+            init: INIT,
+            bounds,
+        };
         let source = KernelSource::File { path: path.to_owned(), modules: modules.map(Path::to_owned) };
         fetch_kernel(&self.kernels, &source, &request).map(|(_, kernel)| kernel)
     }
@@ -153,7 +160,7 @@ fn a_kernel_by_itself_is_taken_with_a_directory_of_modules() {
         assert_eq!(taken.record.modules.len(), 6, "{}", named.display());
         taken
     });
-    assert_eq!(first.origin, KernelOrigin { from: "x".to_owned(), package: None });
+    assert_eq!(first.origin, KernelOrigin { from: "x".to_owned(), package: None, trust: Trust::Given });
 
     let error = place.fetch_from(&kernel, None, KernelBounds::default()).unwrap_err();
     assert!(error.to_string().contains("no modules of 6.1.0-x in `/lib/modules/6.1.0-x`"), "{error}");

@@ -141,27 +141,9 @@ impl Registry {
     /// The image of a reference. Asks nobody yet.
     pub fn new(reference: Reference, mirrors: &Mirrors, credentials: &Credentials, patience: Patience) -> Registry {
         let endpoint = Endpoint::of(&reference, mirrors);
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let config = Agent::config_builder();
-        // What is on this host is asked without anybody between.
-        let config = if endpoint.is_plain { config.proxy(None) } else { config };
-        let config = config
-            .tls_config(tls)
-            // A registry's redirections stay as safe as the registry is.
-            .https_only(!endpoint.is_plain)
-            .max_redirects(5)
-            .http_status_as_error(false)
-            .user_agent(concat!("firebox/", env!("CARGO_PKG_VERSION")))
-            .accept_encoding("identity")
-            .timeout_connect(Some(patience.silence))
-            .timeout_recv_response(Some(patience.silence))
-            .timeout_per_read(Some(patience.silence))
-            .timeout_per_write(Some(patience.silence))
-            .input_buffer_size(512 << 10)
-            .max_idle_connections_per_host(16)
-            .build();
+        let agent = agent(if endpoint.is_plain { Reach::Here } else { Reach::Tls }, patience);
         Registry {
-            agent: config.into(),
+            agent,
             login: credentials.login(&endpoint).cloned(),
             helper: credentials.may_be_elsewhere(),
             reference,
@@ -370,6 +352,40 @@ impl Source for Registry {
     }
 }
 
+/// To whom one may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To anybody, by TLS alone.
+    Tls,
+    /// In plain text, to anybody: what comes is believed for another reason.
+    Plain,
+    /// In plain text, to this very host, and without anybody between.
+    Here,
+}
+
+/// Who asks.
+pub(crate) fn agent(reach: Reach, patience: Patience) -> Agent {
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let config = Agent::config_builder();
+    let config = if reach == Reach::Here { config.proxy(None) } else { config };
+    let config = config
+        .tls_config(tls)
+        // Redirections stay as safe as what redirects.
+        .https_only(reach == Reach::Tls)
+        .max_redirects(5)
+        .http_status_as_error(false)
+        .user_agent(concat!("firebox/", env!("CARGO_PKG_VERSION")))
+        .accept_encoding("identity")
+        .timeout_connect(Some(patience.silence))
+        .timeout_recv_response(Some(patience.silence))
+        .timeout_per_read(Some(patience.silence))
+        .timeout_per_write(Some(patience.silence))
+        .input_buffer_size(512 << 10)
+        .max_idle_connections_per_host(16)
+        .build();
+    config.into()
+}
+
 /// Where the part begins that is given; `None` when it is the whole.
 fn range_start(response: &Response<Body>) -> Option<u64> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
@@ -386,12 +402,12 @@ fn asked_pause(response: &Response<Body>) -> Option<Duration> {
     header.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-fn is_busy(status: StatusCode) -> bool {
+pub(crate) fn is_busy(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 /// Whether asking again may help.
-fn is_transient(error: &ureq::Error) -> bool {
+pub(crate) fn is_transient(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Io(error) => error.kind() != io::ErrorKind::ConnectionRefused,
         ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed | ureq::Error::Protocol(_) => true,

@@ -11,6 +11,8 @@ mod endpoint;
 mod steady;
 
 pub use client::{Patience, Registry, RegistryError};
+pub(crate) use client::{Reach, agent, is_busy, is_transient};
 pub use credentials::{Credentials, Login, UnreadableCredentials};
 pub(crate) use endpoint::is_here;
 pub use endpoint::{Endpoint, Mirrors, NoMirrors};
+pub(crate) use steady::Steady;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::registry::Patience;
 
 /// A reader that fails where less comes within a while than has to.
-pub(super) struct Steady<R> {
+pub(crate) struct Steady<R> {
     inner: R,
     patience: Patience,
     /// How long we have waited since it was last found to be enough: what we do between two reads is our own time.
@@ -18,7 +18,7 @@ pub(super) struct Steady<R> {
 }
 
 impl<R: Read> Steady<R> {
-    pub(super) fn new(inner: R, patience: Patience) -> Steady<R> {
+    pub(crate) fn new(inner: R, patience: Patience) -> Steady<R> {
         Steady { inner, patience, waited: Duration::ZERO, come: 0 }
     }
 
