@@ -84,6 +84,14 @@ impl Place {
         kept[0].clone()
     }
 
+    /// Of the only kernel.
+    fn initramfs(&self) -> Vec<u8> {
+        let found = fs::read_dir(self.kept()).unwrap().map(|entry| entry.unwrap().path());
+        let found: Vec<PathBuf> = found.filter(|path| images::text(path).contains("/initramfs-")).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        fs::read(&found[0]).unwrap()
+    }
+
     fn all(&self, what: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.home().join("kernels").join(what)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
@@ -167,12 +175,7 @@ fn an_initramfs_is_what_other_tools_read_of_it() {
         return;
     }
     let kernel = place.json(place.fetch(&place.package(), &[]));
-    let initramfs = || {
-        let found = fs::read_dir(place.kept()).unwrap().map(|entry| entry.unwrap().path());
-        let mut found = found.filter(|path| images::text(path).contains("/initramfs-"));
-        fs::read(found.next().unwrap()).unwrap()
-    };
-    let archive = initramfs();
+    let archive = place.initramfs();
     let listed = cpio(&archive, &["--list", "--quiet"]);
     let modules = names(&kernel).into_iter().map(|name| format!("modules/{name}.ko"));
     let expected: Vec<String> = ["dev", "dev/console", "init", "modules"]
@@ -194,7 +197,7 @@ fn an_initramfs_is_what_other_tools_read_of_it() {
     // Made anew elsewhere, it is the same to the bit.
     fs::remove_dir_all(place.home()).unwrap();
     place.json(place.fetch(&place.package(), &["--name", "other"]));
-    assert!(initramfs() == archive, "another archive");
+    assert!(place.initramfs() == archive, "another archive");
 }
 
 fn cpio(archive: &[u8], words: &[&str]) -> String {
@@ -207,6 +210,71 @@ fn cpio(archive: &[u8], words: &[&str]) -> String {
         assert!(output.status.success(), "cpio {words:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     })
+}
+
+/// Loads what is in the initramfs, as an agent would, and says of each how that went.
+const TRY: &str = r#"#!/bin/busybox sh
+/bin/busybox mkdir /proc
+/bin/busybox mount -t proc proc /proc
+cd /modules
+while read -r module; do
+    /bin/busybox insmod "${module#-}" && echo "TRY loaded $module" || echo "TRY failed $module"
+done < order
+/bin/busybox grep -wE 'erofs|overlay' /proc/filesystems | /bin/busybox sed 's/^/TRY has /'
+echo TRY done
+/bin/busybox reboot -f
+"#;
+
+/// By the kernel itself, in an emulator: what is missing, or comes too late, is an unknown symbol to it.
+#[test]
+fn the_kernel_loads_every_module_in_this_order() {
+    let Some(place) = Place::with_package("the_kernel_loads_every_module_in_this_order") else { return };
+    if !images::has(&["qemu-system-x86_64", "busybox", "cpio", "timeout"]) {
+        return;
+    }
+    let kernel = place.json(place.fetch(&place.package(), &[]));
+    let more = place.directory.path().join("more");
+    fs::create_dir_all(more.join("bin")).unwrap();
+    fs::copy(kit::tool("busybox"), more.join("bin/busybox")).unwrap();
+    fs::write(more.join("try"), TRY).unwrap();
+    fs::set_permissions(more.join("try"), Permissions::from_mode(0o755)).unwrap();
+    // A kernel reads one archive behind the other.
+    let behind = place.directory.path().join("more.cpio");
+    let script = format!(
+        "cd {} && find . | cpio --create --format newc --quiet > {}",
+        images::text(&more),
+        images::text(&behind)
+    );
+    images::run("sh", &["-ec", &script]);
+    let initramfs = place.file("both.cpio", &[place.initramfs(), fs::read(behind).unwrap()].concat());
+    let vmlinuz = place.unpacked().join("boot").join(format!("vmlinuz-{}", kernel["release"].as_str().unwrap()));
+    let said = images::run(
+        "timeout",
+        &[
+            &[
+                "120",
+                "qemu-system-x86_64",
+                "-accel",
+                "tcg",
+                "-cpu",
+                "max",
+                "-m",
+                "256",
+                "-nographic",
+                "-no-reboot",
+                "-nic",
+                "none",
+            ][..],
+            &["-kernel", images::text(&vmlinuz), "-initrd", images::text(&initramfs)],
+            &["-append", "console=ttyS0 quiet panic=-1 rdinit=/try"],
+        ]
+        .concat(),
+    );
+    let told: Vec<&str> = said.lines().filter_map(|line| Some(line.split_once("TRY ")?.1.trim())).collect();
+    let loaded = names(&kernel).into_iter().map(|name| format!("loaded {name}.ko"));
+    let expected: Vec<String> =
+        loaded.chain(["has \terofs", "has nodev\toverlay", "done"].map(str::to_owned)).collect();
+    assert_eq!(told, expected, "{said}");
 }
 
 #[test]
