@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use kit::{Firebox, firebox, temp_dir};
 use serde_json::Value;
@@ -190,6 +191,26 @@ fn what_is_signed_comes_in_and_it_is_said_that_it_was_checked() {
     assert_eq!(kernel["trust"], "signature");
     let staging = mirror.directory.path().join("home/kernels/staging");
     assert_eq!(fs::read_dir(staging).unwrap().count(), 0, "the package itself is not kept");
+}
+
+#[test]
+fn how_far_it_is_is_for_terminals_alone() {
+    let Some(mirror) = Mirror::start("how_far_it_is_is_for_terminals_alone") else { return };
+    let quiet = mirror.fetch().run();
+    assert!(quiet.code() == 0 && quiet.stderr().lines().count() == 1 && !quiet.stderr().contains('\r'), "{quiet}");
+
+    let terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let python = kit::tool("python3").into_os_string();
+    let watched = mirror.fetch().env("TERM", "xterm").through([python, "-c".into(), terminal.into()]);
+    let watched = watched.within(Duration::from_secs(120)).run();
+    assert_eq!(watched.code(), 0, "{watched}");
+    let shown = watched.stdout();
+    let steps = ["asking the mirror", "] 0 of ", "looking for the modules", "unpacking the kernel"];
+    let places: Vec<usize> =
+        steps.iter().map(|step| shown.find(step).unwrap_or_else(|| panic!("{step}: {watched}"))).collect();
+    assert!(places.is_sorted(), "{places:?}: {watched}");
+    let after = shown.rsplit("\r\u{1b}[K").next().unwrap_or_default();
+    assert!(after.starts_with("firebox: the package is what Debian has signed"), "wiped before the end: {watched}");
 }
 
 #[test]

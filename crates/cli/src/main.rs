@@ -26,6 +26,7 @@ mod keys;
 mod languages;
 #[cfg(feature = "leave-out")]
 mod leave_out;
+mod line;
 mod linker;
 mod listing;
 mod live;

@@ -57,9 +57,9 @@ pub use disk::{DiskError, WriteError};
 pub use document::{Descriptor, DocumentError, NoPlatform, Platform};
 pub use kernel::{
     ArError, CheckSignature, Debian, FetchError, Initramfs, KeptFile, KeptModule, KernelBounds, KernelExceeded,
-    KernelName, KernelOrigin, KernelRecord, KernelRequest, KernelSource, Kernels, ListFault, Loading, Mirror,
-    MirrorError, ModuleFault, ModuleName, NamedKernel, NeedsError, NoKernelName, NoMirror, NoRelease, NoSuite,
-    ReadyKernel, Release, ReleaseFault, SignatureError, Suite, Trust, Unpack, fetch_kernel,
+    KernelName, KernelOrigin, KernelProgress, KernelRecord, KernelRequest, KernelSource, Kernels, ListFault, Loading,
+    Mirror, MirrorError, ModuleFault, ModuleName, NamedKernel, NeedsError, NoKernelName, NoMirror, NoRelease, NoSuite,
+    ReadyKernel, Release, ReleaseFault, SignatureError, Suite, Tell, Trust, Unpack, fetch_kernel,
 };
 pub use layer::entry::EntryFault;
 pub use layer::index::DamagedIndex;

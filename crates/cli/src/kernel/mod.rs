@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use firebox_image::{
-    Debian, Home, KernelBounds, KernelName, KernelRequest, KernelSource, Kernels, StoreError, Trust, fetch_kernel,
+    Debian, Home, KernelBounds, KernelName, KernelProgress, KernelRequest, KernelSource, Kernels, StoreError, Trust,
+    fetch_kernel,
 };
 use firebox_lang::nearest;
 use serde::Serialize;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use crate::agent::AGENT;
 use crate::args::{FetchArgs, FromArg, KernelArgs, KernelCommand};
 use crate::failure::Failure;
+use crate::line::{Line, Worth, bar};
 use crate::outlet;
 use listed::{ListedKernel, in_table};
 use signature::Checker;
@@ -52,7 +54,9 @@ fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> 
     // Exhaustive: a new flag must be decided here.
     let FetchArgs { from, modules, name, mirror, suite, keyring } = args;
     let checker = Checker::find(keyring).map_err(Failure::host)?;
+    let line = Line::begin();
     let request = KernelRequest {
+        tell: &|progress| show(&line, progress),
         name,
         from: from.as_ref().map(FromArg::in_words).unwrap_or_default(),
         check: &|document| checker.as_ref().map(|checker| checker.signed(document)).transpose().map_err(Into::into),
@@ -61,7 +65,9 @@ fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> 
         bounds: KernelBounds::default(),
     };
     let source = from.map_or_else(|| KernelSource::Debian(Debian { mirror, suite }), |from| from.source(modules));
-    let (name, kernel) = fetch_kernel(kernels, &source, &request).map_err(told_of_fetch)?;
+    let fetched = fetch_kernel(kernels, &source, &request);
+    drop(line);
+    let (name, kernel) = fetched.map_err(told_of_fetch)?;
     match (kernel.origin.trust, &checker) {
         (Trust::Given, _) => {}
         (Trust::Signature, Some(checker)) => outlet::remark(&format!(
@@ -75,6 +81,17 @@ fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> 
     }
     let kernel = ListedKernel::of(&name, &kernel);
     if json { outlet::say_json(&kernel) } else { outlet::say(&in_table(&[kernel])) }
+}
+
+fn show(line: &Line, progress: KernelProgress) {
+    let (worth, words) = match progress {
+        KernelProgress::Asking => (Worth::AtOnce, "asking the mirror".to_owned()),
+        KernelProgress::Downloading { bytes: 0, of } => (Worth::AtOnce, bar(0, of)),
+        KernelProgress::Downloading { bytes, of } => (Worth::InItsTurn, bar(bytes, of)),
+        KernelProgress::Looking => (Worth::AtOnce, "looking for the modules that a guest needs".to_owned()),
+        KernelProgress::Taking => (Worth::AtOnce, "unpacking the kernel and its modules".to_owned()),
+    };
+    line.show(worth, || words);
 }
 
 fn list(kernels: &Kernels, json: bool) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use crate::args::{FromDockerArgs, OriginArg};
 use crate::failure::Failure;
 use crate::outlet;
 use crate::rootfs::listed::{ListedImage, in_table};
-use crate::rootfs::progress::Line;
+use crate::rootfs::progress::Watch;
 use crate::rootfs::told::told_of_image;
 
 /// Takes it in, and shows what became of it.
@@ -56,6 +56,6 @@ fn taken(
     source: &dyn firebox_image::Source,
     request: &Request,
 ) -> Result<firebox_image::Record, TakeInError> {
-    let line = Line::begin();
+    let line = Watch::begin();
     take_in(store, source, request, &|progress| line.hear(progress))
 }

@@ -1,31 +1,31 @@
-//! How far an image is, for whoever watches a terminal: one line that is drawn over again. Nobody else is told anything.
+//! How far an image is, in words, for whoever watches a terminal.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, stderr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
 use firebox_image::Progress;
 
-use crate::outlet;
+use crate::line::{Line, Worth, bar};
 
-/// How often the line is drawn at most: more often, nobody could read it.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Goes to the line's begin and wipes what stands there.
-const WIPE: &str = "\r\x1b[K";
-/// How wide the bar is.
-const BAR: u64 = 24;
-
-/// The line. Wiped when it is dropped.
-pub(super) struct Line {
-    is_watched: bool,
-    state: Mutex<State>,
+/// An image on its way in, and the line that tells of it.
+pub(super) struct Watch {
+    line: Line,
+    far: Mutex<Far>,
 }
 
-#[derive(Default)]
-struct State {
-    far: Far,
-    drawn: Option<Instant>,
+impl Watch {
+    pub(super) fn begin() -> Watch {
+        Watch { line: Line::begin(), far: Mutex::default() }
+    }
+
+    pub(super) fn hear(&self, progress: Progress) {
+        if self.line.is_watched() {
+            // A thread that panicked has nothing to do with what is shown.
+            let mut far = self.far.lock().unwrap_or_else(PoisonError::into_inner);
+            let worth = far.hear(progress);
+            self.line.show(worth, || far.in_words());
+        }
+    }
 }
 
 /// What was heard of an image.
@@ -39,66 +39,27 @@ struct Far {
     assembles: bool,
 }
 
-impl Line {
-    /// On our standard error, if that is a terminal that knows how to wipe a line.
-    pub(super) fn begin() -> Line {
-        let knows = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-        Line { is_watched: knows && stderr().is_terminal(), state: Mutex::default() }
-    }
-
-    pub(super) fn hear(&self, progress: Progress) {
-        if !self.is_watched {
-            return;
-        }
-        let mut state = self.state();
-        let State { far, drawn } = &mut *state;
-        let is_step = far.hear(progress);
-        if is_step || drawn.is_none_or(|drawn| PAUSE <= drawn.elapsed()) {
-            outlet::remark(&format!("{WIPE}{}", far.in_words()));
-            *drawn = Some(Instant::now());
-        }
-    }
-
-    /// A thread that panicked has nothing to do with what is shown.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        if self.state().drawn.is_some() {
-            outlet::remark(WIPE);
-        }
-    }
-}
-
 impl Far {
-    /// Whether it is worth being shown at once.
-    fn hear(&mut self, progress: Progress) -> bool {
+    fn hear(&mut self, progress: Progress) -> Worth {
         match progress {
             Progress::Found { layers, bytes } => (self.layers, self.bytes) = (layers, bytes),
             Progress::Transferred { layer, bytes } => {
                 self.here.insert(layer, bytes);
-                return false;
+                return Worth::InItsTurn;
             }
             Progress::Unpacking { layer, bytes } => drop(self.here.insert(layer, bytes)),
             Progress::Ready { .. } => self.ready += 1,
             Progress::Assembling => self.assembles = true,
         }
-        true
+        Worth::AtOnce
     }
 
-    /// Short enough for any terminal: a line that is broken in two cannot be wiped.
     fn in_words(&self) -> String {
         if self.assembles {
             return "laying out the root filesystem".to_owned();
         }
         let here: u64 = self.here.values().sum();
-        let filled = here.saturating_mul(BAR).checked_div(self.bytes).unwrap_or(BAR).min(BAR) as usize;
-        let bar = format!("{}{}", "#".repeat(filled), ".".repeat(BAR as usize - filled));
-        let (here, all) = (here >> 20, self.bytes.div_ceil(1 << 20));
-        format!("[{bar}] {here} of {all} MiB, {} of {} layers", self.ready, self.layers)
+        format!("{}, {} of {} layers", bar(here, self.bytes), self.ready, self.layers)
     }
 }
 

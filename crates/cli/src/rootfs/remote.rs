@@ -14,7 +14,7 @@ use crate::args::{BucketArgs, DownloadArgs, UploadArgs, WhichImageArgs};
 use crate::failure::Failure;
 use crate::outlet;
 use crate::rootfs::listed::{ListedImage, in_table, size};
-use crate::rootfs::progress::Line;
+use crate::rootfs::progress::Watch;
 use crate::rootfs::told::{DAMAGED, printable, told_of_bucket, told_of_image, told_of_store};
 use crate::rootfs::unknown;
 
@@ -143,6 +143,6 @@ pub(super) fn list(bucket: BucketPlace, endpoint: Option<String>, json: bool) ->
 
 /// Shows how far it is while it is done. The line about that is gone when it returns.
 fn watched<T>(done: impl FnOnce(&(dyn Fn(Progress) + Sync)) -> T) -> T {
-    let line = Line::begin();
+    let line = Watch::begin();
     done(&|progress| line.hear(progress))
 }

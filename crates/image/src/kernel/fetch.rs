@@ -22,6 +22,27 @@ use crate::kernel::source::{KernelSource, Opened, Survey, Taken};
 /// Takes the program out of a kernel's file. What is in there, and how it is packed, the monitor knows, not we.
 pub type Unpack<'u> = &'u dyn Fn(&[u8]) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>>;
 
+/// How far a kernel is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelProgress {
+    /// A mirror is asked what there is.
+    Asking,
+    /// A file comes.
+    Downloading {
+        /// How much of it is here.
+        bytes: u64,
+        /// How much there is.
+        of: u64,
+    },
+    /// All that there is, is looked at.
+    Looking,
+    /// What is needed of it is taken.
+    Taking,
+}
+
+/// Who is told how far a kernel is.
+pub type Tell<'t> = &'t dyn Fn(KernelProgress);
+
 /// What is to become of a kernel.
 pub struct KernelRequest<'r> {
     /// What to call it; as its release otherwise.
@@ -30,6 +51,8 @@ pub struct KernelRequest<'r> {
     pub from: String,
     /// Who checks what Debian has signed.
     pub check: CheckSignature<'r>,
+    /// Who is told how far it is.
+    pub tell: Tell<'r>,
     /// How to unpack it.
     pub unpack: Unpack<'r>,
     /// The program that is the first process of its machines.
@@ -50,14 +73,16 @@ pub fn fetch_kernel(
     let (downloaded, opened) = match source {
         KernelSource::File { path, modules } => (None, Opened::file(path, modules.as_deref(), bounds)?),
         KernelSource::Debian(debian) => {
-            let downloaded = debian.download(kernels.staged("package")?, request.check, bounds)?;
+            let downloaded = debian.download(kernels.staged("package")?, request)?;
             let opened = Opened::file(&downloaded.path, None, bounds)?;
             (Some(downloaded), opened)
         }
     };
+    (request.tell)(KernelProgress::Looking);
     let Survey { release, inventory } = opened.survey(bounds)?;
     let needed = inventory.needed(&WANTED, bounds.modules);
     let needed = needed.map_err(|needs| FetchError::Needs { release: release.clone(), needs })?;
+    (request.tell)(KernelProgress::Taking);
     let draft = kernels.draft()?;
     let (kernel, mut files) = taken(&opened, &release, &needed, &draft, request)?;
     let module = |Needed { name, loading }| {

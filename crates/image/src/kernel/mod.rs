@@ -40,7 +40,7 @@ pub use debian::{
     Trust,
 };
 pub use error::{FetchError, KernelExceeded};
-pub use fetch::{KernelRequest, Unpack, fetch_kernel};
+pub use fetch::{KernelProgress, KernelRequest, Tell, Unpack, fetch_kernel};
 #[cfg(fuzzing)]
 pub(crate) use fuzzing::{modules_of_package, package_around};
 pub use initramfs::Initramfs;

@@ -82,6 +82,7 @@ impl Place {
             name: None,
             from: "x".to_owned(),
             check: &|_| Ok(None),
+            tell: &|_| (),
             unpack: &unpack,
             init: INIT,
             bounds,

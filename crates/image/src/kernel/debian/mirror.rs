@@ -8,6 +8,7 @@ use std::time::Duration;
 use ureq::{Agent, BodyReader};
 
 use crate::digest::{Digest, DigestingReader};
+use crate::kernel::fetch::{KernelProgress, Tell};
 use crate::registry::{Patience, Reach, Steady, agent, is_busy, is_here, is_transient};
 
 /// The address of a mirror: what comes before `dists` and `pool`.
@@ -154,15 +155,24 @@ impl<'m> Asking<'m> {
     }
 
     /// Something that is known, written to where it is to be: it is there as it was named, or this fails.
-    pub(super) fn file(&self, path: &str, known: Known, into: &mut impl Write) -> Result<(), MirrorError> {
+    pub(super) fn file(
+        &self,
+        path: &str,
+        known: Known,
+        into: &mut impl Write,
+        tell: Tell<'_>,
+    ) -> Result<(), MirrorError> {
         let Known { digest: expected, size } = known;
         let (url, reader) = self.get(path)?;
         let mut reader = DigestingReader::new(reader.take(size.saturating_add(1)));
         let mut buffer = vec![0; 256 << 10];
+        let mut bytes = 0;
         loop {
+            tell(KernelProgress::Downloading { bytes, of: size });
             match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => {
+                    bytes += read as u64;
                     into.write_all(&buffer[..read]).map_err(|source| MirrorError::Write { url: url.clone(), source })?
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -19,9 +19,9 @@ pub use mirror::{Mirror, MirrorError, NoMirror};
 pub use packages::ListFault;
 pub use release::ReleaseFault;
 
-use crate::kernel::bounds::KernelBounds;
 use crate::kernel::debian::mirror::Asking;
 use crate::kernel::error::{FetchError, KernelExceeded};
+use crate::kernel::fetch::{KernelProgress, KernelRequest};
 use crate::kernel::unpacked::unpacked;
 use crate::registry::Patience;
 use crate::store::at;
@@ -101,15 +101,12 @@ pub(super) struct Downloaded {
 
 impl Debian {
     /// Downloads the newest kernel for clouds to a file that is not there yet.
-    pub(super) fn download(
-        &self,
-        path: PathBuf,
-        check: CheckSignature<'_>,
-        bounds: &KernelBounds,
-    ) -> Result<Downloaded, FetchError> {
+    pub(super) fn download(&self, path: PathBuf, request: &KernelRequest<'_>) -> Result<Downloaded, FetchError> {
+        let KernelRequest { bounds, tell, check, .. } = request;
+        tell(KernelProgress::Asking);
         let Debian { mirror, suite: Suite(suite) } = self;
         let asking = Asking::new(mirror, Patience::default());
-        let (release, trust) = self.release(&asking, check)?;
+        let (release, trust) = self.release(&asking, *check)?;
         let (list, known) = release::list_of_packages(&release)?;
         let list_url = format!("dists/{suite}/{list}");
         if LIST_MOST < known.size {
@@ -117,7 +114,7 @@ impl Debian {
         }
         let mut file = create(&path)?;
         let mut downloaded = Downloaded { path, url: format!("{mirror}/{list_url}"), trust };
-        asking.file(&list_url, known, &mut file)?;
+        asking.file(&list_url, known, &mut file, *tell)?;
         file.rewind().map_err(at("read", &downloaded.path))?;
         let list = unpacked(BufReader::new(&file)).map_err(ListFault::Read)?;
         let (place, known) = packages::find(list, PACKAGE)?;
@@ -127,7 +124,7 @@ impl Debian {
         }
         // One file for both, one after the other.
         file.set_len(0).and_then(|()| file.rewind()).map_err(at("write", &downloaded.path))?;
-        asking.file(&place, known, &mut file)?;
+        asking.file(&place, known, &mut file, *tell)?;
         downloaded.url = format!("{mirror}/{place}");
         Ok(downloaded)
     }
