@@ -74,7 +74,10 @@ impl CellMaker for Cells {
     }
 
     fn make(&self, view: u16) -> Result<Cell, CellError> {
-        self.bear(&Make { view })
+        let (number, stream, socket) = self.bear(&Make { view })?;
+        let agent = AgentStream::new(stream)?;
+        let host = Box::new(WardensCell { socket, kind: self.kind });
+        Ok(Cell { agent, host, layout: self.ground.layout(number) })
     }
 
     fn is_gone(&self) -> bool {
@@ -92,8 +95,14 @@ impl CellMaker for Cells {
 }
 
 impl Cells {
-    /// Has a cell made, and waits until it is born.
-    fn bear(&self, make: &Make) -> Result<Cell, CellError> {
+    /// Makes a cell for somebody who is not to be had here: the stream to its agent, and the socket on which the warden hears of it.
+    pub fn make_for_another(&self, view: u16) -> Result<(OwnedFd, OwnedFd), CellError> {
+        let (_number, stream, socket) = self.bear(&Make { view })?;
+        Ok((stream, socket))
+    }
+
+    /// Has a cell made, and waits until it is born: its number, its stream and its socket.
+    fn bear(&self, make: &Make) -> Result<(u32, OwnedFd, OwnedFd), CellError> {
         let (number, fds) = self.conceive(make)?;
         let mut fds = fds.into_iter();
         let (Some(stream), Some(socket), None) = (fds.next(), fds.next(), fds.next()) else {
@@ -105,9 +114,7 @@ impl Cells {
             (CellReply::Failed(failure), _) => return Err(refused(failure)),
             (other, _) => return Err(unexpected("make a cell", &format!("{other:?}"))),
         }
-        let agent = AgentStream::new(stream)?;
-        let host = Box::new(WardensCell { socket, kind: self.kind });
-        Ok(Cell { agent, host, layout: self.ground.layout(number) })
+        Ok((number, stream, socket))
     }
 
     /// Has the warden set about making a cell: which it is, and what it is talked to by.

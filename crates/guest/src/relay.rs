@@ -1,0 +1,340 @@
+//! Passes on what the host and the cell say to each other.
+//!
+//! A line has an end in here, which stays, and a caller, who may go. What the cell says waits for the next caller, and the cell with it: no more
+//! is taken from it than a line holds.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use firebox_wire::warden::MESSAGE_BYTES;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
+
+/// How much of a stream is on its way in one direction.
+const STREAM_BYTES: usize = 64 << 10;
+
+/// Whose words are told apart how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// Bytes are bytes on both sides.
+    Stream,
+    /// The cell's side has messages of a fixed size. The host's is a stream of those.
+    Messages,
+}
+
+/// One line.
+pub(crate) struct Line {
+    listener: OwnedFd,
+    caller: Option<OwnedFd>,
+    inside: OwnedFd,
+    to_inside: Pipe,
+    to_caller: Pipe,
+    /// Whether the inside has said its last.
+    is_over: bool,
+}
+
+impl Line {
+    pub(crate) fn new(listener: OwnedFd, inside: OwnedFd, words: Words) -> Line {
+        let bytes = match words {
+            Words::Stream => STREAM_BYTES,
+            Words::Messages => MESSAGE_BYTES,
+        };
+        let is_whole = words == Words::Messages;
+        let (to_inside, to_caller) = (Pipe::new(bytes, is_whole), Pipe::new(bytes, false));
+        Line { listener, caller: None, inside, to_inside, to_caller, is_over: false }
+    }
+
+    /// Whether the inside is gone, and nobody is there who has not heard all that it said.
+    fn has_ended(&self) -> bool {
+        self.is_over && (self.to_caller.is_empty() || self.caller.is_none())
+    }
+
+    /// What is worth waking up for. Whoever calls while somebody else does waits.
+    fn events(&self) -> Vec<PollFd<'_>> {
+        let when = |flags, does| if does { flags } else { PollFlags::empty() };
+        let mut events = Vec::with_capacity(2);
+        // That it is gone is told in any case.
+        if !self.is_over && (self.to_caller.has_room() || self.to_inside.has_something()) {
+            let reads = when(PollFlags::IN, self.caller.is_some() && self.to_caller.has_room());
+            events.push(PollFd::new(&self.inside, reads | when(PollFlags::OUT, self.to_inside.has_something())));
+        }
+        match &self.caller {
+            None => events.push(PollFd::new(&self.listener, PollFlags::IN)),
+            Some(caller) => {
+                let reads = when(PollFlags::IN, self.to_inside.has_room());
+                events.push(PollFd::new(caller, reads | when(PollFlags::OUT, self.to_caller.has_something())));
+            }
+        }
+        events
+    }
+
+    /// Does what can be done without waiting.
+    fn go_on(&mut self) -> Result<(), Errno> {
+        if self.caller.is_none() {
+            self.caller = now(accept_with(&self.listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK))?;
+        }
+        let mut is_there = true;
+        if let Some(caller) = &self.caller {
+            is_there = self.to_inside.take_from(caller.as_fd())?;
+        }
+        if !self.is_over {
+            let inside = self.inside.as_fd();
+            let hears = self.to_inside.give_to(inside)?;
+            // Where nobody listens it keeps its words, but for the last.
+            let is_heard = self.caller.is_some() || is_gone(inside)?;
+            let speaks = !is_heard || self.to_caller.take_from(inside)?;
+            self.is_over = !hears || !speaks;
+        }
+        if let Some(caller) = &self.caller {
+            is_there &= self.to_caller.give_to(caller.as_fd())?;
+        }
+        if !is_there || (self.is_over && self.to_caller.is_empty()) {
+            self.caller = None;
+            self.to_inside.forget_half();
+        }
+        Ok(())
+    }
+}
+
+/// Passes on until this line has nothing to say any more.
+pub(crate) fn pass_on(lines: &mut [Line], until: usize) -> Result<(), Errno> {
+    while !lines.get(until).is_none_or(Line::has_ended) {
+        let mut events: Vec<PollFd<'_>> = lines.iter().flat_map(Line::events).collect();
+        rustix::io::retry_on_intr(|| poll(&mut events, None))?;
+        drop(events);
+        for line in &mut *lines {
+            line.go_on()?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes on their way in one direction.
+struct Pipe {
+    bytes: Box<[u8]>,
+    given: usize,
+    taken: usize,
+    /// Whether they are given on all at once, or not yet.
+    is_whole: bool,
+}
+
+impl Pipe {
+    fn new(bytes: usize, is_whole: bool) -> Pipe {
+        Pipe { bytes: vec![0; bytes].into_boxed_slice(), given: 0, taken: 0, is_whole }
+    }
+
+    fn clear(&mut self) {
+        (self.given, self.taken) = (0, 0);
+    }
+
+    /// Half of what goes all at once is nothing.
+    fn forget_half(&mut self) {
+        if self.is_whole && self.has_room() {
+            self.clear();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.given == self.taken
+    }
+
+    fn has_room(&self) -> bool {
+        self.taken < self.bytes.len()
+    }
+
+    fn has_something(&self) -> bool {
+        !self.is_empty() && (!self.is_whole || !self.has_room())
+    }
+
+    /// False where there is nothing more to come.
+    fn take_from(&mut self, from: BorrowedFd<'_>) -> Result<bool, Errno> {
+        if !self.has_room() {
+            return Ok(true);
+        }
+        match now(recv(from, &mut self.bytes[self.taken..], RecvFlags::DONTWAIT)) {
+            Ok(None) => Ok(true),
+            Ok(Some((0, _))) | Err(Errno::CONNRESET) => Ok(false),
+            Ok(Some((taken, _))) => {
+                self.taken += taken;
+                Ok(true)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// False where nobody takes anything any more.
+    fn give_to(&mut self, to: BorrowedFd<'_>) -> Result<bool, Errno> {
+        while self.has_something() {
+            let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            match now(send(to, &self.bytes[self.given..self.taken], flags)) {
+                Ok(None) => break,
+                Ok(Some(given)) => self.given += given,
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => return Ok(false),
+                Err(errno) => return Err(errno),
+            }
+        }
+        if self.is_empty() {
+            self.clear();
+        }
+        Ok(true)
+    }
+}
+
+fn is_gone(end: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let mut asked = [PollFd::from_borrowed_fd(end, PollFlags::empty())];
+    rustix::io::retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))?;
+    Ok(!asked[0].revents().is_empty())
+}
+
+/// None where it would have to be waited for.
+fn now<T>(done: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::thread::{self, JoinHandle};
+    use std::time::Duration;
+
+    use rustix::net::{AddressFamily, SocketType, socketpair};
+
+    use super::*;
+
+    /// Both lines at work: where to call for either, and what is inside. The thread ends with the control line.
+    struct Bench {
+        directory: tempfile::TempDir,
+        agent: UnixStream,
+        cell: OwnedFd,
+        relay: JoinHandle<Result<(), Errno>>,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let directory = tempfile::tempdir().unwrap();
+            let (agent, agents) = UnixStream::pair().unwrap();
+            let (cell, cells) =
+                socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+            let listener = |name: &str| {
+                let listener = UnixListener::bind(directory.path().join(name)).unwrap();
+                listener.set_nonblocking(true).unwrap();
+                OwnedFd::from(listener)
+            };
+            let mut lines = [
+                Line::new(listener("agent"), agents.into(), Words::Stream),
+                Line::new(listener("control"), cells, Words::Messages),
+            ];
+            let relay = thread::spawn(move || pass_on(&mut lines, 1));
+            agent.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            Bench { directory, agent, cell, relay }
+        }
+
+        fn call(&self, name: &str) -> UnixStream {
+            let caller = UnixStream::connect(self.directory.path().join(name)).unwrap();
+            caller.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            caller
+        }
+
+        /// The next message that the cell gets, whole or none.
+        fn message(&self) -> Vec<u8> {
+            let mut message = [0; MESSAGE_BYTES + 1];
+            let (length, _) = recv(&self.cell, &mut message, RecvFlags::empty()).unwrap();
+            message[..length].to_vec()
+        }
+
+        /// The cell goes, and with it all.
+        fn end(self) {
+            drop(self.cell);
+            self.relay.join().unwrap().unwrap();
+        }
+    }
+
+    fn passes(mut from: UnixStream, to: &mut UnixStream) {
+        let said: Vec<u8> = (0..5_000_000_u32).map(|number| (number % 251) as u8).collect();
+        let mut heard = vec![0; said.len()];
+        let expected = said.clone();
+        let sender = thread::spawn(move || from.write_all(&said));
+        to.read_exact(&mut heard).unwrap();
+        sender.join().unwrap().unwrap();
+        assert!(heard == expected, "it is not the same");
+    }
+
+    #[test]
+    fn a_stream_is_the_same_on_both_sides() {
+        let mut bench = Bench::new();
+        let mut caller = bench.call("agent");
+        passes(bench.agent.try_clone().unwrap(), &mut caller);
+        passes(caller, &mut bench.agent);
+        bench.end();
+    }
+
+    #[test]
+    fn what_is_said_while_nobody_calls_is_heard_by_the_next() {
+        let mut bench = Bench::new();
+        let mut heard = [0; 5];
+        for words in [b"first", b"other", b"third"] {
+            bench.agent.write_all(words).unwrap();
+            let mut caller = bench.call("agent");
+            caller.read_exact(&mut heard).unwrap();
+            assert_eq!(&heard, words);
+            caller.write_all(words).unwrap();
+            bench.agent.read_exact(&mut heard).unwrap();
+            assert_eq!(&heard, words);
+        }
+        bench.end();
+    }
+
+    #[test]
+    fn who_calls_while_somebody_does_gets_their_turn() {
+        let mut bench = Bench::new();
+        let [mut first, mut second] = ["agent"; 2].map(|name| bench.call(name));
+        second.write_all(b"second").unwrap();
+        first.write_all(b"first!").unwrap();
+        let mut heard = [0; 6];
+        bench.agent.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"first!");
+        drop(first);
+        bench.agent.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"second");
+        bench.end();
+    }
+
+    #[test]
+    fn messages_stay_whole_and_half_of_one_is_none() {
+        let bench = Bench::new();
+        bench.call("control").write_all(&[9; MESSAGE_BYTES - 1]).unwrap();
+        let mut caller = bench.call("control");
+        let said: Vec<u8> = (0..MESSAGE_BYTES * 3).map(|number| number as u8).collect();
+        for some in said.chunks(7) {
+            caller.write_all(some).unwrap();
+        }
+        for expected in said.chunks(MESSAGE_BYTES) {
+            assert_eq!(bench.message(), expected);
+        }
+        for answer in [[1; MESSAGE_BYTES], [2; MESSAGE_BYTES]] {
+            send(&bench.cell, &answer, SendFlags::empty()).unwrap();
+        }
+        let mut heard = [0; MESSAGE_BYTES * 2];
+        caller.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, [[1; MESSAGE_BYTES], [2; MESSAGE_BYTES]].concat()[..]);
+        bench.end();
+    }
+
+    #[test]
+    fn when_the_cell_is_gone_its_last_words_are_heard_and_callers_hung_up_on() {
+        let bench = Bench::new();
+        let mut caller = bench.call("control");
+        caller.write_all(&[3; MESSAGE_BYTES]).unwrap();
+        bench.message();
+        send(&bench.cell, &[4; MESSAGE_BYTES], SendFlags::empty()).unwrap();
+        bench.end();
+        let mut heard = Vec::new();
+        caller.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, [4; MESSAGE_BYTES]);
+    }
+}
