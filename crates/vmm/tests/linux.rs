@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use firebox_vmm::virtio::Entropy;
 use firebox_vmm::{BusDevice, Ending, Go, Linux, Machine, MemorySize, Ran, Settings, unpack};
+use kit::debian::Debian;
 use kit::{Assembler, PLENTY};
 
 fn machine(test: &str, mib: u64, cpus: u8) -> Option<Machine> {
@@ -72,6 +73,17 @@ fn a_kernel_of_either_kind_begins_and_finds_its_command_line() {
     }
 }
 
+#[test]
+fn a_kernel_that_begins_anew_by_the_bios_has_asked_for_a_reset() {
+    const NAME: &str = "a_kernel_that_begins_anew_by_the_bios_has_asked_for_a_reset";
+    // mov eax, 0xFFFF0; jmp rax
+    let code = Assembler::new().raw(&[0xB8, 0xF0, 0xFF, 0x0F, 0, 0xFF, 0xE0]).spin();
+    let Some(machine) = machine(NAME, 4, 1) else { return };
+    let linux = Linux { kernel: file(&elf(code.code())), command_line: "", initramfs: None };
+    let start = machine.load_linux(linux).unwrap();
+    assert_eq!(machine.run(&start, PLENTY).unwrap().ending, Ending::Reset);
+}
+
 /// A second serial port, which ends the machine when it has heard what it waits for.
 struct Listener {
     heard: Vec<u8>,
@@ -107,8 +119,8 @@ fn debians_kernel_finds_its_command_line_its_memory_and_the_tables() {
     const NAME: &str = "debians_kernel_finds_its_command_line_its_memory_and_the_tables";
     const COMMAND_LINE: &str = "earlyprintk=serial,ttyS0,115200 earlycon=uart8250,io,0x2f8 for=firebox";
     let Some(mut machine) = machine(NAME, 128, 2) else { return };
-    let Some(packed) = kit::debian::kernel(NAME) else { return };
-    let kernel = unpack(&packed).unwrap_or_else(|error| panic!("{error}"));
+    let Some(debian) = Debian::find(NAME) else { return };
+    let kernel = unpack(&debian.kernel).unwrap_or_else(|error| panic!("{error}"));
     machine.add_virtio(Box::new(Entropy)).unwrap();
     let listener = Listener { heard: Vec::new(), until: "Booting paravirtualized kernel on KVM" };
     machine.add_ports(Listener::PORTS, Arc::new(Mutex::new(listener))).unwrap();
@@ -124,7 +136,8 @@ fn debians_kernel_finds_its_command_line_its_memory_and_the_tables() {
         "Linux version ",
         &format!("Command line: {COMMAND_LINE}"),
         "BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable",
-        "BIOS-e820: [mem 0x00000000000e0000-0x00000000000fffff] ACPI data",
+        "BIOS-e820: [mem 0x00000000000e0000-0x00000000000effff] ACPI data",
+        "BIOS-e820: [mem 0x00000000000f0000-0x00000000000fffff] reserved",
         "BIOS-e820: [mem 0x0000000000100000-0x0000000007ffffff] usable",
         "Hypervisor detected: KVM",
         "RAMDISK: [mem 0x07ffe000-0x07ffffff]",

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "some tests want the package, others what is in it")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,41 +12,108 @@ use std::process::{Command, Stdio};
 const NEWEST: &str = "linux-image-cloud-amd64";
 /// Cargo's folder for what tests make: the package stays in there for the next time.
 const KEPT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/debian-package");
+/// The package, beside what is in it.
+const PACKAGE: &str = "package.deb";
+/// Where the package is unpacked already, if somebody says so.
+const UNPACKED: &str = "FIREBOX_TEST_KERNEL";
 
-/// The packed kernel, or a word on why a test was skipped.
-pub(crate) fn kernel(test: &str) -> Option<Vec<u8>> {
-    let kernel = files().and_then(|Files { kernel, .. }| fs::read(kernel).map_err(|error| error.to_string()));
-    kernel.inspect_err(|why| skipped(test, why)).ok()
+/// The unpacked package.
+pub(crate) struct Debian {
+    /// Its packed kernel.
+    pub(crate) kernel: Vec<u8>,
+    folder: PathBuf,
+}
+
+/// A part of a kernel that it loads when it is told to.
+pub(crate) struct Module {
+    pub(crate) name: String,
+    pub(crate) contents: Vec<u8>,
+}
+
+impl Debian {
+    /// The package, or a word on why a test was skipped.
+    pub(crate) fn find(test: &str) -> Option<Debian> {
+        let unpacked = std::env::var_os(UNPACKED).map(PathBuf::from);
+        let folder = unpacked.map_or_else(kept_or_fetched, Ok);
+        let found = folder.and_then(|folder| {
+            let kernel = fs::read(kernel_in(&folder)?).map_err(|error| error.to_string())?;
+            Ok(Debian { kernel, folder })
+        });
+        found.inspect_err(|why| skipped(test, why)).ok()
+    }
+
+    /// These modules and those that they need, each behind what it needs.
+    pub(crate) fn modules(&self, wanted: &[&str]) -> Vec<Module> {
+        let mut files = BTreeMap::new();
+        find_modules(&self.folder.join("lib/modules"), &mut files);
+        let mut ordered = Vec::new();
+        wanted.iter().for_each(|name| add_module(name, &files, &mut ordered));
+        ordered
+    }
 }
 
 /// The package itself, likewise.
 pub(crate) fn package(test: &str) -> Option<PathBuf> {
-    files().inspect_err(|why| skipped(test, why)).ok().map(|Files { package, .. }| package)
+    kept_or_fetched().inspect_err(|why| skipped(test, why)).ok().map(|kept| kept.join(PACKAGE))
 }
 
 fn skipped(test: &str, why: &str) {
     println!("skipped: {test}: there is no kernel of Debian's: {why}");
 }
 
-struct Files {
-    package: PathBuf,
-    kernel: PathBuf,
+fn add_module(name: &str, files: &BTreeMap<String, PathBuf>, ordered: &mut Vec<Module>) {
+    if ordered.iter().any(|module| module.name == name) {
+        return;
+    }
+    let file = files.get(name).unwrap_or_else(|| panic!("Debian's kernel has no module {name}"));
+    let contents = fs::read(file).unwrap();
+    needed_by(&contents).iter().for_each(|needed| add_module(needed, files, ordered));
+    ordered.push(Module { name: name.to_owned(), contents });
 }
 
-fn files() -> Result<Files, String> {
-    kept().map_or_else(fetch, Ok)
+/// What a module says it needs: names behind `depends=`, with commas between them.
+fn needed_by(module: &[u8]) -> Vec<String> {
+    const FIELD: &[u8] = b"\0depends=";
+    let at = module.windows(FIELD.len()).position(|window| window == FIELD).expect("a module says what it needs");
+    let names = module[at + FIELD.len()..].split(|byte| *byte == 0).next().unwrap();
+    let names = String::from_utf8_lossy(names);
+    names.split(',').filter(|name| !name.is_empty()).map(name_of).collect()
 }
 
-fn kept() -> Option<Files> {
-    let package = Path::new(KEPT).join("package.deb");
-    let boot = fs::read_dir(Path::new(KEPT).join("boot")).ok()?;
+fn find_modules(folder: &Path, files: &mut BTreeMap<String, PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            find_modules(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "ko") {
+            files.insert(name_of(&path.file_stem().unwrap().to_string_lossy()), path);
+        }
+    }
+}
+
+/// Both strokes mean the same in the name of a module.
+fn name_of(word: &str) -> String {
+    word.replace('-', "_")
+}
+
+fn kept_or_fetched() -> Result<PathBuf, String> {
+    let kept = PathBuf::from(KEPT);
+    if kernel_in(&kept).is_err() {
+        fetch()?;
+    }
+    Ok(kept)
+}
+
+fn kernel_in(folder: &Path) -> Result<PathBuf, String> {
+    let none = || format!("there is none in {}", folder.display());
+    let boot = fs::read_dir(folder.join("boot")).map_err(|_| none())?;
     let mut files = boot.filter_map(|file| Some(file.ok()?.path()));
-    let kernel =
-        files.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))?;
-    package.is_file().then_some(Files { package, kernel })
+    files
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
+        .ok_or_else(none)
 }
 
-fn fetch() -> Result<Files, String> {
+fn fetch() -> Result<(), String> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).map_err(|error| error.to_string())?;
     let depends = run(Command::new("apt-cache").args(["depends", NEWEST]))?;
     let package = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
@@ -55,10 +123,10 @@ fn fetch() -> Result<Files, String> {
     let archive = files.filter_map(|file| Some(file.ok()?.path())).next().ok_or("apt-get has downloaded nothing")?;
     let unpacked = folder.path().join("unpacked");
     run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&unpacked))?;
-    fs::rename(&archive, unpacked.join("package.deb")).map_err(|error| error.to_string())?;
+    fs::rename(&archive, unpacked.join(PACKAGE)).map_err(|error| error.to_string())?;
     // Whoever was faster has put the same there.
     _ = fs::rename(&unpacked, KEPT);
-    kept().ok_or_else(|| format!("the package {package} holds no kernel"))
+    Ok(())
 }
 
 fn run(command: &mut Command) -> Result<String, String> {

@@ -5,11 +5,13 @@
 pub(crate) mod assembler;
 pub(crate) mod debian;
 pub(crate) mod driver;
+pub(crate) mod first_process;
 pub(crate) mod hostile_driver;
+pub(crate) mod initramfs;
 
 use std::time::Duration;
 
-use firebox_vmm::{Hypervisor, Machine, MemorySize, Ran, Settings, Start, layout};
+use firebox_vmm::{Hypervisor, Machine, MemorySize, Probe, Ran, Settings, Start, layout, probe};
 
 pub(crate) use assembler::Assembler;
 
@@ -25,6 +27,15 @@ pub(crate) fn hypervisor(test: &str) -> Option<Hypervisor> {
             None
         }
     }
+}
+
+/// KVM that runs a guest's kernel rather than emulates it, or a word on why a test was skipped.
+pub(crate) fn hypervisor_at_speed(test: &str) -> Option<Hypervisor> {
+    if let Probe::Emulated(speed) = probe() {
+        println!("skipped: {test}: KVM emulates a guest's kernel here, at {:?} for each instruction", speed.kernel);
+        return None;
+    }
+    hypervisor(test)
 }
 
 /// A machine with 2 MiB and a program in it.

@@ -3,6 +3,7 @@
 //! ```text
 //! 0           what the first instruction needs: descriptors, page tables, the stack; what Linux is told at its start
 //! 0xE0000     ACPI's tables: no memory for the guest
+//! 0xF0000     what is left of the BIOS: its entry
 //! 1 MiB       programs and kernels
 //! 3 GiB       the end of low memory; the windows of devices from here to 4 GiB
 //! 4 GiB       the rest of the memory
@@ -25,7 +26,10 @@ pub(super) const COMMAND_LINE_ROOM: usize = 2048;
 /// The end of the memory that PCs have always had; from here to 1 MiB there has never been any.
 pub(super) const LOW_END: u64 = 0xA_0000;
 /// ACPI's tables, the root pointer first: where BIOSes leave it, too.
-pub(super) const ACPI: Range<u64> = 0xE_0000..0x10_0000;
+pub(super) const ACPI: Range<u64> = 0xE_0000..0xF_0000;
+/// Where PCs have their BIOS, and where that begins.
+pub(super) const BIOS: Range<u64> = 0xF_0000..0x10_0000;
+pub(super) const BIOS_ENTRY: u64 = 0xF_FFF0;
 /// Where programs are loaded; below stands what BIOSes left on real machines.
 pub const PROGRAM: u64 = 0x10_0000;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! zero page  what the machine has, where the rest is         command line
-//! ACPI       processors, chips, devices
+//! ACPI       processors, chips, devices                  BIOS: a way to begin anew
 //! 1 MiB      the kernel, where it wants to be ... the initramfs, as high as it may be
 //! ```
 
@@ -16,6 +16,7 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
 use crate::memory::Memory;
 
 use super::acpi;
+use super::bios;
 use super::cpus::Start;
 use super::kernel::Kernel;
 use super::layout;
@@ -106,6 +107,7 @@ pub(crate) fn load(memory: &Memory, cpus: u8, devices: u32, linux: Linux<'_>) ->
     let initramfs = initramfs.map(|file| load_initramfs(memory, &kernel, file)).transpose()?;
     write_command_line(memory, command_line)?;
     write(memory, layout::ACPI.start, &acpi::tables(cpus, devices))?;
+    write(memory, layout::BIOS_ENTRY, &bios::ENTRY)?;
     let page = zero_page::fill(&kernel, initramfs, memory);
     memory.write_obj(page, GuestAddress(layout::ZERO_PAGE)).map_err(too_little(layout::ZERO_PAGE))?;
     Ok(Start { entry: kernel.entry, argument: layout::ZERO_PAGE })

@@ -2,6 +2,7 @@
 //! that takes the power away. No BIOS, no PCI, no disks of old.
 
 mod acpi;
+mod bios;
 mod bzimage;
 mod chips;
 mod cpuid;

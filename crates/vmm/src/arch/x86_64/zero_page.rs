@@ -21,8 +21,9 @@ const LINUX: u32 = u32::from_le_bytes(*b"HdrS");
 /// A boot loader that has no number of its own.
 const SOME_LOADER: u8 = 0xFF;
 
-/// Kinds of memory: any use, and what ACPI's tables stand in.
+/// Kinds of memory: for any use, for none, and what ACPI's tables stand in.
 const MEMORY: u32 = 1;
+const RESERVED: u32 = 2;
 const TABLES: u32 = 3;
 
 /// The page for a kernel.
@@ -55,7 +56,11 @@ pub(super) fn fill(kernel: &Kernel, initramfs: Option<Initramfs>, memory: &Memor
 fn map(memory: &Memory) -> Vec<boot_e820_entry> {
     let entry =
         |start: u64, end: u64, kind| boot_e820_entry { addr: start, size: end.saturating_sub(start), r#type: kind };
-    let mut map = vec![entry(0, layout::LOW_END, MEMORY), entry(layout::ACPI.start, layout::ACPI.end, TABLES)];
+    let mut map = vec![
+        entry(0, layout::LOW_END, MEMORY),
+        entry(layout::ACPI.start, layout::ACPI.end, TABLES),
+        entry(layout::BIOS.start, layout::BIOS.end, RESERVED),
+    ];
     for region in memory.iter() {
         // All but what has been told of.
         let start = region.start_addr().raw_value().max(layout::PROGRAM);
@@ -76,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_kernel_is_told_of_memory_and_of_no_window() {
-        let low = [(0, 0xA_0000, MEMORY), (0xE_0000, 0x2_0000, TABLES)];
+        let low = [(0, 0xA_0000, MEMORY), (0xE_0000, 0x1_0000, TABLES), (0xF_0000, 0x1_0000, RESERVED)];
         assert_eq!(told(512), [low.as_slice(), &[(1 << 20, 511 << 20, MEMORY)]].concat());
         let high = [(1 << 20, 3071 << 20, MEMORY), (4 << 30, 1 << 30, MEMORY)];
         assert_eq!(told(4096), [low.as_slice(), &high].concat());
