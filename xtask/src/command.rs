@@ -17,6 +17,7 @@ Usage: cargo xtask <command>
   load [--clients NUMBER] [--seconds NUMBER] [--jobs NUMBER]
                                 many clients of one service at once, 64 for 60 s: is every answer right, does nothing
                                 grow, is nothing left; then 5000 jobs, and a kill in the middle of them: is none lost
+  lab                           the microVM's tests on KVM that runs kernels: on a PC that QEMU emulates, processor and all
   fuzz [--seconds NUMBER] [--only WORD]
                                 what clients write, made up by a fuzzer, 60 s for each parser; only those with WORD in
                                 their name
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Test,
     Attack,
     Rules,
+    Lab,
     Bench(BenchOptions),
     Load(LoadOptions),
     Fuzz(FuzzOptions),
@@ -94,6 +96,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
         Some("test") => Command::Test,
         Some("attack") => Command::Attack,
         Some("rules") => Command::Rules,
+        Some("lab") => Command::Lab,
         Some("load") => return Ok(Command::Load(load_options(words)?)),
         Some("fuzz") => return Ok(Command::Fuzz(fuzz_options(words)?)),
         Some("bench") => return Ok(Command::Bench(bench_options(words)?)),

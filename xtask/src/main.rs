@@ -8,6 +8,8 @@ mod bench;
 mod command;
 mod fuzz;
 mod host_packages;
+mod lab;
+mod lines;
 mod load;
 mod repository;
 mod rules;
@@ -36,6 +38,7 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Test => test::run(&repository),
         Command::Attack => test::attack(&repository),
+        Command::Lab => lab::run(&repository),
         Command::Rules => rules::run(&repository),
         Command::Bench(options) => bench::run(&repository, &options),
         Command::Fuzz(options) => fuzz::run(&repository, &options),

@@ -48,7 +48,7 @@ fn disk() -> Block {
 /// What a kernel begins with: the modules that it needs to use the devices, and a process that does.
 fn initramfs(debian: &Debian) -> Vec<u8> {
     let modules = debian.modules(&["virtio_mmio", "virtio_blk", "virtio_rng", "vmw_vsock_virtio_transport"]);
-    let mut files = Initramfs::default().folder("dev").folder("sys").folder("modules");
+    let mut files = Initramfs::default().folder("dev").folder("sys");
     let mut first = FirstProcess::new().say("in user space\n").mount("devtmpfs", "dev").mount("sysfs", "sys");
     first = first.say("processors: ").say_file("sys/devices/system/cpu/online", 8);
     for module in modules {

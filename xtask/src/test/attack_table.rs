@@ -10,15 +10,15 @@ const UNTRIED: &str = "not tried";
 
 /// One line of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AttackLine {
-    pub(super) name: String,
-    pub(super) layer: String,
-    pub(super) setting: String,
-    pub(super) how: String,
+pub(crate) struct AttackLine {
+    pub(crate) name: String,
+    pub(crate) layer: String,
+    pub(crate) setting: String,
+    pub(crate) how: String,
 }
 
 impl AttackLine {
-    pub(super) fn parse(line: &str) -> Option<AttackLine> {
+    pub(crate) fn parse(line: &str) -> Option<AttackLine> {
         let mut fields = line.strip_prefix("attack: ")?.splitn(4, " | ").map(str::to_owned);
         let (name, layer, setting, how) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         SETTINGS.contains(&setting.as_str()).then_some(AttackLine { name, layer, setting, how })
@@ -27,7 +27,7 @@ impl AttackLine {
 
 /// All attacks that were tried, in the order of the tests.
 #[derive(Debug)]
-pub(super) struct AttackTable {
+pub(crate) struct AttackTable {
     rows: Vec<Row>,
 }
 
@@ -40,7 +40,7 @@ struct Row {
 }
 
 impl AttackTable {
-    pub(super) fn of<'a>(lines: impl IntoIterator<Item = &'a AttackLine>) -> AttackTable {
+    pub(crate) fn of<'a>(lines: impl IntoIterator<Item = &'a AttackLine>) -> AttackTable {
         let mut rows: Vec<Row> = Vec::new();
         for AttackLine { name, layer, setting, how } in lines {
             let at = rows.iter().position(|row| row.name == *name).unwrap_or_else(|| {
@@ -58,7 +58,7 @@ impl AttackTable {
         AttackTable { rows }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 }

@@ -3,15 +3,15 @@
 //! Both of its streams come through one pipe, so lines stay in order. A process that a test left behind would hold
 //! that pipe open for ever; that is noticed a moment after cargo has ended, and is a failure of the test.
 
-use std::io::{BufRead, BufReader, PipeReader};
 use std::process::Command;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use super::harness_output::{HarnessOutput, Show, Told};
 use super::step::{Ended, Finding};
+use crate::lines::lines_of;
 
 /// How many tests of one harness run at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,26 +72,6 @@ fn watch(mut command: Command, show: impl Fn(&str)) -> Result<Finding> {
         Ended::Failed(format!("cargo test ended with {status}; the reason is above"))
     };
     Ok(Finding { ended, tally, skipped, attacks })
-}
-
-/// The lines as they come. The thread ends with the pipe; when something holds the pipe open, with our process.
-fn lines_of(reader: PipeReader) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || send_lines(reader, &sender));
-    receiver
-}
-
-fn send_lines(reader: PipeReader, sender: &Sender<String>) {
-    let mut reader = BufReader::new(reader);
-    let mut line = Vec::new();
-    // Tests may print anything: a byte that is no UTF-8 must not end the reading.
-    while reader.read_until(b'\n', &mut line).is_ok_and(|length| 0 < length) {
-        let text = String::from_utf8_lossy(&line);
-        if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
-            return;
-        }
-        line.clear();
-    }
 }
 
 #[cfg(test)]

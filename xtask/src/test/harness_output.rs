@@ -22,7 +22,7 @@ use super::attack_table::AttackLine;
 use super::step::{Skipped, Tally};
 
 #[derive(Debug, Default)]
-pub(super) struct HarnessOutput {
+pub(crate) struct HarnessOutput {
     part: Part,
     /// Counted by the harness, which knows nothing of tests that skipped themselves.
     counted: Tally,
@@ -37,10 +37,10 @@ pub(super) struct HarnessOutput {
 
 /// All the harnesses that were read, with the tests that skipped themselves counted as skipped.
 #[derive(Debug)]
-pub(super) struct Told {
-    pub(super) tally: Tally,
-    pub(super) skipped: Vec<Skipped>,
-    pub(super) attacks: Vec<AttackLine>,
+pub(crate) struct Told {
+    pub(crate) tally: Tally,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) attacks: Vec<AttackLine>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,13 +56,13 @@ enum Part {
 
 /// Whether a line is for the developer's eyes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Show {
+pub(crate) enum Show {
     Yes,
     No,
 }
 
 impl HarnessOutput {
-    pub(super) fn read(&mut self, line: &str) -> Show {
+    pub(crate) fn read(&mut self, line: &str) -> Show {
         let told_by_a_test = matches!(self.part, Part::ToldBySuccesses | Part::ToldByFailures);
         match (line, &self.part) {
             ("successes:", Part::ToldBySuccesses) => self.part = Part::ListOfSuccesses,
@@ -116,7 +116,7 @@ impl HarnessOutput {
         }
     }
 
-    pub(super) fn finish(self) -> Told {
+    pub(crate) fn finish(self) -> Told {
         let Tally { passed, failed, skipped } = self.counted;
         let skipped = skipped + self.skipped_themselves;
         let tally = Tally { passed: passed.saturating_sub(self.skipped_themselves), failed, skipped };

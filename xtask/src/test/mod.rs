@@ -2,7 +2,8 @@
 //! that attacks.
 //!
 //! ```text
-//! run -> needs -> format, lints, rules -> S3, ordinary user, schemathesis -> tests (unit, end-to-end, doc) -> the README's first command -> summary
+//! run -> needs -> format, lints, rules -> S3, the lab's equipment -> unit tests, the lab -> ordinary user, schemathesis -> end-to-end tests
+//!     -> doc tests -> the README's first command -> summary
 //! ```
 //!
 //! `run` is that order. A step is a [`Step`]: it runs to its end whatever the step before it said, so that one call
@@ -19,4 +20,6 @@ mod run;
 mod schemathesis;
 mod step;
 
+pub(crate) use harness_output::{HarnessOutput, Show, Told};
 pub(crate) use run::{attack, run};
+pub(crate) use step::{Ended, Finding, Report, Skipped, Step};

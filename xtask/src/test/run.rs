@@ -10,9 +10,10 @@ use super::ordinary_user::OrdinaryUser;
 use super::schemathesis::Schemathesis;
 use super::step::{Ended, Finding, Report, Skipped, Step};
 use super::{needs, room};
+use crate::lab::Equipment;
 use crate::repository::{Metadata, Repository, Target};
 use crate::s3_server::S3Server;
-use crate::{fuzz, rules};
+use crate::{fuzz, lab, rules};
 
 /// The package whose integration tests are the end-to-end tests.
 const PRODUCT: &str = "firebox";
@@ -94,6 +95,7 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     );
     report.run(Step { name: "rules", what: "cargo xtask rules" }, || house_rules(repository));
     let s3 = s3_server(repository, report);
+    let equipment = equipment(repository, report);
     report.run(Step { name: "unit", what: "unit and integration tests of every crate" }, || {
         // Some tests start an example of their crate as a process of its own. Naming the targets, as the next command does,
         // keeps cargo from building examples.
@@ -105,10 +107,16 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         if let Some(s3) = &s3 {
             s3.hand_over(&mut crates);
         }
+        if let Some(equipment) = &equipment {
+            equipment.hand_over(&mut crates);
+        }
         let mut product = repository.cargo();
         product.args(["test", "--package", PRODUCT, "--no-fail-fast"]).args(unit_targets(&metadata));
         Ok(examples.and(cargo_test(crates, Threads::Many)?).and(cargo_test(product, Threads::Many)?))
     });
+    if let Some(equipment) = &equipment {
+        report.run(lab::STEP, || lab::tests(repository, equipment));
+    }
     let user = ordinary_user(repository, report);
     let schemathesis = schemathesis(repository, report);
     report.run(Step { name: "end-to-end", what: "the whole product from outside, one test at a time" }, || {
@@ -161,6 +169,12 @@ fn ordinary_user(repository: &Repository, report: &mut Report) -> Option<Ordinar
 fn s3_server(repository: &Repository, report: &mut Report) -> Option<S3Server> {
     let step = Step { name: "s3", what: "a server of S3 for the tests" };
     installed(report, step, "a server of S3", || S3Server::install(repository))
+}
+
+/// Without it the tests of the microVM run on this machine's KVM alone, if that is any good.
+fn equipment(repository: &Repository, report: &mut Report) -> Option<Equipment> {
+    let step = Step { name: "equipment", what: "what the lab consists of" };
+    installed(report, step, "the lab", || Equipment::install(repository))
 }
 
 /// Without it one test is skipped.

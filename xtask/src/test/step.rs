@@ -10,28 +10,28 @@ use anyhow::Result;
 
 use super::attack_table::{AttackLine, AttackTable};
 
-pub(super) struct Step {
-    pub(super) name: &'static str,
-    pub(super) what: &'static str,
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
 }
 
 /// How many tests ended how.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) passed: usize,
-    pub(super) failed: usize,
-    pub(super) skipped: usize,
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
 }
 
 /// Something that was not tested, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Skipped {
-    pub(super) what: String,
-    pub(super) why: String,
+pub(crate) struct Skipped {
+    pub(crate) what: String,
+    pub(crate) why: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     Passed,
     /// With what to look at or to do.
     Failed(String),
@@ -39,11 +39,11 @@ pub(super) enum Ended {
 
 /// What a step found out.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) ended: Ended,
-    pub(super) tally: Tally,
-    pub(super) skipped: Vec<Skipped>,
-    pub(super) attacks: Vec<AttackLine>,
+pub(crate) struct Finding {
+    pub(crate) ended: Ended,
+    pub(crate) tally: Tally,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) attacks: Vec<AttackLine>,
 }
 
 impl From<Ended> for Finding {
@@ -54,7 +54,7 @@ impl From<Ended> for Finding {
 
 impl Finding {
     /// Two halves of one step; the first failure is the one that is told.
-    pub(super) fn and(mut self, other: Finding) -> Finding {
+    pub(crate) fn and(mut self, other: Finding) -> Finding {
         let Finding { ended, tally, skipped, attacks } = other;
         if self.ended == Ended::Passed {
             self.ended = ended;
@@ -83,13 +83,13 @@ struct Done {
 
 /// Every step so far. Its text ends with the line that CI reads.
 #[derive(Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     done: Vec<Done>,
 }
 
 impl Report {
     /// A step that could not even be carried out has failed, with the error as what to look at.
-    pub(super) fn run(&mut self, step: Step, work: impl FnOnce() -> Result<Finding>) {
+    pub(crate) fn run(&mut self, step: Step, work: impl FnOnce() -> Result<Finding>) {
         println!("\n== {}: {}", step.name, step.what);
         let start = Instant::now();
         let finding = work().unwrap_or_else(|error| Finding::from(Ended::Failed(format!("{error:#}"))));
@@ -101,12 +101,12 @@ impl Report {
         self.done.push(Done { name: step.name, took, finding });
     }
 
-    pub(super) fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.done.iter().any(|done| done.finding.ended != Ended::Passed)
     }
 
     /// Every attack that a test told of.
-    pub(super) fn attacks(&self) -> AttackTable {
+    pub(crate) fn attacks(&self) -> AttackTable {
         AttackTable::of(self.done.iter().flat_map(|done| &done.finding.attacks))
     }
 

@@ -1,9 +1,12 @@
 //! The files that a kernel begins with, in the format it unpacks at its start (`newc`, of cpio).
 
+use std::collections::BTreeSet;
+
 /// Files, and the folders they are in.
 #[derive(Default)]
 pub(crate) struct Initramfs {
     bytes: Vec<u8>,
+    folders: BTreeSet<String>,
     entries: u32,
 }
 
@@ -16,12 +19,15 @@ const LAST: &str = "TRAILER!!!";
 
 impl Initramfs {
     pub(crate) fn folder(mut self, path: &str) -> Self {
-        self.entry(path, FOLDER, &[]);
+        self.add_folder(path);
         self
     }
 
-    /// A file that everybody may run. Its folder has to be there already.
+    /// A file that everybody may run.
     pub(crate) fn file(mut self, path: &str, contents: &[u8]) -> Self {
+        if let Some((folder, _name)) = path.rsplit_once('/') {
+            self.add_folder(folder);
+        }
         self.entry(path, PROGRAM, contents);
         self
     }
@@ -29,6 +35,16 @@ impl Initramfs {
     pub(crate) fn bytes(mut self) -> Vec<u8> {
         self.entry(LAST, 0, &[]);
         self.bytes
+    }
+
+    /// With those that it is in.
+    fn add_folder(&mut self, path: &str) {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        for folder in ends.map(|end| &path[..end]) {
+            if self.folders.insert(folder.to_owned()) {
+                self.entry(folder, FOLDER, &[]);
+            }
+        }
     }
 
     fn entry(&mut self, path: &str, mode: u32, contents: &[u8]) {

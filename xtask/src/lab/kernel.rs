@@ -1,0 +1,64 @@
+//! Debian's kernel for clouds: downloaded, unpacked and never installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// The package that names the newest.
+const NEWEST: &str = "linux-image-cloud-amd64";
+
+/// The unpacked package.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    folder: PathBuf,
+    image: PathBuf,
+}
+
+impl Kernel {
+    /// The newest that this machine's package lists know of, unpacked below `place` unless it is there already.
+    pub(super) fn fetch(place: &Path) -> Result<Kernel> {
+        let depends = said(Command::new("apt-cache").args(["depends", NEWEST]))?;
+        let package = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
+        let package = package.with_context(|| format!("`apt-cache depends {NEWEST}` names no package"))?;
+        let folder = place.join(package);
+        if !folder.is_dir() {
+            unpack(package, place, &folder)?;
+        }
+        let boot = folder.join("boot");
+        let files = fs::read_dir(&boot).with_context(|| format!("cannot list {}", boot.display()))?;
+        let files = files.map(|file| Ok(file?.path())).collect::<Result<Vec<PathBuf>>>()?;
+        let is_image =
+            |path: &&PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"));
+        let image = files.iter().find(is_image).with_context(|| format!("the package {package} holds no kernel"))?;
+        Ok(Kernel { image: image.clone(), folder })
+    }
+
+    /// Its packed kernel.
+    pub(super) fn image(&self) -> &Path {
+        &self.image
+    }
+
+    /// Its `boot` and `lib/modules`.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+fn unpack(package: &str, place: &Path, to: &Path) -> Result<()> {
+    println!("unpacking {package} into {}", place.display());
+    let folder = tempfile::tempdir_in(place).context("cannot make a folder for a download")?;
+    said(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(&folder))?;
+    let archive = fs::read_dir(&folder)?.next().context("apt-get has downloaded nothing")??.path();
+    let unpacked = folder.path().join("unpacked");
+    said(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&unpacked))?;
+    // As a whole or not at all.
+    fs::rename(&unpacked, to).with_context(|| format!("cannot put the kernel at {}", to.display()))
+}
+
+fn said(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,86 @@
+//! The PC that QEMU emulates, from its start to its end: without a disk, without a network, with two serial ports, one for what the kernel says and one for what
+//! the tests say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::equipment::Equipment;
+use crate::lines::lines_of;
+
+/// All tests take some two minutes; on a machine that has others to serve, some more.
+const LIMIT: Duration = Duration::from_secs(8 * 60);
+/// Two processors, since races want them, and memory for the initramfs, which is in there twice for a moment, and for guests.
+const SIZE: [&str; 4] = ["-smp", "2", "-m", "2G"];
+/// A panic ends the PC.
+const COMMAND_LINE: &str = "console=ttyS0 panic=-1 quiet";
+/// So many lines of what the kernel said last are shown: a panic takes some forty.
+const LAST_WORDS: usize = 60;
+
+/// While it runs. Dropping it ends it.
+pub(super) struct Machine {
+    qemu: Child,
+    lines: Receiver<String>,
+    console: PathBuf,
+    started: Instant,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// By itself, as QEMU says.
+    Ended(ExitStatus),
+    /// It was still running when its time was up.
+    TimedOut,
+}
+
+impl Machine {
+    pub(super) fn start(equipment: &Equipment, initramfs: &Path) -> Result<Machine> {
+        let console = equipment.place().join("console");
+        let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+        let mut qemu = Command::new(&equipment.qemu);
+        // All of a processor that can be emulated, and virtual machines with it.
+        qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-machine", "q35"]);
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max"]).args(SIZE);
+        qemu.arg("-serial").arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
+        qemu.arg("-kernel").arg(equipment.kernel.image()).arg("-initrd").arg(initramfs);
+        qemu.args(["-append", COMMAND_LINE]);
+        qemu.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+        let child = qemu.spawn().context("cannot start QEMU")?;
+        drop(qemu); // with it our own writing ends, else the pipe would never end
+        Ok(Machine { qemu: child, lines: lines_of(reader), console, started: Instant::now() })
+    }
+
+    /// Waits for its end, and tells of each line that comes.
+    pub(super) fn watch(&mut self, mut hear: impl FnMut(&str)) -> Result<Ending> {
+        loop {
+            match self.lines.recv_timeout(LIMIT.saturating_sub(self.started.elapsed())) {
+                Ok(line) => hear(&line),
+                Err(RecvTimeoutError::Timeout) => return Ok(Ending::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Ok(Ending::Ended(self.qemu.wait().context("cannot wait for QEMU")?));
+                }
+            }
+        }
+    }
+
+    /// What the kernel said last.
+    pub(super) fn last_words(&self) -> String {
+        let said = fs::read(&self.console).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Both fail when it has ended already.
+        _ = self.qemu.kill();
+        _ = self.qemu.wait();
+    }
+}

@@ -1,0 +1,105 @@
+//! The test programs that run in the lab, and what each needs to run at all.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::repository::Repository;
+
+/// Whose tests are about KVM.
+const PACKAGE: &str = "firebox-vmm";
+
+/// One of its test programs.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    /// The folder of its package, in which cargo runs it.
+    pub(super) folder: PathBuf,
+}
+
+/// What cargo says of something that it has built.
+#[derive(Debug, Deserialize)]
+struct Artifact {
+    target: ArtifactTarget,
+    manifest_path: PathBuf,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ArtifactTarget {
+    name: String,
+}
+
+impl Program {
+    /// Builds all of them, as `cargo test` does.
+    pub(super) fn build(repository: &Repository) -> Result<Vec<Program>> {
+        let mut cargo = repository.cargo();
+        cargo.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics", "--package", PACKAGE]);
+        cargo.args(["--lib", "--tests"]);
+        let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+        ensure!(output.status.success(), "the tests of {PACKAGE} do not build; the reason is above");
+        let mut programs = programs_in(&String::from_utf8_lossy(&output.stdout));
+        programs.sort_by(|one, other| one.name.cmp(&other.name));
+        ensure!(!programs.is_empty(), "{PACKAGE} has no tests");
+        Ok(programs)
+    }
+}
+
+fn programs_in(messages: &str) -> Vec<Program> {
+    // Other messages of cargo's have no such fields.
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    let programs = artifacts.filter_map(|Artifact { target, manifest_path, executable }| {
+        Some(Program { name: target.name, path: executable?, folder: manifest_path.parent()?.to_owned() })
+    });
+    programs.collect()
+}
+
+/// The shared libraries that programs are loaded with, the loader among them; none for one that needs none.
+pub(super) fn libraries<'a>(programs: impl Iterator<Item = &'a Path>) -> Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for program in programs {
+        let output = Command::new("ldd").arg(program).stdin(Stdio::null()).output().context("cannot start ldd")?;
+        // It fails for a program without any, and says so: whatever else is wrong, the program tells when it is run.
+        found.extend(libraries_in(&String::from_utf8_lossy(&output.stdout))?);
+    }
+    Ok(found)
+}
+
+/// `libc.so.6 => /lib/libc.so.6 (0x00007f)` and `/lib64/ld-linux-x86-64.so.2 (0x00007f)`
+fn libraries_in(said: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for line in said.lines() {
+        ensure!(!line.contains("not found"), "a shared library is missing:{line}");
+        let path = line.split_whitespace().find(|word| word.starts_with('/'));
+        found.extend(path.map(PathBuf::from));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"kvm_ioctls"},"manifest_path":"/k/Cargo.toml","executable":null}
+            {"reason":"build-script-executed","package_id":"a"}
+            {"reason":"compiler-artifact","target":{"name":"guests"},"manifest_path":"/r/vmm/Cargo.toml","executable":"/t/guests-1"}
+            {"reason":"build-finished","success":true}"#;
+        let [Program { name, path, folder }] = programs_in(messages).try_into().unwrap();
+        assert_eq!((name.as_str(), path, folder), ("guests", PathBuf::from("/t/guests-1"), PathBuf::from("/r/vmm")));
+    }
+
+    #[test]
+    fn libraries_are_files_and_the_kernels_own_is_none() {
+        let said =
+            "\tlinux-vdso.so.1 (0x00007f)\n\tlibc.so.6 => /lib/libc.so.6 (0x00007f)\n\t/lib64/ld.so.2 (0x00007f)\n";
+        assert_eq!(libraries_in(said).unwrap(), [PathBuf::from("/lib/libc.so.6"), PathBuf::from("/lib64/ld.so.2")]);
+        assert!(libraries_in("\tlibx.so => not found\n").is_err());
+        assert!(libraries_in("\tnot a dynamic executable\n").unwrap().is_empty());
+    }
+}

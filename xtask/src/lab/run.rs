@@ -1,0 +1,46 @@
+//! One run of the lab, from building the tests to their verdict.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::equipment::Equipment;
+use super::files;
+use super::machine::Machine;
+use super::programs::Program;
+use super::verdict::Verdict;
+use crate::repository::Repository;
+use crate::test::{Ended, Finding, HarnessOutput, Report, Show, Step, Told};
+
+pub(crate) const STEP: Step = Step { name: "lab", what: "the tests of the microVM on KVM that runs kernels" };
+
+/// The tests in the lab, and nothing else.
+pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
+    let equipment = Equipment::install(repository)?;
+    let mut report = Report::default();
+    report.run(STEP, || tests(repository, &equipment));
+    println!("\n{report}");
+    Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Builds them, runs them in there, and shows what they say as it comes.
+pub(crate) fn tests(repository: &Repository, equipment: &Equipment) -> Result<Finding> {
+    let programs = Program::build(repository)?;
+    let initramfs = equipment.place().join("initramfs");
+    files::write(&initramfs, repository, equipment, &programs)?;
+    let mut verdict = Verdict::of(programs.iter().map(|program| program.name.as_str()));
+    let mut output = HarnessOutput::default();
+    let mut machine = Machine::start(equipment, &initramfs)?;
+    let ending = machine.watch(|line| {
+        verdict.read(line);
+        if output.read(line) == Show::Yes {
+            println!("{line}");
+        }
+    })?;
+    let Told { tally, skipped, attacks } = output.finish();
+    let ended = verdict.decide(&ending, &skipped);
+    if ended != Ended::Passed {
+        println!("what the lab's kernel said last:\n{}", machine.last_words());
+    }
+    Ok(Finding { ended, tally, skipped, attacks })
+}
