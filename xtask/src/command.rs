@@ -17,7 +17,8 @@ Usage: cargo xtask <command>
   load [--clients NUMBER] [--seconds NUMBER] [--jobs NUMBER]
                                 many clients of one service at once, 64 for 60 s: is every answer right, does nothing
                                 grow, is nothing left; then 5000 jobs, and a kill in the middle of them: is none lost
-  lab                           the microVM's tests on KVM that runs kernels: on a PC that QEMU emulates, processor and all
+  lab [--compare]               the microVM's tests on KVM that runs kernels: on a PC that QEMU emulates, processor and all;
+                                or, in there, how fast our monitor boots Debian's kernel next to QEMU's smallest machine
   fuzz [--seconds NUMBER] [--only WORD]
                                 what clients write, made up by a fuzzer, 60 s for each parser; only those with WORD in
                                 their name
@@ -29,7 +30,7 @@ pub(crate) enum Command {
     Test,
     Attack,
     Rules,
-    Lab,
+    Lab(LabWork),
     Bench(BenchOptions),
     Load(LoadOptions),
     Fuzz(FuzzOptions),
@@ -60,6 +61,13 @@ impl Default for LoadOptions {
         const JOBS: NonZeroU32 = NonZeroU32::new(5000).unwrap();
         LoadOptions { clients: CLIENTS, seconds: SECONDS, jobs: JOBS }
     }
+}
+
+/// What is done in the lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LabWork {
+    Tests,
+    Comparison,
 }
 
 /// What is fuzzed, and for how long.
@@ -96,7 +104,7 @@ pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
         Some("test") => Command::Test,
         Some("attack") => Command::Attack,
         Some("rules") => Command::Rules,
-        Some("lab") => Command::Lab,
+        Some("lab") => return Ok(Command::Lab(lab_work(words)?)),
         Some("load") => return Ok(Command::Load(load_options(words)?)),
         Some("fuzz") => return Ok(Command::Fuzz(fuzz_options(words)?)),
         Some("bench") => return Ok(Command::Bench(bench_options(words)?)),
@@ -142,6 +150,14 @@ fn load_options(mut words: impl Iterator<Item = String>) -> Result<LoadOptions> 
         *number = number_after(&word, &mut words)?;
     }
     Ok(options)
+}
+
+fn lab_work(words: impl Iterator<Item = String>) -> Result<LabWork> {
+    match words.collect::<Vec<String>>().as_slice() {
+        [] => Ok(LabWork::Tests),
+        [word] if word == "--compare" => Ok(LabWork::Comparison),
+        [.., other] => bail!("`cargo xtask lab` takes --compare or nothing, not `{other}`"),
+    }
 }
 
 fn fuzz_options(mut words: impl Iterator<Item = String>) -> Result<FuzzOptions> {
@@ -193,6 +209,12 @@ mod tests {
     }
 
     #[test]
+    fn the_lab_tests_unless_it_is_to_compare() {
+        assert_eq!(parsed("lab").unwrap(), Command::Lab(LabWork::Tests));
+        assert_eq!(parsed("lab --compare").unwrap(), Command::Lab(LabWork::Comparison));
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_with_the_word() {
         for line in [
             "tset",
@@ -202,6 +224,8 @@ mod tests {
             "bench --to",
             "bench --only",
             "load --slow",
+            "lab --slow",
+            "lab --compare --compare-what",
             "load --clients 0",
         ] {
             let error = parsed(line).unwrap_err().to_string();

@@ -28,8 +28,13 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if apt_get(&words).is_ok() {
         return Ok(());
     }
-    apt_get(&["update", "--quiet"])?;
+    refresh_lists()?;
     apt_get(&words)
+}
+
+/// Has the package lists fetched anew.
+pub(crate) fn refresh_lists() -> Result<()> {
+    apt_get(&["update", "--quiet"])
 }
 
 fn apt_get(words: &[&str]) -> Result<()> {

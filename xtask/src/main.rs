@@ -18,7 +18,7 @@ mod test;
 
 use std::process::ExitCode;
 
-use crate::command::{Command, HELP};
+use crate::command::{Command, HELP, LabWork};
 use crate::repository::Repository;
 
 fn main() -> ExitCode {
@@ -38,7 +38,8 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Test => test::run(&repository),
         Command::Attack => test::attack(&repository),
-        Command::Lab => lab::run(&repository),
+        Command::Lab(LabWork::Tests) => lab::run(&repository),
+        Command::Lab(LabWork::Comparison) => lab::compare(&repository),
         Command::Rules => rules::run(&repository),
         Command::Bench(options) => bench::run(&repository, &options),
         Command::Fuzz(options) => fuzz::run(&repository, &options),

@@ -1,58 +1,71 @@
-//! All files there are in the lab, as an initramfs: BusyBox, the tests with their libraries, what of the repository they read, and Debian's kernel, both
-//! as the modules of the lab's own and for the tests to boot.
+//! All files there are in the lab, as an initramfs: BusyBox, Debian's kernel, both as the modules of the lab's own and for guests to boot, and what
+//! it is there for.
 //!
-//! Test programs know folders of the build by their names, so what is theirs is in there by the name it has outside.
+//! Test programs know folders of the build by their names, so what is copied is in there by the name it has outside.
 
 // One thing that kernels begin with, written in one place.
 #[path = "../../../crates/vmm/tests/kit/initramfs.rs"]
 mod initramfs;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use self::initramfs::Initramfs;
+pub(super) use self::initramfs::Initramfs;
 use super::equipment::Equipment;
-use super::programs::{Program, libraries};
-use crate::repository::Repository;
 
-/// The first process.
-const INIT: &str = include_str!("init.sh");
-/// What of the repository is read by tests: seeds; and sources, by which a failed property test finds where to keep what it has found.
-const READ: [&str; 2] = ["crates/vmm", "fuzz/seeds/devices"];
 /// What of the kernel's modules is of use: KVM, and drivers of virtio devices. All of them would be 90 MB.
 const MODULES: [&str; 6] =
     ["arch/x86/kvm", "virt/lib", "drivers/virtio", "drivers/block", "drivers/char/hw_random", "net/vmw_vsock"];
 
-/// Writes it.
-pub(super) fn write(to: &Path, repository: &Repository, equipment: &Equipment, programs: &[Program]) -> Result<()> {
-    let mut files = ["dev", "proc", "sys", "tmp"].into_iter().fold(Initramfs::default(), Initramfs::folder);
-    files = files.file("init", INIT.as_bytes()).file("lab/programs", list(programs).as_bytes());
-    files = files.file("bin/busybox", &read(&equipment.busybox)?);
-    let run = programs.iter().map(|program| program.path.as_path());
-    for library in libraries(run.clone().chain([equipment.busybox.as_path()]))? {
-        files = files.file(&inside(&library), &read(&library)?);
-    }
-    for program in run {
-        files = files.file(&inside(program), &read(program)?);
-    }
-    for file in repository.files()?.iter().filter(|file| READ.iter().any(|folder| file.starts_with(folder))) {
-        let outside = repository.root().join(file);
-        files = files.file(&inside(&outside), &read(&outside)?);
-    }
-    for (name, file) in of_the_kernel(equipment)? {
-        files = files.file(&inside(&Path::new("kernel").join(name)), &read(&file)?);
-    }
-    fs::write(to, files.bytes()).with_context(|| format!("cannot write {}", to.display()))
+pub(super) struct Files {
+    initramfs: Initramfs,
+    /// What is in there by the name it has outside.
+    copied: BTreeSet<PathBuf>,
 }
 
-/// For `init.sh`: a name, where it is run, what is run.
-fn list(programs: &[Program]) -> String {
-    let lines = programs
-        .iter()
-        .map(|Program { name, path, folder }| format!("{name} {} {}\n", folder.display(), path.display()));
-    lines.collect()
+impl Files {
+    /// What a system needs whose first process is this script, for BusyBox.
+    pub(super) fn of_system(equipment: &Equipment, init: &str) -> Result<Files> {
+        let initramfs = ["dev", "proc", "sys", "tmp"].into_iter().fold(Initramfs::default(), Initramfs::folder);
+        let mut files = Files { initramfs, copied: BTreeSet::new() };
+        files.add("init", init.as_bytes());
+        files.add_program("bin/busybox", &equipment.busybox)?;
+        for (name, file) in of_the_kernel(equipment)? {
+            files.add(&inside(&Path::new("kernel").join(name)), &read(&file)?);
+        }
+        Ok(files)
+    }
+
+    pub(super) fn add(&mut self, name: &str, contents: &[u8]) {
+        self.initramfs = std::mem::take(&mut self.initramfs).file(name, contents);
+    }
+
+    /// A program, with the libraries it is loaded with.
+    pub(super) fn add_program(&mut self, name: &str, program: &Path) -> Result<()> {
+        self.add(name, &read(program)?);
+        libraries(program)?.iter().try_for_each(|library| self.copy(library))
+    }
+
+    /// A program by its own name, likewise.
+    pub(super) fn copy_program(&mut self, program: &Path) -> Result<()> {
+        self.add_program(&inside(program), program)
+    }
+
+    /// A file by its own name.
+    pub(super) fn copy(&mut self, file: &Path) -> Result<()> {
+        if self.copied.insert(file.to_owned()) {
+            self.add(&inside(file), &read(file)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(self, to: &Path) -> Result<()> {
+        fs::write(to, self.initramfs.bytes()).with_context(|| format!("cannot write {}", to.display()))
+    }
 }
 
 /// Without the stroke that paths of an initramfs do not begin with.
@@ -77,6 +90,38 @@ fn folder_of(folder: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| Ok(entry?.path())).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The shared libraries that a program is loaded with, the loader among them; none for one that needs none.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    let output = Command::new("ldd").arg(program).stdin(Stdio::null()).output().context("cannot start ldd")?;
+    // It fails for a program without any, and says so: whatever else is wrong, the program tells when it is run.
+    libraries_in(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// `libc.so.6 => /lib/libc.so.6 (0x00007f)` and `/lib64/ld-linux-x86-64.so.2 (0x00007f)`
+fn libraries_in(said: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for line in said.lines() {
+        ensure!(!line.contains("not found"), "a shared library is missing:{line}");
+        let path = line.split_whitespace().find(|word| word.starts_with('/'));
+        found.extend(path.map(PathBuf::from));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_files_and_the_kernels_own_is_none() {
+        let said =
+            "\tlinux-vdso.so.1 (0x00007f)\n\tlibc.so.6 => /lib/libc.so.6 (0x00007f)\n\t/lib64/ld.so.2 (0x00007f)\n";
+        assert_eq!(libraries_in(said).unwrap(), [PathBuf::from("/lib/libc.so.6"), PathBuf::from("/lib64/ld.so.2")]);
+        assert!(libraries_in("\tlibx.so => not found\n").is_err());
+        assert!(libraries_in("\tnot a dynamic executable\n").unwrap().is_empty());
+    }
 }

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::host_packages::{may_install, refresh_lists};
+
 /// The package that names the newest.
 const NEWEST: &str = "linux-image-cloud-amd64";
 
@@ -17,8 +19,20 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The newest that this machine's package lists know of, unpacked below `place` unless it is there already.
+    /// The newest there is, unpacked below `place` unless it is there already.
     pub(super) fn fetch(place: &Path) -> Result<Kernel> {
+        match Kernel::listed(place) {
+            // A machine may have no package lists, or such as name what is not to be had any more.
+            Err(_) if may_install() => {
+                refresh_lists()?;
+                Kernel::listed(place)
+            }
+            found => found,
+        }
+    }
+
+    /// The newest that this machine's package lists know of.
+    fn listed(place: &Path) -> Result<Kernel> {
         let depends = said(Command::new("apt-cache").args(["depends", NEWEST]))?;
         let package = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
         let package = package.with_context(|| format!("`apt-cache depends {NEWEST}` names no package"))?;

@@ -8,7 +8,10 @@
 //! equipment (QEMU, BusyBox, Debian's kernel) --> programs (the tests, built, with their libraries) --> files (an initramfs with `init.sh`)
 //!     --> machine (QEMU, until it ends or its time is up) --> verdict (of what it said, and of what it did not)
 //! ```
+//!
+//! `--compare` has two monitors boot a kernel in there, by turns (`comparison`).
 
+mod comparison;
 mod equipment;
 mod files;
 mod kernel;
@@ -17,5 +20,6 @@ mod programs;
 mod run;
 mod verdict;
 
+pub(crate) use comparison::compare;
 pub(crate) use equipment::Equipment;
 pub(crate) use run::{STEP, run, tests};

@@ -1,8 +1,7 @@
-//! The test programs that run in the lab, and what each needs to run at all.
+//! The test programs that run in the lab.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -58,28 +57,6 @@ fn programs_in(messages: &str) -> Vec<Program> {
     programs.collect()
 }
 
-/// The shared libraries that programs are loaded with, the loader among them; none for one that needs none.
-pub(super) fn libraries<'a>(programs: impl Iterator<Item = &'a Path>) -> Result<BTreeSet<PathBuf>> {
-    let mut found = BTreeSet::new();
-    for program in programs {
-        let output = Command::new("ldd").arg(program).stdin(Stdio::null()).output().context("cannot start ldd")?;
-        // It fails for a program without any, and says so: whatever else is wrong, the program tells when it is run.
-        found.extend(libraries_in(&String::from_utf8_lossy(&output.stdout))?);
-    }
-    Ok(found)
-}
-
-/// `libc.so.6 => /lib/libc.so.6 (0x00007f)` and `/lib64/ld-linux-x86-64.so.2 (0x00007f)`
-fn libraries_in(said: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for line in said.lines() {
-        ensure!(!line.contains("not found"), "a shared library is missing:{line}");
-        let path = line.split_whitespace().find(|word| word.starts_with('/'));
-        found.extend(path.map(PathBuf::from));
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,14 +69,5 @@ mod tests {
             {"reason":"build-finished","success":true}"#;
         let [Program { name, path, folder }] = programs_in(messages).try_into().unwrap();
         assert_eq!((name.as_str(), path, folder), ("guests", PathBuf::from("/t/guests-1"), PathBuf::from("/r/vmm")));
-    }
-
-    #[test]
-    fn libraries_are_files_and_the_kernels_own_is_none() {
-        let said =
-            "\tlinux-vdso.so.1 (0x00007f)\n\tlibc.so.6 => /lib/libc.so.6 (0x00007f)\n\t/lib64/ld.so.2 (0x00007f)\n";
-        assert_eq!(libraries_in(said).unwrap(), [PathBuf::from("/lib/libc.so.6"), PathBuf::from("/lib64/ld.so.2")]);
-        assert!(libraries_in("\tlibx.so => not found\n").is_err());
-        assert!(libraries_in("\tnot a dynamic executable\n").unwrap().is_empty());
     }
 }

@@ -1,11 +1,12 @@
-//! One run of the lab, from building the tests to their verdict.
+//! The tests in the lab, from building them to their verdict.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use super::equipment::Equipment;
-use super::files;
+use super::files::Files;
 use super::machine::Machine;
 use super::programs::Program;
 use super::verdict::Verdict;
@@ -13,6 +14,11 @@ use crate::repository::Repository;
 use crate::test::{Ended, Finding, HarnessOutput, Report, Show, Step, Told};
 
 pub(crate) const STEP: Step = Step { name: "lab", what: "the tests of the microVM on KVM that runs kernels" };
+
+/// The first process.
+const INIT: &str = include_str!("init.sh");
+/// What of the repository is read by tests: seeds; and sources, by which a failed property test finds where to keep what it has found.
+const READ: [&str; 2] = ["crates/vmm", "fuzz/seeds/devices"];
 
 /// The tests in the lab, and nothing else.
 pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
@@ -27,7 +33,7 @@ pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
 pub(crate) fn tests(repository: &Repository, equipment: &Equipment) -> Result<Finding> {
     let programs = Program::build(repository)?;
     let initramfs = equipment.place().join("initramfs");
-    files::write(&initramfs, repository, equipment, &programs)?;
+    write(&initramfs, repository, equipment, &programs)?;
     let mut verdict = Verdict::of(programs.iter().map(|program| program.name.as_str()));
     let mut output = HarnessOutput::default();
     let mut machine = Machine::start(equipment, &initramfs)?;
@@ -43,4 +49,24 @@ pub(crate) fn tests(repository: &Repository, equipment: &Equipment) -> Result<Fi
         println!("what the lab's kernel said last:\n{}", machine.last_words());
     }
     Ok(Finding { ended, tally, skipped, attacks })
+}
+
+fn write(to: &Path, repository: &Repository, equipment: &Equipment, programs: &[Program]) -> Result<()> {
+    let mut files = Files::of_system(equipment, INIT)?;
+    files.add("lab/programs", list(programs).as_bytes());
+    for program in programs {
+        files.copy_program(&program.path)?;
+    }
+    for file in repository.files()?.iter().filter(|file| READ.iter().any(|folder| file.starts_with(folder))) {
+        files.copy(&repository.root().join(file))?;
+    }
+    files.write(to)
+}
+
+/// For `init.sh`: a name, where it is run, what is run.
+fn list(programs: &[Program]) -> String {
+    let lines = programs
+        .iter()
+        .map(|Program { name, path, folder }| format!("{name} {} {}\n", folder.display(), path.display()));
+    lines.collect()
 }

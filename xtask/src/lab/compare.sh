@@ -1,0 +1,55 @@
+#!/bin/busybox sh
+# The first process in the lab where monitors are compared: each boots the same kernel with the same first process, by turns. What it
+# says goes to the second serial port; the first is the kernel's.
+/bin/busybox mount -t devtmpfs none /dev
+exec </dev/null >/dev/ttyS1 2>&1
+/bin/busybox --install -s /bin
+export PATH=/bin:/usr/bin
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t tracefs none /sys/kernel/tracing
+for module in irqbypass kvm kvm-amd; do
+    insmod "$(find /kernel/lib/modules -name "$module.ko")" || echo "lab: the kernel does not take $module"
+done
+cd /compared
+
+# QEMU's smallest PC has one way to be reset.
+words='console=ttyS0 quiet panic=-1 reboot=t'
+# shellcheck disable=SC2086
+ours() { ./boot vmlinux initramfs $words; }
+microvm() {
+    qemu-system-x86_64 -machine microvm -accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none \
+        -serial stdio -no-reboot -kernel vmlinuz -initrd initramfs -append "$words"
+}
+
+now() { cut -d' ' -f1 /proc/uptime; }
+boot() {
+    before=$(now)
+    "$1" </dev/null >/tmp/said 2>&1
+    after=$(now)
+    if grep -q 'in user space' /tmp/said; then
+        echo "lab: took $1 $before $after"
+    else
+        cat /tmp/said
+        echo "lab: $1 has not come to user space"
+    fi
+}
+
+# The first of each finds its files in no cache.
+boot ours >/dev/null
+boot microvm >/dev/null
+for _ in 1 2 3 4 5; do
+    boot ours
+    boot microvm
+done
+
+# Counting takes time, so it is done by itself.
+exits=/sys/kernel/tracing/events/kvm/kvm_exit
+for monitor in ours microvm; do
+    echo 'hist:key=exit_reason' >$exits/trigger
+    boot "$monitor" >/dev/null
+    sed -n "s/^{ exit_reason: *\([0-9]*\) } hitcount: *\([0-9]*\)\$/lab: left $monitor \1 \2/p" $exits/hist
+    echo '!hist:key=exit_reason' >$exits/trigger
+done
+echo "lab: over"
+poweroff -f

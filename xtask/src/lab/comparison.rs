@@ -1,0 +1,181 @@
+//! `cargo xtask lab --compare`: how long our monitor takes to bring Debian's kernel to user space and to its end, side by side with QEMU's smallest
+//! machine, both on the lab's KVM; and what made the guest's processor leave the guest on the way.
+//!
+//! Each boots the same kernel: ours unpacked, which is how Firebox keeps it, QEMU's packed, which is how it comes. One number counts, the ratio.
+
+// Made by what boots it in the tests, too.
+#[path = "../../../crates/vmm/tests/kit/first_process.rs"]
+#[allow(dead_code, reason = "a process that says one line does little of what one can")]
+mod first_process;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use self::first_process::FirstProcess;
+use super::equipment::Equipment;
+use super::files::{Files, Initramfs, read};
+use super::machine::{Ending, Machine};
+use crate::repository::Repository;
+
+/// The first process.
+const INIT: &str = include_str!("compare.sh");
+/// As `compare.sh` calls them.
+const MONITORS: [&str; 2] = ["ours", "microvm"];
+/// Where Firecracker stands.
+const MOST: f64 = 0.30;
+/// What QEMU's smallest machine begins with, where Debian has it.
+const FIRMWARE: [&str; 4] = ["bios-microvm.bin", "qboot.rom", "linuxboot_dma.bin", "pvh.bin"];
+const FIRMWARE_FOLDER: &str = "/usr/share/qemu";
+
+/// Compares, and fails where ours takes too long.
+pub(crate) fn compare(repository: &Repository) -> Result<ExitCode> {
+    let equipment = Equipment::install(repository)?;
+    let initramfs = equipment.place().join("initramfs-to-compare");
+    write(&initramfs, repository, &equipment)?;
+    let mut heard = Heard::default();
+    let mut machine = Machine::start(&equipment, &initramfs)?;
+    let ending = machine.watch(|line| {
+        println!("{line}");
+        heard.read(line);
+    })?;
+    if let Some(obstacle) = heard.obstacles.first() {
+        bail!("{obstacle}");
+    }
+    if !(heard.is_over && matches!(ending, Ending::Ended(status) if status.success())) {
+        bail!("the lab ended too early; its kernel said last:\n{}", machine.last_words());
+    }
+    let ratio = heard.print()?;
+    println!("\nratio {ratio:.2}, and {MOST:.2} is the most");
+    Ok(if ratio <= MOST { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write(to: &Path, repository: &Repository, equipment: &Equipment) -> Result<()> {
+    let (boot, unpack) = (example(repository, "boot")?, example(repository, "unpack")?);
+    let (packed, unpacked) = (equipment.kernel.image(), equipment.place().join("vmlinux"));
+    let status = Command::new(unpack).arg(packed).arg(&unpacked).status().context("cannot start our `unpack`")?;
+    ensure!(status.success(), "the kernel cannot be unpacked; the reason is above");
+    let mut files = Files::of_system(equipment, INIT)?;
+    files.add_program("compared/boot", &boot)?;
+    files.add("compared/vmlinux", &read(&unpacked)?);
+    files.add("compared/vmlinuz", &read(packed)?);
+    let first = FirstProcess::new().say("in user space\n").reset().program();
+    files.add("compared/initramfs", &Initramfs::default().file("init", &first).bytes());
+    files.add_program("usr/bin/qemu-system-x86_64", &equipment.qemu)?;
+    for name in FIRMWARE {
+        files.copy(&Path::new(FIRMWARE_FOLDER).join(name))?;
+    }
+    files.write(to)
+}
+
+/// Builds an example of the monitor's as it would be released.
+fn example(repository: &Repository, name: &str) -> Result<PathBuf> {
+    let mut cargo = repository.cargo();
+    cargo.args(["build", "--quiet", "--release", "--package", "firebox-vmm", "--example", name]).stdin(Stdio::null());
+    ensure!(cargo.status().context("cannot start cargo")?.success(), "`{name}` does not build; the reason is above");
+    Ok(repository.metadata()?.target_directory.join("release/examples").join(name))
+}
+
+/// What `compare.sh` said.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Seconds of each boot, by monitor.
+    took: BTreeMap<String, Vec<f64>>,
+    /// How often a guest was left, by monitor and by AMD's number of the reason.
+    left: BTreeMap<String, BTreeMap<u32, u64>>,
+    is_over: bool,
+    obstacles: Vec<String>,
+}
+
+impl Heard {
+    fn read(&mut self, line: &str) {
+        let Some(said) = line.strip_prefix("lab: ") else { return };
+        if self.understand(said).is_none() {
+            self.obstacles.push(said.to_owned());
+        }
+    }
+
+    fn understand(&mut self, said: &str) -> Option<()> {
+        match said.split(' ').collect::<Vec<&str>>()[..] {
+            ["over"] => self.is_over = true,
+            ["took", monitor, before, after] => {
+                let took = after.parse::<f64>().ok()? - before.parse::<f64>().ok()?;
+                self.took.entry(monitor.to_owned()).or_default().push(took);
+            }
+            ["left", monitor, reason, times] => {
+                let left = self.left.entry(monitor.to_owned()).or_default();
+                *left.entry(reason.parse().ok()?).or_default() += times.parse::<u64>().ok()?;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// And tells how many times as long as QEMU's machine ours takes.
+    fn print(&self) -> Result<f64> {
+        let mut medians = Vec::new();
+        for monitor in MONITORS {
+            let took = self.took.get(monitor).with_context(|| format!("`{monitor}` has not booted anything"))?;
+            let (least, median, most) = spread(took.clone());
+            println!("\n{monitor}: {median:.2} s ({least:.2} to {most:.2}, {} boots)", took.len());
+            let left = self.left.get(monitor).cloned().unwrap_or_default();
+            println!("  {:>7}  times the guest was left", left.values().sum::<u64>());
+            let mut left: Vec<(u32, u64)> = left.into_iter().collect();
+            left.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+            left.iter().for_each(|(reason, times)| println!("  {times:>7}  {}", name_of(*reason)));
+            medians.push(median);
+        }
+        Ok(medians[0] / medians[1])
+    }
+}
+
+/// The least, the median and the most of some.
+fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    (values[0], values[values.len() / 2], values[values.len() - 1])
+}
+
+/// What AMD's manual calls a reason to leave a guest.
+fn name_of(reason: u32) -> String {
+    let name = match reason {
+        0x60 => "an interrupt of the host's",
+        0x64 => "the guest can take an interrupt again",
+        0x72 => "CPUID",
+        0x78 => "HLT: the guest waits",
+        0x7B => "a port",
+        0x7C => "a model-specific register",
+        0x7F => "a triple fault",
+        0x400 => "memory that the host has not given yet, or a window of a device",
+        _ => return format!("reason {reason:#x}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_is_of_medians() {
+        let mut heard = Heard::default();
+        for line in ["took ours 1.00 2.00", "took ours 3.0 3.5", "took ours 4 14", "took microvm 5.00 9.00", "over"] {
+            heard.read(&format!("lab: {line}"));
+        }
+        heard.read("lab: left ours 1024 7");
+        heard.read("whatever a guest says");
+        assert!(heard.obstacles.is_empty() && heard.is_over, "{heard:?}");
+        assert_eq!(heard.left["ours"][&1024], 7);
+        assert_eq!(heard.print().unwrap(), 0.25);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_obstacle_and_a_monitor_without_a_boot_an_error() {
+        let mut heard = Heard::default();
+        heard.read("lab: ours has not come to user space");
+        heard.read("lab: took ours one two");
+        assert_eq!(heard.obstacles.len(), 2);
+        assert!(heard.print().is_err());
+    }
+}
