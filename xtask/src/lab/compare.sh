@@ -17,9 +17,11 @@ cd /compared
 words='console=ttyS0 quiet panic=-1 reboot=t'
 # shellcheck disable=SC2086
 ours() { ./boot vmlinux initramfs $words; }
-microvm() {
-    qemu-system-x86_64 -machine microvm -accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none \
-        -serial stdio -no-reboot -kernel vmlinuz -initrd initramfs -append "$words"
+microvm() { qemu vmlinuz; }
+microvm_unpacked() { qemu vmlinux; }
+qemu() {
+    /usr/bin/qemu-system-x86_64 -machine microvm -accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none \
+        -serial stdio -no-reboot -kernel "$1" -initrd initramfs -append "$words"
 }
 
 now() { cut -d' ' -f1 /proc/uptime; }
@@ -36,16 +38,19 @@ boot() {
 }
 
 # The first of each finds its files in no cache.
-boot ours >/dev/null
-boot microvm >/dev/null
+monitors='ours microvm microvm_unpacked'
+for monitor in $monitors; do
+    boot "$monitor" >/dev/null
+done
 for _ in 1 2 3 4 5; do
-    boot ours
-    boot microvm
+    for monitor in $monitors; do
+        boot "$monitor"
+    done
 done
 
 # Counting takes time, so it is done by itself.
 exits=/sys/kernel/tracing/events/kvm/kvm_exit
-for monitor in ours microvm; do
+for monitor in $monitors; do
     echo 'hist:key=exit_reason' >$exits/trigger
     boot "$monitor" >/dev/null
     sed -n "s/^{ exit_reason: *\([0-9]*\) } hitcount: *\([0-9]*\)\$/lab: left $monitor \1 \2/p" $exits/hist
