@@ -29,8 +29,11 @@ pub(crate) struct Line {
     inside: OwnedFd,
     to_inside: Pipe,
     to_caller: Pipe,
-    /// Whether the inside has said its last.
+    /// Whether the inside has said its last, and whether it hears anything.
     is_over: bool,
+    is_deaf: bool,
+    /// Answers to come that nobody waits for: those who asked have gone.
+    unheard: u64,
 }
 
 impl Line {
@@ -41,7 +44,7 @@ impl Line {
         };
         let is_whole = words == Words::Messages;
         let (to_inside, to_caller) = (Pipe::new(bytes, is_whole), Pipe::new(bytes, false));
-        Line { listener, caller: None, inside, to_inside, to_caller, is_over: false }
+        Line { listener, caller: None, inside, to_inside, to_caller, is_over: false, is_deaf: false, unheard: 0 }
     }
 
     /// Whether the inside is gone, and nobody is there who has not heard all that it said.
@@ -79,20 +82,42 @@ impl Line {
         }
         if !self.is_over {
             let inside = self.inside.as_fd();
-            let hears = self.to_inside.give_to(inside)?;
-            // Where nobody listens it keeps its words, but for the last.
-            let is_heard = self.caller.is_some() || is_gone(inside)?;
-            let speaks = !is_heard || self.to_caller.take_from(inside)?;
-            self.is_over = !hears || !speaks;
+            self.is_deaf = self.is_deaf || !self.to_inside.give_to(inside)?;
+            if self.is_deaf {
+                self.to_inside.clear();
+            }
+            // Where nobody listens it keeps its words, but for the last, and for those that nobody will ever want.
+            let is_heard = self.caller.is_some() || self.unheard > 0 || is_gone(inside)?;
+            self.is_over = is_heard && !self.to_caller.take_from(inside)?;
+            if self.unheard > 0 && self.to_caller.is_full() {
+                self.to_caller.clear();
+                self.unheard -= 1;
+            }
         }
         if let Some(caller) = &self.caller {
             is_there &= self.to_caller.give_to(caller.as_fd())?;
         }
         if !is_there || (self.is_over && self.to_caller.is_empty()) {
             self.caller = None;
-            self.to_inside.forget_half();
+            self.forget();
         }
         Ok(())
+    }
+}
+
+impl Line {
+    /// What was asked and answered with a caller who is gone is nobody's: half a request, and answers that are yet to come. The next caller would
+    /// take them for its own.
+    fn forget(&mut self) {
+        if self.to_inside.is_whole {
+            if self.to_inside.has_room() {
+                self.to_inside.clear();
+            }
+            let on_its_way = u64::from(self.to_inside.has_something());
+            let (asked, answered) = (self.to_inside.given_on + on_its_way, self.to_caller.taken_in);
+            self.unheard = asked.saturating_sub(answered);
+            self.to_caller.clear();
+        }
     }
 }
 
@@ -114,28 +139,28 @@ struct Pipe {
     bytes: Box<[u8]>,
     given: usize,
     taken: usize,
+    /// How often all that it holds was there, and was given on.
+    taken_in: u64,
+    given_on: u64,
     /// Whether they are given on all at once, or not yet.
     is_whole: bool,
 }
 
 impl Pipe {
     fn new(bytes: usize, is_whole: bool) -> Pipe {
-        Pipe { bytes: vec![0; bytes].into_boxed_slice(), given: 0, taken: 0, is_whole }
+        Pipe { bytes: vec![0; bytes].into_boxed_slice(), given: 0, taken: 0, taken_in: 0, given_on: 0, is_whole }
     }
 
     fn clear(&mut self) {
         (self.given, self.taken) = (0, 0);
     }
 
-    /// Half of what goes all at once is nothing.
-    fn forget_half(&mut self) {
-        if self.is_whole && self.has_room() {
-            self.clear();
-        }
-    }
-
     fn is_empty(&self) -> bool {
         self.given == self.taken
+    }
+
+    fn is_full(&self) -> bool {
+        !self.has_room()
     }
 
     fn has_room(&self) -> bool {
@@ -153,9 +178,11 @@ impl Pipe {
         }
         match now(recv(from, &mut self.bytes[self.taken..], RecvFlags::DONTWAIT)) {
             Ok(None) => Ok(true),
-            Ok(Some((0, _))) | Err(Errno::CONNRESET) => Ok(false),
+            Ok(Some((0, _))) => Ok(false),
+            Err(errno) if is_end(errno) => Ok(false),
             Ok(Some((taken, _))) => {
                 self.taken += taken;
+                self.taken_in += u64::from(self.is_full());
                 Ok(true)
             }
             Err(errno) => Err(errno),
@@ -169,15 +196,21 @@ impl Pipe {
             match now(send(to, &self.bytes[self.given..self.taken], flags)) {
                 Ok(None) => break,
                 Ok(Some(given)) => self.given += given,
-                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => return Ok(false),
+                Err(errno) if is_end(errno) => return Ok(false),
                 Err(errno) => return Err(errno),
             }
         }
         if self.is_empty() {
+            self.given_on += u64::from(self.is_full());
             self.clear();
         }
         Ok(true)
     }
+}
+
+/// Whether that means that there is nobody at the other end any more.
+fn is_end(errno: Errno) -> bool {
+    matches!(errno, Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN | Errno::TIMEDOUT)
 }
 
 fn is_gone(end: BorrowedFd<'_>) -> Result<bool, Errno> {
@@ -322,6 +355,48 @@ mod tests {
         let mut heard = [0; MESSAGE_BYTES * 2];
         caller.read_exact(&mut heard).unwrap();
         assert_eq!(heard, [[1; MESSAGE_BYTES], [2; MESSAGE_BYTES]].concat()[..]);
+        bench.end();
+    }
+
+    #[test]
+    fn an_answer_is_heard_by_who_asked_or_by_nobody() {
+        let bench = Bench::new();
+        let mut asks = bench.call("control");
+        asks.write_all(&[1; MESSAGE_BYTES]).unwrap();
+        assert_eq!(bench.message(), [1; MESSAGE_BYTES]);
+        // Gone before it is answered, and with another question on its way.
+        asks.write_all(&[2; MESSAGE_BYTES]).unwrap();
+        drop(asks);
+        assert_eq!(bench.message(), [2; MESSAGE_BYTES]);
+        let mut caller = bench.call("control");
+        caller.write_all(&[3; MESSAGE_BYTES]).unwrap();
+        for asked in [1, 2, 3] {
+            if asked == 3 {
+                assert_eq!(bench.message(), [3; MESSAGE_BYTES]);
+            }
+            send(&bench.cell, &[asked; MESSAGE_BYTES], SendFlags::empty()).unwrap();
+        }
+        let mut heard = [0; MESSAGE_BYTES];
+        caller.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, [3; MESSAGE_BYTES]);
+        bench.end();
+    }
+
+    #[test]
+    fn all_that_was_said_before_the_end_is_heard_by_who_still_speaks() {
+        let mut bench = Bench::new();
+        let mut caller = bench.call("agent");
+        let mut said = vec![7; 150_000];
+        bench.agent.set_nonblocking(true).unwrap();
+        let written = bench.agent.write(&said).unwrap();
+        said.truncate(written);
+        bench.agent.shutdown(std::net::Shutdown::Both).unwrap();
+        let mut speaks = caller.try_clone().unwrap();
+        let speaker = thread::spawn(move || while speaks.write_all(b"word").is_ok() {});
+        let mut heard = Vec::new();
+        caller.read_to_end(&mut heard).unwrap_or_default();
+        assert_eq!(heard.len(), said.len());
+        speaker.join().unwrap();
         bench.end();
     }
 

@@ -64,6 +64,14 @@ impl Guest {
     }
 }
 
+impl Drop for Guest {
+    /// A test that failed leaves no warden of root's.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 fn ask(control: &mut UnixStream, request: &CellRequest) -> CellReply {
     control.write_all(&request.encode()).unwrap();
     let mut reply = [0; MESSAGE_BYTES];
