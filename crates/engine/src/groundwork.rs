@@ -14,8 +14,9 @@ use crate::{Cancel, Engine, RunError, Stdin};
 /// A whole standard library takes a minute to compile, and ten on a machine that has much else to do.
 const MOST_TIME: Duration = Duration::from_secs(20 * 60);
 /// Bounds of what comes out, several times what languages are known to need.
-const MOST_FILES: usize = 10_000;
-const MOST_BYTES: u64 = 1 << 30;
+pub const MOST_FILES: usize = 10_000;
+/// See there.
+pub const MOST_BYTES: u64 = 1 << 30;
 
 /// Why there is no groundwork.
 #[derive(Debug, thiserror::Error)]

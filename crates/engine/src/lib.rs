@@ -36,7 +36,9 @@ pub use cancel::{Cancel, Canceller};
 pub use edge::{Sink, Stdin, Stream};
 pub use engine::{Engine, PreparedCell, Within};
 pub use error::RunError;
-pub use groundwork::{LayingError, groundwork_policy};
+pub use groundwork::{
+    LayingError, MOST_BYTES as MOST_GROUNDWORK_BYTES, MOST_FILES as MOST_GROUNDWORK_FILES, groundwork_policy,
+};
 pub use installed::Installed;
 pub use kept::{Kept, KeptCounts, Partition};
 pub use leaving::Leaving;

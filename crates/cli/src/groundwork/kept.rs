@@ -119,7 +119,9 @@ impl Groundworks {
                 && let Ok(lock) = File::open(entry.path())
                 && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
             {
-                let _ = remove(&entry.path());
+                // Out of the way first: whoever finds it by its name is to find all of it.
+                let draft = self.0.join("making");
+                let _ = remove(&draft).and_then(|()| fs::rename(entry.path(), &draft)).and_then(|()| remove(&draft));
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::io::{self, BufRead, Read};
 use std::os::fd::BorrowedFd;
 
+use firebox_engine::{MOST_GROUNDWORK_BYTES as MOST_BYTES, MOST_GROUNDWORK_FILES as MOST_FILES};
 use firebox_job::SourcePath;
 
 use crate::outlet::write_all;
@@ -24,12 +25,13 @@ pub(super) fn send_end(to: BorrowedFd<'_>) -> io::Result<()> {
     write_all(to, END.as_bytes())
 }
 
-/// Takes all that is sent. Whether it was all.
+/// Takes all that is sent, if it is no more than one may send. Whether it was all.
 pub(super) fn receive(
     mut from: impl BufRead,
     take: &mut dyn FnMut(&SourcePath, &mut dyn Read) -> io::Result<u64>,
 ) -> io::Result<bool> {
     let broken = || io::Error::from(io::ErrorKind::InvalidData);
+    let (mut files, mut bytes) = (0, 0_u64);
     loop {
         let mut line = String::new();
         from.by_ref().take(LINE_BYTES).read_line(&mut line)?;
@@ -37,7 +39,12 @@ pub(super) fn receive(
             return Ok(line == END);
         }
         let (length, path) = line.strip_suffix('\n').and_then(|line| line.split_once(' ')).ok_or_else(broken)?;
-        let (length, path) = (length.parse().map_err(|_| broken())?, SourcePath::new(path).map_err(|_| broken())?);
+        let (length, path) =
+            (length.parse::<u64>().map_err(|_| broken())?, SourcePath::new(path).map_err(|_| broken())?);
+        (files, bytes) = (files + 1, bytes.saturating_add(length));
+        if MOST_FILES < files || MOST_BYTES < bytes {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         if take(&path, &mut from.by_ref().take(length))? != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -64,6 +71,8 @@ mod tests {
         let both = Ok((vec!["a/b.a=xy\n".to_owned(), "c=".to_owned()], true));
         assert_eq!(received("3 a/b.a\nxy\n0 c\nend\n"), both);
         assert_eq!(received("1 c\nx"), Ok((vec!["c=x".to_owned()], false)));
+        assert_eq!(received(&format!("{} c\n", MOST_BYTES + 1)), Err(io::ErrorKind::FileTooLarge));
+        assert_eq!(received(&"0 c\n".repeat(MOST_FILES + 1)), Err(io::ErrorKind::FileTooLarge));
         for cut in ["3 c\nxy", "3 ../c\nxyzend\n", "x c\n", "-1 c\n", "1 /c\nx", "en", "1"] {
             assert!(received(cut).is_err(), "{cut:?}");
         }
