@@ -59,7 +59,7 @@ fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> 
         tell: &|progress| show(&line, progress),
         name,
         from: from.as_ref().map(FromArg::in_words).unwrap_or_default(),
-        check: &|document| checker.as_ref().map(|checker| checker.signed(document)).transpose().map_err(Into::into),
+        check: &|document| checker.as_ref().map(|checker| checker.signed(document)).transpose(),
         unpack: &|packed| firebox_vmm::unpack(packed).map_err(Into::into),
         init: AGENT,
         bounds: KernelBounds::default(),

@@ -2,22 +2,39 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, anyhow};
+use firebox_image::SignatureError;
 
 /// Where Debian and its relatives have Debian's keys.
 const KEYRINGS: [&str; 2] =
     ["/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"];
 /// More than is read of any document of a mirror.
 const MOST: u64 = 8 << 20;
+/// More than it says of a few signatures.
+const MOST_WORDS: u64 = 64 << 10;
 
 /// The program and the keys.
 pub(super) struct Checker {
     program: PathBuf,
     keyring: PathBuf,
+}
+
+/// What `gpgv` gives, and what it says of it.
+struct Said {
+    text: Vec<u8>,
+    words: String,
+    went_well: bool,
+}
+
+fn up_to(from: Option<impl Read>, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.map_or(Ok(0), |from| from.take(most).read_to_end(&mut bytes))?;
+    Ok(bytes)
 }
 
 impl Checker {
@@ -41,9 +58,23 @@ impl Checker {
     }
 
     /// What of a document was signed by one of the keys: that, and nothing that stands around it.
-    pub(super) fn signed(&self, document: &[u8]) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn signed(&self, document: &[u8]) -> Result<Vec<u8>, SignatureError> {
+        let Said { text, words, went_well } =
+            self.asked(document).map_err(|error| SignatureError::Unable(error.into()))?;
+        let wrong = |why: &str| {
+            SignatureError::Wrong(anyhow!("{why}; the keys are those in `{}`", self.keyring.display()).into())
+        };
+        match went_well {
+            _ if MOST < text.len() as u64 => Err(wrong("what was signed is longer than any such document")),
+            true => Ok(text),
+            false => Err(wrong(words.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("gpgv says nothing"))),
+        }
+    }
+
+    /// A document can be packed, and unpack to anything: so no more is taken of what comes out than is of use.
+    fn asked(&self, document: &[u8]) -> anyhow::Result<Said> {
         let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
-        let (whole, signed) = (folder.path().join("document"), folder.path().join("signed"));
+        let whole = folder.path().join("document");
         fs::write(&whole, document).context("cannot write for `gpgv`")?;
         let mut gpgv = Command::new(&self.program);
         gpgv.arg("--homedir")
@@ -51,19 +82,20 @@ impl Checker {
             .arg("--keyring")
             .arg(&self.keyring)
             .arg("--output")
-            .arg(&signed)
+            .arg("-")
             .arg(&whole);
-        let output = gpgv.env("LC_ALL", "C").stdin(Stdio::null()).output().context("cannot start `gpgv`")?;
-        if !output.status.success() {
-            let says = String::from_utf8_lossy(&output.stderr);
-            let last = says.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("gpgv says nothing").to_owned();
-            return Err(anyhow!("{last}; the keys are those in `{}`", self.keyring.display()));
-        }
-        let mut text = Vec::new();
-        File::open(&signed)
-            .and_then(|file| file.take(MOST).read_to_end(&mut text))
-            .context("cannot read what `gpgv` wrote")?;
-        Ok(text)
+        gpgv.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = gpgv.spawn().context("cannot start `gpgv`")?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        // Both at once, as it may fill either; whoever says too much on one is not heard to the end, and ends by that.
+        let (text, words) = thread::scope(|scope| {
+            let words = scope.spawn(|| up_to(stderr, MOST_WORDS));
+            (up_to(stdout, MOST + 1), words.join())
+        });
+        let status = child.wait().context("cannot wait for `gpgv`")?;
+        let words = words.map_err(|_| anyhow!("cannot hear `gpgv`"))?.context("cannot hear `gpgv`")?;
+        let words = String::from_utf8_lossy(&words).into_owned();
+        Ok(Said { text: text.context("cannot read what `gpgv` gives")?, words, went_well: status.success() })
     }
 
     /// Where the keys are.

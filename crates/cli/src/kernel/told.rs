@@ -22,7 +22,7 @@ pub(super) fn told_of_fetch(error: FetchError) -> Failure {
     let is_hosts = match &error {
         // Nobody was wrong but the way there, or a mirror that cannot now.
         FetchError::Mirror(error) => !matches!(error, MirrorError::Status { status: 400..500, .. }),
-        FetchError::Signature(SignatureError::Unchecked(_)) => true,
+        FetchError::Signature(SignatureError::Unchecked(_) | SignatureError::Unable(_)) => true,
         _ => false,
     };
     let error = printable_error(error);

@@ -315,9 +315,7 @@ impl Kernels {
         write_whole(&self.path, &path, &whole)?;
         let opened = File::open(&path).map_err(at("open", &path))?;
         // Of other agents, which make theirs anew should they come back.
-        for other in names_in(place)?.iter().filter(|other| other.starts_with(INITRAMFS) && **other != name) {
-            remove_whatever(&place.join(other))?;
-        }
+        remove_initramfs(place, |other| other != name)?;
         Ok(opened)
     }
 }
@@ -366,6 +364,17 @@ impl KernelDraft<'_> {
         write(&module_place(&self.path, name), bytes)
     }
 
+    /// Gives it its place.
+    fn put(&self, place: &Path) -> Result<(), StoreError> {
+        match std::fs::rename(&self.path, place) {
+            // Somebody else has put the same there.
+            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+                Ok(())
+            }
+            renamed => renamed.map_err(at("rename", &self.path)),
+        }
+    }
+
     /// It is whole: from now on it is there, under its digest.
     pub(super) fn commit(self, record: &KernelRecord) -> Result<Digest, StoreError> {
         let digest = record.digest();
@@ -375,20 +384,30 @@ impl KernelDraft<'_> {
         if place.exists() {
             // What is there is kept, unless it was damaged: then this is how it is brought back.
             if self.kernels.is_whole(&digest)? {
+                // These are made of it, and made anew when they are asked for.
+                remove_initramfs(&place, |_| true)?;
                 return Ok(digest);
             }
             let gone = self.kernels.staged("gone")?;
-            std::fs::rename(&place, &gone).map_err(at("rename", &place))?;
+            match std::fs::rename(&place, &gone) {
+                // By somebody else who does the same.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => renamed.map_err(at("rename", &place))?,
+            }
+            self.put(&place)?;
             remove_whatever(&gone)?;
-        }
-        match std::fs::rename(&self.path, &place) {
-            // Somebody else has put the same there.
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-            renamed => renamed.map_err(at("rename", &self.path))?,
+        } else {
+            self.put(&place)?;
         }
         sync_directory(&self.kernels.path.join(UNPACKED))?;
         Ok(digest)
     }
+}
+
+/// Removes what was made of a kernel's modules under these names.
+fn remove_initramfs(place: &Path, is_of_no_use: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    let made = names_in(place)?.into_iter().filter(|name| name.starts_with(INITRAMFS) && is_of_no_use(name));
+    made.into_iter().try_for_each(|name| remove_whatever(&place.join(name)))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<KeptFile, StoreError> {

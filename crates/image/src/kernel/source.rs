@@ -88,6 +88,7 @@ struct Seen<'b> {
     kernels: Vec<Release>,
     inventories: BTreeMap<Release, Inventory>,
     metadata: u64,
+    unpacked: u64,
 }
 
 #[cfg(fuzzing)]
@@ -101,7 +102,7 @@ impl<'b> Opened<'b> {
 impl Opened<'_> {
     /// The first walk: what there is.
     pub(super) fn survey(&self, bounds: &KernelBounds) -> Result<Survey, FetchError> {
-        let mut seen = Seen { bounds, kernels: Vec::new(), inventories: BTreeMap::new(), metadata: 0 };
+        let mut seen = Seen { bounds, kernels: Vec::new(), inventories: BTreeMap::new(), metadata: 0, unpacked: 0 };
         self.parts.walk(&mut |part, content| seen.see(part, content))?;
         let Seen { kernels, mut inventories, .. } = seen;
         let [release] = kernels.as_slice() else { return Err(FetchError::Kernels(kernels)) };
@@ -151,6 +152,10 @@ impl Seen<'_> {
                     return Err(FetchError::Other { name, built: info.release, release });
                 }
                 self.count(info.metadata())?;
+                self.unpacked = self.unpacked.saturating_add(bytes.len() as u64);
+                if self.bounds.unpacked < self.unpacked {
+                    return Err(KernelExceeded::Unpacked(self.bounds.unpacked).into());
+                }
                 let modules = &mut self.inventories.entry(release).or_default().modules;
                 if modules.insert(name.clone(), info).is_some() {
                     return Err(FetchError::Twice(name));

@@ -305,6 +305,12 @@ fn what_was_damaged_is_found_and_brought_back() {
     place.fetch(&package).unwrap();
     place.kernels.ready(&name, b"another agent").unwrap().unwrap();
     assert_eq!(place.kept().iter().filter(|path| path.contains("initramfs-")).count(), 1);
+    // Which is not looked at, and made anew when the kernel is.
+    let made = place.kept().into_iter().find(|path| path.contains("initramfs-")).unwrap();
+    fs::write(place.kernels.path().join(made), "cut").unwrap();
+    place.fetch(&package).unwrap();
+    let ReadyKernel { initramfs, .. } = place.kernels.ready(&name, b"another agent").unwrap().unwrap();
+    assert!(std::io::read_to_string(initramfs).is_ok_and(|archive| archive.starts_with("070701")));
     fs::write(kept("/record"), "{}").unwrap();
     assert!(matches!(place.kernels.find(&name), Err(StoreError::DamagedKernel(_))));
     assert_eq!(place.fetch(&package).unwrap(), kernel);
@@ -318,10 +324,14 @@ fn a_name_stands_for_the_old_until_the_new_is_there_as_a_whole() {
     let broken = tree().file("boot/vmlinuz-x/../..", b"");
     place.fetch(&deb("data.tar", &broken.end())).unwrap_err();
     assert_eq!(place.kernels.find(&RELEASE.parse().unwrap()).unwrap().as_ref(), Some(&old));
-    let more = format!("lib/modules/{RELEASE}/erofs.ko");
-    let builtin_too = tree().file(&more, &for_release("")).end();
-    place.fetch(&deb("data.tar", &builtin_too)).unwrap();
+    let before = place.kept();
+    let overlay = format!("./lib/modules/{RELEASE}/kernel/overlay.ko");
+    let another = tree_of(b"packed", "overlay.ko").file(&overlay, &for_release("virtio"));
+    let new = place.fetch(&deb("data.tar", &another.end())).unwrap();
+    assert_ne!(new, old);
     place.kernels.sweep().unwrap();
+    let kept = place.kept();
+    assert!(before.iter().filter(|path| path.ends_with("/kernel")).all(|path| !kept.contains(path)), "{kept:?}");
     assert_eq!(std::io::read_to_string(ready.kernel).unwrap(), "\x7FELF unpacked");
 }
 

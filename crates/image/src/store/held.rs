@@ -1,7 +1,7 @@
 //! What somebody runs on.
 //!
-//! A hold is a shared lock on the thing itself, by an open descriptor: the kernel gives it back when the last process
-//! that has it is gone, however it went. Whoever removes something locks it alone for as long as that takes, and leaves
+//! A hold is a shared lock on the thing itself, by an open descriptor: it is given back when it is let go, and by the kernel
+//! when the last process that has it is gone, however it went. Whoever removes something locks it alone for as long as that takes, and leaves
 //! it where that cannot be had. So a hold that was given is on something whole, which stays whole as long as the hold
 //! lives, and nobody who wants one waits for whoever collects or verifies everything.
 

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::store::{StoreError, at};
 
-/// The kernel gives it back when the last process that has the descriptor is gone.
+/// It is given back when this is dropped, for all copies of the descriptor there are; and by the kernel when the last process that has one is gone.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,

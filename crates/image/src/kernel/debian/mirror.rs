@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
-use ureq::{Agent, BodyReader};
+use ureq::{Agent, BodyReader, ResponseExt};
 
 use crate::digest::{Digest, DigestingReader};
 use crate::kernel::fetch::{KernelProgress, Tell};
@@ -96,6 +96,14 @@ pub enum MirrorError {
         url: String,
         /// Why.
         source: io::Error,
+    },
+    /// It is on this host, and sends on to somebody who is not.
+    #[error("`{url}` leads to `{to}`, which is not on this host: name that mirror itself")]
+    Elsewhere {
+        /// What.
+        url: String,
+        /// Where it leads.
+        to: String,
     },
     /// It is longer than it may be.
     #[error("`{url}` is longer than {most} bytes")]
@@ -193,6 +201,10 @@ impl<'m> Asking<'m> {
             tries += 1;
             let is_last = self.patience.tries <= tries;
             match self.agent.get(&url).call() {
+                // Who is believed for being here has to be here.
+                Ok(response) if self.mirror.reach() == Reach::Here && !is_here(&response.get_uri().to_string()) => {
+                    return Err(MirrorError::Elsewhere { url, to: response.get_uri().to_string() });
+                }
                 Ok(response) if response.status().as_u16() == 200 => {
                     return Ok((url, Steady::new(response.into_body().into_reader(), self.patience)));
                 }

@@ -63,6 +63,9 @@ pub enum SignatureError {
     /// It was checked, and is not right.
     #[error("Debian has not signed what the mirror gives as its `InRelease`")]
     Wrong(#[source] Box<dyn Error + Send + Sync>),
+    /// It could not be checked, through no fault of the mirror's.
+    #[error("the signature of what the mirror gives cannot be checked")]
+    Unable(#[source] Box<dyn Error + Send + Sync>),
     /// It was not checked, and there is nothing else to believe.
     #[error(
         "`{0}` is asked in plain text, and its signature cannot be checked here: take a mirror by `https`, or install `gpgv` and `debian-archive-keyring`"
@@ -71,7 +74,7 @@ pub enum SignatureError {
 }
 
 /// Checks the signature of a document, and says what of it was signed. None where that cannot be done on this host.
-pub type CheckSignature<'c> = &'c dyn Fn(&[u8]) -> Result<Option<Vec<u8>>, Box<dyn Error + Send + Sync>>;
+pub type CheckSignature<'c> = &'c dyn Fn(&[u8]) -> Result<Option<Vec<u8>>, SignatureError>;
 
 /// Why a kernel is believed to be what its name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +135,7 @@ impl Debian {
     fn release(&self, asking: &Asking<'_>, check: CheckSignature<'_>) -> Result<(String, Trust), FetchError> {
         let Debian { mirror, suite: Suite(suite) } = self;
         let document = asking.document(&format!("dists/{suite}/InRelease"), RELEASE_MOST)?;
-        match check(&document).map_err(SignatureError::Wrong)? {
+        match check(&document)? {
             // Only what was signed, and not what stands around it.
             Some(signed) => {
                 let text = String::from_utf8(signed).map_err(|_| ReleaseFault::Form)?;
