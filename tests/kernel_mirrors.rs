@@ -154,8 +154,28 @@ impl Drop for Mirror {
 
 /// Serves a directory, and says at which port.
 fn serve(root: &Path) -> (Child, u16) {
+    served(&["-m", "http.server", "0", "--bind", "0.0.0.0", "--directory", images::text(root)])
+}
+
+/// Sends everybody on to this address.
+fn send_on(to: &str) -> (Child, u16) {
+    const SERVER: &str = "
+import http.server, sys
+class Onward(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header('Location', sys.argv[1] + self.path)
+        self.end_headers()
+server = http.server.HTTPServer(('127.0.0.1', 0), Onward)
+print('Serving on port', server.server_port, 'for ever')
+server.serve_forever()";
+    served(&["-c", SERVER, to])
+}
+
+fn served(words: &[&str]) -> (Child, u16) {
     let mut server = Command::new("python3")
-        .args(["-u", "-m", "http.server", "0", "--bind", "0.0.0.0", "--directory", images::text(root)])
+        .arg("-u")
+        .args(words)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -225,6 +245,12 @@ fn without_anybody_to_check_it_is_believed_who_is_here_and_that_is_said() {
             125,
             &["is asked in plain text", "install `gpgv`"],
         );
+        // Nor by way of somebody who is here.
+        let (mut server, port) = send_on(&format!("http://{address}:{}", mirror.port));
+        let here = format!("http://127.0.0.1:{port}");
+        let words = ["fetch", "--mirror", &here, "--suite", SUITE];
+        mirror.refuses(mirror.call(&words).env("PATH", "/nonexistent"), 125, &["which is not on this host"]);
+        server.kill().and_then(|()| server.wait()).unwrap();
     }
     let finished = mirror.fetch_unchecked("127.0.0.1").run();
     assert_eq!(finished.code(), 0, "{finished}");

@@ -160,6 +160,9 @@ mod tests {
             let (found, known) = find(list().as_bytes(), name).unwrap();
             assert_eq!((found.as_str(), known.size), (path, 7), "{name}");
         }
+        // Of what is none, whatever it says.
+        let long = format!("Package: all-in-one\nProvides: {}\n\n", "one, ".repeat(20_000));
+        assert_eq!(find((long + &list()).as_bytes(), "linux-image-cloud").unwrap().0, "pool/old.deb");
         // The last needs no empty line behind it.
         find(list().trim_end().replace(&"x".repeat(64), &"6".repeat(64)).as_bytes(), "linux-image-none").unwrap();
     }
