@@ -14,7 +14,7 @@ use crate::digest::{Digest, DigestingReader};
 use crate::layer::attributes;
 use crate::layer::entry::{Act, Content, Entry, EntryFault, Meaning, Meta};
 use crate::layer::index::Index;
-use crate::layer::inflate::{inflate, read_ahead};
+use crate::layer::inflate::{fill, inflate, read_ahead};
 use crate::layer::path::shown;
 use crate::layer::tar::{Archive, ArchiveError};
 use crate::strokes;
@@ -236,7 +236,10 @@ impl Unpacking<'_> {
         let mut size = 0;
         let mut is_mapped = false;
         loop {
-            let read = fill(content, &mut self.buffer)?;
+            let read = fill(content, &mut self.buffer).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => ArchiveError::Cut,
+                _ => ArchiveError::Read(error),
+            })?;
             if read == 0 {
                 break;
             }
@@ -250,20 +253,6 @@ impl Unpacking<'_> {
         finish(file.as_fd(), meta).map_err(UnpackError::Write)?;
         Ok(Content { number, size, hash: *hasher.finalize().as_bytes() })
     }
-}
-
-/// Reads until there is no room or nothing more. How much that is.
-fn fill(content: &mut impl Read, buffer: &mut [u8]) -> Result<usize, UnpackError> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match content.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ArchiveError::Cut.into()),
-            Err(error) => return Err(ArchiveError::Read(error).into()),
-        }
-    }
-    Ok(filled)
 }
 
 fn create(files: BorrowedFd<'_>, number: u32) -> io::Result<std::fs::File> {
