@@ -21,6 +21,5 @@ fn main() -> Result<()> {
     };
     let listeners = Listeners { agent: listener("agent")?, control: listener("control")? };
     let host = UnixStream::connect(directory.join("introduction")).context("nobody listens at introduction")?;
-    live(host.into(), listeners)?;
-    Ok(())
+    Ok(live(host.into(), listeners)?)
 }

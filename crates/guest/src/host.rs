@@ -20,10 +20,6 @@ pub struct Listeners {
     pub control: OwnedFd,
 }
 
-/// The cell was removed, as the host wished, or has ended: there is nothing left to live for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Over;
-
 /// Why there is no cell any more, or none ever.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
@@ -49,10 +45,10 @@ pub const BORN: u8 = 1;
 /// What it hears when there is none, and then why not, in words, to the end.
 pub const FAILED: u8 = 0;
 
-/// From the introduction to the end of the cell. To be called by a process with one thread and all rights.
+/// From the introduction to the end of the cell, which was removed as the host wished, or has ended by itself. To be called by a process with one thread and all rights.
 ///
 /// Who introduces it hears [`BORN`] or [`FAILED`]. From then on both listeners are listened to.
-pub fn live(host: OwnedFd, listeners: Listeners) -> Result<Over, GuestError> {
+pub fn live(host: OwnedFd, listeners: Listeners) -> Result<(), GuestError> {
     let mut host = File::from(host);
     let born = bear(&host);
     let answer = match &born {
@@ -68,7 +64,7 @@ pub fn live(host: OwnedFd, listeners: Listeners) -> Result<Over, GuestError> {
         [Line::new(listeners.agent, stream, Words::Stream), Line::new(listeners.control, socket, Words::Messages)];
     pass_on(&mut lines, CONTROL_LINE).map_err(|errno| GuestError::Relay(errno.into()))?;
     drop(warden);
-    Ok(Over)
+    Ok(())
 }
 
 /// The line with which the cell goes.

@@ -20,7 +20,7 @@ mod introduction;
 mod relay;
 mod sys;
 
-pub use host::{BORN, FAILED, GuestError, Listeners, Over, live};
+pub use host::{BORN, FAILED, GuestError, Listeners, live};
 pub use introduction::{Introduction, NoIntroduction};
 pub use sys::{call_host, listen_to_host};
 

@@ -29,8 +29,7 @@ fn be_a_host() -> Result<()> {
     let listener = |port| listen_to_host(port).with_context(|| format!("cannot listen for the host on port {port}"));
     let listeners = Listeners { agent: listener(AGENT)?, control: listener(CONTROL)? };
     let host = call_host(INTRODUCTION).context("cannot call the host")?;
-    live(host, listeners)?;
-    Ok(())
+    Ok(live(host, listeners)?)
 }
 
 /// There may be nobody who listens.

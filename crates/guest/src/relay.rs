@@ -103,9 +103,7 @@ impl Line {
         }
         Ok(())
     }
-}
 
-impl Line {
     /// What was asked and answered with a caller who is gone is nobody's: half a request, and answers that are yet to come. The next caller would
     /// take them for its own.
     fn forget(&mut self) {
