@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn they_end_with_whatever_is_on_them_and_with_what_waits() {
+    fn they_end_with_whatever_is_on_them() {
         let lanes = Lanes::new(1);
         let (visitor, thread, _stays) = visitor();
         let told = visitor.told.clone();
