@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::driver::Driver;
+use super::fresh_disk::FreshDisk;
 use super::hellos::WARM_UP;
 use super::row::{Details, Measured, Target};
 use super::rows::{Bench, Question, hello};
@@ -48,7 +49,11 @@ impl Bench<'_> {
             if !self.is_asked_for(std::slice::from_ref(&question)) {
                 continue;
             }
-            let ready = there(workshop).and_then(|workshop| Ok((workshop, needed(&["umoci"]).and(workshop.debian())?)));
+            let ready = FreshDisk::can_be().and_then(|()| {
+                let workshop = there(workshop)?;
+                needed(&["umoci"])?;
+                Ok((workshop, workshop.debian()?))
+            });
             let image = ready.as_ref().ok().copied();
             self.row_if(ready, question, |bench| {
                 let (workshop, image) = image.context("there is no image")?;
@@ -57,11 +62,11 @@ impl Bench<'_> {
         }
     }
 
-    /// Each into a place where there is nothing yet, until it is on the disk: ours is when it says that it is done.
+    /// Each onto a disk of its own, until that has all of it: ours has when it says that it is done.
     fn conversion(&self, workshop: &Workshop, image: &str, other: Other) -> Result<(Measured, Details)> {
         let one = |time| Ok(vec![time?]);
         let pair = rows_side_by_side(
-            self.runs(3, 1),
+            self.runs(5, 1),
             WARM_UP,
             || one(workshop.making(|home| timed(self.take(home, image)))),
             || {

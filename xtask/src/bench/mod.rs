@@ -6,7 +6,7 @@
 //!                                           |-- bare: their side, one `posix_spawn` per program
 //!                                           |-- samples: measured in turns, and their medians
 //!                                           `-- hellos, throughput, served, endurance, stock, images: kinds of question
-//!                                                 `-- workshop, shelves: images to measure with, and who gives them
+//!                                                 `-- workshop, shelves, fresh_disk: images to measure with, who gives them, and onto what
 //! ```
 //!
 //! docs/benchmarks/README.md says how the numbers are made and how to read them.
@@ -20,6 +20,7 @@ mod data;
 mod driver;
 mod endurance;
 mod firebox;
+mod fresh_disk;
 mod hellos;
 mod images;
 mod machine;

@@ -1,8 +1,8 @@
 //! Images to measure with, made by standard tools alone, each when it is first asked for.
 //!
-//! On the disk that has the directory for builds: that is where stores of images are, and not in memory.
+//! On the disk that has the directory for builds: that is where stores of images are, and not in memory. What makes many files gets a disk of its own.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::bare;
 use super::firebox::{Language, program};
+use super::fresh_disk::FreshDisk;
 use crate::host_packages::{install, may_install, on_path};
 
 /// What has a C compiler in a Debian, and a Python.
@@ -28,20 +29,13 @@ pub(super) struct Workshop {
     debian: OnceCell<Result<String, String>>,
     toolchains: OnceCell<Result<String, String>>,
     noise: OnceCell<Result<String, String>>,
-    made: Cell<u32>,
 }
 
 impl Workshop {
     pub(super) fn new(target: &Path) -> Result<Workshop> {
         let place = tempfile::Builder::new().prefix("firebox-bench-").tempdir_in(target);
         let place = place.with_context(|| format!("cannot make a directory in {}", target.display()))?;
-        Ok(Workshop {
-            place,
-            debian: OnceCell::new(),
-            toolchains: OnceCell::new(),
-            noise: OnceCell::new(),
-            made: Cell::default(),
-        })
+        Ok(Workshop { place, debian: OnceCell::new(), toolchains: OnceCell::new(), noise: OnceCell::new() })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -115,12 +109,10 @@ impl Workshop {
         format!("oci:{}:{tag}", self.path("oci").display())
     }
 
-    /// Measures what makes something at a path where there is nothing. It stays there: ext4 leaves the numbers of files that were just
-    /// removed alone for a while, and looks for others one by one. Who makes many files right after many were removed pays for that.
+    /// Measures what makes something at a path where there is nothing, on a disk where there never was anything.
     pub(super) fn making(&self, make: impl FnOnce(&Path) -> Result<Duration>) -> Result<Duration> {
-        let number = self.made.get();
-        self.made.set(number + 1);
-        settled(|| make(&self.path(&format!("made-{number}"))))
+        let disk = FreshDisk::make(self.place.path())?;
+        settled(|| make(&disk.path().join("made")))
     }
 }
 
@@ -179,21 +171,6 @@ mod tests {
             let made = once(&cell, || Err(anyhow!("no network").context(format!("try {tries}"))));
             assert_eq!(made.unwrap_err().to_string(), "try 1: no network");
         }
-    }
-
-    #[test]
-    fn what_is_made_to_be_measured_is_gone_afterwards_also_when_it_went_wrong() {
-        let target = tempfile::tempdir().unwrap();
-        let workshop = Workshop::new(target.path()).unwrap();
-        let make = |place: &Path| {
-            std::fs::create_dir(place)?;
-            anyhow::Ok(())
-        };
-        let took = workshop.making(|place| make(place).map(|()| Duration::from_secs(1)));
-        assert_eq!(took.unwrap(), Duration::from_secs(1));
-        let failed = workshop.making(|place| make(place).and_then(|()| Err(anyhow!("no"))));
-        assert_eq!(failed.unwrap_err().to_string(), "no");
-        assert!(!workshop.path("making").exists());
     }
 
     #[test]
