@@ -6,7 +6,7 @@ mod kit;
 use std::fs;
 use std::path::Path;
 
-use kit::{Example, Response, names_of_examples, requests};
+use kit::{Example, Response, StandIn, names_of_examples, requests};
 use serde_json::{Value, json};
 
 /// How many cells wait in each language.
@@ -296,6 +296,25 @@ fn a_shell_and_a_node_that_were_started_ahead_are_as_if_started_late() {
               file("a.js", "export const x = 5"), file("package.json", "{\"type\": \"module\"}")]}),
     ];
     assert_same(&["bash", "javascript"], &asked);
+}
+
+#[test]
+fn a_tool_is_told_where_it_may_be_and_is_there_when_its_job_comes() {
+    let wanted = json!({"lang": "javascript", "code": "0"});
+    for flags in [&[][..], &["-DCHOOSES"]] {
+        let tool = StandIn::build("node", "tests/ahead/placed.c", flags);
+        let said = |warm: usize| {
+            let asking = requests(&["javascript"]).with_programs_in(&tool.bin()).keeping_warm(warm);
+            let answers = asking.ask("", wanted.clone()).answered();
+            assert_eq!(answers[0].status(), "ok", "{answers:?}");
+            answers[0].stdout().to_owned()
+        };
+        let plain = said(0);
+        let [early, late] = plain.lines().collect::<Vec<_>>()[..] else { panic!("{plain}") };
+        let stays = early.trim_start_matches("early") == late.trim_start_matches("late");
+        assert_eq!(stays, flags.is_empty() || early.split(' ').count() == 2, "{plain}");
+        assert_eq!(said(1), plain, "ahead of its job");
+    }
 }
 
 #[test]

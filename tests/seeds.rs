@@ -6,7 +6,7 @@ mod kit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use kit::{HostInventory, Requests, compiler, job, repository, requests, show_to_everybody, skip, temp_dir};
+use kit::{HostInventory, Requests, StandIn, job, requests, skip, temp_dir};
 use serde_json::{Value, json};
 
 /// How many jobs are compared.
@@ -109,21 +109,16 @@ fn jobs_that_ask_for_a_fresh_seed_share_nothing() {
 
 #[test]
 fn random_numbers_that_a_tool_keeps_for_later_are_no_copies_own() {
-    let toolchain = temp_dir();
-    let program = toolchain.path().join("bin/python3");
-    std::fs::create_dir(toolchain.path().join("bin")).expect("a directory");
-    let source = repository("tests/seeds/keeps_random_numbers.c");
-    let built = compiler("c").expect("a compiler").arg(source).arg("-o").arg(&program).status();
-    assert!(built.is_ok_and(|status| status.success()), "it does not build");
-    show_to_everybody(toolchain.path());
-    let code = toolchain.path().join("code");
+    let tool = StandIn::build("python3", "tests/seeds/keeps_random_numbers.c", &[]);
+    let directory = temp_dir();
+    let code = directory.path().join("code");
     std::fs::write(&code, "tell").expect("a file");
-    let outside = Command::new(&program).arg(&code).output().expect("it starts");
+    let outside = Command::new(tool.program()).arg(&code).output().expect("it starts");
     if !String::from_utf8_lossy(&outside.stdout).contains("\"state\": 1") {
         return skip("random numbers that a tool keeps", "this kernel keeps none in a process");
     }
 
-    let asking = requests(&["python"]).with_programs_in(program.parent().expect("it has one"));
+    let asking = requests(&["python"]).with_programs_in(&tool.bin());
     let said = said_to(asking, &json!({"lang": "python", "code": "tell"}));
     assert_all_are_equal(&said["shared"]);
     assert_all_differ(&said["drawn"]);

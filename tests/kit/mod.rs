@@ -29,6 +29,7 @@ mod secret;
 mod serial;
 mod serving;
 mod setting;
+mod stand_in;
 mod things;
 mod user;
 
@@ -54,6 +55,7 @@ pub(crate) use running::{Finished, Running};
 pub(crate) use secret::Secret;
 pub(crate) use serving::{Answer, MOMENT, Service};
 pub(crate) use setting::Setting;
+pub(crate) use stand_in::StandIn;
 pub(crate) use user::{OrdinaryUser, show_to_everybody};
 
 /// A fresh directory for one test, removed with everything in it. Its name says nothing of Firebox, so that the

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, WaitStatus, prlimit, wait, waitpid};
 use syscalls::Sysno;
 
+use crate::one_cpu::OneCpu;
 use crate::shown::{Holds, Shown};
 use crate::sys::{self, Border, MOST_THREADS, Registers};
 
@@ -77,8 +78,14 @@ enum Stop {
 
 impl Stopped {
     /// Follows a process that has been seized and is about to execute a tool, until there is nothing more that the tool
-    /// could do without having looked at the work directory. `work` is the path of that.
-    pub(crate) fn bring(pid: Pid, since: Since, until: Until, work: &[u8]) -> Result<Stopped, Errno> {
+    /// could do without having looked at the work directory. `work` is the path of that, `shared` that we are on one CPU meanwhile.
+    pub(crate) fn bring(
+        pid: Pid,
+        since: Since,
+        until: Until,
+        work: &[u8],
+        shared: Option<&OneCpu>,
+    ) -> Result<Stopped, Errno> {
         let Until { halt, renewed } = until;
         let mut threads = Threads::new(pid);
         let mut executed = since == Since::Running;
@@ -105,8 +112,10 @@ impl Stopped {
                     sys::to_next_call(tid, 0)?;
                 }
                 Stop::Call => {
-                    let entering = sys::border(tid)? == Border::Entering;
+                    let border = sys::border(tid)?;
+                    let entering = border == Border::Entering;
                     let registers = sys::registers(tid)?;
+                    shared.map_or(Ok(()), |shared| shared.see(tid, &registers, border))?;
                     if executed && entering {
                         call = registers.rip - CALL_BYTES;
                     }

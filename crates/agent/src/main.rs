@@ -19,6 +19,7 @@ mod fetch;
 mod freeze;
 mod image;
 mod learnt;
+mod one_cpu;
 mod programs;
 mod running;
 mod shown;

@@ -24,6 +24,7 @@ use rustix::process::{
 use crate::ahead::{Since, Stopped, Until};
 use crate::confinement::Left;
 use crate::doors::StepDoors;
+use crate::one_cpu::OneCpu;
 use crate::store;
 use crate::sys::{self, Fork};
 use crate::thaw;
@@ -152,11 +153,18 @@ impl Waiting {
     }
 }
 
-/// Has a child that stands execute its program, as far as to where it is stopped.
+/// Has a child that stands execute its program, as far as to where it is stopped. On our CPU until then, but for a fence, in which we may not say
+/// where others are.
 fn start_ahead(pid: Pid, go: OwnedFd, until: Until, left: &Left) -> Result<Stopped, Errno> {
     sys::seize(pid)?;
-    rustix::io::write(&go, &[STANDS])?;
-    Stopped::bring(pid, Since::Executing, until, left.work_path())
+    let shared = if left.apart.is_none() { OneCpu::share(pid) } else { None };
+    let brought = rustix::io::write(&go, &[STANDS])
+        .and_then(|_| Stopped::bring(pid, Since::Executing, until, left.work_path(), shared.as_ref()));
+    match (shared, brought) {
+        (None, brought) => brought,
+        (Some(shared), Ok(stopped)) => shared.part(stopped.threads()).map(|()| stopped),
+        (Some(shared), Err(errno)) => shared.part(core::iter::once(pid)).and(Err(errno)),
+    }
 }
 
 /// Lets a child that was thawed and stands go on, as far as to where it is stopped again.
@@ -167,7 +175,7 @@ fn go_on_ahead(pid: Pid, go: OwnedFd, halt: Halt, left: &Left) -> Result<Stopped
     sys::seize(pid)?;
     sys::interrupt(pid)?;
     rustix::io::write(&go, &UNLIMITED.to_bytes())?;
-    Stopped::bring(pid, Since::Running, Until { halt, renewed: 0 }, left.work_path())
+    Stopped::bring(pid, Since::Running, Until { halt, renewed: 0 }, left.work_path(), None)
 }
 
 /// What a child says once it stands where it is to wait. An error is longer.

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 pub(crate) use inherited::{STREAM, WORK, inherited};
 pub(crate) use memory::pages;
-pub(crate) use process::{Fork, current_directory, execute, exit, fork};
+pub(crate) use process::{Fork, cpu, current_directory, execute, exit, fork};
 pub(crate) use signals::{Came, Heard, SignalFd, reset_signals, set_handler, unblock_signals};
 pub(crate) use trace::{
     Border, REGISTERS, Registers, Rseq, blocked_signals, border, detach, exits_with, go_on, interrupt, listen,

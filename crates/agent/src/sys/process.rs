@@ -43,6 +43,14 @@ pub(crate) fn current_directory(buffer: &'static mut [u8]) -> Result<&'static [u
     buffer.get(..written.saturating_sub(1)).ok_or(Errno::RANGE)
 }
 
+/// The CPU that we are on.
+pub(crate) fn cpu() -> Result<usize, Errno> {
+    let mut cpu = 0_u32;
+    // SAFETY: the kernel writes one number, to a place of its size that outlives the call; the others are not asked for.
+    super::checked(unsafe { syscall!(Sysno::getcpu, &raw mut cpu, 0, 0) })?;
+    Ok(cpu as usize)
+}
+
 /// Ends the process.
 pub(crate) fn exit(code: i32) -> ! {
     loop {
