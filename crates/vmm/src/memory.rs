@@ -1,11 +1,13 @@
 //! The guest's memory: how much, and where in its address space.
 
-use vm_memory::{GuestAddress, GuestMemoryMmap};
+use vm_memory::mmap::FromRangesError;
+use vm_memory::{GuestAddress, GuestRegionCollection};
 
 use crate::arch::layout::GAP;
+use crate::region::Region;
 
-/// The memory of one machine: anonymous, private, and there as soon as the guest writes to it. Copies are the same memory.
-pub type Memory = GuestMemoryMmap<()>;
+/// The memory of one machine, there as soon as it is touched. Copies are the same memory.
+pub type Memory = GuestRegionCollection<Region>;
 
 /// How much memory a machine has: whole pages, within [`MemorySize::LEAST`] and [`MemorySize::MOST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +24,7 @@ pub enum MemoryError {
     Size(u64),
     /// The host does not give it.
     #[error("the host does not give a guest its memory: {0}")]
-    Map(#[from] vm_memory::mmap::FromRangesError),
+    Map(#[from] FromRangesError),
 }
 
 impl MemorySize {
@@ -53,7 +55,9 @@ impl MemorySize {
 
     /// Asks the host for it.
     pub fn map(self) -> Result<Memory, MemoryError> {
-        Ok(Memory::from_ranges(&self.ranges())?)
+        let regions = self.ranges().into_iter().map(|(start, length)| Region::map(start, length));
+        let regions = regions.collect::<Result<Vec<Region>, _>>().map_err(FromRangesError::from)?;
+        Ok(Memory::from_regions(regions).map_err(FromRangesError::from)?)
     }
 }
 

@@ -1,7 +1,12 @@
-//! What needs an unsafe word: memory handed to KVM, and a signal mask it has no safe wrapper for.
-#![expect(unsafe_code, reason = "KVM is given memory by its address, and kvm-ioctls does not wrap KVM_SET_SIGNAL_MASK")]
+//! What needs an unsafe word: memory handed to KVM, advice about it, and a signal mask that has no safe wrapper.
+#![expect(
+    unsafe_code,
+    reason = "KVM and `madvise` are given memory by its address, and kvm-ioctls does not wrap KVM_SET_SIGNAL_MASK"
+)]
 
+mod huge_pages;
 mod signal_mask;
 mod vm;
 
+pub(crate) use huge_pages::prefer_huge_pages;
 pub(crate) use vm::{Cpu, Vm};
