@@ -69,7 +69,7 @@ fn a_kernel_of_either_kind_begins_and_finds_its_command_line() {
         let linux = Linux { kernel: file(&kernel), command_line: "quiet panic=-1", initramfs: None };
         let start = machine.load_linux(linux).unwrap();
         let ran = machine.run(&start, PLENTY).unwrap();
-        assert_eq!((ran.ending, said(&ran).as_str()), (Ending::Reset, "quiet panic=-1"));
+        assert_eq!((ran.ending, said(&ran).as_str()), (Ending::Reset, "cryptomgr.notests quiet panic=-1"));
     }
 }
 
@@ -134,7 +134,7 @@ fn debians_kernel_finds_its_command_line_its_memory_and_the_tables() {
     assert_eq!(ran.ending, Ending::PoweredOff, "{said}");
     for line in [
         "Linux version ",
-        &format!("Command line: {COMMAND_LINE}"),
+        &format!("Command line: cryptomgr.notests {COMMAND_LINE}"),
         "BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable",
         "BIOS-e820: [mem 0x00000000000e0000-0x00000000000effff] ACPI data",
         "BIOS-e820: [mem 0x00000000000f0000-0x00000000000fffff] reserved",

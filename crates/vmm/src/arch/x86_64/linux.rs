@@ -20,6 +20,7 @@ use super::bios;
 use super::cpus::Start;
 use super::kernel::Kernel;
 use super::layout;
+use super::words::WORDS;
 use super::zero_page::{self, Initramfs};
 
 /// What is to be booted. Files are read to their end, from their start.
@@ -27,7 +28,7 @@ use super::zero_page::{self, Initramfs};
 pub struct Linux<'a> {
     /// The kernel: a bzImage, which unpacks itself in the guest, or an ELF program as [`unpack`](super::unpack) makes it of one.
     pub kernel: File,
-    /// The words it is started with.
+    /// The words it is started with, behind those that all are.
     pub command_line: &'a str,
     /// The files that it begins with.
     pub initramfs: Option<File>,
@@ -83,7 +84,7 @@ pub enum BootError {
         room: u64,
     },
     /// Linux would not read all of it, or not as it was meant.
-    #[error("the kernel's command line has to be printable ASCII of less than {room} bytes ({0})", room = layout::COMMAND_LINE_ROOM)]
+    #[error("the kernel's command line has to be printable ASCII of less than {room} bytes ({0})", room = layout::COMMAND_LINE_ROOM.saturating_sub(WORDS.len()))]
     CommandLine(linux_loader::cmdline::Error),
     /// What it has to know does not fit below the kernel.
     #[error("the guest has too little memory: there is none at {address:#x}, where a kernel is told of its machine")]
@@ -139,6 +140,7 @@ fn load_initramfs(memory: &Memory, kernel: &Kernel, mut file: File) -> Result<In
 
 fn write_command_line(memory: &Memory, words: &str) -> Result<(), BootError> {
     let mut line = Cmdline::new(layout::COMMAND_LINE_ROOM).map_err(BootError::CommandLine)?;
+    line.insert_str(WORDS).map_err(BootError::CommandLine)?;
     line.insert_str(words).map_err(BootError::CommandLine)?;
     load_cmdline(memory, GuestAddress(layout::COMMAND_LINE), &line)
         .map_err(|_| BootError::TooLittleMemory { address: layout::COMMAND_LINE })
@@ -223,7 +225,7 @@ mod tests {
         let (start, memory) = boot(&elf(0x20_0000, 0x100, 0x1000, 0x20_0004), None, "quiet").unwrap();
         assert_eq!(start, Start { entry: 0x20_0004, argument: layout::ZERO_PAGE });
         assert_eq!((read(&memory, 0x20_00FF), read(&memory, 0x20_0100)), ([0x90], [0]));
-        assert_eq!(read(&memory, u64::from(zero_page(&memory, 0x228))), *b"quiet\0");
+        assert_eq!(read(&memory, u64::from(zero_page(&memory, 0x228))), *b"cryptomgr.notests quiet\0");
         assert_eq!((read(&memory, u64::from(zero_page(&memory, 0x70))), zero_page(&memory, 0x218)), (*b"RSD PTR ", 0));
     }
 
@@ -309,8 +311,9 @@ mod tests {
     #[test]
     fn a_command_line_that_linux_would_not_read_as_it_is_meant_is_refused() {
         let kernel = bzimage(0x400);
-        boot(&kernel, None, &"a".repeat(2047)).unwrap();
-        for line in ["a".repeat(2048), "a\nb".to_owned(), "a\0b".to_owned(), "gr\u{fc}n".to_owned()] {
+        let room = 2047 - WORDS.len() - 1;
+        boot(&kernel, None, &"a".repeat(room)).unwrap();
+        for line in ["a".repeat(room + 1), "a\nb".to_owned(), "a\0b".to_owned(), "gr\u{fc}n".to_owned()] {
             let error = boot(&kernel, None, &line).err().unwrap();
             assert!(matches!(error, BootError::CommandLine(_)), "{error}");
         }

@@ -17,6 +17,7 @@ mod long_mode;
 mod loops;
 mod msrs;
 mod power;
+mod words;
 mod zero_page;
 
 pub use bzimage::{UnpackError, unpack};
