@@ -8,6 +8,8 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use lz4_flex::frame::FrameDecoder;
 
+use super::zeros;
+
 /// Why a bzImage could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -55,7 +57,7 @@ const SECTOR: usize = 512;
 /// Behind what is packed, but for gzip, which has it itself: how much it unpacks to.
 const SIZE_LENGTH: usize = 4;
 
-/// Takes the program out of a bzImage, given whole.
+/// Takes the program out of a bzImage, given whole, and makes it one that is loaded without its zeros.
 pub fn unpack(bzimage: &[u8]) -> Result<Vec<u8>, UnpackError> {
     let payload = payload(bzimage)?;
     let (packed, size) = payload.split_last_chunk::<SIZE_LENGTH>().ok_or(UnpackError::Short)?;
@@ -72,10 +74,11 @@ pub fn unpack(bzimage: &[u8]) -> Result<Vec<u8>, UnpackError> {
         }
         _ => return Err(UnpackError::Packed(magic)),
     };
-    let program = program.map_err(UnpackError::Damaged)?;
+    let mut program = program.map_err(UnpackError::Damaged)?;
     if program.len() as u64 != size || !program.starts_with(&[0x7F, b'E', b'L', b'F']) {
         return Err(UnpackError::Other { said: size, found: program.len() as u64 });
     }
+    zeros::leave_out(&mut program);
     Ok(program)
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Kernel {
 
 const ELF: [u8; 4] = [0x7F, b'E', b'L', b'F'];
 /// Of 64 bits, the lowest byte first.
-const WIDE_LITTLE_ENDIAN: [u8; 2] = [2, 1];
+pub(super) const WIDE_LITTLE_ENDIAN: [u8; 2] = [2, 1];
 
 /// The boot protocol of Linux 3.8, in which the 64-bit entry was promised.
 const WITH_64_BIT_ENTRY: u16 = 0x020C;

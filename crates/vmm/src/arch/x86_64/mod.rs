@@ -19,6 +19,7 @@ mod msrs;
 mod power;
 mod words;
 mod zero_page;
+mod zeros;
 
 pub use bzimage::{UnpackError, unpack};
 pub(crate) use chips::Chips;
