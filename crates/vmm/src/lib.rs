@@ -56,7 +56,7 @@ mod vcpu;
 pub mod virtio;
 mod wakers;
 
-pub use arch::{BootError, Linux, SetupError, Start, UnpackError, layout, unpack};
+pub use arch::{BootError, Linux, SetupError, Start, UnpackError, WORDS, layout, unpack};
 pub use bus::{BusDevice, Go, Taken};
 pub use ending::{CpuFault, Ending};
 pub use hypervisor::{Hypervisor, NoKvm};

@@ -1,11 +1,12 @@
 //! A region of the guest's memory: anonymous, private, there as soon as it is touched, and of huge pages where the host has them.
 //!
-//! Whenever a guest touches a page that the host has not given it yet, it is left. A Linux touches 16,000 on its way to user space, which are in 60 of the
-//! processor's large pages, of 2 MiB each. KVM lets a guest have such a page when it begins at a boundary on either side, the guest's and the
-//! host's. Linux puts mappings there of its own accord from 6.7 on; here it is done for all, by a mapping that is longer by one large page. What of it is
+//! Whenever a guest touches a page that the host has not given it yet, it is left. A Linux touches 16,000 on its way to user space, which are in 40 of the
+//! processor's huge pages, of 2 MiB each. KVM lets a guest have such a page when it begins at a boundary on either side, the guest's and the
+//! host's. Linux puts mappings there of its own accord from 6.7 on; here it is done for all, by a mapping that is longer by one huge page. What of it is
 //! before the boundary is never touched, so it costs addresses and no memory.
 //!
-//! Pages are given as the guest comes to them, not all at the start: a guest of 512 MiB that needs 60 takes 60, or up to 2 MiB more for each place it uses.
+//! Pages are given as the guest comes to them, not all at the start: a guest of 512 MiB in which Debian's kernel has started has taken 74, where
+//! it takes 67 in pages of 4 KiB.
 
 use vm_memory::bitmap::BS;
 use vm_memory::mmap::{MmapRegion, MmapRegionError};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use firebox_vmm::virtio::Entropy;
-use firebox_vmm::{BusDevice, Ending, Go, Linux, Machine, MemorySize, Ran, Settings, unpack};
+use firebox_vmm::{BusDevice, Ending, Go, Linux, Machine, MemorySize, Ran, Settings, WORDS, unpack};
 use kit::debian::Debian;
 use kit::{Assembler, PLENTY};
 
@@ -69,7 +69,7 @@ fn a_kernel_of_either_kind_begins_and_finds_its_command_line() {
         let linux = Linux { kernel: file(&kernel), command_line: "quiet panic=-1", initramfs: None };
         let start = machine.load_linux(linux).unwrap();
         let ran = machine.run(&start, PLENTY).unwrap();
-        assert_eq!((ran.ending, said(&ran).as_str()), (Ending::Reset, "cryptomgr.notests quiet panic=-1"));
+        assert_eq!((ran.ending, said(&ran).as_str()), (Ending::Reset, format!("{WORDS} quiet panic=-1").as_str()));
     }
 }
 
@@ -134,7 +134,7 @@ fn debians_kernel_finds_its_command_line_its_memory_and_the_tables() {
     assert_eq!(ran.ending, Ending::PoweredOff, "{said}");
     for line in [
         "Linux version ",
-        &format!("Command line: cryptomgr.notests {COMMAND_LINE}"),
+        &format!("Command line: {WORDS} {COMMAND_LINE}"),
         "BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable",
         "BIOS-e820: [mem 0x00000000000e0000-0x00000000000effff] ACPI data",
         "BIOS-e820: [mem 0x00000000000f0000-0x00000000000fffff] reserved",

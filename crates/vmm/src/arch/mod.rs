@@ -11,7 +11,7 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::layout;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{BootError, Linux, SetupError, Start, UnpackError, unpack};
+pub use x86_64::{BootError, Linux, SetupError, Start, UnpackError, WORDS, unpack};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{Chips, Cpus, fixed_devices, load, loops, waits_for_nothing};
 

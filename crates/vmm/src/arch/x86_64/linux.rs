@@ -225,7 +225,8 @@ mod tests {
         let (start, memory) = boot(&elf(0x20_0000, 0x100, 0x1000, 0x20_0004), None, "quiet").unwrap();
         assert_eq!(start, Start { entry: 0x20_0004, argument: layout::ZERO_PAGE });
         assert_eq!((read(&memory, 0x20_00FF), read(&memory, 0x20_0100)), ([0x90], [0]));
-        assert_eq!(read(&memory, u64::from(zero_page(&memory, 0x228))), *b"cryptomgr.notests quiet\0");
+        let said: [u8; WORDS.len() + " quiet\0".len()] = read(&memory, u64::from(zero_page(&memory, 0x228)));
+        assert_eq!(said, *format!("{WORDS} quiet\0").as_bytes());
         assert_eq!((read(&memory, u64::from(zero_page(&memory, 0x70))), zero_page(&memory, 0x218)), (*b"RSD PTR ", 0));
     }
 

@@ -28,6 +28,7 @@ pub use cpus::{SetupError, Start};
 pub(crate) use linux::load;
 pub use linux::{BootError, Linux};
 pub(crate) use loops::loops;
+pub use words::WORDS;
 
 use std::sync::{Arc, Mutex};
 
