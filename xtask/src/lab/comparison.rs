@@ -1,14 +1,18 @@
 //! `cargo xtask lab --compare`: how long our monitor takes to bring Debian's kernel to user space and to its end, side by side with QEMU's smallest
 //! machine, both on the lab's KVM; and what made the guest's processor leave the guest on the way.
 //!
-//! All boot the same kernel: ours unpacked, which is how Firebox keeps it; QEMU's machine packed, which is how it comes, and unpacked.
-//! One number counts: of one turn, how many times as long as the faster of QEMU's two ours took; the median of all turns, since whatever else runs on this
+//! All boot the same kernel, with the same words: ours unpacked, which is how Firebox keeps it; QEMU's machine packed, which is how it comes, and unpacked.
+//! One number counts: the median of what ours took, in times of the median of the faster of QEMU's two. They boot by turns, since whatever else runs on this
 //! host is there for a while, and then slows down all.
 
 // Made by what boots it in the tests, too.
 #[path = "../../../crates/vmm/tests/kit/first_process.rs"]
 #[allow(dead_code, reason = "a process that says one line does little of what one can")]
 mod first_process;
+// What our monitor starts every Linux with, and QEMU's is told.
+#[path = "../../../crates/vmm/src/arch/x86_64/words.rs"]
+#[allow(unreachable_pub, reason = "it is public where it belongs")]
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,6 +65,7 @@ fn write(to: &Path, repository: &Repository, equipment: &Equipment) -> Result<()
     ensure!(status.success(), "the kernel cannot be unpacked; the reason is above");
     let mut files = Files::of_system(equipment, INIT)?;
     files.add_program("compared/boot", &boot)?;
+    files.add("compared/words", words::WORDS.as_bytes());
     files.add("compared/vmlinux", &read(&unpacked)?);
     files.add("compared/vmlinuz", &read(packed)?);
     let first = FirstProcess::new().say("in user space\n").reset().program();
@@ -86,7 +91,9 @@ struct Heard {
     /// Seconds of each boot, by monitor.
     took: BTreeMap<String, Vec<f64>>,
     /// How often a guest was left, by monitor and by AMD's number of the reason.
-    left: BTreeMap<String, BTreeMap<u32, u64>>,
+    left: Counts,
+    /// How often a guest was left for a port, by monitor and port.
+    ports: Counts,
     is_over: bool,
     obstacles: Vec<String>,
 }
@@ -106,10 +113,8 @@ impl Heard {
                 let took = after.parse::<f64>().ok()? - before.parse::<f64>().ok()?;
                 self.took.entry(monitor.to_owned()).or_default().push(took);
             }
-            ["left", monitor, reason, times] => {
-                let left = self.left.entry(monitor.to_owned()).or_default();
-                *left.entry(reason.parse().ok()?).or_default() += times.parse::<u64>().ok()?;
-            }
+            ["left", monitor, reason, times] => count(&mut self.left, monitor, reason, times)?,
+            ["port", monitor, port, times] => count(&mut self.ports, monitor, port, times)?,
             _ => return None,
         }
         Some(())
@@ -117,22 +122,42 @@ impl Heard {
 
     /// And tells the ratio.
     fn print(&self) -> Result<f64> {
+        let mut medians = Vec::new();
         for monitor in MONITORS {
             let took = self.took.get(monitor).with_context(|| format!("`{monitor}` has not booted anything"))?;
             let (least, median, most) = spread(took.clone());
             println!("\n{monitor}: {median:.2} s ({least:.2} to {most:.2}, {} boots)", took.len());
-            let left = self.left.get(monitor).cloned().unwrap_or_default();
-            println!("  {:>7}  times the guest was left", left.values().sum::<u64>());
-            let mut left: Vec<(u32, u64)> = left.into_iter().collect();
-            left.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-            left.iter().for_each(|(reason, times)| println!("  {times:>7}  {}", name_of(*reason)));
+            let left = often(&self.left, monitor, name_of);
+            println!("  {:>7}  times the guest was left", left.iter().map(|(_, times)| times).sum::<u64>());
+            left.iter().for_each(|(reason, times)| println!("  {times:>7}  {reason}"));
+            let ports = often(&self.ports, monitor, |port| format!("{port:#x}"));
+            let ports: Vec<String> = ports.iter().map(|(port, times)| format!("{port} {times}")).collect();
+            println!("           ports, and how often: {}", ports.join(", "));
+            medians.push(median);
         }
-        let [ours, packed, unpacked] = MONITORS.map(|monitor| &self.took[monitor]);
-        let turns = ours.iter().zip(packed.iter().zip(unpacked));
-        let ratios: Vec<f64> = turns.map(|(ours, (packed, unpacked))| ours / packed.min(*unpacked)).collect();
-        let (_least, median, _most) = spread(ratios);
-        Ok(median)
+        let [ours, packed, unpacked] = medians[..] else { bail!("not all monitors have booted") };
+        Ok(ours / packed.min(unpacked))
     }
+}
+
+type Counts = BTreeMap<String, BTreeMap<u32, u64>>;
+
+/// Adds to what was counted of a monitor.
+fn count(counts: &mut Counts, monitor: &str, what: &str, times: &str) -> Option<()> {
+    let counts = counts.entry(monitor.to_owned()).or_default();
+    *counts.entry(what.parse().ok()?).or_default() += times.parse::<u64>().ok()?;
+    Some(())
+}
+
+/// What was counted of a monitor by names, the most frequent first.
+fn often(counts: &Counts, monitor: &str, name: impl Fn(u32) -> String) -> Vec<(String, u64)> {
+    let mut by_name: BTreeMap<String, u64> = BTreeMap::new();
+    for (what, times) in counts.get(monitor).into_iter().flatten() {
+        *by_name.entry(name(*what)).or_default() += times;
+    }
+    let mut by_name: Vec<(String, u64)> = by_name.into_iter().collect();
+    by_name.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    by_name
 }
 
 /// The least, the median and the most of some.
@@ -144,6 +169,10 @@ fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
 /// What AMD's manual calls a reason to leave a guest.
 fn name_of(reason: u32) -> String {
     let name = match reason {
+        0x00..=0x0F => "a control register is read",
+        0x10..=0x1F | 0x65 => "a control register is written",
+        0x20..=0x3F => "a debug register",
+        0x46 => "an instruction that there is not",
         0x60 => "an interrupt of the host's",
         0x64 => "the guest can take an interrupt again",
         0x72 => "CPUID",
@@ -162,18 +191,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ratio_is_the_median_of_turns_and_to_the_faster_of_qemus() {
+    fn the_ratio_is_that_of_medians_and_to_the_faster_of_qemus() {
         let mut heard = Heard::default();
-        for (ours, packed, unpacked) in [(1, 4, 5), (10, 20, 16), (1, 9, 8)] {
+        for (ours, packed, unpacked) in [(1, 4, 5), (10, 20, 16), (2, 9, 8)] {
             for (monitor, took) in MONITORS.iter().zip([ours, packed, unpacked]) {
                 heard.read(&format!("lab: took {monitor} 1.00 {}.00", 1 + took));
             }
         }
         heard.read("lab: over");
         heard.read("lab: left ours 1024 7");
+        heard.read("lab: port ours 1016 5");
         heard.read("whatever a guest says");
         assert!(heard.obstacles.is_empty() && heard.is_over, "{heard:?}");
-        assert_eq!(heard.left["ours"][&1024], 7);
+        assert_eq!((heard.left["ours"][&1024], heard.ports["ours"][&1016]), (7, 5));
+        heard.read("lab: left ours 16 2");
+        heard.read("lab: left ours 20 6");
+        let left = often(&heard.left, "ours", name_of);
+        assert_eq!(left.iter().map(|(_, times)| *times).collect::<Vec<u64>>(), [8, 7]);
         assert_eq!(heard.print().unwrap(), 0.25);
     }
 
