@@ -1,114 +1,22 @@
 //! Jobs on images: the programs that compile and run them are those of a container image, and nothing of the host is there.
 
+#[path = "on_images/debian.rs"]
+mod debian;
 #[path = "../crates/image/tests/kit/mod.rs"]
 mod images;
 mod kit;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
-use std::sync::OnceLock;
 
-use kit::{Example, Firebox, HostInventory, Service, Setting, Stdout, firebox, names_of_examples, tool};
+use debian::{Debian, JAILS, in_each_jail};
+use kit::{Example, HostInventory, Service, Setting, Stdout, firebox, names_of_examples, tool};
 use rustix::process::Signal;
 
-/// What makes the image, by standard tools alone.
-const TOOLS: [&str; 3] = ["mmdebstrap", "skopeo", "umoci"];
+/// What the image has.
 const PACKAGES: &str = "python3-minimal,libpython3-stdlib,gcc,libc6-dev,musl-tools,musl-dev";
-/// Where the image has its Rust.
-const RUST: &str = "/usr/local/rustup/toolchains/stable";
-/// The jails that an image can be run on in.
-const JAILS: [Setting; 2] = [Setting::RootJail, Setting::UserJail];
-
-/// A Debian with Python, a C compiler and Rust, and for each user of these tests a store that has it.
-struct Debian {
-    directory: tempfile::TempDir,
-}
-
-impl Debian {
-    /// Made once. None where it cannot be, which is said.
-    fn find() -> Option<&'static Debian> {
-        static MADE: OnceLock<Option<Debian>> = OnceLock::new();
-        MADE.get_or_init(|| images::has(&TOOLS).then(Debian::make)).as_ref()
-    }
-
-    fn make() -> Debian {
-        let debian = Debian { directory: kit::temp_dir() };
-        fs::set_permissions(debian.directory.path(), Permissions::from_mode(0o755)).expect("chmod");
-        let (archive, oci) = (debian.path("debian.tar"), debian.path("oci"));
-        let sysroot = Command::new(tool("rustc")).args(["--print", "sysroot"]).output().expect("rustc");
-        let sysroot = String::from_utf8(sysroot.stdout).expect("a path");
-        // As much of Rust as compiles.
-        let rust = format!(
-            "mkdir -p \"$1{RUST}/bin\" && cp {0}/bin/rustc \"$1{RUST}/bin\" && cp -r {0}/lib \"$1{RUST}\"",
-            sysroot.trim()
-        );
-        let hook = format!("--customize-hook={rust}");
-        let include = format!("--include={PACKAGES}");
-        images::run("mmdebstrap", &["--quiet", "--variant=minbase", &include, &hook, &release(), &archive]);
-        images::run(
-            "skopeo",
-            &[
-                "copy",
-                "--quiet",
-                "--dest-compress-format",
-                "zstd",
-                &format!("tarball:{archive}"),
-                &format!("oci:{oci}:x"),
-            ],
-        );
-        let path = format!("--config.env=PATH={RUST}/bin:/usr/local/bin:/usr/bin:/bin");
-        images::run("umoci", &["config", "--image", &format!("{oci}:x"), &path, "--config.env=FROM_IMAGE=yes"]);
-        images::run("chmod", &["-R", "a+rX", &oci]);
-        fs::remove_file(archive).expect("the archive");
-        for setting in JAILS.into_iter().filter(|setting| setting.missing().is_none()) {
-            let home = debian.home(setting);
-            fs::create_dir(&home).expect("a home");
-            fs::set_permissions(&home, Permissions::from_mode(0o777)).expect("chmod");
-            let image = format!("oci:{oci}:x");
-            let taken = debian
-                .call(setting, &["rootfs", "from-docker", "--name", "debian", "--size", "3000", "--image", &image]);
-            let taken = taken.within(std::time::Duration::from_secs(300)).run();
-            assert_eq!(taken.code(), 0, "{taken}");
-        }
-        debian
-    }
-
-    fn path(&self, name: &str) -> String {
-        images::text(&self.directory.path().join(name)).to_owned()
-    }
-
-    fn home(&self, setting: Setting) -> String {
-        self.path(&setting.to_string().replace(' ', "-"))
-    }
-
-    fn call(&self, setting: Setting, words: &[&str]) -> Firebox {
-        let home = Path::new(&self.home(setting)).join("firebox");
-        setting.caller().env("HOME", "/nonexistent").env("FIREBOX_HOME", home).args(words)
-    }
-
-    fn job(&self, setting: Setting, language: &str, code: &str) -> Firebox {
-        self.call(setting, &["run", "--image", "debian", "--json", "--lang", language, "--code", code])
-    }
-}
-
-/// This host's release of Debian: the one that its packages are to be had of.
-fn release() -> String {
-    let about = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let named = about.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    named.unwrap_or("stable").trim_matches('"').to_owned()
-}
-
-/// Does it in each kind of jail that there is here.
-fn in_each_jail(check: impl Fn(&Debian, Setting)) {
-    let Some(debian) = Debian::find() else { return };
-    for setting in JAILS.into_iter().filter(|setting| setting.missing().is_none()) {
-        let host = HostInventory::take();
-        check(debian, setting);
-        host.assert_nothing_left();
-    }
-}
+/// More than it takes, in MiB.
+const SIZE: &str = "3000";
 
 #[test]
 fn every_example_of_the_page_runs_on_an_image() {
@@ -173,7 +81,7 @@ fn an_image_under_the_name_of_a_language_is_what_its_jobs_run_on() {
         let ran = || debian.call(setting, &["host", "--lang", "python", "--code", code]).run().stdout();
         assert_eq!((&listed()["image"], ran().as_str()), (&serde_json::Value::Null, "None\n"));
         let taken =
-            debian.call(setting, &["rootfs", "from-docker", "--name", "python", "--size", "3000", "--image", &image]);
+            debian.call(setting, &["rootfs", "from-docker", "--name", "python", "--size", SIZE, "--image", &image]);
         let taken = taken.run();
         assert_eq!(taken.code(), 0, "{taken}");
         let python = listed();
@@ -192,7 +100,7 @@ fn what_jobs_run_on_is_not_removed_while_they_do() {
         let image = format!("oci:{}:x", debian.path("oci"));
         let home = format!("{}/removed", debian.home(setting));
         let call = |words: &[&str]| setting.caller().env("HOME", "/nonexistent").env("FIREBOX_HOME", &home).args(words);
-        let taken = call(&["rootfs", "from-docker", "--name", "debian", "--size", "3000", "--image", &image]).run();
+        let taken = call(&["rootfs", "from-docker", "--name", "debian", "--size", SIZE, "--image", &image]).run();
         assert_eq!(taken.code(), 0, "{taken}");
         let code = "print('begun', flush=True)\nimport signal\nsignal.signal(signal.SIGTERM, lambda *_: None)\nsignal.sigtimedwait([signal.SIGUSR1], 1000)";
         let running = call(&["run", "--image", "debian", "--lang", "python", "--code", code]).start();
@@ -268,7 +176,7 @@ fn programs_of_musl_compile_and_run() {
         images::run("umoci", &["insert", "--image", &format!("{oci}:x"), &at("gcc"), "/usr/local/bin/gcc"]);
         images::run("chmod", &["-R", "a+rX", images::text(place.path())]);
         let image = format!("oci:{oci}:x");
-        let words = ["rootfs", "from-docker", "--name", "c", "--size", "3000", "--image", &image];
+        let words = ["rootfs", "from-docker", "--name", "c", "--size", SIZE, "--image", &image];
         let taken = debian.call(setting, &words).run();
         assert_eq!(taken.code(), 0, "{taken}");
         let job = |code: &str| debian.call(setting, &["run", "--json", "--lang", "c", "--code", code]).outcome();
@@ -318,7 +226,7 @@ fn a_service_serves_a_language_on_its_image() {
     let home = debian.path("service");
     let image = format!("oci:{}:x", debian.path("oci"));
     for name in ["python", "rust"] {
-        let taken = firebox().env("FIREBOX_HOME", &home).args(["rootfs", "from-docker", "--size", "3000"]);
+        let taken = firebox().env("FIREBOX_HOME", &home).args(["rootfs", "from-docker", "--size", SIZE]);
         let taken = taken.args(["--name", name, "--image", &image]).run();
         assert_eq!(taken.code(), 0, "{taken}");
     }
