@@ -212,7 +212,7 @@ fn cpio(archive: &[u8], words: &[&str]) -> String {
     })
 }
 
-/// Loads what is in the initramfs, as an agent would, and says of each how that went.
+/// Loads what is in the initramfs, as a guest would, and says of each how that went.
 const TRY: &str = r#"#!/bin/busybox sh
 /bin/busybox mkdir /proc
 /bin/busybox mount -t proc proc /proc

@@ -1,7 +1,8 @@
-//! Builds the programs that go into cells, and puts them where `src/agent.rs` and `src/linker.rs` embed them from.
+//! Builds the programs that go into cells, and puts them where `src/agent.rs`, `src/linker.rs` and `src/guest.rs` embed them from.
 //!
 //! They are programs of other kinds than the one around them: the agent is static, without a C library, for size rather
-//! than speed; the linker is fast, whatever the outer build is. One cargo invocation cannot build all that, so this one
+//! than speed; the linker is fast, whatever the outer build is; the guest is static, with a C library, since there is
+//! nothing else where it runs. One cargo invocation cannot build all that, so this one
 //! starts others. They have target directories of their own, because the outer cargo holds the lock of the outer one,
 //! and name their target triple, because only then do their flags not reach their build scripts, which are ordinary
 //! programs of the host.
@@ -17,6 +18,9 @@ const AGENTS_PARTS: [&str; 3] = ["agent", "wire", "confine"];
 
 /// And the linker's.
 const LINKERS_PARTS: [&str; 1] = ["linker"];
+
+/// And the guest's, with those of the agent that are in it too.
+const GUESTS_PARTS: [&str; 5] = ["guest", "jail", "warden", "cell", "job"];
 
 /// No unwinding, since there is no unwinder. Code that does not care where it stands, since the agent's own build script
 /// has it linked at an address that does not fit into 32 bits.
@@ -41,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let workspace = crates.parent().ok_or("the crates have no folder around them")?;
     let out = PathBuf::from(variable("OUT_DIR")?);
 
-    for part in AGENTS_PARTS.iter().chain(&LINKERS_PARTS) {
+    for part in AGENTS_PARTS.iter().chain(&LINKERS_PARTS).chain(&GUESTS_PARTS) {
         println!("cargo::rerun-if-changed={}", crates.join(part).display());
     }
     // The programs' profiles and the versions of what they use.
@@ -49,16 +53,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", workspace.join(file).display());
     }
 
+    let library = StaticLibrary::find();
     let agent = Program {
         name: "firebox-agent",
         profile: "agent",
         features: if env::var_os("CARGO_FEATURE_LEAVE_OUT").is_some() { "standalone,leave-out" } else { "standalone" },
         flags: AGENTS_FLAGS.map(str::to_owned).to_vec(),
     };
-    let linker =
-        Program { name: "firebox-linker", profile: "linker", features: "standalone", flags: linkers_flags(workspace)? };
+    let linker = Program {
+        name: "firebox-linker",
+        profile: "linker",
+        features: "standalone",
+        flags: flags_of(workspace, library)?,
+    };
+    let guest = Program { name: "firebox-guest", profile: "guest", features: "", flags: flags_of(workspace, library)? };
     agent.build(workspace, &out.join("agent"), &out)?;
-    linker.build(workspace, &shared(&out)?.join("firebox-linker"), &out)
+    let shared = shared(&out)?;
+    linker.build(workspace, &shared.join("firebox-linker"), &out)?;
+    if library == StaticLibrary::Missing {
+        return Err(NO_STATIC_LIBRARY.into());
+    }
+    guest.build(workspace, &shared.join("firebox-guest"), &out)
 }
 
 /// A program of the workspace that is built apart.
@@ -95,13 +110,31 @@ impl Program {
     }
 }
 
-/// Jobs can read the linker, so it must not tell where, and so by whom, it was built. Static where the C library can be
-/// had so, since that starts quicker; else it needs the host's, which every cell shows.
-fn linkers_flags(workspace: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+/// Whether programs can be linked with the C library in them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StaticLibrary {
+    Found,
+    Missing,
+}
+
+const NO_STATIC_LIBRARY: &str = "the first process of a microVM finds no C library there, so it is linked with a static one, and the C \
+    compiler (`cc`) has none (`libc.a`): on Debian `libc6-dev` brings it, on Fedora `glibc-static`";
+
+impl StaticLibrary {
+    fn find() -> StaticLibrary {
+        match Command::new("cc").arg("-print-file-name=libc.a").output() {
+            Ok(output) if output.stdout.starts_with(b"/") => StaticLibrary::Found,
+            // A compiler that does not find it says the bare name again.
+            _ => StaticLibrary::Missing,
+        }
+    }
+}
+
+/// Of a program with the standard library. Jobs can read the linker, so it must not tell where, and so by whom, it was built. Static
+/// where the C library can be had so: a linker starts quicker like that, and else needs the host's, which every cell shows.
+fn flags_of(workspace: &Path, library: StaticLibrary) -> Result<Vec<String>, Box<dyn Error>> {
     let mut flags = vec!["-C".to_owned(), "relocation-model=static".to_owned()];
-    let static_library = Command::new("cc").arg("-print-file-name=libc.a").output();
-    // A compiler that does not find it says the bare name again.
-    if static_library.is_ok_and(|output| output.stdout.starts_with(b"/")) {
+    if library == StaticLibrary::Found {
         flags.extend(["-C".to_owned(), "target-feature=+crt-static".to_owned()]);
     }
     let home = env::var_os("HOME").map(PathBuf::from);
@@ -116,7 +149,7 @@ fn linkers_flags(workspace: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(flags)
 }
 
-/// A directory that all profiles of the outer build have in common: the linker is the same for all, and takes long.
+/// A directory that all profiles of the outer build have in common: linker and guest are the same for all, and take long.
 fn shared(out: &Path) -> Result<&Path, Box<dyn Error>> {
     // It is `<target>/<profile>/build/<package>/out`.
     out.ancestors().nth(4).ok_or_else(|| format!("{} is not where cargo has builds write to", out.display()).into())

@@ -18,6 +18,7 @@ mod ending;
 mod errand;
 mod failure;
 mod groundwork;
+mod guest;
 mod host;
 mod inputs;
 mod isolation;

@@ -16,9 +16,9 @@ use firebox_image::{
 use firebox_lang::nearest;
 use serde::Serialize;
 
-use crate::agent::AGENT;
 use crate::args::{FetchArgs, FromArg, KernelArgs, KernelCommand};
 use crate::failure::Failure;
+use crate::guest::GUEST;
 use crate::line::{Line, Worth, bar};
 use crate::outlet;
 use listed::{ListedKernel, in_table};
@@ -61,7 +61,7 @@ fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> 
         from: from.as_ref().map(FromArg::in_words).unwrap_or_default(),
         check: &|document| checker.as_ref().map(|checker| checker.signed(document)).transpose(),
         unpack: &|packed| firebox_vmm::unpack(packed).map_err(Into::into),
-        init: AGENT,
+        init: GUEST,
         bounds: KernelBounds::default(),
     };
     let source = from.map_or_else(|| KernelSource::Debian(Debian { mirror, suite }), |from| from.source(modules));

@@ -6,7 +6,7 @@
 //! source -- package (ar, tar) | files ---- parts: a walk over what matters
 //!                                             |
 //! fetch -- needs (module by module, in order) |--> shelf: what is kept, by name
-//!                                                    `--> initramfs: the agent, and modules with their order
+//!                                                    `--> initramfs: the first process, and modules with their order
 //! ```
 //!
 //! A package is hostile like an image: read by readers that know no path, counted and bounded ([`KernelBounds`]), and nothing of it runs here.

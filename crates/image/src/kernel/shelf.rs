@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! unpacked/HEX/      kernel, modules/NAME.ko, record; named by the SHA-256 of its record, which has those of the others
-//!     initramfs-HEX  made of the modules and an agent; another agent has another
+//!     initramfs-HEX  made of the modules and a first process; another one has another
 //! names/NAME         which kernel a name stands for, and where it came from
 //! staging/           what is being made, and what is being thrown away
 //! format, lock
@@ -154,7 +154,7 @@ impl Kernels {
         Ok(Some(NamedKernel { record, origin }))
     }
 
-    /// The kernel of a name with an initramfs of this agent, made if there is none yet. None where there is no such name.
+    /// The kernel of a name with an initramfs of this first process, made if there is none yet. None where there is no such name.
     pub fn ready(&self, name: &KernelName, init: &[u8]) -> Result<Option<ReadyKernel>, StoreError> {
         let _entered = self.enter()?;
         let Some((digest, _)) = self.read_name(name)? else { return Ok(None) };
@@ -292,7 +292,7 @@ impl Kernels {
         Ok(true)
     }
 
-    /// The initramfs with this agent.
+    /// The initramfs with this first process.
     fn initramfs(&self, place: &Path, record: &KernelRecord, init: &[u8]) -> Result<File, StoreError> {
         // The same archive without what is in the modules, which the kernel's own name has: so it has another name as soon as anything
         // in it is another.
@@ -314,7 +314,7 @@ impl Kernels {
         })?;
         write_whole(&self.path, &path, &whole)?;
         let opened = File::open(&path).map_err(at("open", &path))?;
-        // Of other agents, which make theirs anew should they come back.
+        // Of others, which make theirs anew should they come back.
         remove_initramfs(place, |other| other != name)?;
         Ok(opened)
     }
@@ -324,7 +324,7 @@ fn module_place(place: &Path, name: &ModuleName) -> PathBuf {
     place.join(MODULES).join(format!("{name}.ko"))
 }
 
-/// What a machine begins with: the agent as its first process, and modules with the order in which that loads them.
+/// What a machine begins with: its first process, and modules with the order in which that loads them.
 fn archive<E>(
     init: &[u8],
     modules: &[KeptModule],
