@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use firebox_cell::CellError;
 use firebox_warden::{StartError, Warden};
 
+use crate::farewell::{hang_up, say_goodbye};
 use crate::introduction::{Introduction, NoIntroduction};
 use crate::relay::{Line, Words, pass_on};
 
@@ -47,19 +48,18 @@ pub const FAILED: u8 = 0;
 
 /// From the introduction to the end of the cell, which was removed as the host wished, or has ended by itself. To be called by a process with one thread and all rights.
 ///
-/// Who introduces it hears [`BORN`] or [`FAILED`]. From then on both listeners are listened to.
+/// Who introduces it hears [`BORN`] or [`FAILED`], and is hung up on. From then on both listeners are listened to.
 pub fn live(host: OwnedFd, listeners: Listeners) -> Result<(), GuestError> {
-    let mut host = File::from(host);
+    let host = File::from(host);
     let born = bear(&host);
     let answer = match &born {
         Ok(_) => vec![BORN],
         Err(error) => [&[FAILED], in_one_line(error).as_bytes()].concat(),
     };
-    let answered = host.write_all(&answer).map_err(GuestError::Answer);
+    let answered = say_all(host, &answer).map_err(GuestError::Answer);
     // The warden goes when this does, and its cell with it.
     let (warden, stream, socket) = born?;
     answered?;
-    drop(host);
     let mut lines =
         [Line::new(listeners.agent, stream, Words::Stream), Line::new(listeners.control, socket, Words::Messages)];
     pass_on(&mut lines, CONTROL_LINE).map_err(|errno| GuestError::Relay(errno.into()))?;
@@ -69,6 +69,13 @@ pub fn live(host: OwnedFd, listeners: Listeners) -> Result<(), GuestError> {
 
 /// The line with which the cell goes.
 const CONTROL_LINE: usize = 1;
+
+/// The warden has a copy of the socket: to close ours would not be heard of.
+fn say_all(mut host: File, words: &[u8]) -> io::Result<()> {
+    host.write_all(words)?;
+    say_goodbye(&host)?;
+    Ok(hang_up(host.into())?)
+}
 
 fn bear(host: &File) -> Result<(Warden, OwnedFd, OwnedFd), GuestError> {
     let Introduction { agent, view } = Introduction::read(io::BufReader::new(host))?;

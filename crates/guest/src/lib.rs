@@ -15,6 +15,7 @@
 //! Callers may go and others come: nothing that the agent says is lost in between. That is what makes a machine fit to be frozen, with no
 //! connection open, once its agent is warm.
 
+mod farewell;
 mod host;
 mod introduction;
 mod relay;

@@ -32,10 +32,13 @@ fn be_a_host() -> Result<()> {
     Ok(live(host, listeners)?)
 }
 
-/// There may be nobody who listens.
+/// Says it to its end: what still waits for a serial port when the machine is off is never heard. There may be nobody who listens.
 fn say(words: &str) {
     let console = File::options().write(true).open("/dev/console");
-    let _ = console.and_then(|mut console| console.write_all(words.as_bytes()));
+    let _ = console.and_then(|mut console| {
+        console.write_all(words.as_bytes())?;
+        Ok(rustix::termios::tcdrain(&console)?)
+    });
 }
 
 /// A kernel whose first process ends calls that a panic.

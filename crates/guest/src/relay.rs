@@ -10,6 +10,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 
+use crate::farewell::{hang_up, say_goodbye};
+
 /// How much of a stream is on its way in one direction.
 const STREAM_BYTES: usize = 64 << 10;
 
@@ -34,6 +36,8 @@ pub(crate) struct Line {
     is_deaf: bool,
     /// Answers to come that nobody waits for: those who asked have gone.
     unheard: u64,
+    /// Who was told that there is nothing more to come.
+    dismissed: Option<OwnedFd>,
 }
 
 impl Line {
@@ -44,7 +48,8 @@ impl Line {
         };
         let is_whole = words == Words::Messages;
         let (to_inside, to_caller) = (Pipe::new(bytes, is_whole), Pipe::new(bytes, false));
-        Line { listener, caller: None, inside, to_inside, to_caller, is_over: false, is_deaf: false, unheard: 0 }
+        let (is_over, is_deaf, unheard) = (false, false, 0);
+        Line { listener, caller: None, inside, to_inside, to_caller, is_over, is_deaf, unheard, dismissed: None }
     }
 
     /// Whether the inside is gone, and nobody is there who has not heard all that it said.
@@ -98,7 +103,8 @@ impl Line {
             is_there &= self.to_caller.give_to(caller.as_fd())?;
         }
         if !is_there || (self.is_over && self.to_caller.is_empty()) {
-            self.caller = None;
+            self.dismissed = self.caller.take().filter(|_| is_there);
+            self.dismissed.as_ref().map_or(Ok(()), say_goodbye)?;
             self.forget();
         }
         Ok(())
@@ -119,7 +125,7 @@ impl Line {
     }
 }
 
-/// Passes on until this line has nothing to say any more.
+/// Passes on until this line has nothing to say any more, and those who call have heard what there was.
 pub(crate) fn pass_on(lines: &mut [Line], until: usize) -> Result<(), Errno> {
     while !lines.get(until).is_none_or(Line::has_ended) {
         let mut events: Vec<PollFd<'_>> = lines.iter().flat_map(Line::events).collect();
@@ -129,7 +135,7 @@ pub(crate) fn pass_on(lines: &mut [Line], until: usize) -> Result<(), Errno> {
             line.go_on()?;
         }
     }
-    Ok(())
+    lines.iter_mut().filter_map(|line| line.dismissed.take()).try_for_each(hang_up)
 }
 
 /// Bytes on their way in one direction.

@@ -46,6 +46,13 @@ impl Guest {
         self.introduced.write_all(&introduction.encode()).unwrap();
     }
 
+    /// All that it says to that.
+    fn answer(&mut self) -> Vec<u8> {
+        let mut answer = Vec::new();
+        self.introduced.read_to_end(&mut answer).unwrap();
+        answer
+    }
+
     fn call(&self, name: &str) -> UnixStream {
         let caller = UnixStream::connect(self.directory.path().join(name)).unwrap();
         caller.set_read_timeout(Some(PLENTY)).unwrap();
@@ -83,9 +90,7 @@ fn ask(control: &mut UnixStream, request: &CellRequest) -> CellReply {
 fn its_cell_is_held_to_limits_measured_and_removed_as_on_any_host() {
     let Some(mut guest) = Guest::start() else { return };
     guest.introduce(View { steps: 1, ..View::default() });
-    let mut heard = [FAILED];
-    guest.introduced.read_exact(&mut heard).unwrap();
-    assert_eq!(heard, [BORN]);
+    assert_eq!(guest.answer(), [BORN]);
     let mut control = guest.call("control");
     let limits = StepLimits { memory: 64 << 20, tasks: 8, vcpus: 1, disk: 1 << 20, inodes: 100, wall_ms: 60_000 };
     assert!(matches!(ask(&mut control, &CellRequest::Limit(limits)), CellReply::Limited(_)));
@@ -103,9 +108,8 @@ fn a_cell_that_cannot_be_made_is_told_in_words() {
     let Some(mut guest) = Guest::start() else { return };
     let outside = Path::new("/nowhere/at/all").to_owned();
     guest.introduce(View { mounts: vec![Mount { outside, inside: "/usr".into() }], ..View::default() });
-    let mut heard = Vec::new();
-    guest.introduced.read_to_end(&mut heard).unwrap();
-    let (first, words) = heard.split_first().expect("a word");
+    let answer = guest.answer();
+    let (first, words) = answer.split_first().expect("a word");
     let words = String::from_utf8_lossy(words);
     assert_eq!(*first, FAILED);
     assert!(words.contains("cannot show /nowhere/at/all to a cell: No such file or directory"), "{words}");
@@ -117,10 +121,8 @@ fn half_an_introduction_is_none() {
     let Some(mut guest) = Guest::start() else { return };
     guest.introduced.write_all(&[1, 0, 0x42]).unwrap();
     guest.introduced.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut heard = Vec::new();
-    guest.introduced.read_to_end(&mut heard).unwrap();
     assert_eq!(
-        String::from_utf8_lossy(&heard),
+        String::from_utf8_lossy(&guest.answer()),
         "\0cannot understand the host: it breaks off: failed to fill whole buffer"
     );
     assert!(!guest.end().success());
@@ -130,8 +132,7 @@ fn half_an_introduction_is_none() {
 fn callers_come_and_go_and_with_its_cell_it_ends() {
     let Some(mut guest) = Guest::start() else { return };
     guest.introduce(View { steps: 1, ..View::default() });
-    let mut heard = [FAILED];
-    guest.introduced.read_exact(&mut heard).unwrap();
+    guest.answer();
     let agent = guest.call("agent");
     drop(agent);
     let mut agent = guest.call("agent");
