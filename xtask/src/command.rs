@@ -17,8 +17,9 @@ Usage: cargo xtask <command>
   load [--clients NUMBER] [--seconds NUMBER] [--jobs NUMBER]
                                 many clients of one service at once, 64 for 60 s: is every answer right, does nothing
                                 grow, is nothing left; then 5000 jobs, and a kill in the middle of them: is none lost
-  lab [--compare]               the microVM's tests on KVM that runs kernels: on a PC that QEMU emulates, processor and all;
-                                or, in there, how fast our monitor boots Debian's kernel next to QEMU's smallest machine
+  lab [--only WORD | --compare] the microVM's tests on KVM that runs kernels: on a PC that QEMU emulates, processor and all;
+                                only test programs with WORD in their name; or, in there, how fast our monitor boots
+                                Debian's kernel next to QEMU's smallest machine
   fuzz [--seconds NUMBER] [--only WORD]
                                 what clients write, made up by a fuzzer, 60 s for each parser; only those with WORD in
                                 their name
@@ -64,9 +65,12 @@ impl Default for LoadOptions {
 }
 
 /// What is done in the lab.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LabWork {
-    Tests,
+    Tests {
+        /// Only programs with this in their name.
+        only: Option<String>,
+    },
     Comparison,
 }
 
@@ -154,9 +158,11 @@ fn load_options(mut words: impl Iterator<Item = String>) -> Result<LoadOptions> 
 
 fn lab_work(words: impl Iterator<Item = String>) -> Result<LabWork> {
     match words.collect::<Vec<String>>().as_slice() {
-        [] => Ok(LabWork::Tests),
+        [] => Ok(LabWork::Tests { only: None }),
         [word] if word == "--compare" => Ok(LabWork::Comparison),
-        [.., other] => bail!("`cargo xtask lab` takes --compare or nothing, not `{other}`"),
+        [only, word] if only == "--only" => Ok(LabWork::Tests { only: Some(word.clone()) }),
+        [only] if only == "--only" => bail!("`--only` needs a part of the name of a test program, such as `guests`"),
+        [.., other] => bail!("`cargo xtask lab` takes --only WORD, --compare or nothing, not `{other}`"),
     }
 }
 
@@ -210,7 +216,9 @@ mod tests {
 
     #[test]
     fn the_lab_tests_unless_it_is_to_compare() {
-        assert_eq!(parsed("lab").unwrap(), Command::Lab(LabWork::Tests));
+        assert_eq!(parsed("lab").unwrap(), Command::Lab(LabWork::Tests { only: None }));
+        let only = Some("guests".to_owned());
+        assert_eq!(parsed("lab --only guests").unwrap(), Command::Lab(LabWork::Tests { only }));
         assert_eq!(parsed("lab --compare").unwrap(), Command::Lab(LabWork::Comparison));
     }
 
@@ -225,6 +233,7 @@ mod tests {
             "bench --only",
             "load --slow",
             "lab --slow",
+            "lab --only",
             "lab --compare --compare-what",
             "load --clients 0",
         ] {

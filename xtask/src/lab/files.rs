@@ -17,9 +17,20 @@ use anyhow::{Context, Result, ensure};
 pub(super) use self::initramfs::Initramfs;
 use super::equipment::Equipment;
 
-/// What of the kernel's modules is of use: KVM, and drivers of virtio devices. All of them would be 90 MB.
-const MODULES: [&str; 6] =
-    ["arch/x86/kvm", "virt/lib", "drivers/virtio", "drivers/block", "drivers/char/hw_random", "net/vmw_vsock"];
+/// What of the kernel's modules is of use: KVM, drivers of virtio devices, and what images are read with. All of them would be 90 MB.
+const MODULES: [&str; 9] = [
+    "arch/x86/kvm",
+    "virt/lib",
+    "drivers/virtio",
+    "drivers/block",
+    "drivers/char/hw_random",
+    "net/vmw_vsock",
+    "fs/erofs",
+    "fs/overlayfs",
+    "lib",
+];
+/// What the kernel has without modules.
+const BUILT_IN: &str = "modules.builtin";
 
 pub(super) struct Files {
     initramfs: Initramfs,
@@ -42,6 +53,11 @@ impl Files {
 
     pub(super) fn add(&mut self, name: &str, contents: &[u8]) {
         self.initramfs = std::mem::take(&mut self.initramfs).file(name, contents);
+    }
+
+    /// A folder by its own name, with nothing in it.
+    pub(super) fn add_folder(&mut self, folder: &Path) {
+        self.initramfs = std::mem::take(&mut self.initramfs).folder(&inside(folder));
     }
 
     /// A program, with the libraries it is loaded with.
@@ -78,6 +94,7 @@ fn of_the_kernel(equipment: &Equipment) -> Result<Vec<(PathBuf, PathBuf)>> {
     let folder = equipment.kernel.folder();
     let mut files = vec![equipment.kernel.image().to_owned()];
     for version in folder_of(&folder.join("lib/modules"))? {
+        files.push(version.join(BUILT_IN));
         for below in MODULES {
             files.extend(folder_of(&version.join("kernel").join(below))?.into_iter().filter(|path| path.is_file()));
         }

@@ -9,7 +9,7 @@
 //!     --> machine (QEMU, until it ends or its time is up) --> verdict (of what it said, and of what it did not)
 //! ```
 //!
-//! `--compare` has two monitors boot a kernel in there, by turns (`comparison`).
+//! `--only` runs some of them, for who works on those. `--compare` has two monitors boot a kernel in there, by turns (`comparison`).
 
 mod comparison;
 mod equipment;

@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use crate::repository::Repository;
 
-/// Whose tests are about KVM.
-const PACKAGE: &str = "firebox-vmm";
+/// Which tests are about KVM: of which package, and which of its targets.
+const TESTS: [(&str, &[&str]); 2] = [("firebox-vmm", &["--lib", "--tests"]), ("firebox", &["--test", "guest_boots"])];
 
-/// One of its test programs.
+/// A test program.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) name: String,
@@ -26,6 +26,7 @@ struct Artifact {
     target: ArtifactTarget,
     manifest_path: PathBuf,
     executable: Option<PathBuf>,
+    profile: ArtifactProfile,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,17 +34,27 @@ struct ArtifactTarget {
     name: String,
 }
 
+#[derive(Debug, Deserialize)]
+struct ArtifactProfile {
+    /// Whether it runs tests. What those start is built beside them.
+    test: bool,
+}
+
 impl Program {
-    /// Builds all of them, as `cargo test` does.
-    pub(super) fn build(repository: &Repository) -> Result<Vec<Program>> {
-        let mut cargo = repository.cargo();
-        cargo.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics", "--package", PACKAGE]);
-        cargo.args(["--lib", "--tests"]);
-        let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-        ensure!(output.status.success(), "the tests of {PACKAGE} do not build; the reason is above");
-        let mut programs = programs_in(&String::from_utf8_lossy(&output.stdout));
+    /// Builds those with this in their names, as `cargo test` does.
+    pub(super) fn build(repository: &Repository, only: &str) -> Result<Vec<Program>> {
+        let mut programs = Vec::new();
+        for (package, targets) in TESTS {
+            let mut cargo = repository.cargo();
+            cargo.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
+            cargo.args(["--package", package]).args(targets);
+            let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+            ensure!(output.status.success(), "the tests of {package} do not build; the reason is above");
+            programs.extend(programs_in(&String::from_utf8_lossy(&output.stdout)));
+        }
+        programs.retain(|program| program.name.contains(only));
         programs.sort_by(|one, other| one.name.cmp(&other.name));
-        ensure!(!programs.is_empty(), "{PACKAGE} has no tests");
+        ensure!(!programs.is_empty(), "there are no tests with `{only}` in the name of their program");
         Ok(programs)
     }
 }
@@ -51,7 +62,8 @@ impl Program {
 fn programs_in(messages: &str) -> Vec<Program> {
     // Other messages of cargo's have no such fields.
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    let programs = artifacts.filter_map(|Artifact { target, manifest_path, executable }| {
+    let programs = artifacts.filter_map(|Artifact { target, manifest_path, executable, profile }| {
+        profile.test.then_some(())?;
         Some(Program { name: target.name, path: executable?, folder: manifest_path.parent()?.to_owned() })
     });
     programs.collect()
@@ -63,9 +75,10 @@ mod tests {
 
     #[test]
     fn programs_are_found_among_cargos_messages() {
-        let messages = r#"{"reason":"compiler-artifact","target":{"name":"kvm_ioctls"},"manifest_path":"/k/Cargo.toml","executable":null}
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"kvm_ioctls"},"manifest_path":"/k/Cargo.toml","executable":null,"profile":{"test":false}}
             {"reason":"build-script-executed","package_id":"a"}
-            {"reason":"compiler-artifact","target":{"name":"guests"},"manifest_path":"/r/vmm/Cargo.toml","executable":"/t/guests-1"}
+            {"reason":"compiler-artifact","target":{"name":"guests"},"manifest_path":"/r/vmm/Cargo.toml","executable":"/t/guests-1","profile":{"test":true}}
+            {"reason":"compiler-artifact","target":{"name":"firebox"},"manifest_path":"/r/cli/Cargo.toml","executable":"/t/firebox","profile":{"test":false}}
             {"reason":"build-finished","success":true}"#;
         let [Program { name, path, folder }] = programs_in(messages).try_into().unwrap();
         assert_eq!((name.as_str(), path, folder), ("guests", PathBuf::from("/t/guests-1"), PathBuf::from("/r/vmm")));

@@ -20,18 +20,22 @@ const INIT: &str = include_str!("init.sh");
 /// What of the repository is read by tests: seeds; and sources, by which a failed property test finds where to keep what it has found.
 const READ: [&str; 2] = ["crates/vmm", "fuzz/seeds/devices"];
 
-/// The tests in the lab, and nothing else.
-pub(crate) fn run(repository: &Repository) -> Result<ExitCode> {
+/// The tests in the lab, and nothing else: those of programs with this in their names.
+pub(crate) fn run(repository: &Repository, only: Option<&str>) -> Result<ExitCode> {
     let equipment = Equipment::install(repository)?;
     let mut report = Report::default();
-    report.run(STEP, || tests(repository, &equipment));
+    report.run(STEP, || some_tests(repository, &equipment, only.unwrap_or_default()));
     println!("\n{report}");
     Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Builds them, runs them in there, and shows what they say as it comes.
+/// Builds all of them, runs them in there, and shows what they say as it comes.
 pub(crate) fn tests(repository: &Repository, equipment: &Equipment) -> Result<Finding> {
-    let programs = Program::build(repository)?;
+    some_tests(repository, equipment, "")
+}
+
+fn some_tests(repository: &Repository, equipment: &Equipment, only: &str) -> Result<Finding> {
+    let programs = Program::build(repository, only)?;
     let initramfs = equipment.place().join("initramfs");
     write(&initramfs, repository, equipment, &programs)?;
     let mut verdict = Verdict::of(programs.iter().map(|program| program.name.as_str()));
@@ -56,6 +60,7 @@ fn write(to: &Path, repository: &Repository, equipment: &Equipment, programs: &[
     files.add("lab/programs", list(programs).as_bytes());
     for program in programs {
         files.copy_program(&program.path)?;
+        files.add_folder(&program.folder);
     }
     for file in repository.files()?.iter().filter(|file| READ.iter().any(|folder| file.starts_with(folder))) {
         files.copy(&repository.root().join(file))?;

@@ -42,6 +42,16 @@ impl Debian {
         found.inspect_err(|why| skipped(test, why)).ok()
     }
 
+    /// Where its packed kernel is.
+    pub(crate) fn image(&self) -> PathBuf {
+        kernel_in(&self.folder).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Its `boot` and `lib/modules`.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// These modules and those that they need, each behind what it needs.
     pub(crate) fn modules(&self, wanted: &[&str]) -> Vec<Module> {
         let mut files = BTreeMap::new();
