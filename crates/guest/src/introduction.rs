@@ -38,6 +38,9 @@ pub enum NoIntroduction {
     /// It announces more than there can be.
     #[error("it announces {0} of something")]
     TooMuch(u32),
+    /// A yes or no that is neither.
+    #[error("it says {0} where it has to say yes or no")]
+    Neither(u32),
     /// A text that is none.
     #[error("a file's content is no text")]
     Text,
@@ -80,7 +83,11 @@ impl Introduction {
             other => return Err(NoIntroduction::Version(other)),
         }
         let agent = reader.bytes()?;
-        let is_image = reader.number()? != 0;
+        let is_image = match reader.number()? {
+            0 => false,
+            1 => true,
+            other => return Err(NoIntroduction::Neither(other)),
+        };
         let steps = reader.count()?;
         let mounts = reader.list(|reader| Ok(Mount { outside: reader.path()?, inside: reader.path()? }))?;
         let links = reader.list(|reader| Ok(Link { inside: reader.path()?, target: reader.path()? }))?;
@@ -193,12 +200,25 @@ mod tests {
     }
 
     #[test]
-    fn what_announces_more_than_there_can_be_is_refused_before_it_is_held() {
+    fn what_a_fuzzer_begins_with_is_understood() {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/introduction");
+        let seeds: Vec<_> = std::fs::read_dir(seeds).unwrap().collect();
+        assert!(2 <= seeds.len(), "the seeds are missing");
+        for seed in seeds {
+            let said = std::fs::read(seed.unwrap().path()).unwrap();
+            assert_eq!(Introduction::read(said.as_slice()).unwrap().encode(), said);
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_mean_is_refused_before_it_is_held() {
         let version = VERSION.to_le_bytes();
         let agent = [version, u32::MAX.to_le_bytes()].concat();
         assert!(matches!(Introduction::read(agent.as_slice()), Err(NoIntroduction::TooMuch(u32::MAX))));
         let steps = [version, [0; 4], [0; 4], (MOST_PARTS + 1).to_le_bytes()].concat();
         assert!(matches!(Introduction::read(steps.as_slice()), Err(NoIntroduction::TooMuch(_))));
+        let image = [version, [0; 4], 2_u32.to_le_bytes()].concat();
+        assert!(matches!(Introduction::read(image.as_slice()), Err(NoIntroduction::Neither(2))));
         assert!(matches!(Introduction::read([0xFF; 64].as_slice()), Err(NoIntroduction::Version(u32::MAX))));
     }
 }

@@ -23,6 +23,9 @@ mod sys;
 
 pub use host::{BORN, FAILED, GuestError, Listeners, live};
 pub use introduction::{Introduction, NoIntroduction};
+/// For a fuzzer: callers, an agent and a cell that do what this says, and what must be true all the same.
+#[cfg(any(test, fuzzing))]
+pub use relay::chance::play as play_relay;
 pub use sys::{call_host, listen_to_host};
 
 /// Where the guest calls the host, once: for its introduction.

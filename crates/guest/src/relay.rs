@@ -3,6 +3,9 @@
 //! A line has an end in here, which stays, and a caller, who may go. What the cell says waits for the next caller, and the cell with it: no more
 //! is taken from it than a line holds.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod chance;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use firebox_wire::warden::MESSAGE_BYTES;
