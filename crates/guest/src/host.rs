@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 
 use firebox_cell::CellError;
 use firebox_warden::{StartError, Warden};
+use firebox_wire::warden::{CellReply, Message};
 
 use crate::farewell::{hang_up, say_goodbye};
 use crate::introduction::{Introduction, NoIntroduction};
@@ -36,6 +37,9 @@ pub enum GuestError {
     /// The host did not hear that there is one.
     #[error("cannot answer the host")]
     Answer(#[source] io::Error),
+    /// The cell is gone, and that was not told to anybody as its removal: the warden has failed.
+    #[error("the cell is gone, and the warden has not removed it")]
+    Lost,
     /// It cannot pass anything on.
     #[error("cannot pass on what is said")]
     Relay(#[source] io::Error),
@@ -64,7 +68,8 @@ pub fn live(host: OwnedFd, listeners: Listeners) -> Result<(), GuestError> {
         [Line::new(listeners.agent, stream, Words::Stream), Line::new(listeners.control, socket, Words::Messages)];
     pass_on(&mut lines, CONTROL_LINE).map_err(|errno| GuestError::Relay(errno.into()))?;
     drop(warden);
-    Ok(())
+    let last = lines[CONTROL_LINE].last_message().map(CellReply::decode);
+    if last == Some(Ok(CellReply::Removed)) { Ok(()) } else { Err(GuestError::Lost) }
 }
 
 /// The line with which the cell goes.

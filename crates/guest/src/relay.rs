@@ -60,6 +60,13 @@ impl Line {
         self.is_over && (self.to_caller.is_empty() || self.caller.is_none())
     }
 
+    /// The last message from the inside, whoever heard it.
+    pub(crate) fn last_message(&self) -> Option<&[u8]> {
+        let Pipe { bytes, taken_in, .. } = &self.to_caller;
+        // It stays where it was when it was passed on.
+        (0 < *taken_in && self.to_inside.is_whole).then_some(bytes)
+    }
+
     /// What is worth waking up for. Whoever calls while somebody else does waits.
     fn events(&self) -> Vec<PollFd<'_>> {
         let when = |flags, does| if does { flags } else { PollFlags::empty() };

@@ -13,6 +13,7 @@ use firebox_cell::{Mount, View};
 use firebox_guest::{BORN, FAILED, Introduction};
 use firebox_wire::warden::{CellReply, CellRequest, MESSAGE_BYTES, Message, StepLimits};
 use idle_agent::idle_agent;
+use rustix::process::Pid;
 
 /// Longer than anything takes here.
 const PLENTY: Duration = Duration::from_secs(30);
@@ -57,6 +58,13 @@ impl Guest {
         let caller = UnixStream::connect(self.directory.path().join(name)).unwrap();
         caller.set_read_timeout(Some(PLENTY)).unwrap();
         caller
+    }
+
+    /// Its only child.
+    fn warden(&self) -> Pid {
+        let process = self.process.id();
+        let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
+        Pid::from_raw(children.trim().parse().unwrap()).unwrap()
     }
 
     fn end(mut self) -> ExitStatus {
@@ -142,4 +150,15 @@ fn callers_come_and_go_and_with_its_cell_it_ends() {
     agent.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, b"");
     assert!(guest.end().success());
+}
+
+#[test]
+fn a_warden_that_dies_is_no_good_end() {
+    let Some(mut guest) = Guest::start() else { return };
+    guest.introduce(View { steps: 1, ..View::default() });
+    assert_eq!(guest.answer(), [BORN]);
+    let control = guest.call("control");
+    rustix::process::kill_process(guest.warden(), rustix::process::Signal::KILL).unwrap();
+    assert!(!guest.end().success());
+    drop(control);
 }
