@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::equipment::Equipment;
 use crate::lines::lines_of;
 
-/// All tests take some two minutes, and all boots that are compared some four; on a machine that has others to serve, twice as long.
+/// All tests take some three minutes, and all boots that are compared some four; on a machine that has others to serve, twice as long.
 const LIMIT: Duration = Duration::from_secs(12 * 60);
 /// Two processors, since races want them, and memory for the initramfs, which is in there twice for a moment, and for guests.
 const SIZE: [&str; 4] = ["-smp", "2", "-m", "2G"];
