@@ -1,8 +1,11 @@
 //! KVM, as this host has it.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use kvm_ioctls::{Cap, Kvm};
+
+use crate::sys;
 
 /// Where it is.
 const DEVICE: &str = "/dev/kvm";
@@ -46,7 +49,15 @@ pub enum NoKvm {
 impl Hypervisor {
     /// Opens it, with the caller's rights. That it is there does not say that guests run well: [`probe`](crate::probe) does.
     pub fn open() -> Result<Hypervisor, NoKvm> {
-        let kvm = Kvm::new().map_err(|error| NoKvm::of(io::Error::from_raw_os_error(error.errno())))?;
+        Hypervisor::check(Kvm::new().map_err(|error| NoKvm::of(io::Error::from_raw_os_error(error.errno())))?)
+    }
+
+    /// Takes over what somebody else has opened, for a process that can open nothing.
+    pub fn from_descriptor(device: OwnedFd) -> Result<Hypervisor, NoKvm> {
+        Hypervisor::check(sys::kvm(device))
+    }
+
+    fn check(kvm: Kvm) -> Result<Hypervisor, NoKvm> {
         match kvm.get_api_version() {
             VERSION => {}
             other => return Err(NoKvm::Version(other)),

@@ -8,6 +8,7 @@
 //! Whoever calls [`Machine::run`] waits and looks now and then whether anything can still happen in there. Besides there are the
 //! processors' threads, and one for each device that something can happen to on the host's side. When it returns, nothing of the machine is left.
 
+use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -58,7 +59,11 @@ pub struct Machine {
     ports: Bus,
     windows: Bus,
     log: Arc<Mutex<LogRing>>,
+    confine: Confine,
 }
+
+/// What each thread that has to do with the guest does to itself before it has.
+pub(crate) type Confine = fn() -> io::Result<()>;
 
 /// What became of a machine.
 #[derive(Debug)]
@@ -114,6 +119,9 @@ pub enum RunError {
     /// Its first processor could not be made to begin.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// A thread could not be confined, so it met no guest.
+    #[error("a thread of the machine cannot be confined: {0}")]
+    Confine(io::Error),
     /// The host gives no thread.
     #[error("the host gives no thread for a virtual processor or a device: {0}")]
     Thread(std::io::Error),
@@ -146,7 +154,18 @@ impl Machine {
         let ports = arch::fixed_devices(chips.line(&vm, layout::SERIAL_INTERRUPT)?, &log)?;
         let kind = Cpus::new(hypervisor, cpus)?;
         let cpus = (0..cpus).map(|number| kind.make(&vm, number)).collect::<Result<_, SetupError>>()?;
-        Ok(Machine { cpus, kind, vm, chips, devices: 0, woken: Vec::new(), ports, windows: Bus::default(), log })
+        Ok(Machine {
+            cpus,
+            kind,
+            vm,
+            chips,
+            devices: 0,
+            woken: Vec::new(),
+            ports,
+            windows: Bus::default(),
+            log,
+            confine: || Ok(()),
+        })
     }
 
     /// The guest's memory.
@@ -189,20 +208,29 @@ impl Machine {
         Ok(start)
     }
 
+    /// Has each thread that runs a processor or wakes a device call this first: none of them opens anything, maps a program or starts anybody from
+    /// then on, so it can be confined to that.
+    pub fn confine_threads(&mut self, confine: fn() -> io::Result<()>) {
+        self.confine = confine;
+    }
+
     /// Runs it to its end, or for as long as it may.
     pub fn run(self, start: &Start, limit: Duration) -> Result<Ran, RunError> {
-        let Machine { cpus, kind, vm, chips: _, devices: _, woken, ports, windows, log } = self;
+        let Machine { cpus, kind, vm, chips: _, devices: _, woken, ports, windows, log, confine } = self;
         if let Some(first) = cpus.first() {
             kind.begin(first, vm.memory(), start)?;
         }
+        let (told, hear) = channel();
         let mut wakers = Wakers::new().map_err(RunError::Thread)?;
         for (device, wakes) in woken {
-            wakers.start(device, wakes).map_err(RunError::Thread)?;
+            let told = told.clone();
+            // Without it nothing would come to the guest any more, and it would wait for ever.
+            let confined = move || confine().map_err(|error| _ = told.send(Err(RunError::Confine(error)))).is_ok();
+            wakers.start(device, wakes, confined).map_err(RunError::Thread)?;
         }
-        let (told, hear) = channel();
         let mut threads = Threads::default();
         for cpu in cpus {
-            threads.start(cpu, &ports, &windows, &told)?;
+            threads.start(cpu, &ports, &windows, confine, &told)?;
         }
         drop(told);
         let ending = threads.wait(&hear, limit);
@@ -226,9 +254,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const LOOKS: u32 = 2;
 
 impl Threads {
-    fn start(&mut self, cpu: Cpu, ports: &Bus, windows: &Bus, told: &Sender<Told>) -> Result<(), RunError> {
+    fn start(
+        &mut self,
+        cpu: Cpu,
+        ports: &Bus,
+        windows: &Bus,
+        confine: Confine,
+        told: &Sender<Told>,
+    ) -> Result<(), RunError> {
         let kick = Arc::new(Kick::default());
-        let vcpu = Vcpu { cpu, ports: ports.clone(), windows: windows.clone(), kick: kick.clone() };
+        let vcpu = Vcpu { cpu, ports: ports.clone(), windows: windows.clone(), kick: kick.clone(), confine };
         let told = told.clone();
         let name = format!("vcpu{}", self.0.len());
         // Nobody listens any more when another processor has ended the machine.

@@ -9,7 +9,7 @@ use crate::arch::waits_for_nothing;
 use crate::bus::{Bus, Go};
 use crate::ending::{CpuFault, Ending};
 use crate::kick::{self, Kick, Order};
-use crate::machine::RunError;
+use crate::machine::{Confine, RunError};
 use crate::sys::Cpu;
 
 /// A processor with what it can reach.
@@ -20,6 +20,7 @@ pub(crate) struct Vcpu {
     /// What stands among the addresses of memory.
     pub(crate) windows: Bus,
     pub(crate) kick: Arc<Kick>,
+    pub(crate) confine: Confine,
 }
 
 /// A signal has come.
@@ -32,6 +33,7 @@ impl Vcpu {
     pub(crate) fn run(mut self) -> Result<Ending, RunError> {
         self.kick.listen();
         self.cpu.hear_only(kick::signal()).map_err(RunError::Signal)?;
+        (self.confine)().map_err(RunError::Confine)?;
         if let ControlFlow::Break(ending) = self.obey()? {
             return Ok(ending);
         }
@@ -44,7 +46,7 @@ impl Vcpu {
 
     /// Into the guest and out again.
     fn enter(&mut self) -> Result<Go, RunError> {
-        let Vcpu { cpu, ports, windows, kick: _ } = self;
+        let Vcpu { cpu, ports, windows, kick: _, confine: _ } = self;
         let exit = match cpu.fd_mut().run() {
             Ok(exit) => exit,
             Err(error) if matches!(error.errno(), INTERRUPTED | AGAIN) => return self.obey(),

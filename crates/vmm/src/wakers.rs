@@ -22,10 +22,18 @@ impl Wakers {
         Ok(Wakers { end: Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?), threads: Vec::new() })
     }
 
-    /// Wakes this device whenever that descriptor is readable.
-    pub(crate) fn start(&mut self, device: Arc<Mutex<Transport>>, wakes: OwnedFd) -> io::Result<()> {
+    /// Wakes this device whenever that descriptor is readable, in a thread that is confined as it says; or else has ended.
+    pub(crate) fn start(
+        &mut self,
+        device: Arc<Mutex<Transport>>,
+        wakes: OwnedFd,
+        confined: impl FnOnce() -> bool + Send + 'static,
+    ) -> io::Result<()> {
         let end = self.end.clone();
         let body = move || {
+            if !confined() {
+                return;
+            }
             while let Next::Wake = wait(&wakes, &end) {
                 device.lock().unwrap_or_else(PoisonError::into_inner).wake();
             }

@@ -4,13 +4,16 @@
 
 mod kit;
 
+use std::io;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use firebox_vmm::virtio::Vsock;
 use firebox_vmm::{
-    BusDevice, Bytes, CpuFault, Ending, Go, GuestAddress, Machine, MachineError, MemorySize, Settings, layout,
+    BusDevice, Bytes, CpuFault, Ending, Go, GuestAddress, Machine, MachineError, MemorySize, RunError, Settings, Start,
+    layout,
 };
 use kit::{Assembler, PLENTY};
 
@@ -193,6 +196,31 @@ fn a_machine_runs_on_when_one_of_its_processors_has_halted() {
     machine.load(REAL_MODE, &[SAY_TWO.as_slice(), &[0xEB, 0xFE]].concat()).unwrap(); // jmp $
     let ran = kit::run(machine, Duration::from_secs(5));
     assert_eq!((ran.ending, ran.log.bytes()), (Ending::TimedOut, b"12".to_vec()));
+}
+
+#[test]
+fn a_thread_that_cannot_be_confined_meets_no_guest() {
+    const NAME: &str = "a_thread_that_cannot_be_confined_meets_no_guest";
+    let Some(hypervisor) = kit::hypervisor(NAME) else { return };
+    let machine = |program: Assembler| kit::machine(&hypervisor, 1, &program);
+    let start = Start { entry: layout::PROGRAM, argument: 0 };
+    let refuse = || Err(io::Error::other("no"));
+    let counted = Arc::new(AtomicU64::new(0));
+    let mut refused = machine(Assembler::new().out8(0x700, 1).reset());
+    refused.add_ports(0x700..0x701, Arc::new(Mutex::new(Counter(counted.clone())))).unwrap();
+    refused.confine_threads(refuse);
+    let ended = refused.run(&start, PLENTY);
+    assert!(matches!(ended, Err(RunError::Confine(_))), "{ended:?}");
+    assert_eq!(counted.load(Ordering::SeqCst), 0);
+    // Nor does a device's thread, and then nobody waits for what it would have told.
+    let mut refused = machine(Assembler::new().spin());
+    refused.add_virtio(Box::new(Vsock::new(3, None, Vec::new()).unwrap())).unwrap();
+    refused.confine_threads(|| match std::thread::current().name() {
+        Some("waker") => Err(io::Error::other("no")),
+        _ => Ok(()),
+    });
+    let ended = refused.run(&start, PLENTY);
+    assert!(matches!(ended, Err(RunError::Confine(_))), "{ended:?}");
 }
 
 #[test]

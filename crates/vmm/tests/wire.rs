@@ -345,6 +345,26 @@ fn a_host_calls_a_guest_by_the_machines_socket() {
 }
 
 #[test]
+fn a_host_that_was_admitted_calls_when_it_wants_to() {
+    let memory = MemorySize::LEAST.map().unwrap();
+    let mut wire = Vsock::new(GUEST, None, Vec::new()).unwrap();
+    let (mut host, caller) = UnixStream::pair().unwrap();
+    host.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    wire.admit(caller).unwrap();
+    let transport = Transport::new(Box::new(wire), memory.clone(), Box::new(Bell::default()));
+    let mut guest = Guest { transport, memory, put: [0; 3], taken: [0; 3] };
+    guest.set_up();
+    guest.give_buffers(LENGTH);
+    (0..10).for_each(|_| guest.transport.wake());
+    assert_eq!(guest.receive(), None, "nobody has called");
+    host.write_all(b"CONNECT 52\nhello").unwrap();
+    let called = guest.wait(REQUEST);
+    assert_eq!(called.ports.0, 52);
+    guest.send(&packet(RESPONSE, called.ports, b""));
+    assert_eq!(guest.hear(DATA).bytes, b"hello");
+}
+
+#[test]
 fn a_call_that_is_not_answered_with_yes_is_hung_up_on() {
     for answer in [RESET, DATA, SHUTDOWN, CREDIT, REQUEST] {
         let (_directory, listener, path) = socket();

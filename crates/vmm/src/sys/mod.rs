@@ -1,12 +1,14 @@
-//! What needs an unsafe word: memory handed to KVM, advice about it, and a signal mask that has no safe wrapper.
+//! What needs an unsafe word: a device that was handed over, memory handed to KVM, advice about it, and a signal mask that has no safe wrapper.
 #![expect(
     unsafe_code,
-    reason = "KVM and `madvise` are given memory by its address, and kvm-ioctls does not wrap KVM_SET_SIGNAL_MASK"
+    reason = "KVM is taken over by its number, KVM and `madvise` are given memory by its address, and kvm-ioctls does not wrap KVM_SET_SIGNAL_MASK"
 )]
 
+mod device;
 mod huge_pages;
 mod signal_mask;
 mod vm;
 
+pub(crate) use device::kvm;
 pub(crate) use huge_pages::prefer_huge_pages;
 pub(crate) use vm::{Cpu, Vm};

@@ -1,7 +1,8 @@
 //! The wire between guest and host (virtio-vsock): streams of the guest's that end in Unix sockets of the host's.
 //!
 //! A guest can call the host at [`Door`]s alone: each is a number and one end of a pair of sockets, handed over before the machine runs, and good
-//! for one connection. The host calls the guest over the machine's socket ([`caller`]). No path is opened, and nothing of the network is in reach.
+//! for one connection. The host calls the guest over the machine's socket, or by one end of such a pair ([`caller`]). No path is opened, and nothing of the
+//! network is in reach.
 //!
 //! ```text
 //! guest --- queue 1 ---> hear --> connection --> host's socket
@@ -99,6 +100,16 @@ impl Vsock {
             events,
             buffer: vec![0; usize::try_from(ROOM).unwrap_or(0)],
         })
+    }
+
+    /// Somebody who may call the guest and is here already, over one end of a pair of sockets: as by way of the listener, once they
+    /// say whom they want.
+    pub fn admit(&mut self, caller: UnixStream) -> io::Result<()> {
+        caller.set_nonblocking(true)?;
+        let number = self.next_caller();
+        watch(&self.events, &caller, (NO_PORT, number))?;
+        self.callers.insert(number, Caller::new(caller));
+        Ok(())
     }
 
     /// What the guest has sent. Tells whether some of it waits until the guest has heard what it is owed.
@@ -202,14 +213,19 @@ impl Vsock {
     fn accept(&mut self) {
         // Whoever comes when there are too many is hung up on: left waiting, they would not be announced again.
         while let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) {
-            let number = self.next_number;
-            self.next_number = number.wrapping_add(1).checked_rem(CALLERS_PORTS).unwrap_or(0);
+            let number = self.next_caller();
             let is_watched =
                 stream.set_nonblocking(true).is_ok() && watch(&self.events, &stream, (NO_PORT, number)).is_ok();
             if is_watched && self.callers.len() < MOST_CALLERS {
                 self.callers.insert(number, Caller::new(stream));
             }
         }
+    }
+
+    fn next_caller(&mut self) -> u32 {
+        let number = self.next_number;
+        self.next_number = number.wrapping_add(1).checked_rem(CALLERS_PORTS).unwrap_or(0);
+        number
     }
 
     /// A caller says something.
