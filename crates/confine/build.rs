@@ -33,12 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("seccomp/fence.toml and seccomp/agent.toml speak of the same call".into());
     }
 
+    let monitor = read("seccomp/monitor.toml")?.answers(architecture);
+    let machine = read("seccomp/machine.toml")?.answers(architecture);
     let unknown = Answer::Refuse(Refusal::Enosys);
     let filters = [
         ("AGENT", over(&job, &beyond), &unknown),
         ("FENCE_AGENT", over(&fence, &beyond), &unknown),
         ("JOB", job, &unknown),
         ("FENCE", fence, &unknown),
+        ("MONITOR", monitor, &unknown),
+        ("MACHINE", machine, &unknown),
         ("STEP", step, &Answer::Allow),
     ]
     .map(|(name, answers, otherwise)| {

@@ -4,7 +4,7 @@
 //! reason, and compiled by the build script.
 //!
 //! A job's filter is an allow-list. What a program asks for only when it means it is answered with EPERM, so that its
-//! message tells why; all the rest with ENOSYS, as by an older kernel, so that libraries fall back.
+//! message tells why; all the rest with ENOSYS, as by an older kernel, so that libraries fall back. So is a monitor's.
 
 use crate::error::ConfineError;
 use crate::layer::Layer;
@@ -41,6 +41,12 @@ impl Filter {
 
     /// On top of an agent's: leaves what a job may ask. Small, since each step puts it on.
     pub const STEP: Filter = Filter(&STEP);
+
+    /// What the monitor of a microVM may ask.
+    pub const MONITOR: Filter = Filter(&MONITOR);
+
+    /// On top of that, for a thread of it that meets the guest.
+    pub const MACHINE: Filter = Filter(&MACHINE);
 
     /// Puts the calling thread and all it starts under this filter, for good and on top of filters already there.
     ///

@@ -14,6 +14,8 @@ mod reading;
 const JOB: &str = include_str!("../../seccomp/job.toml");
 const FENCE: &str = include_str!("../../seccomp/fence.toml");
 const AGENT: &str = include_str!("../../seccomp/agent.toml");
+const MONITOR: &str = include_str!("../../seccomp/monitor.toml");
+const MACHINE: &str = include_str!("../../seccomp/machine.toml");
 const I386: u32 = 0x4000_0003;
 const EPERM: Verdict = Verdict::Errno(1);
 const EINVAL: Verdict = Verdict::Errno(22);
@@ -246,7 +248,10 @@ fn the_filter_says_what_the_policy_says() {
     let job = Policy::parse(JOB).unwrap().answers(here());
     let mut fence = job.clone();
     fence.extend(Policy::parse(FENCE).unwrap().answers(here()));
-    for (filter, answers) in [(Filter::JOB, job), (Filter::FENCE, fence)] {
+    let [monitor, machine] = [MONITOR, MACHINE].map(|policy| Policy::parse(policy).unwrap().answers(here()));
+    for (filter, answers) in
+        [(Filter::JOB, job), (Filter::FENCE, fence), (Filter::MONITOR, monitor), (Filter::MACHINE, machine)]
+    {
         for number in 0..1024 {
             for arguments in telling_arguments(&answers, number) {
                 let got = run(filter, &Call { architecture: here().audit(), number, arguments });
@@ -287,6 +292,77 @@ fn a_fence_closes_what_landlock_does_not_look_at() {
     // Everything else is as in a jail.
     refused("mount", &[]);
     allowed("openat", &[]);
+}
+
+/// As `mmap` and `mprotect` have it.
+const PROT_READ: u64 = 1;
+const PROT_EXEC: u64 = 4;
+const MAP_PRIVATE: u64 = 2;
+const MAP_ANONYMOUS: u64 = 0x20;
+
+#[test]
+fn a_monitor_opens_starts_and_runs_nothing() {
+    for call in [
+        "open",
+        "openat",
+        "openat2",
+        "creat",
+        "socket",
+        "socketpair",
+        "connect",
+        "bind",
+        "accept4",
+        "execve",
+        "execveat",
+        "fork",
+        "vfork",
+        "clone3",
+        "ptrace",
+        "process_vm_readv",
+        "pidfd_getfd",
+        "mount",
+        "unshare",
+        "setns",
+        "chroot",
+        "memfd_create",
+        "unlink",
+        "kill",
+        "setuid",
+        "io_uring_setup",
+        "bpf",
+        "userfaultfd",
+        "prlimit64",
+        "sendmsg",
+    ] {
+        check_in(Filter::MONITOR, call, &[], ENOSYS);
+        check_in(Filter::MACHINE, call, &[], ENOSYS);
+    }
+    // A thread, a process, a thread in namespaces of its own.
+    for (flags, expected) in [(0x003d_0f00, Verdict::Allow), (17, EPERM), (0x103d_0f00, EPERM)] {
+        check_in(Filter::MONITOR, "clone", &[flags], expected);
+        check_in(Filter::MACHINE, "clone", &[flags], ENOSYS);
+    }
+    for filter in [Filter::MONITOR, Filter::MACHINE] {
+        check_in(filter, "mmap", &[0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS], Verdict::Allow);
+        check_in(filter, "mmap", &[0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS], EPERM);
+        check_in(filter, "mprotect", &[0, 4096, PROT_READ | PROT_EXEC], EPERM);
+    }
+    check_in(Filter::MACHINE, "mmap", &[0, 4096, PROT_READ, MAP_PRIVATE], EPERM);
+}
+
+#[test]
+fn a_thread_that_meets_a_guest_may_ask_nothing_that_its_monitor_may_not() {
+    let [monitor, machine] = [MONITOR, MACHINE].map(|policy| Policy::parse(policy).unwrap().answers(here()));
+    let mut less = 0;
+    for number in (0..1024).chain([0x4000_0000, u32::MAX]) {
+        for arguments in [&monitor, &machine].into_iter().flat_map(|answers| telling_arguments(answers, number)) {
+            let call = Call { architecture: here().audit(), number, arguments };
+            let (whole, part) = (run(Filter::MONITOR, &call), run(Filter::MACHINE, &call));
+            assert!(part != Verdict::Allow || whole == Verdict::Allow, "{number} {arguments:#x?}");
+            less += usize::from(part != whole);
+        }
+    }
+    assert!(0 < less, "it may ask all of it");
 }
 
 /// The kernel asks all filters and takes the strictest answer; of two refusals, that of the filter put on last.
