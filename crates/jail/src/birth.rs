@@ -1,4 +1,5 @@
-//! How a process becomes a cell: the straight road from the clone to the agent's first instruction.
+//! How a process becomes a cell: the straight road from the clone to the first instruction of the agent, or of another program of ours
+//! that has a cell around it.
 //!
 //! It begins as root on the host, process 1 of a new PID namespace; the other namespaces that the host's user namespace owns it
 //! enters first of all. It ends without a
@@ -11,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use firebox_confine::{ConfineError, Layer};
-use firebox_warden::{at, confess, execute_agent, exit, out_of_the_way, place_descriptors};
+use firebox_warden::{at, confess, exit, out_of_the_way, place_descriptors};
 use firebox_wire::warden::{Failure, Stage};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -22,7 +23,6 @@ use rustix::mount::{
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getppid, setrlimit};
 use rustix::thread::{Gid, LinkNameSpaceType, Uid, move_into_link_name_space};
 
-use crate::doors::Doors;
 use crate::files::PLACES;
 use crate::sys;
 use crate::users::{self, Users};
@@ -33,32 +33,55 @@ const HOST_NAME: &[u8] = b"firebox";
 /// Where an ordinary user's warden keeps the host's `/proc`.
 pub(crate) const HOST_PROC: &str = "/proc";
 
-/// Where the agent expects its stream.
-const AGENT_STREAM: i32 = 3;
+/// Where the program expects the first of what it is handed.
+const FIRST_HANDED: i32 = 3;
 
-/// What a process needs to become a cell. Its descriptors close when the agent starts, but for the stream and the doors of
-/// the steps.
+/// What a process needs to become a cell. Its descriptors close when the program starts, but for those that are handed to it.
 pub(crate) struct Birth<'a> {
-    /// Where in the warden's root the view stands.
-    pub(crate) view: &'a Path,
-    /// Where in the warden's root the cell's files may be attached for a moment.
-    pub(crate) workbench: &'a Path,
-    /// The cell's writable file system.
-    pub(crate) files: BorrowedFd<'a>,
+    /// What is to be around it.
+    pub(crate) room: Room<'a>,
     /// The uid and gid, as the warden sees them.
     pub(crate) uid: u32,
     /// Which users there are in the cell.
     pub(crate) users: Users,
     /// Whether the groups that firebox was started with can be given up.
     pub(crate) groups: Supplementary,
-    /// The agent's end of its stream.
-    pub(crate) stream: BorrowedFd<'a>,
-    /// The agent itself.
-    pub(crate) agent: BorrowedFd<'a>,
-    /// The ways into the cell's control groups.
-    pub(crate) doors: &'a Doors,
-    /// Takes the failure; closes without a word when the agent has started.
+    /// The ways into its control group.
+    pub(crate) group: &'a [OwnedFd],
+    /// What the program has open besides the three that every program has.
+    pub(crate) handed: Vec<BorrowedFd<'a>>,
+    /// The program itself.
+    pub(crate) program: BorrowedFd<'a>,
+    /// How it is started.
+    pub(crate) execute: fn(BorrowedFd<'_>, &str) -> Errno,
+    /// What it is told.
+    pub(crate) argument: String,
+    /// Takes the failure; closes without a word when the program has started.
     pub(crate) failed: BorrowedFd<'a>,
+}
+
+/// What is to be around a process.
+pub(crate) enum Room<'a> {
+    /// What an agent and its jobs see, and where they write.
+    View {
+        /// Where in the warden's root the view stands.
+        view: &'a Path,
+        /// Where in the warden's root the cell's files may be attached for a moment.
+        workbench: &'a Path,
+        /// The cell's writable file system.
+        files: BorrowedFd<'a>,
+    },
+    /// Nothing: this directory of the warden's root has nothing in it. And no interface that works.
+    Empty(&'a Path),
+}
+
+impl Room<'_> {
+    fn root(&self) -> &Path {
+        match self {
+            Room::View { view, .. } => view,
+            Room::Empty(directory) => directory,
+        }
+    }
 }
 
 /// What becomes of the groups that firebox was started with.
@@ -73,10 +96,10 @@ pub(crate) enum Supplementary {
 impl Birth<'_> {
     /// Becomes the cell.
     pub(crate) fn go(&self) -> ! {
-        // The agent's descriptors go to fixed numbers in the end; these two are needed after that.
-        let kept = out_of_the_way(self.failed).and_then(|failed| Ok((failed, out_of_the_way(self.agent)?)));
+        // What is handed on goes to fixed numbers in the end; these two are needed after that.
+        let kept = out_of_the_way(self.failed).and_then(|failed| Ok((failed, out_of_the_way(self.program)?)));
         let (failed, failure) = match kept {
-            Ok((failed, agent)) => (Some(failed), self.steps(agent.as_fd())),
+            Ok((failed, program)) => (Some(failed), self.steps(program.as_fd())),
             Err(errno) => (None, at(Stage::Descriptors)(errno)),
         };
         confess(failed.as_ref().map_or(self.failed, AsFd::as_fd), failure);
@@ -84,7 +107,7 @@ impl Birth<'_> {
     }
 
     /// All steps, in the order of security. Returns only what went wrong.
-    fn steps(&self, agent: BorrowedFd<'_>) -> Failure {
+    fn steps(&self, program: BorrowedFd<'_>) -> Failure {
         let done = self.namespaces().and_then(|()| {
             self.network()?;
             self.callers_limits();
@@ -106,14 +129,14 @@ impl Birth<'_> {
                 self.enter_root(&root)?;
                 self.identity_inside()?;
             }
-            // Before their numbers become those of the agent's own descriptors, which they would take along.
+            // Before their numbers become those of what is handed on, which they would take along.
             drop((maps, root));
             self.privileges()?;
             self.descriptors()
         });
         match done {
             Err(failure) => failure,
-            Ok(()) => at(Stage::Agent)(execute_agent(agent, &self.agents_argument())),
+            Ok(()) => at(Stage::Agent)((self.execute)(program, &self.argument)),
         }
     }
 
@@ -123,9 +146,9 @@ impl Birth<'_> {
         sys::enter_namespaces().map_err(at(Stage::Clone))
     }
 
-    /// As root. A loopback of its own; no other interface is ever there.
+    /// As root. A loopback of its own, for who can use it; no other interface is ever there.
     fn network(&self) -> Result<(), Failure> {
-        if Layer::NetworkNamespace.is_left_out() {
+        if Layer::NetworkNamespace.is_left_out() || matches!(self.room, Room::Empty(_)) {
             return Ok(());
         }
         sys::bring_up_loopback().map_err(at(Stage::Network))
@@ -154,20 +177,21 @@ impl Birth<'_> {
     ///
     /// All of this happens in this process's own mount namespace, a copy of the warden's.
     fn files(&self) -> Result<(), Failure> {
+        let Room::View { view, workbench, files } = self.room else { return Ok(()) };
         let attach = || {
-            move_mount(self.files, c"", CWD, self.workbench, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            move_mount(files, c"", CWD, workbench, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
             for (name, place) in PLACES {
                 let name = Path::new(OsStr::from_bytes(name.to_bytes()));
                 let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-                let part = open_tree(CWD, self.workbench.join(name), flags)?;
-                move_mount(&part, c"", CWD, self.view.join(place), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+                let part = open_tree(CWD, workbench.join(name), flags)?;
+                move_mount(&part, c"", CWD, view.join(place), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
             }
-            unmount(self.workbench, UnmountFlags::DETACH)
+            unmount(workbench, UnmountFlags::DETACH)
         };
         attach().map_err(at(Stage::Files))
     }
 
-    /// As root, in the new PID namespace. A `/proc` of only the cell's processes, read-only; and a second one, never
+    /// As root, in the new PID namespace. A `/proc` of only the cell's processes, read-only, for who sees any; and a second one, never
     /// attached and writable, through which the user namespace's maps are written.
     fn proc(&self) -> Result<OwnedFd, Failure> {
         let mount = |attributes: MountAttrFlags| {
@@ -184,8 +208,10 @@ impl Birth<'_> {
             | MountAttrFlags::MOUNT_ATTR_NOEXEC
             | sys::read_only();
         let attach = || {
-            let seen = mount(safe)?;
-            move_mount(&seen, c"", CWD, self.view.join("proc"), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            if let Room::View { view, .. } = self.room {
+                let seen = mount(safe)?;
+                move_mount(&seen, c"", CWD, view.join("proc"), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            }
             let maps = mount(MountAttrFlags::empty())?;
             // An ordinary user's warden has to keep the host's `/proc` for these two to be granted. No cell keeps it.
             match unmount(HOST_PROC, UnmountFlags::DETACH) {
@@ -204,16 +230,21 @@ impl Birth<'_> {
     fn root(&self) -> Result<OwnedFd, Failure> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
         let opened = if Layer::DetachedRoot.is_left_out() {
-            openat(CWD, self.view, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            openat(CWD, self.room.root(), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         } else {
-            open_tree(CWD, self.view, flags)
+            open_tree(CWD, self.room.root(), flags)
         };
-        opened.map_err(at(Stage::Root))
+        let root = opened.map_err(at(Stage::Root))?;
+        if let Room::Empty(_) = self.room {
+            // A view is read-only already.
+            sys::set_mount_attributes(root.as_fd(), sys::read_only()).map_err(at(Stage::Root))?;
+        }
+        Ok(root)
     }
 
-    /// As root. Into the agent's control group, which then is the root of all that is seen of control groups.
+    /// As root. Into its control group, which then is the root of all that is seen of control groups.
     fn join_group(&self) -> Result<(), Failure> {
-        for door in &self.doors.agent {
+        for door in self.group {
             rustix::io::write(door, b"0").map_err(at(Stage::Cgroup))?;
         }
         if Layer::CgroupNamespace.is_left_out() {
@@ -294,17 +325,8 @@ impl Birth<'_> {
         drop_all().map_err(|error: ConfineError| at(Stage::Capabilities)(error.errno()))
     }
 
-    /// The stream at its place, and after it the ways into the groups of the steps; everything else of the warden's closes
-    /// with the start of the agent.
+    /// What is handed on, at its place; everything else of the warden's closes with the start of the program.
     fn descriptors(&self) -> Result<(), Failure> {
-        let doors = self.doors.steps.iter().flatten().map(AsFd::as_fd);
-        let kept: Vec<BorrowedFd<'_>> = [self.stream].into_iter().chain(doors).collect();
-        place_descriptors(&kept, AGENT_STREAM).map_err(at(Stage::Descriptors))
-    }
-
-    /// How the agent is told of the doors: how many there are to a step, and to how many steps.
-    fn agents_argument(&self) -> String {
-        let steps = &self.doors.steps;
-        format!("{}x{}", steps.first().map_or(0, Vec::len), steps.len())
+        place_descriptors(&self.handed, FIRST_HANDED).map_err(at(Stage::Descriptors))
     }
 }

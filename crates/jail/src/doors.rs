@@ -11,3 +11,10 @@ pub(crate) struct Doors {
     /// Into those of the steps, in their order.
     pub(crate) steps: Vec<Vec<OwnedFd>>,
 }
+
+impl Doors {
+    /// How the agent is told of them: how many there are to a step, and to how many steps.
+    pub(crate) fn in_words(&self) -> String {
+        format!("{}x{}", self.steps.first().map_or(0, Vec::len), self.steps.len())
+    }
+}

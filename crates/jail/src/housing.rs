@@ -3,47 +3,37 @@
 //! Runs with all the rights there are. What the warden still knows of the host are descriptors: the control groups it
 //! made, the shared files with their locks, the agent. It opens no path of the host after it has moved in.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use firebox_cell::{Mount, View};
+use firebox_cell::View;
 use firebox_job::CellKind;
-use firebox_warden::{Confession, Ends, EngineUser, Ground, Housing, Newborn, StartError, Warden, at};
+use firebox_warden::{Confession, Ends, Ground, Housing, Newborn, StartError, Warden, at, execute_agent};
 use firebox_wire::warden::{Failure, Held, Measured, Stage, StepLimits};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
 
-use crate::birth::Birth;
+use crate::birth::{Birth, Room};
 use crate::files::Files;
 use crate::holding::Holding;
-use crate::quarters::{self, WORKBENCH, view_place};
+use crate::quarters::{Program, WORKBENCH, are_there, move_in, view_place};
 use crate::rights::Rights;
 use crate::sys::{self, Cloned};
 
 /// Starts a warden that makes jails with these views.
 pub fn start(views: &[View], agent: &'static [u8]) -> Result<Warden, StartError> {
-    let (rights, engine): (Rights, EngineUser) = Rights::claim()?;
-    for Mount { outside, .. } in views.iter().flat_map(|view| &view.mounts) {
-        let there = std::fs::metadata(outside);
-        there.map_err(|source| StartError::View { path: outside.clone(), source })?;
-    }
-    let jails = Jails { rights, agent: Agent::Bytes(agent), views: views.to_vec() };
+    let (rights, engine) = Rights::claim()?;
+    are_there(views)?;
+    let jails = Jails { rights, agent: Program::Bytes { name: "agent", bytes: agent }, views: views.to_vec() };
     Warden::start(jails, CellKind::Jail, Ground::Own, engine)
 }
 
 /// What is held for all jails.
 struct Jails {
     rights: Rights,
-    agent: Agent,
+    /// Process 1 of each jail.
+    agent: Program,
     views: Vec<View>,
-}
-
-/// The program that is process 1 of each jail.
-enum Agent {
-    /// As it comes with firebox.
-    Bytes(&'static [u8]),
-    /// As a file that can be executed, and nothing else.
-    Housed(OwnedFd),
 }
 
 /// What is held for one jail.
@@ -58,10 +48,7 @@ impl Housing for Jails {
     type House = House;
 
     fn move_in(&mut self) -> Result<(), Failure> {
-        if let Agent::Bytes(agent) = self.agent {
-            self.agent = Agent::Housed(quarters::move_in(&self.rights, &self.views, agent)?);
-        }
-        Ok(())
+        move_in(&self.rights, &self.views, &mut self.agent)
     }
 
     fn views(&self) -> usize {
@@ -105,7 +92,7 @@ impl Housing for Jails {
 
 impl Jails {
     fn make_as(&self, uid: u32, view: usize, number: u32, ends: Ends) -> Result<Newborn<House>, Failure> {
-        let Agent::Housed(agent) = &self.agent else { return Err(at(Stage::Agent)(Errno::NOENT)) };
+        let agent = self.agent.housed()?;
         let files = Files::create(uid).map_err(at(Stage::Files))?;
         let confession = Confession::new().map_err(at(Stage::Clone))?;
         // Last of what can fail by itself: descriptors close when they are let go, control groups have to be removed.
@@ -126,16 +113,19 @@ impl Jails {
             Cloned::Parent { pid, pidfd } => (pid, pidfd),
             Cloned::Child => {
                 let (stream, told) = (ends.into_agents(), confession.into_told());
+                let view = view_place(view);
+                let steps = doors.steps.iter().flatten().map(AsFd::as_fd);
                 let birth = Birth {
-                    view: &view_place(view),
-                    workbench: Path::new(WORKBENCH),
-                    files: files.as_fd(),
+                    room: Room::View { view: &view, workbench: Path::new(WORKBENCH), files: files.as_fd() },
                     uid,
                     users: self.rights.users_of_a_cell(*is_image),
                     groups: self.rights.groups_of_a_cell(),
-                    stream: stream.as_fd(),
-                    agent: agent.as_fd(),
-                    doors: &doors,
+                    group: &doors.agent,
+                    // The agent's stream first, and after it the ways into the groups of the steps.
+                    handed: [stream.as_fd()].into_iter().chain(steps).collect(),
+                    program: agent,
+                    execute: execute_agent,
+                    argument: doors.in_words(),
                     failed: told.as_fd(),
                 };
                 birth.go()

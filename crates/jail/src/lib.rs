@@ -10,11 +10,14 @@
 //! ```
 //!
 //! [`start`] makes the two out of one process. The warden's life and its messages are those of every warden.
+//!
+//! The walls of a jail stand around processes of another kind of cell, too: [`Enclosures`].
 
 mod beneath;
 mod birth;
 mod cgroup;
 mod doors;
+mod enclosure;
 mod files;
 mod holding;
 mod housing;
@@ -27,6 +30,7 @@ mod sys;
 mod users;
 mod view;
 
+pub use enclosure::{Enclosure, EnclosureLimits, Enclosures};
 pub use housing::start;
 
 /// Which version of control groups this host has, or what it lacks for them.

@@ -1,11 +1,11 @@
 //! Where the warden lives: a file system of its own, with nothing in it but the views that cells get.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use firebox_cell::View;
+use firebox_cell::{Mount, View};
 use firebox_confine::Layer;
-use firebox_warden::at;
+use firebox_warden::{StartError, at};
 use firebox_wire::warden::{Failure, Stage};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
@@ -23,19 +23,48 @@ use crate::view::{OpenView, make_places};
 /// Where in the warden's root a cell's files are attached for a moment.
 pub(crate) const WORKBENCH: &str = "/bench";
 
-/// What the agent's file is called.
-const AGENTS_NAME: &str = "agent";
+/// A directory in the warden's root that stays empty.
+pub(crate) const NOTHING: &str = "/nothing";
+
+/// The program that is process 1 of each cell.
+pub(crate) enum Program {
+    /// As it comes with firebox, and what its file is to be called: some kernels show that in a list of processes.
+    Bytes { name: &'static str, bytes: &'static [u8] },
+    /// As a file that can be executed, and nothing else.
+    Housed(OwnedFd),
+}
+
+impl Program {
+    /// What is to be executed, once the warden has moved in.
+    pub(crate) fn housed(&self) -> Result<BorrowedFd<'_>, Failure> {
+        match self {
+            Program::Bytes { .. } => Err(at(Stage::Agent)(Errno::NOENT)),
+            Program::Housed(file) => Ok(file.as_fd()),
+        }
+    }
+}
+
+/// Whether the host has what these views show.
+pub(crate) fn are_there(views: &[View]) -> Result<(), StartError> {
+    views.iter().flat_map(|view| &view.mounts).try_for_each(|Mount { outside, .. }| {
+        let there = std::fs::metadata(outside);
+        there.map(drop).map_err(|source| StartError::View { path: outside.clone(), source })
+    })
+}
 
 /// Takes on the rights it needs, opens what cells are to see, leaves the host's file system, and puts the views together
-/// in its own. The agent as a file, to be executed.
-pub(crate) fn move_in(rights: &Rights, views: &[View], agent: &[u8]) -> Result<OwnedFd, Failure> {
+/// in its own. The program becomes a file, to be executed.
+pub(crate) fn move_in(rights: &Rights, views: &[View], program: &mut Program) -> Result<(), Failure> {
     rights.enter().map_err(at(Stage::UserNamespace))?;
     sys::enter_mount_namespace().map_err(at(Stage::Root))?;
     let open = |view: &View| OpenView::open(view, rights.devices(), rights.users_of_a_cell(view.is_image).owner());
     let views: Vec<OpenView> = views.iter().map(open).collect::<Result<_, _>>().map_err(at(Stage::Mount))?;
     leave_host(rights.kept()).map_err(at(Stage::Root))?;
     assemble(views).map_err(at(Stage::Mount))?;
-    house_agent(agent).map_err(at(Stage::Agent))
+    if let Program::Bytes { name, bytes } = *program {
+        *program = Program::Housed(house(name, bytes).map_err(at(Stage::Agent))?);
+    }
+    Ok(())
 }
 
 /// What of the host's file system stays in sight.
@@ -84,6 +113,7 @@ fn leave_host(proc: Keep) -> Result<(), Errno> {
 fn assemble(views: Vec<OpenView>) -> Result<(), Errno> {
     let directory = Mode::from_raw_mode(0o755);
     mkdirat(CWD, WORKBENCH, directory)?;
+    mkdirat(CWD, NOTHING, directory)?;
     make_places()?;
     for (number, view) in views.into_iter().enumerate() {
         let place = view_place(number);
@@ -93,12 +123,12 @@ fn assemble(views: Vec<OpenView>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Puts the agent into a file system of its own, which is attached nowhere and holds nothing else.
+/// Puts the program into a file system of its own, which is attached nowhere and holds nothing else.
 ///
-/// All cells execute the same file, and a process that the agent has thawed still names it as its program. So it can be
+/// All cells execute the same file, and a process that an agent has thawed still names it as its program. So it can be
 /// executed, and nothing else: neither be read, locked or watched nor, since it is read-only, be given times, attributes or
 /// another mode; not by the owner either, who is an ordinary user's job. Else a job would leave something for the next.
-fn house_agent(agent: &[u8]) -> Result<OwnedFd, Errno> {
+fn house(name: &str, program: &[u8]) -> Result<OwnedFd, Errno> {
     // Into a process whose program cannot be read nobody can look, whatever it says of that itself: left out are both.
     let executed_only = Mode::from_raw_mode(if Layer::Dumps.is_left_out() { 0o555 } else { 0o111 });
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
@@ -106,9 +136,9 @@ fn house_agent(agent: &[u8]) -> Result<OwnedFd, Errno> {
     fsconfig_create(context.as_fd())?;
     let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let mount = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, safe)?;
-    Beneath::new(mount.as_fd(), None).make_file(Path::new(AGENTS_NAME), agent, executed_only)?;
+    Beneath::new(mount.as_fd(), None).make_file(Path::new(name), program, executed_only)?;
     sys::set_mount_attributes(mount.as_fd(), MountAttrFlags::MOUNT_ATTR_RDONLY)?;
-    openat(&mount, AGENTS_NAME, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    openat(&mount, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
 
 pub(crate) fn view_place(number: usize) -> PathBuf {

@@ -1,4 +1,4 @@
-//! The agent as a program that a process can become.
+//! The agent, and other programs of ours, as what a process can become.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -32,8 +32,13 @@ pub fn execute_agent(agent: BorrowedFd<'_>, surroundings: &str) -> Errno {
         None => surroundings.to_owned(),
         Some(layer) => format!("{surroundings},{layer}"),
     };
+    execute_program(agent, AGENTS_NAME, &argument)
+}
+
+/// Becomes a program, with this name and argument and an empty environment. Returns only when that fails.
+pub fn execute_program(program: BorrowedFd<'_>, name: &CStr, argument: &str) -> Errno {
     match CString::new(argument) {
-        Ok(argument) => execute_descriptor(agent, AGENTS_NAME, &argument),
+        Ok(argument) => execute_descriptor(program, name, &argument),
         Err(_) => Errno::INVAL,
     }
 }

@@ -23,7 +23,7 @@ mod sys;
 mod tether;
 mod watching;
 
-pub use agent::{execute_agent, sealed_agent};
+pub use agent::{execute_agent, execute_program, sealed_agent};
 pub use client::{Cells, Ground};
 pub use ends::Ends;
 pub use failure::{Confession, at, confess};
