@@ -9,7 +9,11 @@ use serde::Deserialize;
 use crate::repository::Repository;
 
 /// Which tests are about KVM: of which package, and which of its targets.
-const TESTS: [(&str, &[&str]); 2] = [("firebox-vmm", &["--lib", "--tests"]), ("firebox", &["--test", "guest_boots"])];
+const TESTS: [(&str, &[&str]); 3] = [
+    ("firebox-vmm", &["--lib", "--tests"]),
+    ("firebox-microvm", &["--tests"]),
+    ("firebox", &["--test", "guest_boots"]),
+];
 
 /// A test program.
 #[derive(Debug)]

@@ -1,0 +1,109 @@
+//! What machines are to their warden.
+
+use std::fs::File;
+use std::num::NonZeroU32;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use firebox_cell::View;
+use firebox_jail::{Enclosure, EnclosureLimits, Enclosures};
+use firebox_job::{ByteSize, CellKind};
+use firebox_monitor::Orders;
+use firebox_vmm::{Hypervisor, MemorySize};
+use firebox_warden::{Ends, Ground, Housing, Newborn, StartError, Warden, at};
+use firebox_wire::warden::{Failure, Held, Measured, Stage, StepLimits};
+use rustix::io::Errno;
+use rustix::process::{Signal, pidfd_send_signal};
+
+use crate::blueprint::{Blueprint, DISK, INITRAMFS, KERNEL};
+
+/// What a monitor may take beyond its guest's memory: its own (5 MiB at most, which a test holds it to), the host's tables for the guest's
+/// memory (a five-hundredth of that), and what KVM keeps of the machine.
+pub const OVERHEAD: ByteSize = ByteSize::mib(32);
+/// Its threads besides those that run processors, with some to spare.
+const OTHER_THREADS: u32 = 8;
+
+const DEVICE: &str = "/dev/kvm";
+
+/// Starts a warden that makes machines by these blueprints, each with this program as its monitor: [`MONITOR`](crate::MONITOR).
+pub fn start(blueprints: &[Blueprint], monitor: &'static [u8]) -> Result<Warden, StartError> {
+    let kvm = open_kvm()?;
+    for Blueprint { memory, .. } in blueprints {
+        MemorySize::bytes(memory.as_u64()).map_err(|error| StartError::Unfit(error.to_string()))?;
+    }
+    let views: Vec<View> = blueprints.iter().map(Blueprint::view).collect();
+    let (enclosures, engine) = Enclosures::claim(&views, monitor)?;
+    let machines = Machines { enclosures, kvm, blueprints: blueprints.to_vec() };
+    Warden::start(machines, CellKind::MicroVm, Ground::Own, engine)
+}
+
+/// With the caller's rights. Monitors have none to open it with, and each is handed this.
+fn open_kvm() -> Result<OwnedFd, StartError> {
+    // It tells what is wrong with it, in words.
+    Hypervisor::open().map_err(|none| StartError::Unfit(none.to_string()))?;
+    let device = File::options().read(true).write(true).open(DEVICE);
+    Ok(device.map_err(|source| StartError::Kernel { doing: "open KVM's device", source })?.into())
+}
+
+/// What is held for all machines.
+struct Machines {
+    enclosures: Enclosures,
+    kvm: OwnedFd,
+    blueprints: Vec<Blueprint>,
+}
+
+impl Housing for Machines {
+    type House = Enclosure;
+
+    fn move_in(&mut self) -> Result<(), Failure> {
+        self.enclosures.move_in()
+    }
+
+    fn views(&self) -> usize {
+        self.blueprints.len()
+    }
+
+    fn make(&mut self, view: usize, number: u32, ends: Ends) -> Result<Newborn<Enclosure>, Failure> {
+        let blueprint = self.blueprints.get(view).ok_or(at(Stage::View)(Errno::NOENT))?;
+        let Blueprint { memory, vcpus, ref disk, .. } = *blueprint;
+        let open = |inside: &str| self.enclosures.open(view, Path::new(inside));
+        let (kernel, initramfs) = (open(KERNEL)?, open(INITRAMFS)?);
+        let disk = disk.is_some().then(|| open(DISK)).transpose()?;
+        // In the order of `firebox_monitor::Handed`.
+        let handed =
+            [self.kvm.as_fd(), kernel.as_fd(), initramfs.as_fd()].into_iter().chain(disk.as_ref().map(AsFd::as_fd));
+        let handed: Vec<BorrowedFd<'_>> = handed.collect();
+        let orders = Orders { memory: memory.as_u64(), cpus: vcpus.get(), has_disk: disk.is_some() };
+        let limits = EnclosureLimits {
+            memory: memory.as_u64().saturating_add(OVERHEAD.as_u64()),
+            tasks: u32::from(vcpus.get()).saturating_add(OTHER_THREADS),
+            cpus: NonZeroU32::from(vcpus),
+        };
+        self.enclosures.make(number, limits, ends, &handed, &orders.to_string())
+    }
+
+    /// What a machine is holds whatever runs in it: its memory, in which its files are, its tasks too, and its processors. The warden adds
+    /// the time after which it ends. The guest holds each step.
+    fn limit(&mut self, _machine: &mut Enclosure, _limits: &StepLimits) -> Result<Held, Failure> {
+        Ok(Held { memory: true, tasks: true, cpu: true, disk: true })
+    }
+
+    /// What a step has used only its guest can tell.
+    fn measure(&mut self, _machine: &mut Enclosure) -> Result<Measured, Failure> {
+        Err(at(Stage::Measure)(Errno::OPNOTSUPP))
+    }
+
+    /// With the first process of a PID namespace goes all of it, and with the monitor its guest.
+    fn end(&mut self, _machine: &mut Enclosure, pidfd: BorrowedFd<'_>) {
+        // It can only fail when the process is gone.
+        let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    }
+
+    fn bury(&mut self, machine: Enclosure) -> Result<(), Failure> {
+        self.enclosures.bury(machine)
+    }
+
+    fn release(self) {
+        self.enclosures.release();
+    }
+}

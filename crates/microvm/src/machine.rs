@@ -1,0 +1,54 @@
+//! A machine as its owner holds it, who has no rights.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use firebox_cell::{CellError, CellHost};
+use firebox_monitor::{DoorError, Doors, Report};
+use firebox_warden::Cells;
+
+/// A machine that boots, or has. Dropping it ends it at once.
+pub struct Machine {
+    /// The ways to the guest: where it calls to be introduced; and for who wants to call it for the agent, and for control, and says so.
+    pub doors: Doors,
+    /// On which the monitor says how it ended.
+    report: UnixStream,
+    /// To the warden. Dropping it ends the monitor.
+    host: Box<dyn CellHost>,
+}
+
+impl Machine {
+    /// Has a machine made by the blueprint of that number. When this returns its monitor is confined or about to be, and boots it.
+    pub fn boot(cells: &Cells, blueprint: u16) -> Result<Machine, CellError> {
+        let (stream, socket) = cells.make_for_another(blueprint)?;
+        let refused = |doing| move |source| CellError::Refused { doing, source };
+        let (doors, machines) = Doors::pairs().map_err(refused("make the doors of a machine"))?;
+        machines.send(stream.as_fd()).map_err(|error| refused("hand over the doors of a machine")(errno(error)))?;
+        Ok(Machine { doors, report: UnixStream::from(stream), host: cells.host_of(socket) })
+    }
+
+    /// Waits for its end, and tells how it came to that; none if the monitor was ended before it could say so, or nothing came in that time.
+    pub fn ended(&self, within: Duration) -> io::Result<Option<Report>> {
+        self.report.set_read_timeout(Some(within))?;
+        match Report::read(&self.report) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            // What it had not read when it was killed.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+            said => said,
+        }
+    }
+
+    /// Removes it, and returns when nothing of it is left.
+    pub fn remove(self) -> Result<(), CellError> {
+        self.host.remove()
+    }
+}
+
+fn errno(error: DoorError) -> io::Error {
+    match error {
+        DoorError::Stream(errno) => errno.into(),
+        DoorError::Others => io::ErrorKind::InvalidData.into(),
+    }
+}

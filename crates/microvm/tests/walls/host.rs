@@ -1,0 +1,178 @@
+//! A warden of machines, and what the host sees of it and of its monitors.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::num::NonZeroU8;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use firebox_job::ByteSize;
+use firebox_microvm::{Blueprint, Machine, start};
+use firebox_warden::Warden;
+
+/// Nothing in here takes longer.
+pub(crate) const PLENTY: Duration = Duration::from_secs(30);
+
+/// Guests have little of it, and one amount that nothing else has.
+pub(crate) const MEMORY: ByteSize = ByteSize::mib(24);
+
+/// What limits memory in a control group, in both versions.
+const MEMORY_FILES: [&str; 2] = ["memory.max", "memory.limit_in_bytes"];
+
+pub(crate) struct Host {
+    warden: Warden,
+    pid: u32,
+    at_rest: Seen,
+    _files: tempfile::TempDir,
+}
+
+/// What a warden holds, as the host sees it.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    descriptors: usize,
+    children: Vec<u32>,
+    groups: BTreeSet<PathBuf>,
+}
+
+/// A monitor, as the host sees it.
+pub(crate) struct Monitor {
+    pub(crate) pid: u32,
+}
+
+impl Host {
+    /// One whose machines have these kernels, each with that many processors, and this program as their monitor.
+    pub(crate) fn start(kernels: &[(Vec<u8>, u8)], monitor: &'static [u8]) -> Host {
+        let files = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, content: &[u8]| {
+            let path = files.path().join(name);
+            fs::write(&path, content).expect("a file");
+            path
+        };
+        let (initramfs, disk) = (file("initramfs", b"nothing"), file("disk", &[0; 4096]));
+        let blueprint = |(number, (kernel, vcpus)): (usize, &(Vec<u8>, u8))| Blueprint {
+            kernel: file(&format!("kernel{number}"), kernel),
+            initramfs: initramfs.clone(),
+            disk: Some(disk.clone()),
+            memory: MEMORY,
+            vcpus: NonZeroU8::new(*vcpus).expect("a processor"),
+        };
+        let blueprints: Vec<Blueprint> = kernels.iter().enumerate().map(blueprint).collect();
+        let warden = start(&blueprints, monitor).expect("a warden");
+        let [pid] = children(std::process::id())[..] else { panic!("one warden") };
+        // The first machine finds it moved in.
+        Machine::boot(warden.cells(), 0).and_then(Machine::remove).expect("a machine that comes and goes");
+        Host { warden, pid, at_rest: Seen::at_last(pid), _files: files }
+    }
+
+    pub(crate) fn boot(&self, blueprint: u16) -> (Machine, Monitor) {
+        let before = children(self.pid);
+        let machine = Machine::boot(self.warden.cells(), blueprint).expect("a machine");
+        let new = children(self.pid).into_iter().find(|child| !before.contains(child));
+        (machine, Monitor { pid: new.expect("a monitor") })
+    }
+
+    /// A monitor whose owner has sent no doors yet: its stream, and its socket to the warden.
+    pub(crate) fn make_a_bare_one(&self) -> (OwnedFd, OwnedFd) {
+        self.warden.cells().make_for_another(0).expect("a monitor")
+    }
+
+    /// What its control group lets it have of memory; none where there are no groups.
+    pub(crate) fn memory_limit_of(&self, monitor: &Monitor) -> Option<u64> {
+        let pid = monitor.pid.to_string();
+        let is_its = |group: &&PathBuf| {
+            fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|pids| pids.lines().any(|line| line == pid))
+        };
+        let groups = groups_of(self.pid);
+        let files = groups.iter().filter(is_its).flat_map(|group| MEMORY_FILES.map(|file| group.join(file)));
+        files.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).next()
+    }
+
+    /// Waits until the warden holds no more than it did before its first machine.
+    pub(crate) fn assert_at_rest(&self) {
+        let until = Instant::now() + PLENTY;
+        while Seen::of(self.pid) != self.at_rest {
+            assert!(Instant::now() < until, "left: {:?}\nbefore: {:?}", Seen::of(self.pid), self.at_rest);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Monitor {
+    /// What `/proc` says of it.
+    pub(crate) fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap_or_else(|error| panic!("{file} of a monitor: {error}"))
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        Path::new("/proc").join(self.pid.to_string()).join(file)
+    }
+
+    /// What a line of its status says, and of each of its threads'.
+    pub(crate) fn status_of_all(&self, field: &str) -> Vec<(String, String)> {
+        let tasks = fs::read_dir(self.path("task")).expect("threads").flatten();
+        let said = tasks.map(|task| {
+            let status = fs::read_to_string(task.path().join("status")).expect("a thread's status");
+            let line =
+                |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim().to_owned();
+            (line("Name:"), line(field))
+        });
+        // One of the kernel's own, which some put beside a machine.
+        said.filter(|(name, _)| !name.starts_with("kvm-")).collect()
+    }
+
+    /// Waits until its guest runs.
+    pub(crate) fn wait_for_its_processor(&self) {
+        wait_until("the guest runs", || {
+            let names = self.status_of_all("Seccomp:");
+            names.iter().any(|(name, _)| name == "vcpu0")
+        });
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        !self.path("stat").exists()
+    }
+}
+
+impl Seen {
+    /// When nothing changes any more: a warden says that a machine is gone just before it lets go of the last that it holds for it.
+    fn at_last(pid: u32) -> Seen {
+        let (mut seen, mut looks) = (Seen::of(pid), 0);
+        while looks < 20 {
+            std::thread::sleep(Duration::from_millis(1));
+            let now = Seen::of(pid);
+            looks = if now == seen { looks + 1 } else { 0 };
+            seen = now;
+        }
+        seen
+    }
+
+    fn of(pid: u32) -> Seen {
+        Seen { descriptors: descriptors_of(pid).count(), children: children(pid), groups: groups_of(pid) }
+    }
+}
+
+fn descriptors_of(pid: u32) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("a live warden").flatten().map(|entry| entry.path())
+}
+
+/// The groups of machines. A warden has those of its instance open, whose place is out of its own sight.
+fn groups_of(pid: u32) -> BTreeSet<PathBuf> {
+    let is_instances = |link: &PathBuf| fs::read_link(link).is_ok_and(|to| to.to_string_lossy().contains("/firebox-"));
+    let inside = descriptors_of(pid).filter(is_instances).flat_map(|link| fs::read_dir(link).into_iter().flatten());
+    inside.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let until = Instant::now() + PLENTY;
+    // There is no event for what happens in another process.
+    while !holds() {
+        assert!(Instant::now() < until, "it does not come to this: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a live process");
+    children.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
