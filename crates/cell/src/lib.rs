@@ -10,7 +10,7 @@ mod layout;
 mod stream;
 mod view;
 
-pub use error::CellError;
+pub use error::{CellError, LastWords};
 pub use host::{Cell, CellHost, CellMaker, Measured, Past, Removal, StepLimits};
 pub use layout::Layout;
 pub use stream::{AgentStream, StreamError};

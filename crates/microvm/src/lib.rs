@@ -13,12 +13,14 @@
 //! the monitor and with it the guest, at once.
 
 mod blueprint;
+mod cells;
 mod housing;
 mod machine;
 
 pub use blueprint::Blueprint;
+pub use cells::MicroVms;
 pub use housing::{OVERHEAD, start};
-pub use machine::Machine;
+pub use machine::{End, Machine};
 
 /// The program in the walls, for [`start`].
 pub static MONITOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor"));

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use firebox_cell::{CellError, CellHost};
+use firebox_cell::{CellError, CellHost, LastWords};
 use firebox_monitor::{DoorError, Doors, Report};
 use firebox_warden::Cells;
 
@@ -13,11 +13,18 @@ use firebox_warden::Cells;
 pub struct Machine {
     /// The ways to the guest: where it calls to be introduced; and for who wants to call it for the agent, and for control, and says so.
     pub doors: Doors,
-    /// On which the monitor says how it ended.
-    report: UnixStream,
-    /// To the warden. Dropping it ends the monitor.
-    host: Box<dyn CellHost>,
+    /// Where its end is told.
+    pub end: End,
+    /// Its side of the warden. Dropping it ends the monitor.
+    pub host: Box<dyn CellHost>,
 }
+
+/// Where a monitor tells how its machine ended.
+#[derive(Debug)]
+pub struct End(UnixStream);
+
+/// Who finds that a machine has ended waits so long to hear why: it says so in the moment that it ends, if it can.
+const SOON: Duration = Duration::from_secs(2);
 
 impl Machine {
     /// Has a machine made by the blueprint of that number. When this returns its monitor is confined or about to be, and boots it.
@@ -26,13 +33,25 @@ impl Machine {
         let refused = |doing| move |source| CellError::Refused { doing, source };
         let (doors, machines) = Doors::pairs().map_err(refused("make the doors of a machine"))?;
         machines.send(stream.as_fd()).map_err(|error| refused("hand over the doors of a machine")(errno(error)))?;
-        Ok(Machine { doors, report: UnixStream::from(stream), host: cells.host_of(socket) })
+        Ok(Machine { doors, end: End(UnixStream::from(stream)), host: cells.host_of(socket) })
     }
 
-    /// Waits for its end, and tells how it came to that; none if the monitor was ended before it could say so, or nothing came in that time.
-    pub fn ended(&self, within: Duration) -> io::Result<Option<Report>> {
-        self.report.set_read_timeout(Some(within))?;
-        match Report::read(&self.report) {
+    /// Removes it, and returns when nothing of it is left.
+    pub fn remove(self) -> Result<(), CellError> {
+        self.host.remove()
+    }
+}
+
+impl End {
+    #[cfg(test)]
+    pub(crate) fn of(stream: UnixStream) -> End {
+        End(stream)
+    }
+
+    /// Waits for it, and tells how it came to that; none if the monitor was ended before it could say so, or nothing came in that time.
+    pub fn wait(&self, within: Duration) -> io::Result<Option<Report>> {
+        self.0.set_read_timeout(Some(within))?;
+        match Report::read(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             // What it had not read when it was killed.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
@@ -40,9 +59,14 @@ impl Machine {
         }
     }
 
-    /// Removes it, and returns when nothing of it is left.
-    pub fn remove(self) -> Result<(), CellError> {
-        self.host.remove()
+    /// Why this could not be done: because the machine has ended, or else for this reason.
+    pub(crate) fn fault(&self, doing: &'static str, otherwise: impl std::fmt::Display) -> CellError {
+        match self.wait(SOON) {
+            Ok(Some(Report { whose: _, words, last_words })) => {
+                CellError::Machine { doing, how: words, source: LastWords::of(&last_words) }
+            }
+            Ok(None) | Err(_) => CellError::Machine { doing, how: otherwise.to_string(), source: None },
+        }
     }
 }
 

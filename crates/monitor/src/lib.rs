@@ -21,6 +21,6 @@ mod report;
 
 pub use confine::confine;
 pub use doors::{DoorError, Doors};
-pub use machine::{NoMachine, Parts, run};
+pub use machine::{INTRODUCTION, NoMachine, Parts, run};
 pub use orders::{Handed, Orders};
 pub use report::{Report, Whose};

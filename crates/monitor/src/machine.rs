@@ -61,7 +61,7 @@ const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1";
 /// The guest's number on its wire. There is no other guest on it.
 const GUEST: u32 = 3;
 /// Where the guest calls the host, once.
-const INTRODUCTION: u32 = 1024;
+pub const INTRODUCTION: u32 = 1024;
 /// Its warden knows when it has to end.
 const WITHOUT_END: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 

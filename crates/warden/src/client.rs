@@ -1,17 +1,16 @@
 //! The engine's end: what an ordinary process without rights can ask the warden for.
 
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
 
-use firebox_cell::{AgentStream, Cell, CellError, CellHost, CellMaker, Layout, Measured, Past, Removal, StepLimits};
-use firebox_job::{ByteSize, CellKind, Enforcement, Protection};
-use firebox_wire::warden::{CellReply, CellRequest, Failure, Held, Made, Make, Message};
+use firebox_cell::{AgentStream, Cell, CellError, CellHost, CellMaker, Layout, Measured, Removal, StepLimits};
+use firebox_job::{CellKind, Enforcement};
+use firebox_wire::warden::{CellReply, CellRequest, Made, Make, Message};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::answers::{enforcement, limit_request, measured, refused, unexpected};
 use crate::channel::{self, Patience, Received};
 use crate::tether::Tether;
 
@@ -165,37 +164,11 @@ impl CellHost for WardensCell {
     }
 
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {
-        let StepLimits { memory, tasks, vcpus, disk, inodes, most } = *limits;
-        let request = CellRequest::Limit(firebox_wire::warden::StepLimits {
-            memory: memory.as_u64(),
-            tasks: tasks.get(),
-            vcpus: vcpus.get(),
-            disk: disk.as_u64(),
-            inodes,
-            wall_ms: u64::try_from(most.as_millis()).unwrap_or(u64::MAX),
-        });
-        match self.ask(&request)? {
-            CellReply::Limited(Held { memory, tasks, cpu, disk }) => Ok(Enforcement {
-                memory: protection(memory),
-                tasks: protection(tasks),
-                cpu: protection(cpu),
-                disk: protection(disk),
-            }),
-            other => Err(unexpected("limit a step", &format!("{other:?}"))),
-        }
+        enforcement(self.ask(&limit_request(limits))?)
     }
 
     fn measure(&mut self) -> Result<Measured, CellError> {
-        match self.ask(&CellRequest::Measure)? {
-            CellReply::Measured(measured) => {
-                let firebox_wire::warden::Measured { cpu_ns, past, memory_peak, oom_kills, starved, disk_full, others } =
-                    measured;
-                let (past, memory_peak) = (past.map(limit_gone_past), memory_peak.map(ByteSize::bytes));
-                let cpu = Duration::from_nanos(cpu_ns);
-                Ok(Measured { cpu, past, memory_peak, oom_kills, starved, disk_full, others })
-            }
-            other => Err(unexpected("measure a step", &format!("{other:?}"))),
-        }
+        measured(self.ask(&CellRequest::Measure)?)
     }
 
     fn order_removal(self: Box<Self>) -> Result<Box<dyn Removal>, CellError> {
@@ -221,27 +194,6 @@ impl Removal for WardensRemoval {
             other => Err(unexpected("remove a cell", &format!("{other:?}"))),
         }
     }
-}
-
-fn protection(held: bool) -> Protection {
-    if held { Protection::Enforced } else { Protection::Watched }
-}
-
-fn limit_gone_past(past: firebox_wire::warden::Past) -> Past {
-    match past {
-        firebox_wire::warden::Past::Memory => Past::Memory,
-        firebox_wire::warden::Past::Tasks => Past::Tasks,
-        firebox_wire::warden::Past::Disk => Past::Disk,
-    }
-}
-
-fn refused(failure: Failure) -> CellError {
-    let Failure { stage, errno } = failure;
-    CellError::Refused { doing: stage.text(), source: io::Error::from_raw_os_error(errno) }
-}
-
-fn unexpected(asked: &'static str, answered: &str) -> CellError {
-    CellError::Unexpected { asked, answered: answered.to_owned() }
 }
 
 fn gone(errno: Errno) -> CellError {

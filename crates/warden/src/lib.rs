@@ -11,6 +11,7 @@
 //! ordinary process without rights, holding [`Cells`]. What differs from one kind of cell to the next is a [`Housing`].
 
 mod agent;
+mod answers;
 mod channel;
 mod client;
 mod ends;
@@ -24,6 +25,7 @@ mod tether;
 mod watching;
 
 pub use agent::{execute_agent, execute_program, sealed_agent};
+pub use answers::{enforcement, limit_request, measured};
 pub use client::{Cells, Ground};
 pub use ends::Ends;
 pub use failure::{Confession, at, confess};

@@ -1,12 +1,15 @@
 //! What is claimed of a monitor.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-use firebox_microvm::{MONITOR, OVERHEAD};
+use firebox_cell::View;
+use firebox_guest::Introduction;
+use firebox_microvm::{MONITOR, MicroVms, OVERHEAD};
 use firebox_monitor::Whose;
 
 use crate::guests::{faults, says_and_resets, says_and_spins, writes_to_all_memory_below};
@@ -14,8 +17,9 @@ use crate::host::{Host, MEMORY, Monitor, PLENTY, wait_until};
 
 type Claim = fn();
 
-pub(crate) const CLAIMS: [(&str, Claim); 8] = [
+pub(crate) const CLAIMS: [(&str, Claim); 9] = [
     ("a_guests_end_is_told_with_its_last_words", a_guests_end_is_told_with_its_last_words),
+    ("a_guest_that_ends_before_it_has_a_cell_is_a_fault", a_guest_that_ends_before_it_has_a_cell_is_a_fault),
     ("what_is_no_kernel_is_not_the_guests_doing", what_is_no_kernel_is_not_the_guests_doing),
     (
         "a_machine_that_is_let_go_ends_at_once_and_nothing_is_left",
@@ -35,7 +39,7 @@ fn a_guests_end_is_told_with_its_last_words() {
     let host = Host::start(&[(says_and_resets("hello"), 1), (faults(), 1), (says_and_resets("of two"), 2)], MONITOR);
     // Also at the same time, from one file that all of them read.
     let machines = [0, 1, 2, 0, 0].map(|blueprint| host.boot(blueprint).0);
-    let ends = machines.map(|machine| machine.ended(PLENTY).expect("a report").expect("an end"));
+    let ends = machines.map(|machine| machine.end.wait(PLENTY).expect("a report").expect("an end"));
     let told = ends.map(|end| (end.whose, end.words, String::from_utf8_lossy(&end.last_words).into_owned()));
     let reset = |said: &str| (Whose::Guests, "the guest reset itself".to_owned(), said.to_owned());
     let gave_up = (Whose::Guests, "the guest's processor gave up (triple fault)".to_owned(), String::new());
@@ -43,10 +47,19 @@ fn a_guests_end_is_told_with_its_last_words() {
     host.assert_at_rest();
 }
 
+fn a_guest_that_ends_before_it_has_a_cell_is_a_fault() {
+    let host = Host::start(&[(says_and_resets("no such disk"), 1)], MONITOR);
+    let introduction = Introduction { agent: Vec::new(), view: View::default() };
+    let Err(fault) = MicroVms::first(host.cells(), &introduction) else { panic!("a cell") };
+    assert_eq!(fault.to_string(), "a microVM cannot boot its guest: the guest reset itself");
+    assert_eq!(fault.source().expect("its last words").to_string(), "its guest said last: no such disk");
+    host.assert_at_rest();
+}
+
 fn what_is_no_kernel_is_not_the_guests_doing() {
     let host = Host::start(&[(b"#!/bin/sh".to_vec(), 1)], MONITOR);
     let (machine, _) = host.boot(0);
-    let report = machine.ended(PLENTY).expect("a report").expect("an end");
+    let report = machine.end.wait(PLENTY).expect("a report").expect("an end");
     assert_eq!(report.whose, Whose::Ours);
     assert!(report.words.contains("no Linux kernel"), "{report:?}");
     drop(machine);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use firebox_job::ByteSize;
 use firebox_microvm::{Blueprint, Machine, start};
-use firebox_warden::Warden;
+use firebox_warden::{Cells, Warden};
 
 /// Nothing in here takes longer.
 pub(crate) const PLENTY: Duration = Duration::from_secs(30);
@@ -63,6 +63,10 @@ impl Host {
         // The first machine finds it moved in.
         Machine::boot(warden.cells(), 0).and_then(Machine::remove).expect("a machine that comes and goes");
         Host { warden, pid, at_rest: Seen::at_last(pid), _files: files }
+    }
+
+    pub(crate) fn cells(&self) -> &Cells {
+        self.warden.cells()
     }
 
     pub(crate) fn boot(&self, blueprint: u16) -> (Machine, Monitor) {

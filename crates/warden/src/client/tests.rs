@@ -1,8 +1,10 @@
 //! A warden in the wrong hands: whatever it answers, the engine gets an error or a cell, and keeps no descriptor.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
-use firebox_wire::warden::{MESSAGE_BYTES, Stage};
+use firebox_job::ByteSize;
+use firebox_wire::warden::{Failure, Held, MESSAGE_BYTES, Stage};
 use rustix::io::IoSlice;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg, socketpair,
