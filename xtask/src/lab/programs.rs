@@ -12,16 +12,18 @@ use crate::repository::Repository;
 const TESTS: [(&str, &[&str]); 3] = [
     ("firebox-vmm", &["--lib", "--tests"]),
     ("firebox-microvm", &["--tests"]),
-    ("firebox", &["--test", "guest_boots"]),
+    ("firebox", &["--test", "guest_boots", "--test", "microvm"]),
 ];
 
-/// A test program.
+/// A test program, or one that tests start.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) name: String,
     pub(super) path: PathBuf,
     /// The folder of its package, in which cargo runs it.
     pub(super) folder: PathBuf,
+    /// Whether it is a test program.
+    pub(super) is_test: bool,
 }
 
 /// What cargo says of something that it has built.
@@ -40,12 +42,12 @@ struct ArtifactTarget {
 
 #[derive(Debug, Deserialize)]
 struct ArtifactProfile {
-    /// Whether it runs tests. What those start is built beside them.
+    /// Whether it runs tests.
     test: bool,
 }
 
 impl Program {
-    /// Builds those with this in their names, as `cargo test` does.
+    /// Builds tests with this in their names, as `cargo test` does, and what those of their packages start.
     pub(super) fn build(repository: &Repository, only: &str) -> Result<Vec<Program>> {
         let mut programs = Vec::new();
         for (package, targets) in TESTS {
@@ -56,9 +58,12 @@ impl Program {
             ensure!(output.status.success(), "the tests of {package} do not build; the reason is above");
             programs.extend(programs_in(&String::from_utf8_lossy(&output.stdout)));
         }
-        programs.retain(|program| program.name.contains(only));
+        let is_wanted = |program: &Program| program.is_test && program.name.contains(only);
+        let folders: Vec<PathBuf> =
+            programs.iter().filter(|one| is_wanted(one)).map(|one| one.folder.clone()).collect();
+        programs.retain(|one| if one.is_test { is_wanted(one) } else { folders.contains(&one.folder) });
         programs.sort_by(|one, other| one.name.cmp(&other.name));
-        ensure!(!programs.is_empty(), "there are no tests with `{only}` in the name of their program");
+        ensure!(!folders.is_empty(), "there are no tests with `{only}` in the name of their program");
         Ok(programs)
     }
 }
@@ -67,8 +72,8 @@ fn programs_in(messages: &str) -> Vec<Program> {
     // Other messages of cargo's have no such fields.
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
     let programs = artifacts.filter_map(|Artifact { target, manifest_path, executable, profile }| {
-        profile.test.then_some(())?;
-        Some(Program { name: target.name, path: executable?, folder: manifest_path.parent()?.to_owned() })
+        let folder = manifest_path.parent()?.to_owned();
+        Some(Program { name: target.name, path: executable?, folder, is_test: profile.test })
     });
     programs.collect()
 }
@@ -84,7 +89,9 @@ mod tests {
             {"reason":"compiler-artifact","target":{"name":"guests"},"manifest_path":"/r/vmm/Cargo.toml","executable":"/t/guests-1","profile":{"test":true}}
             {"reason":"compiler-artifact","target":{"name":"firebox"},"manifest_path":"/r/cli/Cargo.toml","executable":"/t/firebox","profile":{"test":false}}
             {"reason":"build-finished","success":true}"#;
-        let [Program { name, path, folder }] = programs_in(messages).try_into().unwrap();
+        let [test, started] = programs_in(messages).try_into().unwrap();
+        let Program { name, path, folder, is_test } = test;
         assert_eq!((name.as_str(), path, folder), ("guests", PathBuf::from("/t/guests-1"), PathBuf::from("/r/vmm")));
+        assert_eq!((is_test, started.is_test, started.name.as_str()), (true, false, "firebox"));
     }
 }

@@ -20,6 +20,9 @@ const INIT: &str = include_str!("init.sh");
 /// What of the repository is read by tests: seeds; and sources, by which a failed property test finds where to keep what it has found.
 const READ: [&str; 2] = ["crates/vmm", "fuzz/seeds/devices"];
 
+/// What tests make an image of.
+const SHOWN: &str = "/bin/bash";
+
 /// The tests in the lab, and nothing else: those of programs with this in their names.
 pub(crate) fn run(repository: &Repository, only: Option<&str>) -> Result<ExitCode> {
     let equipment = Equipment::install(repository)?;
@@ -38,7 +41,8 @@ fn some_tests(repository: &Repository, equipment: &Equipment, only: &str) -> Res
     let programs = Program::build(repository, only)?;
     let initramfs = equipment.place().join("initramfs");
     write(&initramfs, repository, equipment, &programs)?;
-    let mut verdict = Verdict::of(programs.iter().map(|program| program.name.as_str()));
+    let mut verdict =
+        Verdict::of(programs.iter().filter(|program| program.is_test).map(|program| program.name.as_str()));
     let mut output = HarnessOutput::default();
     let mut machine = Machine::start(equipment, &initramfs)?;
     let ending = machine.watch(|line| {
@@ -62,6 +66,7 @@ fn write(to: &Path, repository: &Repository, equipment: &Equipment, programs: &[
         files.copy_program(&program.path)?;
         files.add_folder(&program.folder);
     }
+    files.copy_program(Path::new(SHOWN))?;
     for file in repository.files()?.iter().filter(|file| READ.iter().any(|folder| file.starts_with(folder))) {
         files.copy(&repository.root().join(file))?;
     }
@@ -72,6 +77,7 @@ fn write(to: &Path, repository: &Repository, equipment: &Equipment, programs: &[
 fn list(programs: &[Program]) -> String {
     let lines = programs
         .iter()
-        .map(|Program { name, path, folder }| format!("{name} {} {}\n", folder.display(), path.display()));
+        .filter(|program| program.is_test)
+        .map(|Program { name, path, folder, is_test: _ }| format!("{name} {} {}\n", folder.display(), path.display()));
     lines.collect()
 }
