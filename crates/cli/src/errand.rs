@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use firebox_api::Detail;
-use firebox_image::ImageName;
+use firebox_image::{ImageName, KernelName};
 use firebox_job::{Seed, SourcePath};
 
 use crate::args::RunArgs;
@@ -22,6 +22,8 @@ pub(crate) struct Errand {
     pub(crate) lang: Option<String>,
     /// The image whose programs are to be used, when it was named.
     pub(crate) image: Option<ImageName>,
+    /// The kernel of a microVM, when it was named.
+    pub(crate) kernel: Option<KernelName>,
     /// The file to start from, when it was named.
     pub(crate) entry: Option<SourcePath>,
     /// Other files that go along.
@@ -66,6 +68,7 @@ impl Errand {
             trace_id,
             limits,
             isolation,
+            kernel,
             require,
             fresh_seed,
         } = args;
@@ -89,6 +92,7 @@ impl Errand {
             image,
             entry: entry.as_deref().map(source_path).transpose().map_err(Failure::request)?,
             files: files.iter().map(|file| Companion::find(file)).collect::<Result<_, _>>()?,
+            kernel,
             wishes: Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require, seed },
             show,
         })

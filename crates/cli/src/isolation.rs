@@ -42,10 +42,8 @@ struct NoneAtAll {
 /// for one, there is still the fence; it is weaker, so that is said.
 pub(crate) fn house(wanted: Isolation, views: &[View]) -> Result<Housed, Failure> {
     match wanted {
-        Isolation::MicroVm => {
-            Err(Failure::host(anyhow::anyhow!("isolation `microvm` is not part of this firebox yet"))
-                .with_help("use `--isolation jail`, or leave it out"))
-        }
+        Isolation::MicroVm => Err(Failure::host(anyhow::anyhow!("only `firebox run` makes microVMs yet"))
+            .with_help("use `--isolation jail`, or leave it out")),
         Isolation::Jail => jail(views).map_err(|none| {
             Failure::host(none).with_help("`firebox doctor` tells what this host lacks; `--isolation fence` needs less")
         }),

@@ -31,6 +31,7 @@ mod line;
 mod linker;
 mod listing;
 mod live;
+mod machine;
 mod measure;
 mod notice;
 mod outlet;

@@ -4,9 +4,11 @@ use std::io;
 use std::slice;
 
 use firebox_api::Response;
+use firebox_cell::CellMaker;
 use firebox_engine::{Cancel, Engine, Installed, PreparedCell, RunError, Stdin};
-use firebox_job::{Job, Outcome, Policy, Verdict};
+use firebox_job::{Isolation, Job, Outcome, Policy, Verdict};
 use firebox_lang::Catalogue;
+use firebox_microvm::MicroVms;
 
 use crate::args::RunArgs;
 use crate::choice::choose_language;
@@ -18,6 +20,7 @@ use crate::host;
 use crate::inputs::{self, Inputs, Wanted};
 use crate::isolation::{self, Housed};
 use crate::live::Live;
+use crate::machine;
 use crate::notice;
 use crate::outlet;
 use crate::printer::Printer;
@@ -33,7 +36,7 @@ use crate::toolchains::{Found, Toolchains};
 pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
     // What was typed becomes what is meant. Looks at names, opens nothing.
     let policy = host::policy()?;
-    let Errand { target, lang, image, entry, files, stdin, wishes, show } = Errand::new(args)?;
+    let Errand { target, lang, image, kernel, entry, files, stdin, wishes, show } = Errand::new(args)?;
     let catalogue = Catalogue::builtin();
     let language = choose_language(&catalogue, &target, lang.as_deref(), entry.as_ref())?.clone();
     let draft = Draft::new(wishes, &policy)?;
@@ -41,11 +44,18 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
     // Finds the compiler or interpreter. Reads the host or an image, runs nothing: where something is to be made first, another
     // process does. The image stays until the end.
     let toolchains = Toolchains::find();
-    let Found { toolchain, image: _image, groundwork: _groundwork } = toolchains.ready(&language, image.as_ref())?;
+    let found = toolchains.ready(&language, image.as_ref())?;
 
     // Splits off the process that makes cells: the only one that keeps its privileges. It knows what a cell may show
     // of the host, and never hears anything that came from the job. Whether it can make one is seen at once.
-    let Housed { warden, cell } = isolation::house(draft.isolation(), slice::from_ref(&toolchain.view))?;
+    let (Housed { warden, cell }, introduction) = match draft.isolation() {
+        Isolation::MicroVm => {
+            let in_machine = machine::house(&toolchains, &found, kernel.as_ref(), draft.limits(), &policy)?;
+            (in_machine.housed, Some(in_machine.introduction))
+        }
+        other => (isolation::house(other, slice::from_ref(&found.toolchain.view))?, None),
+    };
+    let Found { toolchain, image: _image, groundwork: _groundwork } = found;
 
     // Reads the job's files, as the caller. Whether that went well is looked at when the warden can be let go in peace.
     let (nameless, limit) = (language.entry().clone(), draft.limits().input);
@@ -53,7 +63,11 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
 
     // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
     let cells = warden.drop_privileges().map_err(Failure::host)?;
-    let engine = Engine::new(vec![Installed::new(language.clone(), toolchain)], Box::new(cells), policy);
+    let cells: Box<dyn CellMaker> = match introduction {
+        None => Box::new(cells),
+        Some(introduction) => Box::new(MicroVms::new(cells, &[introduction])),
+    };
+    let engine = Engine::new(vec![Installed::new(language.clone(), toolchain)], cells, policy);
     let done = read.and_then(|Inputs { sources, stdin }| {
         let job = draft.into_job(language.name(), sources);
         let cell = PreparedCell::new(0, cell).map_err(refused)?;

@@ -3,7 +3,7 @@
 use std::env;
 
 use anyhow::Context;
-use firebox_image::{Held, Home, ImageName, Store, StoreError};
+use firebox_image::{Held, HeldDisk, Home, ImageName, Store, StoreError};
 use firebox_lang::{Host, Language, MissingToolchain, NotInImage, Rootfs, Toolchain};
 
 use crate::failure::Failure;
@@ -121,6 +121,15 @@ impl Toolchains {
             Err(NotInImage::Missing(missing)) => Err(NotFound::Missing(MissingToolchain { install: cure, ..missing })),
             Err(NotInImage::Io(error)) => Err(unreadable(anyhow::Error::new(error).context(doing()))),
         }
+    }
+
+    /// An image as a file system for a microVM, made of its tree if there is none yet. None where there is no such image.
+    pub(crate) fn disk(&self, name: &str) -> Result<Option<HeldDisk>, Failure> {
+        let (Ok(Some(images)), Ok(name)) = (&self.images, name.parse::<ImageName>()) else { return Ok(None) };
+        images.filesystem_image(&name).map_err(|error| {
+            let error = anyhow::Error::new(error);
+            Failure::host(error.context(format!("cannot make a disk of the image `{name}`")))
+        })
     }
 
     fn held(&self, name: &ImageName) -> Result<Option<Held>, Failure> {

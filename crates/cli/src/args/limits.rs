@@ -26,6 +26,9 @@ pub(crate) struct LimitArgs {
     /// Memory of the run, such as `512M` or `1G`; a plain number is bytes [default: 512M].
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) memory: Option<ByteSize>,
+    /// The same, as a number of MiB.
+    #[arg(long, value_name = "MIB", conflicts_with = "memory", value_parser = parse_mib)]
+    pub(crate) mem: Option<ByteSize>,
     /// CPUs that the run may use at once [default: 1].
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub(crate) vcpus: Option<u32>,
@@ -48,9 +51,17 @@ impl LimitArgs {
     /// What is asked for, in the words of the domain.
     pub(crate) fn ask(&self) -> Ask {
         // Exhaustive: a new flag must be decided here.
-        let LimitArgs { timeout, compile_time, run_time, cpu_time, memory, vcpus, tasks, disk, output, input } = *self;
+        let LimitArgs { timeout, compile_time, run_time, cpu_time, memory, mem, vcpus, tasks, disk, output, input } =
+            *self;
+        let memory = memory.or(mem);
         Ask { timeout, compile: compile_time, run: run_time, cpu: cpu_time, memory, tasks, disk, output, vcpus, input }
     }
+}
+
+fn parse_mib(words: &str) -> Result<ByteSize, String> {
+    let mib: Option<u64> = words.parse().ok();
+    let bytes = mib.and_then(|mib| mib.checked_mul(1 << 20)).map(ByteSize::bytes);
+    bytes.ok_or_else(|| format!("`{words}` is not a number of MiB, such as `512`; `--memory` takes sizes such as `1G`"))
 }
 
 /// The flag that sets the limit which the domain calls so.

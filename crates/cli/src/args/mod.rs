@@ -110,6 +110,13 @@ mod tests {
     }
 
     #[test]
+    fn memory_as_a_number_of_mebibytes_is_the_memory_that_is_asked_for() {
+        let asked = |line: &[&str]| run(line).unwrap().limits.ask().memory;
+        assert_eq!(asked(&["main.rs", "--mem", "512"]), asked(&["main.rs", "--memory", "512M"]));
+        assert_eq!(asked(&["main.rs"]), None);
+    }
+
+    #[test]
     fn a_dash_is_a_target_and_needs_no_file() {
         assert_eq!(run(&["--lang", "python", "-"]).unwrap().target.unwrap().as_os_str(), "-");
     }
@@ -122,6 +129,8 @@ mod tests {
             (&["main.rs", "other.rs"], "other.rs"),
             (&["main.rs", "--timeout", "soon"], "--timeout"),
             (&["main.rs", "--memory", "lots"], "--memory"),
+            (&["main.rs", "--mem", "1G"], "number of MiB"),
+            (&["main.rs", "--mem", "512", "--memory", "1G"], "--memory"),
             (&["main.rs", "--memory", "-5"], "`-5` is not a size"),
             (&["main.rs", "--timeout", "-5s"], "`-5s` is not a time"),
             (&["main.rs", "--tasks", "-5"], "-5 is not in"),

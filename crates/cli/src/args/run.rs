@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use firebox_image::ImageName;
+use firebox_image::{ImageName, KernelName};
 use firebox_job::Isolation;
 
 use crate::args::{LimitArgs, OptionArg, Variable};
@@ -97,6 +97,9 @@ pub(crate) struct RunArgs {
     /// Where the program may run.
     #[arg(long, help_heading = "Isolation", value_name = "KIND", value_enum, default_value_t)]
     pub(crate) isolation: IsolationArg,
+    /// The kernel of a microVM, by its name in `firebox kernel list` [default: the only one].
+    #[arg(long, help_heading = "Isolation", value_name = "NAME")]
+    pub(crate) kernel: Option<KernelName>,
     /// Refuses to run where a protection would be weaker than this.
     #[arg(long, help_heading = "Isolation", value_name = "LEVEL")]
     pub(crate) require: Option<RequireArg>,

@@ -1,4 +1,4 @@
-//! What KVM is worth on this host. Jobs do not run in microVMs yet, so that is all there is to examine.
+//! What KVM is worth on this host. Whether jobs run in microVMs takes a kernel and an image as well, which is not examined here yet.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use firebox_vmm::{NoKvm, Probe, Speed};
 
 use super::finding::Examined;
 
-const NOT_YET: &str = "and no job of this firebox runs in a microVM yet";
+const NOT_YET: &str =
+    "and no job gets a microVM but by `firebox run --isolation microvm`, which needs a kernel and an image";
 const NOTHING: &str = "nothing on this host; use `--isolation jail`";
 const ELSEWHERE: &str = "use bare metal, or a virtual machine whose provider offers nested virtualization by hardware; \
     else `--isolation jail`";
@@ -35,7 +36,13 @@ fn told(probe: &Probe) -> Examined {
     Examined::missing(CellKind::MicroVm, format!("{what}, {NOT_YET}"), change)
 }
 
-fn of_none(none: &NoKvm) -> &'static str {
+/// What to do where KVM is emulated or does not work.
+pub(crate) fn elsewhere() -> &'static str {
+    ELSEWHERE
+}
+
+/// What to do about it.
+pub(crate) fn of_none(none: &NoKvm) -> &'static str {
     match none {
         NoKvm::Missing => GET_IT,
         NoKvm::Forbidden => GET_IN,

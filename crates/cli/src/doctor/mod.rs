@@ -22,6 +22,8 @@ use crate::failure::Failure;
 use crate::outlet;
 use finding::Examined;
 
+pub(crate) use microvm::{elsewhere, of_none as of_no_kvm};
+
 /// Strongest first, as everywhere.
 const KINDS: [KindArg; 3] = [KindArg::Microvm, KindArg::Jail, KindArg::Fence];
 

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use firebox_image::{
-    Debian, Home, KernelBounds, KernelName, KernelProgress, KernelRequest, KernelSource, Kernels, StoreError, Trust,
-    fetch_kernel,
+    Debian, Home, KernelBounds, KernelName, KernelProgress, KernelRequest, KernelSource, Kernels, ReadyKernel,
+    StoreError, Trust, fetch_kernel,
 };
 use firebox_lang::nearest;
 use serde::Serialize;
@@ -48,6 +48,26 @@ fn open(home: Option<PathBuf>) -> Result<Kernels, Failure> {
         error @ StoreError::Io { .. } => Failure::host(error).with_help(HELP),
         error => Failure::host(error),
     })
+}
+
+/// A kernel with this first process: the one that is named, or the only one.
+pub(crate) fn ready(name: Option<&KernelName>, init: &[u8]) -> Result<ReadyKernel, Failure> {
+    let kernels = open(None)?;
+    let known = kernels.names().map_err(told_of_store)?;
+    let name = match (name, known.as_slice()) {
+        (Some(name), _) => name,
+        (None, [only]) => only,
+        (None, []) => {
+            let none = anyhow!("a microVM needs a kernel, and there is none");
+            return Err(Failure::host(none).with_help("`firebox kernel fetch` takes Debian's in"));
+        }
+        (None, several) => {
+            let names: Vec<String> = several.iter().map(|name| format!("`{name}`")).collect();
+            let which = anyhow!("there are several kernels: {}", names.join(", "));
+            return Err(Failure::request(which).with_help("`--kernel` says which"));
+        }
+    };
+    kernels.ready(name, init).map_err(told_of_store)?.ok_or_else(|| unknown(&known, name))
 }
 
 fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> {

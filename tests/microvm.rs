@@ -1,0 +1,134 @@
+//! `firebox run --isolation microvm`, as a user calls it: a job in a machine of its own, or a word on what this host lacks for that.
+//!
+//! Where KVM emulates a guest's kernel the jobs themselves are skipped, and say so. The lab (`cargo xtask lab`) is where they always run.
+
+#![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
+
+#[path = "microvm/bash.rs"]
+mod bash;
+#[path = "../crates/vmm/tests/kit/debian.rs"]
+mod debian;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use debian::Debian;
+use firebox_vmm::{Hypervisor, Probe, probe};
+
+/// What firebox keeps for one test.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Home {
+        Home(tempfile::tempdir().unwrap())
+    }
+
+    fn firebox(&self, words: &[&str]) -> Output {
+        let mut firebox = Command::new(env!("CARGO_BIN_EXE_firebox"));
+        firebox.args(words).env("FIREBOX_HOME", self.0.path().join("home")).current_dir(self.0.path());
+        firebox.stdin(std::process::Stdio::null()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, words: &[&str]) {
+        let output = self.firebox(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// An image with Bash, under that language's name.
+    fn take_in_bash(&self) {
+        let archive = bash::archive_in(self.0.path());
+        let archive = format!("docker-archive:{}", text(&archive));
+        self.succeeds(&["rootfs", "from-docker", "--image", &archive, "--name", "bash", "--size", "200"]);
+    }
+
+    /// None where there is none, which is said.
+    fn fetch_kernel(&self, test: &str) -> Option<()> {
+        let debian = Debian::find(test)?;
+        let (image, modules) = (debian.image(), debian.folder().to_owned());
+        self.succeeds(&["kernel", "fetch", "--from", text(&image), "--modules", text(&modules), "--name", "debian"]);
+        Some(())
+    }
+
+    fn run(&self, code: &str, words: &[&str]) -> Output {
+        let line = ["host", "--isolation", "microvm", "--lang", "bash", "--code", code, "--mem", "128", "--vcpus", "1"];
+        self.firebox(&[&line, words].concat())
+    }
+
+    /// Fails, by the host's doing, with these words and this help.
+    #[track_caller]
+    fn is_refused(&self, words: &str, help: &str) {
+        let Output { status, stdout, stderr } = self.run("echo hi", &[]);
+        let said = String::from_utf8_lossy(&stderr);
+        assert!(said.contains(words) && said.contains(help), "{said}");
+        assert_eq!((status.code(), stdout.as_slice()), (Some(125), b"".as_slice()));
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Whether KVM is there at all; else that is said of this test.
+fn has_kvm(test: &str) -> bool {
+    let kvm = Hypervisor::open();
+    kvm.as_ref().err().into_iter().for_each(|none| println!("skipped: {test}: {none}"));
+    kvm.is_ok()
+}
+
+#[test]
+fn what_a_host_lacks_for_a_microvm_is_said_with_what_to_do() {
+    const NAME: &str = "what_a_host_lacks_for_a_microvm_is_said_with_what_to_do";
+    if !has_kvm(NAME) {
+        let words = Hypervisor::open().err().map(|none| none.to_string()).unwrap();
+        return Home::new().is_refused(&words, "help:");
+    }
+    let home = Home::new();
+    home.is_refused("from an image", "firebox rootfs from-docker");
+    home.take_in_bash();
+    home.is_refused("a microVM needs a kernel, and there is none", "firebox kernel fetch");
+    if let (Probe::Emulated(_), Some(())) = (probe(), home.fetch_kernel(NAME)) {
+        home.is_refused("KVM is emulated on this host", "bare metal");
+    }
+}
+
+#[test]
+fn a_kernel_that_is_not_there_is_the_requests_mistake() {
+    const NAME: &str = "a_kernel_that_is_not_there_is_the_requests_mistake";
+    if !has_kvm(NAME) {
+        return;
+    }
+    let home = Home::new();
+    home.take_in_bash();
+    let Output { status, stderr, .. } = home.run("echo hi", &["--kernel", "nobodys"]);
+    let said = String::from_utf8_lossy(&stderr);
+    assert!(said.contains("there is no kernel `nobodys`"), "{said}");
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn a_job_in_a_machine_of_its_own_is_told_like_any_other() {
+    const NAME: &str = "a_job_in_a_machine_of_its_own_is_told_like_any_other";
+    if !has_kvm(NAME) {
+        return;
+    }
+    if let Probe::Emulated(speed) = probe() {
+        println!("skipped: {NAME}: KVM emulates a guest's kernel here, at {:?} for each instruction", speed.kernel);
+        return;
+    }
+    let home = Home::new();
+    home.take_in_bash();
+    let Some(()) = home.fetch_kernel(NAME) else { return };
+    let Output { status, stdout, stderr } = home.run("echo $((6 * 7)); echo aside >&2; exit 3", &[]);
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert_eq!((stdout.as_ref(), stderr.as_ref(), status.code()), ("42\n", "aside\n", Some(3)));
+
+    let response = home.run("a=x; while :; do a=$a$a; done", &["--json", "--run-time", "40s"]);
+    let response: serde_json::Value = serde_json::from_slice(&response.stdout).unwrap();
+    assert_eq!(
+        (&response["isolation"], &response["status"]),
+        (&"microvm".into(), &"memory_limit".into()),
+        "{response}"
+    );
+    assert_eq!(response["enforcement"]["memory"], "enforced", "{response}");
+}
