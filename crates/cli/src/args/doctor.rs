@@ -11,8 +11,8 @@ Exit codes:
 
 /// Tells what each kind of cell does on this host: enforced, watched or missing, why, and what to change.
 ///
-/// Nothing is concluded from versions: a cell of each kind is made, and what it is there to stop is tried in it. That
-/// takes a few seconds, and leaves nothing.
+/// Nothing is concluded from versions: a jail and a fence are made, and what they are there to stop is tried in them; of KVM
+/// it is tried how fast it runs a guest of a few instructions. That takes a few seconds, and leaves nothing.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct DoctorArgs {

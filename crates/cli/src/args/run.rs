@@ -112,7 +112,7 @@ pub(crate) struct RunArgs {
 /// Where the program may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum IsolationArg {
-    /// The strongest kind of cell that this host can make.
+    /// A jail, or else a fence where this host makes no jails.
     #[default]
     Auto,
     /// Only in a virtual machine of its own.

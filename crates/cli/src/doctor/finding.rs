@@ -10,9 +10,9 @@ pub(super) struct Examined {
     pub(super) kind: String,
     /// Whether this host makes such cells.
     pub(super) available: bool,
-    /// Why not, if it does not.
+    /// Why not, if it does not; or why nothing was tried.
     pub(super) why: Option<String>,
-    /// What to change about that.
+    /// What to do about that.
     pub(super) change: Option<String>,
     /// Each safeguard, in the order of the table; none were tried where there is no cell.
     pub(super) safeguards: Vec<Finding>,
@@ -70,9 +70,14 @@ impl Examined {
         Examined { kind, available: false, why: Some(why), change, safeguards: Vec::new() }
     }
 
-    /// How a safeguard stands in this kind.
-    pub(super) fn state(&self, safeguard: Safeguard) -> State {
+    /// A kind that this host can make, in which nothing was tried.
+    pub(super) fn untried(kind: impl ToString, why: String, first: &str) -> Examined {
+        Examined { available: true, ..Examined::missing(kind, why, first) }
+    }
+
+    /// How a safeguard stands in this kind; none where that was not tried.
+    pub(super) fn state(&self, safeguard: Safeguard) -> Option<State> {
         let found = self.safeguards.iter().find(|finding| finding.name == safeguard.name());
-        found.map_or(State::Missing, |finding| finding.state)
+        found.map(|finding| finding.state).or((!self.available).then_some(State::Missing))
     }
 }

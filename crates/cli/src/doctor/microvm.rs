@@ -1,4 +1,4 @@
-//! What KVM is worth on this host. Whether jobs run in microVMs takes a kernel and an image as well, which is not examined here yet.
+//! What KVM is worth on this host. A microVM takes a kernel and an image as well, so none is made to be tried.
 
 use std::time::Duration;
 
@@ -7,9 +7,8 @@ use firebox_vmm::{NoKvm, Probe, Speed};
 
 use super::finding::Examined;
 
-const NOT_YET: &str =
-    "and no job gets a microVM but by `firebox run --isolation microvm`, which needs a kernel and an image";
-const NOTHING: &str = "nothing on this host; use `--isolation jail`";
+const FIRST: &str = "`firebox kernel fetch`, and `firebox rootfs from-docker` for the language's image; then `firebox run \
+    --isolation microvm`";
 const ELSEWHERE: &str = "use bare metal, or a virtual machine whose provider offers nested virtualization by hardware; \
     else `--isolation jail`";
 const GET_IT: &str = "switch virtualization on in the firmware and load the module, `modprobe kvm_intel` or `modprobe \
@@ -24,8 +23,14 @@ pub(super) fn examine() -> Examined {
 }
 
 fn told(probe: &Probe) -> Examined {
-    let (what, change) = match probe {
-        Probe::Usable(speed) => (format!("KVM runs guests well here ({})", in_words(speed)), NOTHING),
+    let (why, change) = match probe {
+        Probe::Usable(speed) => {
+            let why = format!(
+                "KVM runs guests well here ({}); a microVM takes a kernel and an image, and is made where it is asked for",
+                in_words(speed)
+            );
+            return Examined::untried(CellKind::MicroVm, why, FIRST);
+        }
         Probe::Emulated(speed) => (
             format!("KVM is there but emulated, and a guest's kernel would boot for minutes ({})", in_words(speed)),
             ELSEWHERE,
@@ -33,7 +38,7 @@ fn told(probe: &Probe) -> Examined {
         Probe::No(none) => (none.to_string(), of_none(none)),
         Probe::Broken(failed) => (format!("KVM is there but does not work: {failed}"), ELSEWHERE),
     };
-    Examined::missing(CellKind::MicroVm, format!("{what}, {NOT_YET}"), change)
+    Examined::missing(CellKind::MicroVm, why, change)
 }
 
 /// What to do where KVM is emulated or does not work.
@@ -69,21 +74,22 @@ mod tests {
             |kernel, program| Speed { kernel: Duration::from_nanos(kernel), program: Duration::from_nanos(program) };
         let unopened = || std::io::Error::from_raw_os_error(24);
         for (probe, why, change) in [
-            (Probe::Usable(speed(1, 0)), "well here (1 ns for an instruction of a kernel, less than 1 ns", NOTHING),
+            (Probe::Usable(speed(1, 0)), "well here (1 ns for an instruction of a kernel, less than 1 ns", FIRST),
             (
                 Probe::Emulated(speed(500, 1)),
                 "emulated, and a guest's kernel would boot for minutes (500 ns",
                 ELSEWHERE,
             ),
-            (Probe::No(NoKvm::Missing), "this host has no /dev/kvm, and no job", GET_IT),
-            (Probe::No(NoKvm::Forbidden), "may not open it, and no job", GET_IN),
+            (Probe::No(NoKvm::Missing), "this host has no /dev/kvm", GET_IT),
+            (Probe::No(NoKvm::Forbidden), "may not open it", GET_IN),
             (Probe::No(NoKvm::Lacks("CPUID")), "KVM lacks CPUID", NEWER),
+            (Probe::No(NoKvm::Version(11)), "11", NEWER),
             (Probe::No(NoKvm::Unopened(unopened())), "cannot open /dev/kvm: Too many open files", ELSEWHERE),
         ] {
             let told = told(&probe);
             assert!(told.why.as_deref().is_some_and(|said| said.contains(why)), "{:?} lacks {why}", told.why);
             assert_eq!(told.change.as_deref(), Some(change), "{:?}", told.why);
-            assert!(!told.available);
+            assert_eq!(told.available, matches!(probe, Probe::Usable(_)), "{:?}", told.why);
         }
     }
 }

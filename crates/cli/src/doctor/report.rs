@@ -11,7 +11,7 @@ use crate::table::table;
 pub(super) fn report(examined: &[Examined; 3], default: Option<&str>, groups: &str) -> String {
     let head = ["".to_owned(), examined[0].kind.clone(), examined[1].kind.clone(), examined[2].kind.clone()];
     let rows = Safeguard::ALL.map(|safeguard| {
-        let [a, b, c] = examined.each_ref().map(|kind| kind.state(safeguard).name().to_owned());
+        let [a, b, c] = examined.each_ref().map(|kind| kind.state(safeguard).map_or("not tried", State::name).to_owned());
         [safeguard.text().to_owned(), a, b, c]
     });
     let mut text = table(&[&[head], rows.as_slice()].concat());
@@ -32,6 +32,11 @@ fn remarks(examined: &Examined) -> String {
     if !available {
         _ = writeln!(text, "\n{kind}: not to be had here: {}", why.as_deref().unwrap_or("nobody says why"));
         _ = change.as_deref().map(|change| writeln!(text, "  to change that: {change}"));
+        return text;
+    }
+    if safeguards.is_empty() {
+        _ = writeln!(text, "\n{kind}: not tried: {}", why.as_deref().unwrap_or("nobody says why"));
+        _ = change.as_deref().map(|first| writeln!(text, "  to have one: {first}"));
         return text;
     }
     let all = Safeguard::ALL.iter().zip(safeguards);
@@ -71,5 +76,15 @@ mod tests {
         let text = report(&kinds, None, "none");
         assert!(text.contains("jail: not to be had here: of the weather\n  to change that: wait\n"), "{text}");
         assert!(text.ends_with("No job can run on this host.\n"), "{text}");
+    }
+
+    #[test]
+    fn a_kind_in_which_nothing_was_tried_says_what_comes_first() {
+        let untried = Examined::untried(CellKind::MicroVm, "it takes a kernel".to_owned(), "fetch one");
+        let missing = |kind: CellKind| Examined::missing(kind, "of the weather".to_owned(), "wait");
+        let text = report(&[untried, missing(CellKind::Jail), missing(CellKind::Fence)], None, "none");
+        assert!(text.contains("microvm: not tried: it takes a kernel\n  to have one: fetch one\n"), "{text}");
+        let row = text.lines().nth(1).unwrap();
+        assert!(row.contains("not tried") && row.ends_with("missing"), "{text}");
     }
 }
