@@ -111,6 +111,9 @@ pub enum DocumentError {
         "the manifest is of a kind that is not known here ({0}); registries that store images of the last ten years have others"
     )]
     Kind(String),
+    /// An index of others, again and again.
+    #[error("the image is behind an index of indexes of indexes, and is looked for no deeper")]
+    Nested,
     /// Nothing for this machine.
     #[error("there is no image for {wanted}; there are {found}")]
     Platform {

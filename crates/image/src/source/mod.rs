@@ -120,7 +120,7 @@ pub(crate) fn find(source: &dyn Source, platform: &Platform, bounds: &Bounds) ->
             }
         }
     }
-    Err(DocumentError::Kind("an index of indexes of indexes".to_owned()).into())
+    Err(DocumentError::Nested.into())
 }
 
 fn whole(source: &dyn Source, manifest: Manifest, bytes: Vec<u8>, bounds: &Bounds) -> Result<Image, SourceError> {

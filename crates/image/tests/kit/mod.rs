@@ -5,6 +5,7 @@
 
 pub(crate) mod between;
 pub(crate) mod faulty;
+pub(crate) mod layout;
 pub(crate) mod registry;
 pub(crate) mod s3;
 pub(crate) mod small;
