@@ -22,6 +22,12 @@ fn patient_registry(reference: &str, mirrors: &str, credentials: &Credentials, s
     Registry::new(reference.parse().unwrap(), &mirrors.parse::<Mirrors>().unwrap(), credentials, patience)
 }
 
+/// Who may have us wait for so long.
+fn registry_with_pause(host: &str, pause: Duration, credentials: &Credentials) -> Registry {
+    let patience = Patience { pause, tries: 3, ..Patience::default() };
+    Registry::new(format!("{host}/x").parse().unwrap(), &Mirrors::default(), credentials, patience)
+}
+
 fn nobody() -> Credentials {
     Credentials::default()
 }
@@ -173,6 +179,29 @@ fn what_was_transferred_is_not_transferred_again() {
 }
 
 #[test]
+fn who_says_when_to_ask_again_is_asked_no_sooner_but_for_what_we_have_patience() {
+    for (about, part, token) in [
+        (About::Manifest, "/manifests/", None),
+        (About::Layer, "/blobs/", None),
+        (About::Token, "/token", Some("secret-token")),
+    ] {
+        let wait = |seconds, pause| {
+            let faulty = FaultyRegistry::start(about, &layer(), vec![Fault::Busy(seconds)], token);
+            let directory = kit::workshop();
+            let store = store(directory.path());
+            take(&store, &registry_with_pause(&faulty.host, pause, &nobody()), "x").unwrap();
+            let moments = faulty.moments_of(part);
+            let pairs = moments.windows(2).map(|pair| pair[1].0.duration_since(pair[0].0));
+            pairs.max().unwrap_or_else(|| panic!("{about:?}: it was asked once"))
+        };
+        let waited = wait(1, Duration::from_secs(20));
+        assert!(Duration::from_secs(1) <= waited, "{about:?}: it was asked again after {waited:?}");
+        let waited = wait(600, Duration::from_millis(10));
+        assert!(waited < Duration::from_secs(300), "{about:?}: {waited:?}");
+    }
+}
+
+#[test]
 fn what_does_not_pass_is_said() {
     for (faults, says) in [
         (vec![Fault::Status(429); 20], "answers 429 when asked for blob"),
@@ -224,6 +253,41 @@ fn what_describes_an_image_is_waited_for_as_well() {
     let (_, taken) = take_about(About::Token, &[Fault::Status(500); 40], Some("secret-token"));
     let error = chain(&taken.unwrap_err());
     assert!(error.contains("answers 500 when asked for a token"), "{error}");
+}
+
+#[test]
+fn a_password_goes_to_whoever_gives_tokens_and_to_nobody_else() {
+    let faulty = FaultyRegistry::start(About::Layer, &layer(), vec![Fault::Redirect], Some("secret-token"));
+    let directory = kit::workshop();
+    let file = directory.path().join("auth.json");
+    // `somebody:a:b`, as it is written in such files and said to a server.
+    let login = "c29tZWJvZHk6YTpi";
+    std::fs::write(&file, format!(r#"{{"auths":{{"{}":{{"auth":"{login}"}}}}}}"#, faulty.host)).unwrap();
+    let credentials = Credentials::read(file).unwrap();
+    let source = registry_with_pause(&faulty.host, Duration::from_millis(50), &credentials);
+    take(&store(directory.path()), &source, "x").unwrap();
+    let tokens = faulty.asked_for("/token");
+    assert!(tokens.len() == 1 && tokens[0].ends_with(&format!("Basic {login}")), "{tokens:?}");
+    for others in ["/v2/", "/elsewhere"] {
+        let questions = faulty.asked_for(others);
+        assert!(!questions.is_empty() && questions.iter().all(|question| !question.contains("Basic")), "{questions:?}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_for_a_token_in_plain_text_but_this_host() {
+    for realm in
+        ["http://192.0.2.1/token", "http://127.0.0.1@192.0.2.1/token", "http://127.0.0.1.example/token", "ftp://x/"]
+    {
+        let faults = [Fault::Realm(realm)];
+        let (faulty, taken) = take_about(About::Manifest, &faults, Some("secret-token"));
+        let error = chain(&taken.unwrap_err());
+        assert!(
+            error.contains(&format!("names `{realm}` to get a token from, which is not reached by TLS")),
+            "{error}"
+        );
+        assert_eq!(faulty.asked_for("").len(), 1, "{realm}");
+    }
 }
 
 #[test]

@@ -67,7 +67,11 @@ impl Place {
     }
 
     fn open_with(&self, host: &str, patience: Patience) -> Bucket {
-        let settings = Settings { variables: self.s3.variables(host), endpoint: None, patience, parallel: 4 };
+        self.open_by(host, patience, 4)
+    }
+
+    fn open_by(&self, host: &str, patience: Patience, parallel: usize) -> Bucket {
+        let settings = Settings { variables: self.s3.variables(host), endpoint: None, patience, parallel };
         Bucket::open(&"images".parse().unwrap(), &settings).unwrap()
     }
 
@@ -86,6 +90,11 @@ impl Place {
 
     fn blob(&self, digest: &Digest) -> PathBuf {
         self.bucket.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// The layer that travels in several pieces.
+    fn large(&self) -> &'static str {
+        String::leak(self.record.layers[2].blob.hex())
     }
 
     fn is_named(&self) -> bool {
@@ -189,6 +198,66 @@ fn what_passes_is_waited_for() {
         let other = place.other(&format!("fetched-{number}"));
         let fetched = fetch(&place.open_at(&between.host, silence(&rules)), &other);
         assert!(fetched.is_ok(), "{rules:?}: {}", chain(&fetched.unwrap_err()));
+    }
+}
+
+#[test]
+fn who_says_when_to_ask_again_is_asked_no_sooner_but_for_what_we_have_patience() {
+    let Some(place) = Place::find() else { return };
+    place.send(&place.open()).unwrap();
+    let wait = |seconds, pause| {
+        let between = Between::start(&place.s3.host, &[rule("GET", "/names/", Meddling::Busy(seconds), 1)]);
+        place.open_with(&between.host, Patience { pause, ..Patience::default() }).record(&name()).unwrap();
+        let asked = between.about("/names/");
+        let [first, again] = asked.as_slice() else { panic!("{:?}", between.questions()) };
+        again.at.duration_since(first.at)
+    };
+    let waited = wait(1, Duration::from_secs(20));
+    assert!(Duration::from_secs(1) <= waited, "it was asked again after {waited:?}");
+    let waited = wait(600, Duration::from_millis(10));
+    assert!(waited < Duration::from_secs(300), "{waited:?}");
+}
+
+#[test]
+fn a_download_that_broke_off_goes_on_where_it_was_in_the_next_call() {
+    let Some(place) = Place::find() else { return };
+    place.send(&place.open()).unwrap();
+    let large = place.large();
+    let other = place.other("other");
+    // One piece after the other, of which two come.
+    let patience = Patience { tries: 2, pause: Duration::from_millis(10), ..Patience::default() };
+    let rules = [rule("GET", large, Meddling::Pass, 2), rule("GET", large, Meddling::Status(500), 99)];
+    let between = Between::start(&place.s3.host, &rules);
+    let error = chain(&fetch(&place.open_by(&between.host, patience, 1), &other).unwrap_err());
+    assert!(error.contains("the answer is 500") && error.contains("2 times"), "{error}");
+
+    let between = Between::start(&place.s3.host, &[]);
+    assert_eq!(fetch(&place.open_at(&between.host, Duration::from_secs(60)), &other).unwrap(), place.record);
+    let from = between.about(large).iter().map(|question| question.from).min().unwrap();
+    assert_eq!(from, Some(8 << 20), "{:?}", between.questions());
+}
+
+#[test]
+fn pieces_travel_several_at_once_or_one_after_the_other_as_is_wanted() {
+    let Some(place) = Place::find() else { return };
+    let (large, patience) = (place.large(), Patience::default());
+    let meet = |method, path, within| rule(method, path, Meddling::Meet(Duration::from_millis(within)), 99);
+    // Whoever comes first waits for a second one, and as long as it takes.
+    let between = Between::start(&place.s3.host, &[meet("PUT", large, 30_000), meet("GET", large, 30_000)]);
+    let bucket = place.open_by(&between.host, patience, 2);
+    place.send(&bucket).unwrap();
+    fetch(&bucket, &place.other("two")).unwrap();
+    for method in ["PUT", "GET"] {
+        assert_eq!(between.most_at_once(method, large), 2, "{method}: {:?}", between.questions());
+    }
+
+    // And here for a little, should there be one.
+    let between = Between::start(&place.s3.host, &[meet("PUT", "/blobs/", 100), meet("GET", "/blobs/", 100)]);
+    let bucket = place.open_by(&between.host, patience, 1);
+    bucket.upload(&place.here, &name(), true, &|_| ()).unwrap().unwrap();
+    fetch(&bucket, &place.other("one")).unwrap();
+    for method in ["PUT", "GET"] {
+        assert_eq!(between.most_at_once(method, "/blobs/"), 1, "{method}: {:?}", between.questions());
     }
 }
 

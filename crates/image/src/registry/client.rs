@@ -36,7 +36,7 @@ pub struct Registry {
 pub struct Patience {
     /// To connect, and to say the next byte of anything.
     pub silence: Duration,
-    /// How often it is asked again after it said that it cannot now.
+    /// How often it is asked, all in all, where it says that it cannot now.
     pub tries: u32,
     /// How long it may make us wait before that.
     pub pause: Duration,

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firebox_image::{Digest, Platform};
 
@@ -14,6 +14,10 @@ use firebox_image::{Digest, Platform};
 pub(crate) enum Fault {
     /// Answers this status.
     Status(u16),
+    /// Answers that there is too much to do, and when to ask again, in seconds.
+    Busy(u32),
+    /// Names somebody else to get a token from.
+    Realm(&'static str),
     /// Gives so many bytes and hangs up.
     Cut(usize),
     /// Gives so many bytes and says nothing more.
@@ -45,11 +49,13 @@ pub(crate) enum About {
     Layer,
 }
 
+/// When somebody asked, and what: `path range authorization`.
+type Question = (Instant, String);
+
 /// One image of one layer. Faults are used up in their order by questions about one thing.
 pub(crate) struct FaultyRegistry {
     pub(crate) host: String,
-    /// Every question, as `path range authorization`.
-    pub(crate) questions: Arc<Mutex<Vec<String>>>,
+    questions: Arc<Mutex<Vec<Question>>>,
     shelf: Arc<Shelf>,
     ended: Option<JoinHandle<()>>,
 }
@@ -127,8 +133,14 @@ impl FaultyRegistry {
         FaultyRegistry { host, questions, shelf, ended: Some(ended) }
     }
 
+    /// Questions with this in them, as `path range authorization`.
     pub(crate) fn asked_for(&self, part: &str) -> Vec<String> {
-        self.questions.lock().unwrap().iter().filter(|question| question.contains(part)).cloned().collect()
+        self.moments_of(part).into_iter().map(|(_, question)| question).collect()
+    }
+
+    /// The same, with when they came.
+    pub(crate) fn moments_of(&self, part: &str) -> Vec<Question> {
+        self.questions.lock().unwrap().iter().filter(|(_, question)| question.contains(part)).cloned().collect()
     }
 }
 
@@ -142,7 +154,7 @@ impl Drop for FaultyRegistry {
 }
 
 impl Shelf {
-    fn serve(&self, stream: &TcpStream, questions: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    fn serve(&self, stream: &TcpStream, questions: &Mutex<Vec<Question>>) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream);
         loop {
             let mut head = Vec::new();
@@ -160,7 +172,8 @@ impl Shelf {
             let from = header("range").and_then(|range| range[6..].trim_end_matches('-').parse::<usize>().ok());
             let authorization = header("authorization");
             let said = authorization.clone().unwrap_or_default();
-            questions.lock().unwrap().push(format!("{path} {} {said}", from.unwrap_or(0)));
+            let question = format!("{path} {} {said}", from.unwrap_or(0));
+            questions.lock().unwrap().push((Instant::now(), question));
             if !self.answer(stream, &path, from, authorization.as_deref())? {
                 return Ok(());
             }
@@ -185,8 +198,10 @@ impl Shelf {
             stream.write_all(body).map(|()| body.len() == length)
         };
         if let Some(query) = path.strip_prefix(TOKEN) {
-            if let Some(Fault::Status(status)) = self.fault(path) {
-                return say(status, "retry-after: 0\r\n", 0, b"");
+            match self.fault(path) {
+                Some(Fault::Status(status)) => return say(status, "retry-after: 0\r\n", 0, b""),
+                Some(Fault::Busy(seconds)) => return say(429, &format!("retry-after: {seconds}\r\n"), 0, b""),
+                _ => {}
             }
             assert!(query.contains("service=here"), "{query}");
             let token = format!(r#"{{"token":"{}"}}"#, self.token.as_deref().unwrap_or_default());
@@ -194,10 +209,12 @@ impl Shelf {
         }
         let wants = self.token.as_ref().map(|token| format!("Bearer {token}"));
         if path.starts_with("/v2/") && wants.as_deref() != said && wants.is_some() {
-            let challenge = format!(
-                "www-authenticate: Bearer realm=\"http://{}/token\",service=\"here\",scope=\"repository:x:pull\"\r\n",
-                self.host
-            );
+            let realm = match self.fault(path) {
+                Some(Fault::Realm(realm)) => realm.to_owned(),
+                _ => format!("http://{}/token", self.host),
+            };
+            let challenge =
+                format!("www-authenticate: Bearer realm=\"{realm}\",service=\"here\",scope=\"repository:x:pull\"\r\n");
             return say(401, &challenge, 0, b"");
         }
         let Some(document) = self.documents.get(path) else { return say(404, "", 0, b"") };
@@ -212,8 +229,9 @@ impl Shelf {
             _ => (200, String::new()),
         };
         match fault {
-            None | Some(Fault::NoRanges | Fault::WrongRange) => say(status, &range, body.len(), body),
+            None | Some(Fault::NoRanges | Fault::WrongRange | Fault::Realm(_)) => say(status, &range, body.len(), body),
             Some(Fault::Status(status)) => say(status, "retry-after: 0\r\n", 0, b""),
+            Some(Fault::Busy(seconds)) => say(429, &format!("retry-after: {seconds}\r\n"), 0, b""),
             Some(Fault::Cut(most)) => say(status, &range, body.len(), &body[..most.min(body.len())]).map(|_| false),
             Some(Fault::Stall(most)) => {
                 say(status, &range, body.len(), &body[..most.min(body.len())])?;
