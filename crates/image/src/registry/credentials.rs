@@ -207,6 +207,40 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_the_usual_files_that_is_there_counts() {
+        let home = tempfile::tempdir().unwrap();
+        // From the last that is looked at to the first: each newcomer counts from then on.
+        let places = [
+            ("HOME", "home", "home/.docker/config.json"),
+            ("HOME", "home", "home/.config/containers/auth.json"),
+            ("XDG_CONFIG_HOME", "config", "config/containers/auth.json"),
+            ("XDG_RUNTIME_DIR", "run", "run/containers/auth.json"),
+            ("DOCKER_CONFIG", "docker", "docker/config.json"),
+            ("REGISTRY_AUTH_FILE", "file.json", "file.json"),
+        ];
+        let find = |is_set: &dyn Fn(&str) -> bool| {
+            let value = |name: &str| places.iter().find(|(known, ..)| *known == name).map(|(_, value, _)| value);
+            let all = |name: &str| Some(home.path().join(value(name)?).into());
+            let found = Credentials::find(|name| if is_set(name) { all(name) } else { Some(OsString::new()) }).unwrap();
+            match found.login(&hub()) {
+                Some(Login::Password { name, .. }) => name.clone(),
+                other => format!("{other:?}"),
+            }
+        };
+        assert_eq!(find(&|_| true), "None");
+        for (variable, _, path) in places {
+            let file = home.path().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            let auth = base64::engine::general_purpose::STANDARD.encode(format!("{path}:password"));
+            std::fs::write(file, format!(r#"{{"auths":{{"docker.io":{{"auth":"{auth}"}}}}}}"#)).unwrap();
+            assert_eq!(find(&|_| true), path, "what came before it counts as well");
+            assert_eq!(find(&|name| name == variable), path, "{variable} alone");
+        }
+        // A variable that is empty says nothing.
+        assert_eq!(find(&|name| name != "REGISTRY_AUTH_FILE"), "docker/config.json");
+    }
+
+    #[test]
     fn a_file_that_is_there_and_broken_is_an_error_and_not_nobody() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("auth.json");

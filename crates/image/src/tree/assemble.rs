@@ -142,3 +142,62 @@ fn copy_file(
     let modified = Timespec { tv_sec: status.st_mtime, tv_nsec: status.st_mtime_nsec as _ };
     Ok(futimens(&made, &Timestamps { last_access: modified, last_modification: modified })?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::layer::entry::Attributes;
+
+    #[test]
+    fn no_directory_is_opened_but_what_is_right_there() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::create_dir(outside.path().join("inner")).unwrap();
+        let place = tempfile::tempdir_in(outside.path()).unwrap();
+        std::fs::create_dir(place.path().join("own")).unwrap();
+        symlink(outside.path(), place.path().join("planted")).unwrap();
+        let here = File::open(place.path()).unwrap();
+        let opened = |name: &str| open_directory(here.as_fd(), name.as_bytes()).map(drop);
+        assert_eq!(opened("own"), Ok(()));
+        for (name, refused) in [
+            ("..", Errno::XDEV),
+            ("own/../..", Errno::XDEV),
+            ("/", Errno::XDEV),
+            ("planted", Errno::NOTDIR),
+            ("planted/inner", Errno::LOOP),
+        ] {
+            assert_eq!(opened(name), Err(refused), "{name}");
+        }
+        // Nor what somebody mounted there.
+        let root = File::open("/").unwrap();
+        assert_eq!(open_directory(root.as_fd(), b"proc").map(drop), Err(Errno::XDEV));
+    }
+
+    #[test]
+    fn a_copy_is_of_a_file_that_is_right_there_and_lands_there() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "secret").unwrap();
+        let place = tempfile::tempdir_in(outside.path()).unwrap();
+        std::fs::write(place.path().join("0"), "own").unwrap();
+        symlink(outside.path().join("secret"), place.path().join("1")).unwrap();
+        symlink(outside.path(), place.path().join("planted")).unwrap();
+        let here = File::open(place.path()).unwrap();
+        let meta = Meta { mode: 0o644, uid: 0, gid: 0, modified: (0, 0), attributes: Attributes::default() };
+        let copied = |from: &str, to: &str| {
+            let copied = copy_file(here.as_fd(), from, &meta, here.as_fd(), to.as_bytes());
+            copied.map_err(|error| Errno::from_io_error(&error).unwrap())
+        };
+        copied("0", "copy").unwrap();
+        for (from, to, refused) in [
+            ("1", "x", Errno::LOOP),
+            ("../secret", "x", Errno::XDEV),
+            ("0", "planted/x", Errno::LOOP),
+            ("0", "../x", Errno::XDEV),
+        ] {
+            assert_eq!(copied(from, to), Err(refused), "{from} to {to}");
+        }
+        assert!(!outside.path().join("x").exists() && !place.path().join("x").exists());
+    }
+}
