@@ -4,7 +4,8 @@ mod kit;
 
 use std::path::{Path, PathBuf};
 
-use firebox_image::{Digest, DockerArchive, OciLayout, Source, Store};
+use firebox_image::{Digest, DockerArchive, OciLayout, Platform, Source, Store};
+use kit::layout::Layout;
 use kit::{Made, has, listing, run, store, take, text};
 
 const TOOLS: [&str; 2] = ["umoci", "skopeo"];
@@ -99,14 +100,39 @@ fn a_filesystem_image_is_sound_and_holds_what_the_image_holds() {
     assert_eq!(listing(&extracted, &with), listing(&made.reference(), &with));
 }
 
+/// Whether the kernel can be asked to read one. Where not, that is said.
+fn may_mount() -> bool {
+    let kernel = std::fs::read_to_string("/proc/filesystems").unwrap();
+    let may = rustix::process::geteuid().is_root() && kernel.contains("erofs");
+    if !may {
+        kit::skipped("mounting EROFS takes root and a kernel that has it");
+    }
+    may
+}
+
 #[test]
-fn the_kernel_reads_a_filesystem_image() {
-    if !has(&TOOLS) {
+fn the_kernel_finds_the_notes_on_files_in_a_filesystem_image() {
+    if !may_mount() {
         return;
     }
-    let kernel = std::fs::read_to_string("/proc/filesystems").unwrap();
-    if !rustix::process::geteuid().is_root() || !kernel.contains("erofs") {
-        kit::skipped("mounting EROFS takes root and a kernel that has it");
+    let directory = kit::workshop();
+    let layout = Layout::new(directory.path().join("oci"));
+    layout.call(&layout.image(&Platform::of_this_host().architecture), "x");
+    let store = store(directory.path());
+    take(&store, &OciLayout::directory(layout.path(), None).unwrap(), "x").unwrap();
+    let disk = store.filesystem_image(&"x".parse().unwrap()).unwrap().unwrap();
+    let mounted = directory.path().join("mounted");
+    std::fs::create_dir(&mounted).unwrap();
+    run("mount", &["-t", "erofs", "-o", "ro,loop", text(disk.path()), text(&mounted)]);
+    let mut value = [0; 100];
+    let found = rustix::fs::getxattr(mounted.join("machine"), "user.note", value.as_mut_slice());
+    run("umount", &[text(&mounted)]);
+    assert_eq!(found.map(|length| value[..length].to_vec()), Ok(b"kept".to_vec()));
+}
+
+#[test]
+fn the_kernel_reads_a_filesystem_image() {
+    if !has(&TOOLS) || !may_mount() {
         return;
     }
     let made = Made::image();

@@ -60,12 +60,13 @@ impl Layout {
         Put { digest, kind, size: bytes.len() }
     }
 
-    /// An image for a machine: of one layer with the file `machine`, which says for which.
+    /// An image for a machine: of one layer with the file `machine`, which says for which, and has the note `kept`.
     pub(crate) fn image(&self, architecture: &str) -> Put {
         let (files, archive) = (self.0.join("files"), self.0.join("layer.tar"));
         std::fs::create_dir_all(&files).unwrap();
         std::fs::write(files.join("machine"), architecture).unwrap();
-        run("tar", &["-C", text(&files), "-cf", text(&archive), "machine"]);
+        let note = "--pax-option=SCHILY.xattr.user.note:=kept";
+        run("tar", &["--format=posix", note, "-C", text(&files), "-cf", text(&archive), "machine"]);
         let layer = self.put(LAYER, &std::fs::read(&archive).unwrap());
         std::fs::remove_dir_all(files).unwrap();
         std::fs::remove_file(archive).unwrap();
