@@ -187,9 +187,21 @@ fn what_is_wrong_is_said_with_what_to_do_about_it_and_leaves_both_sides_sound() 
             &["there is no bucket", "make that directory"],
         ),
         (
-            place.call("one", &["upload", "--lang", "rust", "--bucket", "gs://x"]),
+            place.call("one", &["upload", "--lang", "rust", "--bucket", "ftp://x"]),
             2,
-            &["`gs://x` names no bucket", "s3://BUCKET/FOLDER"],
+            &["`ftp://x` names no bucket", "s3://BUCKET/FOLDER", "gs://BUCKET/FOLDER", "az://CONTAINER/FOLDER"],
+        ),
+        (
+            place.call("one", &["upload", "--lang", "rust", "--bucket", "az://x"]),
+            2,
+            &["Account must be specified", "AZURE_STORAGE_ACCOUNT_NAME"],
+        ),
+        (
+            place
+                .call("one", &["upload", "--lang", "rust", "--bucket", "gs://x", "--endpoint", "http://127.0.0.1:1"])
+                .env("GOOGLE_BEARER_TOKEN", "a-wrong-secret"),
+            125,
+            &["`gs://x at http://127.0.0.1:1`", "does not answer", "GOOGLE_BASE_URL"],
         ),
         (
             place.call("two", &[&DOWN[..], &["--size", "1"]].concat()),

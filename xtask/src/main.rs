@@ -4,6 +4,7 @@
 //! and in CI with the rights of whoever called it, and is never part of the product.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool speaks to its developer")]
 
+mod azure_server;
 mod bench;
 mod command;
 mod fuzz;

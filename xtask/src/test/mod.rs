@@ -2,7 +2,7 @@
 //! that attacks.
 //!
 //! ```text
-//! run -> needs -> format, lints, rules -> S3, the lab's equipment -> unit tests, the lab -> ordinary user, schemathesis -> end-to-end tests
+//! run -> needs -> format, lints, rules -> S3, Azure, the lab's equipment -> unit tests, the lab -> ordinary user, schemathesis -> end-to-end tests
 //!     -> doc tests -> the README's first command -> summary
 //! ```
 //!

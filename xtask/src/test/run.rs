@@ -10,6 +10,7 @@ use super::ordinary_user::OrdinaryUser;
 use super::schemathesis::Schemathesis;
 use super::step::{Ended, Finding, Report, Skipped, Step};
 use super::{needs, room};
+use crate::azure_server::AzureServer;
 use crate::lab::Equipment;
 use crate::repository::{Metadata, Repository, Target};
 use crate::s3_server::S3Server;
@@ -95,6 +96,7 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     );
     report.run(Step { name: "rules", what: "cargo xtask rules" }, || house_rules(repository));
     let s3 = s3_server(repository, report);
+    let azure = azure_server(repository, report);
     let equipment = equipment(repository, report);
     report.run(Step { name: "unit", what: "unit and integration tests of every crate" }, || {
         // Some tests start an example of their crate as a process of its own. Naming the targets, as the next command does,
@@ -106,6 +108,9 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         crates.args(["test", "--workspace", "--exclude", PRODUCT, "--no-fail-fast", "--tests"]);
         if let Some(s3) = &s3 {
             s3.hand_over(&mut crates);
+        }
+        if let Some(azure) = &azure {
+            azure.hand_over(&mut crates);
         }
         if let Some(equipment) = &equipment {
             equipment.hand_over(&mut crates);
@@ -127,6 +132,9 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         }
         if let Some(s3) = &s3 {
             s3.hand_over(&mut tests);
+        }
+        if let Some(azure) = &azure {
+            azure.hand_over(&mut tests);
         }
         cargo_test(tests, Threads::One)
     });
@@ -169,6 +177,12 @@ fn ordinary_user(repository: &Repository, report: &mut Report) -> Option<Ordinar
 fn s3_server(repository: &Repository, report: &mut Report) -> Option<S3Server> {
     let step = Step { name: "s3", what: "a server of S3 for the tests" };
     installed(report, step, "a server of S3", || S3Server::install(repository))
+}
+
+/// Without it the tests with containers of Azure are skipped.
+fn azure_server(repository: &Repository, report: &mut Report) -> Option<AzureServer> {
+    let step = Step { name: "azure", what: "a server of Azure Blob Storage for the tests" };
+    installed(report, step, "a server of Azure Blob Storage", || AzureServer::install(repository))
 }
 
 /// Without it the tests of the microVM run on this machine's KVM alone, if that is any good.

@@ -22,8 +22,8 @@ Examples:
 ///
 /// No Docker and no root is needed: an image is taken from a registry, or from what other tools have written, checked, and
 /// unpacked below one directory. Images share what they have in common. Any number of processes may use the directory at
-/// the same time, and whichever is killed leaves it sound. Images travel from host to host through buckets of S3 and of what
-/// speaks as S3 does. `firebox run --image NAME` runs a job on one.
+/// the same time, and whichever is killed leaves it sound. Images travel from host to host through buckets of S3, of what
+/// speaks as S3 does, of Google and of Azure. `firebox run --image NAME` runs a job on one.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RootfsArgs {
@@ -77,10 +77,12 @@ pub(crate) struct ListArgs {
     /// Those in a bucket.
     #[arg(long, requires = "bucket")]
     pub(crate) remote: bool,
-    /// The bucket: its name, or `s3://BUCKET/FOLDER`, or `file:///DIRECTORY` for a directory of this host.
+    /// The bucket: its name, `s3://BUCKET/FOLDER`, `gs://BUCKET/FOLDER`, `az://CONTAINER/FOLDER`, or `file:///DIRECTORY` for a
+    /// directory of this host.
     #[arg(long, value_name = "BUCKET", requires = "remote")]
     pub(crate) bucket: Option<BucketPlace>,
-    /// The address of what speaks as S3 does [default: what AWS_ENDPOINT_URL says, or Amazon's].
+    /// The address of whoever keeps it [default: what AWS_ENDPOINT_URL, GOOGLE_BASE_URL or AZURE_STORAGE_ENDPOINT says, or
+    /// Amazon's, Google's or Azure's].
     #[arg(long, value_name = "URL", requires = "remote")]
     pub(crate) endpoint: Option<String>,
 }

@@ -9,7 +9,15 @@ Environment, as everybody means it who speaks S3:
   AWS_REGION                                                   in which region the bucket is
   AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3                        what is asked, if it is not Amazon
   AWS_ALLOW_HTTP=true                                          asks it without TLS; this very host is always asked so
-  AWS_SKIP_SIGNATURE=true                                      asks as nobody, for buckets that are open to all";
+  AWS_SKIP_SIGNATURE=true                                      asks as nobody, for buckets that are open to all
+For `gs://`:
+  GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT       the file that says who asks
+  GOOGLE_BASE_URL, GOOGLE_ALLOW_HTTP, GOOGLE_SKIP_SIGNATURE    as above
+For `az://`:
+  AZURE_STORAGE_ACCOUNT_NAME                                   in which account the container is
+  AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN           who asks; or the next three
+  AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET        who asks, as an application
+  AZURE_STORAGE_ENDPOINT, AZURE_ALLOW_HTTP, AZURE_SKIP_SIGNATURE  as above";
 
 /// Which image.
 #[derive(Debug, Args)]
@@ -26,10 +34,12 @@ pub(crate) struct WhichImageArgs {
 /// Which bucket, and how it is asked.
 #[derive(Debug, Args)]
 pub(crate) struct BucketArgs {
-    /// The bucket: its name, or `s3://BUCKET/FOLDER`, or `file:///DIRECTORY` for a directory of this host.
+    /// The bucket: its name, `s3://BUCKET/FOLDER`, `gs://BUCKET/FOLDER` of Google, `az://CONTAINER/FOLDER` of Azure, or
+    /// `file:///DIRECTORY` for a directory of this host.
     #[arg(long, value_name = "BUCKET")]
     pub(crate) bucket: BucketPlace,
-    /// The address of what speaks as S3 does, such as `http://127.0.0.1:9000` [default: what AWS_ENDPOINT_URL says, or Amazon's].
+    /// The address of whoever keeps it, such as `http://127.0.0.1:9000` [default: what AWS_ENDPOINT_URL, GOOGLE_BASE_URL or
+    /// AZURE_STORAGE_ENDPOINT says, or Amazon's, Google's or Azure's].
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// How many things are asked for at once.
@@ -86,6 +96,8 @@ mod tests {
             &["upload", "--lang", "rust", "--bucket", "llm-firecracker"][..],
             &["download", "--name", "x", "--bucket", "s3://b/folder", "--endpoint", "http://127.0.0.1:9000"],
             &["download", "--lang", "rust", "--bucket", "file:///srv", "--size", "1200"],
+            &["download", "--name", "x", "--bucket", "gs://b/folder"],
+            &["upload", "--name", "x", "--bucket", "az://container"],
             &["list", "--remote", "--bucket", "b"],
             &["list"],
         ] {

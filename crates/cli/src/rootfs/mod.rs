@@ -1,6 +1,7 @@
 //! `firebox rootfs`: container images as root filesystems.
 
 mod from_docker;
+mod keeper;
 mod listed;
 mod progress;
 mod remote;

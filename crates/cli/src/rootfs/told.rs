@@ -11,6 +11,7 @@ use firebox_image::{BucketError, Exceeded, RegistryError, SourceError, StoreErro
 use crate::failure::Failure;
 use crate::isolation::in_one_line;
 use crate::outlet;
+use crate::rootfs::keeper::Keeper;
 
 /// The longest message. What is said in it by others may be longer than anybody reads.
 const MOST: usize = 2000;
@@ -113,36 +114,24 @@ fn help_of_bucket(error: &BucketError) -> Option<String> {
     const AGAIN: &str = "try again later: what was sent or fetched is kept, and goes on from there";
     let help = match error {
         BucketError::NoBucket { place } if place.starts_with("file:") => "make that directory, or name another",
-        BucketError::NoBucket { .. } => {
-            "buckets are made by those who keep them; `--endpoint`, or AWS_ENDPOINT_URL, says who that is, and AWS_REGION where"
-        }
-        BucketError::Denied { .. } => {
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN, where one was given) say who asks: look at \
-             them, and at what this one may do there"
-        }
+        BucketError::NoBucket { place } => Keeper::of(place).missing,
+        BucketError::Denied { place, .. } => Keeper::of(place).denied,
+        BucketError::Setting { place, .. } => return Keeper::of(place).nonsense.map(str::to_owned),
         BucketError::NoImage { .. } => "`firebox rootfs list --remote --bucket …` has all names",
         BucketError::Lacks { .. } | BucketError::Length { .. } | BucketError::NoRecord { .. } => DAMAGED,
         BucketError::Size { needed, .. } => {
             return Some(format!("`--size {}` allows it, if you know the image", needed.div_ceil(1 << 20)));
         }
         BucketError::Refused { refusal, .. } if refusal.status == 429 || 500 <= refusal.status => AGAIN,
-        BucketError::Refused { .. } => {
-            "AWS_REGION says in which region a bucket is, and `--endpoint`, or AWS_ENDPOINT_URL, who keeps it"
-        }
-        BucketError::Ask { source, .. } => {
+        BucketError::Refused { place, .. } => Keeper::of(place).odd,
+        BucketError::Ask { place, source, .. } => {
             let system = source.downcast_ref::<io::Error>().map(io::Error::kind);
             match system {
                 Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                     "make room there, and try again: what was sent stays"
                 }
                 Some(_) => return None,
-                None if std::env::var_os("AWS_ACCESS_KEY_ID").is_none() => {
-                    "nobody says who asks: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY do, or AWS_SKIP_SIGNATURE=true for a bucket \
-                     that is open to all"
-                }
-                None => {
-                    "`--endpoint`, or AWS_ENDPOINT_URL, says who keeps the bucket; what was sent or fetched is kept, and goes on from there"
-                }
+                None => Keeper::of(place).silent(),
             }
         }
         _ => return None,

@@ -129,8 +129,9 @@ impl BucketError {
             return BucketError::Ask { place, what, source: cause(error) };
         };
         match refusal.status {
-            404 if refusal.code.as_deref() == Some("NoSuchBucket") => BucketError::NoBucket { place },
+            404 if is_about_bucket(&refusal) => BucketError::NoBucket { place },
             401 | 403 => BucketError::Denied { place, what, refusal },
+            _ if is_about_us(&refusal) => BucketError::Denied { place, what, refusal },
             _ => BucketError::Refused { place, what, refusal },
         }
     }
@@ -139,9 +140,19 @@ impl BucketError {
 /// Whether what was looked for is not there, though the bucket is.
 pub(super) fn is_missing(error: &object_store::Error) -> bool {
     match refusal(error) {
-        Some(refusal) => refusal.status == 404 && refusal.code.as_deref() != Some("NoSuchBucket"),
+        Some(refusal) => refusal.status == 404 && !is_about_bucket(refusal),
         None => matches!(error, object_store::Error::NotFound { .. }),
     }
+}
+
+/// Whether what is missing is the bucket itself, as S3 and Google call it, and as Azure does.
+fn is_about_bucket(refusal: &Refusal) -> bool {
+    matches!(refusal.code.as_deref(), Some("NoSuchBucket" | "ContainerNotFound"))
+}
+
+/// Whether those who are asked for a token know nobody of our name and key.
+fn is_about_us(refusal: &Refusal) -> bool {
+    matches!(refusal.code.as_deref(), Some("invalid_client" | "invalid_grant" | "unauthorized_client"))
 }
 
 fn refusal(error: &object_store::Error) -> Option<&Refusal> {

@@ -16,6 +16,7 @@ mod bucket;
 mod catalogue;
 mod error;
 mod fetch;
+mod keeper;
 mod place;
 mod send;
 mod wire;

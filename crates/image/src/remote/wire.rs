@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpService};
 use object_store::client::{HttpRequest, HttpResponse};
 use object_store::{ClientConfigKey, ClientOptions};
+use serde::Deserialize;
 use ureq::http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
@@ -26,22 +27,27 @@ use crate::registry::{Patience, is_here};
 /// The longest text of an error that is looked at.
 const WORDS: u64 = 64 << 10;
 
+/// The longest page of a list. Azure's have 5,000 names, of which each comes with a kilobyte of what else is known of it.
+const PAGE: u64 = 16 << 20;
+
 /// Makes lines to those who keep buckets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wire {
     pub(super) patience: Patience,
+    /// Whether they may be spoken to without TLS.
+    pub(super) is_plain: bool,
+    /// The variable that says so.
+    pub(super) plain_by: &'static str,
 }
 
 impl HttpConnector for Wire {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        // As it was said: what else is no is no.
-        let is_plain = options.get_config_value(&ClientConfigKey::AllowHttp).map(|word| word.to_ascii_lowercase());
-        let is_plain = matches!(is_plain.as_deref(), Some("true" | "1" | "yes" | "y" | "on"));
         let connect = options.get_config_value(&ClientConfigKey::ConnectTimeout);
-        // What is asked for who we are is on this host or nowhere, and is given a second.
-        let connect = match connect.as_deref() {
-            Some("1s") => Duration::from_secs(1),
-            _ => self.patience.silence,
+        let is_plain = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|word| is_yes(&word));
+        // What is asked for who we are is on this host or nowhere: it is given a second, and speaks without TLS.
+        let (connect, is_plain) = match connect.as_deref() {
+            Some("1s") if is_plain => (Duration::from_secs(1), true),
+            _ => (self.patience.silence, self.is_plain),
         };
         let agent = |is_direct: bool| -> Agent {
             let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
@@ -62,7 +68,7 @@ impl HttpConnector for Wire {
                 .max_idle_connections_per_host(16);
             config.build().into()
         };
-        let line = Line { usual: agent(false), direct: agent(true), is_plain, patience: self.patience };
+        let line = Line { usual: agent(false), direct: agent(true), is_plain, wire: *self };
         Ok(HttpClient::new(Lines(Arc::new(line))))
     }
 }
@@ -77,7 +83,12 @@ struct Line {
     direct: Agent,
     /// Whether others may be spoken to without TLS.
     is_plain: bool,
-    patience: Patience,
+    wire: Wire,
+}
+
+/// Whether a setting is switched on. What is no yes is a no.
+pub(super) fn is_yes(word: &str) -> bool {
+    ["true", "1", "yes", "y", "on"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
 }
 
 /// An answer that is none of those that were hoped for.
@@ -85,7 +96,7 @@ struct Line {
 pub struct Refusal {
     /// What it begins with.
     pub status: u16,
-    /// What S3 calls it, such as `NoSuchBucket`.
+    /// What whoever keeps the bucket calls it, such as `NoSuchBucket`.
     pub code: Option<String>,
     /// What else it says.
     pub message: Option<String>,
@@ -108,8 +119,8 @@ impl std::error::Error for Refusal {}
 /// A question that came to no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Broken {
-    #[error("`{0}` is not spoken to without TLS: give its address as `https://`, or set AWS_ALLOW_HTTP=true")]
-    Plain(String),
+    #[error("`{host}` is not spoken to without TLS: give its address as `https://`, or set {plain_by}=true")]
+    Plain { host: String, plain_by: &'static str },
     #[error("`{host}` does not answer: {what}{}", if *.tries == 1 { String::new() } else { format!(", {} times", .tries) })]
     Failed { host: String, what: String, tries: u32 },
     #[error("it says more than the {0} bytes that it was asked for")]
@@ -147,7 +158,7 @@ impl Line {
         let is_here = is_here(&uri);
         if parts.uri.scheme_str() != Some("https") && !self.is_plain && !is_here {
             let host = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
-            return Err(unknown(Broken::Plain(host)));
+            return Err(unknown(Broken::Plain { host, plain_by: self.wire.plain_by }));
         }
         let agent = if is_here { &self.direct } else { &self.usual };
         let mut tries = 0;
@@ -166,19 +177,20 @@ impl Line {
                     (error, None)
                 }
             };
-            if self.patience.tries <= tries {
+            if self.wire.patience.tries <= tries {
                 return Err(error);
             }
             // Twice as long each time, or as long as was asked for, but not longer than we have patience for.
             let own = Duration::from_millis(100) * 2u32.saturating_pow(tries);
-            std::thread::sleep(pause.unwrap_or(own).min(self.patience.pause));
+            std::thread::sleep(pause.unwrap_or(own).min(self.wire.patience.pause));
         }
     }
 
     fn once(&self, agent: &Agent, parts: &Parts, body: &Bytes) -> Result<Attempt, HttpError> {
         let most = most_of_answer(parts);
         let travels = body.len() as u64 + most;
-        let within = self.patience.silence + Duration::from_secs(travels.div_ceil(self.patience.rate.max(1)));
+        let Patience { silence, rate, .. } = self.wire.patience;
+        let within = silence + Duration::from_secs(travels.div_ceil(rate.max(1)));
         let answer = if body.is_empty() && parts.method != Method::PUT && parts.method != Method::POST {
             let request = agent.configure_request(Request::from_parts(parts.clone(), ()));
             agent.run(request.timeout_global(Some(within)).build())
@@ -213,8 +225,11 @@ fn piece(parts: &Parts) -> Option<(u64, u64)> {
     Some((from.parse().ok()?, to.parse().ok()?))
 }
 
-/// How much of an answer there may be: the piece that was asked for, or what a document may have.
+/// How much of an answer there may be: the piece that was asked for, or what a list or a document may have.
 fn most_of_answer(parts: &Parts) -> u64 {
+    if parts.uri.query().is_some_and(|query| query.split('&').any(|word| word == "comp=list")) {
+        return PAGE;
+    }
     let length = piece(parts).and_then(|(from, to)| to.checked_sub(from)?.checked_add(1));
     length.unwrap_or(Bounds::default().document)
 }
@@ -247,16 +262,34 @@ fn whole(answer: Response<Body>, most: u64) -> Result<Attempt, HttpError> {
 
 fn refusal(answer: Response<Body>) -> Refusal {
     let status = answer.status().as_u16();
+    // What Azure says also where there is no body to say it in.
+    let code = answer.headers().get("x-ms-error-code").and_then(|code| Some(code.to_str().ok()?.to_owned()));
     let mut bytes = Vec::new();
     // What was said until it broke off is all that is known.
     let _ = answer.into_body().into_reader().take(WORDS).read_to_end(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes);
+    let (said, message) = words(&String::from_utf8_lossy(&bytes));
+    // In lines there is what was asked, and when, which nobody here needs to be told.
+    let short = |text: String| text.lines().next().map(|line| line.chars().take(200).collect::<String>());
+    let [code, message] = [said.or(code), message].map(|text| text.and_then(short).filter(|text| !text.is_empty()));
+    Refusal { status, code, message, tries: 1 }
+}
+
+/// The name of an error and its description: in XML from those who keep objects, in JSON from those who know who we are.
+fn words(text: &str) -> (Option<String>, Option<String>) {
+    #[derive(Deserialize)]
+    struct Words {
+        error: String,
+        error_description: Option<String>,
+    }
+    if let Ok(Words { error, error_description }) = serde_json::from_str(text) {
+        return (Some(error), error_description);
+    }
     let between = |tag: &str| {
         let (_, rest) = text.split_once(&format!("<{tag}>"))?;
         let (said, _) = rest.split_once(&format!("</{tag}>"))?;
-        Some(said.chars().take(200).collect::<String>()).filter(|said| !said.is_empty())
+        Some(said.to_owned())
     };
-    Refusal { status, code: between("Code"), message: between("Message"), tries: 1 }
+    (between("Code"), between("Message"))
 }
 
 fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
@@ -292,8 +325,22 @@ mod tests {
         let document = Bounds::default().document;
         assert_eq!(most(Some("bytes=10-19")), 10);
         let all = format!("bytes=0-{}", u64::MAX);
+        let page = Request::get("http://x/?restype=container&comp=list").body(()).unwrap().into_parts().0;
+        assert_eq!(most_of_answer(&page), PAGE);
         for odd in [None, Some("bytes=10-"), Some("bytes=-5"), Some("bytes=9-3"), Some("lines=1-2"), Some(&all)] {
             assert_eq!(most(odd), document, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_an_error_is_found_in_each_language() {
+        let said = |text: &str| words(text);
+        let some = |code: &str, message: &str| (Some(code.to_owned()), Some(message.to_owned()));
+        assert_eq!(said("<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"), some("NoSuchKey", "none"));
+        let json = r#"{"error": "invalid_grant", "error_description": "bad JWT", "error_uri": "x"}"#;
+        assert_eq!(said(json), some("invalid_grant", "bad JWT"));
+        for odd in ["", "nonsense", "{", r#"{"error": {"code": 403}}"#, "<Code>"] {
+            assert_eq!(said(odd), (None, None), "{odd}");
         }
     }
 

@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+pub(crate) mod azure;
 pub(crate) mod between;
 pub(crate) mod faulty;
+pub(crate) mod google;
 pub(crate) mod layout;
 pub(crate) mod registry;
 pub(crate) mod s3;

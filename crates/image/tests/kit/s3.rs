@@ -33,11 +33,21 @@ impl RealS3 {
 
     /// None where it may not be.
     pub(crate) fn start(directory: &Path) -> Option<RealS3> {
+        RealS3::start_with(directory, &["--access-key", RealS3::KEY, "--secret-key", RealS3::SECRET])
+    }
+
+    /// One that asks nobody for a key.
+    pub(crate) fn start_for_all(directory: &Path) -> Option<RealS3> {
+        RealS3::start_with(directory, &[])
+    }
+
+    fn start_with(directory: &Path, keys: &[&str]) -> Option<RealS3> {
         let program = RealS3::may_be().then(|| std::env::var_os(PROGRAM)).flatten()?;
         let root = directory.join("buckets");
         std::fs::create_dir_all(&root).unwrap();
         let mut child = Command::new(program)
-            .args(["--host", "127.0.0.1", "--port", "0", "--access-key", RealS3::KEY, "--secret-key", RealS3::SECRET])
+            .args(["--host", "127.0.0.1", "--port", "0"])
+            .args(keys)
             .arg(&root)
             .env("RUST_LOG", "info")
             .env("NO_COLOR", "1")
