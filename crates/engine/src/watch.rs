@@ -161,7 +161,11 @@ impl Watch {
             StepKind::Build => &mut stages.compile,
             StepKind::Run => &mut stages.run,
         });
-        let measured = session.cell.host.measure()?;
+        let measured = match session.cell.host.measure() {
+            // Why it ended is known. Where the count was kept by what was ended with it, as in a microVM, it is gone.
+            Err(_) if step.killed.is_some() => Measured { others: true, ..Measured::default() },
+            measured => measured?,
+        };
         session.laps.end(|stages| &mut stages.measure);
         if end.is_none() && step.killed.is_none() && measured.oom_kills == 0 {
             return Err(RunError::Agent { doing: "run a step", source: StreamError::Closed });
