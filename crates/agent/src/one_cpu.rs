@@ -43,7 +43,8 @@ impl OneCpu {
     pub(crate) fn part(self, mut threads: impl Iterator<Item = Pid>) -> Result<(), Errno> {
         let left = self.leave();
         threads.try_for_each(|tid| match sched_setaffinity(Some(tid), &self.before) {
-            Err(Errno::SRCH) => Ok(()),
+            // It has ended; or none of them is left, and the kernel has given it others.
+            Err(Errno::SRCH | Errno::INVAL) => Ok(()),
             done => done,
         })?;
         left

@@ -163,6 +163,7 @@ fn start_ahead(pid: Pid, go: OwnedFd, until: Until, left: &Left) -> Result<Stopp
     match (shared, brought) {
         (None, brought) => brought,
         (Some(shared), Ok(stopped)) => shared.part(stopped.threads()).map(|()| stopped),
+        // It is ended next, with all its threads.
         (Some(shared), Err(errno)) => shared.part(core::iter::once(pid)).and(Err(errno)),
     }
 }
