@@ -6,7 +6,7 @@ use firebox_api::Detail;
 use firebox_image::{ImageName, KernelName};
 use firebox_job::{Seed, SourcePath};
 
-use crate::args::RunArgs;
+use crate::args::{IsolationArg, RunArgs};
 use crate::choice::Target;
 use crate::companion::{Companion, source_path};
 use crate::draft::Wishes;
@@ -78,6 +78,12 @@ impl Errand {
             // The parser asks for one of them.
             (None, None) => return Err(Failure::request(anyhow::anyhow!("there is no program; name a file"))),
         };
+        if kernel.is_some() && isolation != IsolationArg::Microvm {
+            return Err(Failure::request(anyhow::anyhow!(
+                "`--kernel` names what a microVM boots, and nothing else has one"
+            ))
+            .with_help("`--isolation microvm` asks for one"));
+        }
         let show = match (json, steps, warnings) {
             (true, true, _) => Show::Json(Detail::Steps),
             (true, false, _) => Show::Json(Detail::Summary),

@@ -3,7 +3,7 @@
 //! What it lacks is told by name, each with what to do: nothing here falls back to a weaker kind of cell.
 
 use std::fs::File;
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
@@ -11,9 +11,9 @@ use anyhow::anyhow;
 use firebox_cell::{Mount, View};
 use firebox_guest::Introduction;
 use firebox_image::{HeldDisk, KernelName, ReadyKernel};
-use firebox_job::{Building, ByteSize, Limits, Policy};
+use firebox_job::{Building, ByteSize, Limits};
 use firebox_microvm::{Blueprint, MONITOR, MicroVms};
-use firebox_vmm::{Hypervisor, Probe, Settings, probe};
+use firebox_vmm::{Hypervisor, MemorySize, Probe, Settings, probe};
 
 use crate::agent::AGENT;
 use crate::doctor::{elsewhere, of_no_kvm};
@@ -35,6 +35,14 @@ pub(crate) struct HousedInMachine {
     pub(crate) introduction: Introduction,
 }
 
+/// What a machine has to have room for: what each step is granted, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Steps<'a> {
+    pub(crate) run: &'a Limits,
+    /// For a language that builds before it runs.
+    pub(crate) building: Option<&'a Building>,
+}
+
 /// What the parts of a machine are held by, until the warden has them.
 struct Parts {
     kernel: ReadyKernel,
@@ -46,8 +54,7 @@ pub(crate) fn house(
     toolchains: &Toolchains,
     found: &Found,
     kernel: Option<&KernelName>,
-    limits: &Limits,
-    policy: &Policy,
+    steps: Steps<'_>,
 ) -> Result<HousedInMachine, Failure> {
     // What this host lacks for all of them first: whoever has to go elsewhere need not fetch anything here.
     Hypervisor::open().map_err(|none| {
@@ -56,7 +63,7 @@ pub(crate) fn house(
     })?;
     let view = view_of(found)?;
     let parts = Parts { kernel: kernel::ready(kernel, GUEST)?, disk: disk_of(toolchains, found)? };
-    let blueprint = blueprint(&parts, limits, policy)?;
+    let blueprint = blueprint(&parts, &steps)?;
     let warden = firebox_microvm::start(&[blueprint], MONITOR).map_err(Failure::host)?;
     // It takes threads of its own, so the warden has to be there already.
     is_usable(&probe())?;
@@ -113,38 +120,53 @@ fn disk_of(toolchains: &Toolchains, found: &Found) -> Result<HeldDisk, Failure> 
     toolchains.disk(name)?.ok_or_else(gone)
 }
 
-fn blueprint(parts: &Parts, limits: &Limits, policy: &Policy) -> Result<Blueprint, Failure> {
+fn blueprint(parts: &Parts, steps: &Steps<'_>) -> Result<Blueprint, Failure> {
     let Parts { kernel: ReadyKernel { kernel, initramfs, record: _ }, disk } = parts;
     // The warden opens them anew: what was opened in another mount namespace than its own it could not take along.
     let place = |file: &File| {
         let place = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
         place.map_err(|error| Failure::host(anyhow::Error::new(error).context("cannot tell where the kernel is")))
     };
-    let vcpus = u8::try_from(limits.vcpus.get()).ok().filter(|vcpus| *vcpus <= Settings::MOST_CPUS);
-    let vcpus = vcpus.and_then(NonZeroU8::new).ok_or_else(|| {
-        let most = Settings::MOST_CPUS;
-        Failure::request(anyhow!("a microVM has at most {most} processors, and the job asks for {}", limits.vcpus))
-    })?;
     Ok(Blueprint {
         kernel: place(kernel)?,
         initramfs: place(initramfs)?,
         disk: Some(disk.path().to_owned()),
-        memory: memory(limits, &policy.building),
-        vcpus,
+        memory: steps.memory()?,
+        vcpus: steps.vcpus()?,
     })
 }
 
-/// Room for the larger of the two, its files, and the guest itself. What is not used of it the host keeps.
-fn memory(limits: &Limits, building: &Building) -> ByteSize {
-    let step = |memory: ByteSize, disk: ByteSize| memory.as_u64().saturating_add(disk.as_u64());
-    let most = step(limits.memory, limits.disk).max(step(building.memory, building.disk));
-    let all = most.saturating_add(most / 64).saturating_add(GUESTS_OWN.as_u64());
-    ByteSize::bytes(all.div_ceil(MIB).saturating_mul(MIB))
+impl Steps<'_> {
+    /// Room for the largest of them, its files, and the guest itself. What is not used of it the host keeps.
+    fn memory(&self) -> Result<ByteSize, Failure> {
+        let step = |memory: ByteSize, disk: ByteSize| memory.as_u64().saturating_add(disk.as_u64());
+        let building = self.building.map_or(0, |building| step(building.memory, building.disk));
+        let most = step(self.run.memory, self.run.disk).max(building);
+        let all = most.saturating_add(most / 64).saturating_add(GUESTS_OWN.as_u64());
+        let all = all.div_ceil(MIB).saturating_mul(MIB);
+        MemorySize::bytes(all).map_err(|_| {
+            let why = anyhow!("a microVM with room for what the job asks for would have {} MiB of memory", all / MIB);
+            Failure::request(why).with_help("memory, files and some for the guest itself are 64 GiB together at most: less of `--memory` or `--disk`")
+        })?;
+        Ok(ByteSize::bytes(all))
+    }
+
+    /// As many as a run asks for, and as a build may use where there are so many.
+    fn vcpus(&self) -> Result<NonZeroU8, Failure> {
+        let most = Settings::MOST_CPUS;
+        let of = |vcpus: NonZeroU32| NonZeroU8::try_from(vcpus).ok().filter(|vcpus| vcpus.get() <= most);
+        let run = of(self.run.vcpus).ok_or_else(|| {
+            let why = anyhow!("a microVM has at most {most} processors, and the job asks for {}", self.run.vcpus);
+            Failure::request(why).with_help("fewer of `--vcpus`, or `--isolation jail`")
+        })?;
+        let building = self.building.map(|building| of(building.vcpus).or(NonZeroU8::new(most)));
+        Ok(building.flatten().map_or(run, |building| building.max(run)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
+    use firebox_job::Policy;
 
     use super::*;
 
@@ -168,9 +190,34 @@ mod tests {
     fn a_machine_has_room_for_each_step_and_whole_mebibytes() {
         let policy = Policy::for_host(NonZeroU32::MIN, ByteSize::gib(8));
         let least = policy.building.memory.as_u64() + policy.building.disk.as_u64() + GUESTS_OWN.as_u64();
-        let memory = memory(&policy.default, &policy.building).as_u64();
-        assert!(least <= memory && memory.is_multiple_of(MIB), "{memory}");
+        let memory = |run: &Limits, building| Steps { run, building }.memory().unwrap().as_u64();
+        let built = memory(&policy.default, Some(&policy.building));
+        assert!(least <= built && built.is_multiple_of(MIB), "{built}");
+        assert!(memory(&policy.default, None) < built);
         let large = Limits { memory: ByteSize::gib(6), ..policy.default };
-        assert!(ByteSize::gib(6).as_u64() < super::memory(&large, &policy.building).as_u64());
+        assert!(ByteSize::gib(6).as_u64() < memory(&large, Some(&policy.building)));
+        let too_large = Limits { memory: ByteSize::gib(64), ..policy.default };
+        assert!(Steps { run: &too_large, building: None }.memory().is_err());
+    }
+
+    #[test]
+    fn a_machine_has_the_processors_of_the_step_that_may_use_most() {
+        let policy = Policy::for_host(NonZeroU32::new(100).unwrap(), ByteSize::gib(8));
+        let number = |number| NonZeroU32::new(number).unwrap();
+        let run = |vcpus| Limits { vcpus: number(vcpus), ..policy.default };
+        let builds = |vcpus| Building { vcpus: number(vcpus), ..policy.building };
+        for (vcpus, building, expected) in [
+            (1, None, Some(1)),
+            (3, None, Some(3)),
+            (1, Some(4), Some(4)),
+            (3, Some(2), Some(3)),
+            (1, Some(100), Some(Settings::MOST_CPUS)),
+            (100, Some(1), None),
+            (300, None, None),
+        ] {
+            let (run, building) = (run(vcpus), building.map(builds));
+            let got = Steps { run: &run, building: building.as_ref() }.vcpus().ok().map(NonZeroU8::get);
+            assert_eq!(got, expected, "{vcpus}, {building:?}");
+        }
     }
 }

@@ -20,7 +20,7 @@ use crate::host;
 use crate::inputs::{self, Inputs, Wanted};
 use crate::isolation::{self, Housed};
 use crate::live::Live;
-use crate::machine;
+use crate::machine::{self, Steps};
 use crate::notice;
 use crate::outlet;
 use crate::printer::Printer;
@@ -50,7 +50,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
     // of the host, and never hears anything that came from the job. Whether it can make one is seen at once.
     let (Housed { warden, cell }, introduction) = match draft.isolation() {
         Isolation::MicroVm => {
-            let in_machine = machine::house(&toolchains, &found, kernel.as_ref(), draft.limits(), &policy)?;
+            let steps = Steps { run: draft.limits(), building: language.builds().then_some(&policy.building) };
+            let in_machine = machine::house(&toolchains, &found, kernel.as_ref(), steps)?;
             (in_machine.housed, Some(in_machine.introduction))
         }
         other => (isolation::house(other, slice::from_ref(&found.toolchain.view))?, None),

@@ -136,6 +136,11 @@ impl Language {
         &self.name
     }
 
+    /// Whether something is built before it runs.
+    pub fn builds(&self) -> bool {
+        self.steps.iter().any(|step| step.kind == StepKind::Build)
+    }
+
     /// Other names for it.
     pub fn aliases(&self) -> &[String] {
         &self.aliases

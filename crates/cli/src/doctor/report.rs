@@ -11,7 +11,8 @@ use crate::table::table;
 pub(super) fn report(examined: &[Examined; 3], default: Option<&str>, groups: &str) -> String {
     let head = ["".to_owned(), examined[0].kind.clone(), examined[1].kind.clone(), examined[2].kind.clone()];
     let rows = Safeguard::ALL.map(|safeguard| {
-        let [a, b, c] = examined.each_ref().map(|kind| kind.state(safeguard).map_or("not tried", State::name).to_owned());
+        let [a, b, c] =
+            examined.each_ref().map(|kind| kind.state(safeguard).map_or("not tried", State::name).to_owned());
         [safeguard.text().to_owned(), a, b, c]
     });
     let mut text = table(&[&[head], rows.as_slice()].concat());
