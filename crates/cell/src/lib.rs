@@ -1,7 +1,7 @@
 //! What all kinds of cell have in common.
 //!
 //! A [`Cell`] is one single-use isolated place: a connected stream that speaks agent frames, and the host's side of
-//! it, whose drop removes the cell. Who makes cells is elsewhere (`jail`, later `fence` and `vmm`); who uses them
+//! it, whose drop removes the cell. Who makes cells is elsewhere (`jail`, `fence`, `microvm`); who uses them
 //! (`engine`) cannot tell the kinds apart but for [`CellHost::kind`].
 
 mod error;

@@ -20,6 +20,7 @@ use firebox_warden::{Cells, enforcement, limit_request, measured};
 use firebox_wire::warden::{CellReply, CellRequest, MESSAGE_BYTES, Message};
 
 use crate::machine::{End, Machine};
+use crate::until::Until;
 
 // One number, which the monitor has to know and does not share a crate with the guest for.
 const _: () = assert!(INTRODUCTION == firebox_monitor::INTRODUCTION);
@@ -63,8 +64,11 @@ impl CellMaker for MicroVms {
     }
 
     fn make(&self, view: u16) -> Result<Cell, CellError> {
-        let introduction = self.introductions.get(usize::from(view));
-        make(&self.cells, view, introduction.map_or(&[], Vec::as_slice))
+        let introduction = self.introductions.get(usize::from(view)).ok_or_else(|| CellError::Refused {
+            doing: "find what a cell in a microVM is to show",
+            source: io::ErrorKind::NotFound.into(),
+        })?;
+        make(&self.cells, view, introduction)
     }
 
     fn is_gone(&self) -> bool {
@@ -83,18 +87,18 @@ fn make(cells: &Cells, view: u16, introduction: &[u8]) -> Result<Cell, CellError
     let call = |stream, port| call(&stream, port).map(|()| stream).map_err(|error| end.fault("be called", error));
     let (agent, control) = (call(agent, AGENT)?, call(control, CONTROL)?);
     // Whoever talks to the agent waits for it with a time of their own.
-    agent.set_read_timeout(None).map_err(|error| end.fault("be called", error))?;
+    let timeless = agent.set_read_timeout(None).and_then(|()| agent.set_write_timeout(None));
+    timeless.map_err(|error| end.fault("be called", error))?;
     let agent = AgentStream::new(agent.into())?;
     Ok(Cell { agent, host: Box::new(InMachine { control, end, host }), layout: Layout::Viewed })
 }
 
 /// Tells the guest what it is for, and waits until there is a cell.
-fn introduce(mut door: UnixStream, introduction: &[u8], end: &End) -> Result<(), CellError> {
+fn introduce(door: UnixStream, introduction: &[u8], end: &End) -> Result<(), CellError> {
     const DOING: &str = "boot its guest";
-    let mut said = || {
+    let said = || {
+        let mut door = Until::within(&door, BOOT);
         // The door's buffer takes the beginning of it; the rest waits until the guest has called.
-        door.set_write_timeout(Some(BOOT))?;
-        door.set_read_timeout(Some(BOOT))?;
         door.write_all(introduction)?;
         let mut word = [0];
         door.read_exact(&mut word)?;
@@ -105,7 +109,7 @@ fn introduce(mut door: UnixStream, introduction: &[u8], end: &End) -> Result<(),
         Ok(false) => {
             let mut words = Vec::new();
             // What of it does not come is not told.
-            let _ = door.take(MOST_WORDS).read_to_end(&mut words);
+            let _ = Until::within(&door, ANSWER).take(MOST_WORDS).read_to_end(&mut words);
             let words = String::from_utf8_lossy(&words).escape_debug().to_string();
             Err(CellError::Machine { doing: "make a cell in its guest", how: words, source: None })
         }
@@ -114,8 +118,8 @@ fn introduce(mut door: UnixStream, introduction: &[u8], end: &End) -> Result<(),
 }
 
 /// Calls the guest, which listens already.
-fn call(mut stream: &UnixStream, port: u32) -> io::Result<()> {
-    stream.set_read_timeout(Some(ANSWER))?;
+fn call(stream: &UnixStream, port: u32) -> io::Result<()> {
+    let mut stream = Until::within(stream, ANSWER);
     stream.write_all(format!("CONNECT {port}\n").as_bytes())?;
     let mut greeting = Vec::new();
     // Byte for byte: what comes behind the line feed is the guest's.
@@ -133,7 +137,9 @@ fn call(mut stream: &UnixStream, port: u32) -> io::Result<()> {
 /// What the end of time is called.
 fn in_time(error: io::Error) -> io::Error {
     match error.kind() {
-        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, "its guest does not answer in time"),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::new(io::ErrorKind::TimedOut, "its guest does not answer in time")
+        }
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             io::Error::new(error.kind(), "its monitor was ended")
         }
@@ -153,7 +159,8 @@ struct InMachine {
 impl InMachine {
     fn ask(&mut self, doing: &'static str, request: &CellRequest) -> Result<CellReply, CellError> {
         let mut reply = [0; MESSAGE_BYTES];
-        let asked = self.control.write_all(&request.encode()).and_then(|()| self.control.read_exact(&mut reply));
+        let mut control = Until::within(&self.control, ANSWER);
+        let asked = control.write_all(&request.encode()).and_then(|()| control.read_exact(&mut reply));
         asked.map_err(|error| self.end.fault(doing, in_time(error)))?;
         Ok(CellReply::decode(&reply)?)
     }
@@ -240,6 +247,8 @@ mod tests {
         let error = introduced(b"", &ended(Some("the guest reset itself"))).unwrap_err();
         let expected = "a microVM cannot boot its guest: the guest reset itself; its guest said last: Kernel panic";
         assert_eq!(told(&error), expected);
+        let error = introduced(b"", &ended(Some("\x1B[2J\nfirebox: all is well"))).unwrap_err();
+        assert!(told(&error).contains("guest: \\u{1b}[2J\\nfirebox: all is well"), "{}", told(&error));
         let error = introduced(b"", &ended(None)).unwrap_err();
         assert_eq!(told(&error), "a microVM cannot boot its guest: its monitor was ended");
     }

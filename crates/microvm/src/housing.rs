@@ -17,9 +17,12 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::blueprint::{Blueprint, DISK, INITRAMFS, KERNEL};
 
-/// What a monitor may take beyond its guest's memory: its own (5 MiB at most, which a test holds it to), the host's tables for the guest's
-/// memory (a five-hundredth of that), and what KVM keeps of the machine.
-pub const OVERHEAD: ByteSize = ByteSize::mib(32);
+/// What a monitor may take beyond its guest's memory and the tables for that: its own (5 MiB at most, which a test holds it to), and what KVM keeps
+/// of the machine.
+const OVERHEAD: ByteSize = ByteSize::mib(32);
+/// The part of the guest's memory that tables for it may take: the host's and KVM's each have 8 bytes for each page of 4 KiB, and both twice as much where
+/// processors without nested tables need some of their own.
+const TABLES: u64 = 128;
 /// Its threads besides those that run processors, with some to spare.
 const OTHER_THREADS: u32 = 8;
 
@@ -35,6 +38,12 @@ pub fn start(blueprints: &[Blueprint], monitor: &'static [u8]) -> Result<Warden,
     let (enclosures, engine) = Enclosures::claim(&views, monitor)?;
     let machines = Machines { enclosures, kvm, blueprints: blueprints.to_vec() };
     Warden::start(machines, CellKind::MicroVm, Ground::Own, engine)
+}
+
+/// What the control group of a machine with so much memory holds.
+pub fn with_overhead(memory: ByteSize) -> ByteSize {
+    let memory = memory.as_u64();
+    ByteSize::bytes(memory.saturating_add(memory / TABLES).saturating_add(OVERHEAD.as_u64()))
 }
 
 /// With the caller's rights. Monitors have none to open it with, and each is handed this.
@@ -75,7 +84,7 @@ impl Housing for Machines {
         let handed: Vec<BorrowedFd<'_>> = handed.collect();
         let orders = Orders { memory: memory.as_u64(), cpus: vcpus.get(), has_disk: disk.is_some() };
         let limits = EnclosureLimits {
-            memory: memory.as_u64().saturating_add(OVERHEAD.as_u64()),
+            memory: with_overhead(memory).as_u64(),
             tasks: u32::from(vcpus.get()).saturating_add(OTHER_THREADS),
             cpus: NonZeroU32::from(vcpus),
         };

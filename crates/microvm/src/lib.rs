@@ -16,10 +16,11 @@ mod blueprint;
 mod cells;
 mod housing;
 mod machine;
+mod until;
 
 pub use blueprint::Blueprint;
 pub use cells::MicroVms;
-pub use housing::{OVERHEAD, start};
+pub use housing::{start, with_overhead};
 pub use machine::{End, Machine};
 
 /// The program in the walls, for [`start`].

@@ -9,6 +9,8 @@ use firebox_cell::{CellError, CellHost, LastWords};
 use firebox_monitor::{DoorError, Doors, Report};
 use firebox_warden::Cells;
 
+use crate::until::Until;
+
 /// A machine that boots, or has. Dropping it ends it at once.
 pub struct Machine {
     /// The ways to the guest: where it calls to be introduced; and for who wants to call it for the agent, and for control, and says so.
@@ -50,9 +52,8 @@ impl End {
 
     /// Waits for it, and tells how it came to that; none if the monitor was ended before it could say so, or nothing came in that time.
     pub fn wait(&self, within: Duration) -> io::Result<Option<Report>> {
-        self.0.set_read_timeout(Some(within))?;
-        match Report::read(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        match Report::read(Until::within(&self.0, within)) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(None),
             // What it had not read when it was killed.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
             said => said,
@@ -63,11 +64,17 @@ impl End {
     pub(crate) fn fault(&self, doing: &'static str, otherwise: impl std::fmt::Display) -> CellError {
         match self.wait(SOON) {
             Ok(Some(Report { whose: _, words, last_words })) => {
-                CellError::Machine { doing, how: words, source: LastWords::of(&last_words) }
+                CellError::Machine { doing, how: without_commands(&words), source: LastWords::of(&last_words) }
             }
             Ok(None) | Err(_) => CellError::Machine { doing, how: otherwise.to_string(), source: None },
         }
     }
+}
+
+/// The words of a monitor, which a guest may have taken, without what a terminal would take for a command.
+fn without_commands(words: &str) -> String {
+    let shown = |letter: char| if letter.is_control() { letter.escape_debug().collect() } else { String::from(letter) };
+    words.chars().map(shown).collect()
 }
 
 fn errno(error: DoorError) -> io::Error {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use firebox_cell::View;
 use firebox_guest::Introduction;
-use firebox_microvm::{MONITOR, MicroVms, OVERHEAD};
+use firebox_microvm::{MONITOR, MicroVms, with_overhead};
 use firebox_monitor::Whose;
 
 use crate::guests::{faults, says_and_resets, says_and_spins, writes_to_all_memory_below};
@@ -17,7 +17,7 @@ use crate::host::{Host, MEMORY, Monitor, PLENTY, wait_until};
 
 type Claim = fn();
 
-pub(crate) const CLAIMS: [(&str, Claim); 9] = [
+pub(crate) const CLAIMS: [(&str, Claim); 10] = [
     ("a_guests_end_is_told_with_its_last_words", a_guests_end_is_told_with_its_last_words),
     ("a_guest_that_ends_before_it_has_a_cell_is_a_fault", a_guest_that_ends_before_it_has_a_cell_is_a_fault),
     ("what_is_no_kernel_is_not_the_guests_doing", what_is_no_kernel_is_not_the_guests_doing),
@@ -33,6 +33,7 @@ pub(crate) const CLAIMS: [(&str, Claim); 9] = [
     ("a_monitors_own_memory_is_five_mib_at_most", a_monitors_own_memory_is_five_mib_at_most),
     ("a_monitor_that_is_taken_reaches_nothing", a_monitor_that_is_taken_reaches_nothing),
     ("the_walls_hold_without_the_filter", the_walls_hold_without_the_filter),
+    ("a_thread_that_crashes_ends_its_monitor_at_once", a_thread_that_crashes_ends_its_monitor_at_once),
 ];
 
 fn a_guests_end_is_told_with_its_last_words() {
@@ -148,7 +149,7 @@ fn a_monitor_stands_in_walls_of_its_own() {
     assert_eq!((kinds["/dev/null"], kinds["socket"]), (3, 4), "{kinds:?}");
 
     // And a group that holds it, where the host has groups.
-    let expected = firebox_jail::control_groups().is_ok().then(|| MEMORY.as_u64() + OVERHEAD.as_u64());
+    let expected = firebox_jail::control_groups().is_ok().then(|| with_overhead(MEMORY).as_u64());
     assert_eq!(host.memory_limit_of(&first), expected);
 }
 
@@ -256,6 +257,20 @@ fn the_walls_hold_without_the_filter() {
         let is_one =
             refusals.iter().any(|refusal| answer == *refusal || *refusal == "done" && answer.starts_with("done"));
         assert!(is_one, "{attempt}: {answer}");
+    }
+}
+
+fn a_thread_that_crashes_ends_its_monitor_at_once() {
+    for way in [3, 4] {
+        let host = Host::start(&[(says_and_resets("hello"), way)], HOSTILE);
+        let (stream, socket) = host.make_a_bare_one();
+        let mut stream = UnixStream::from(stream);
+        stream.set_read_timeout(Some(PLENTY / 3)).expect("a time limit");
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).expect("its end");
+        assert_eq!(String::from_utf8_lossy(&said), "", "{way}");
+        drop((stream, socket));
+        host.assert_at_rest();
     }
 }
 

@@ -24,6 +24,13 @@ pub(crate) fn call(number: Sysno, arguments: &[usize]) -> String {
     answer(unsafe { syscall6(number, a, b, c, d, e, f) })
 }
 
+/// Reads where no memory is.
+pub(crate) fn read_what_is_not_there() {
+    let address = std::ptr::without_provenance::<u8>(8);
+    // SAFETY: there is nothing: the kernel maps nothing there for anybody. That it ends the process is what is wanted.
+    let _ = std::hint::black_box(unsafe { std::ptr::read_volatile(address) });
+}
+
 /// Starts a process that ends at once.
 pub(crate) fn children(number: Sysno) -> String {
     // SAFETY: as `fork`, with a copy of all memory; the child does nothing but end.
