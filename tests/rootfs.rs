@@ -124,6 +124,24 @@ fn an_image_comes_in_by_every_way_and_is_shown_and_removed() {
     assert!(empty.code() == 0 && empty.stdout().is_empty() && empty.stderr().contains("from-docker"), "{empty}");
 }
 
+/// Every language that there is names one; which, its file alone knows.
+#[test]
+fn an_image_under_the_name_of_a_language_is_the_one_that_its_file_names() {
+    let Some(place) = Place::find() else { return };
+    let registry = RealRegistry::start(place.made.directory.path(), &Wants::Nothing);
+    let mirrors = format!("docker.io={}", registry.host);
+    let listed = firebox().args(["languages", "--json"]).run();
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("languages");
+    for language in listed.as_array().expect("a list").iter().map(|language| language["name"].as_str().expect("a name"))
+    {
+        let file = fs::read_to_string(kit::repository(&format!("languages/{language}.toml"))).expect("its file");
+        let image = file.lines().find_map(|line| line.strip_prefix("image = ")).expect("an image").trim_matches('"');
+        registry.push(&place.oci(), &format!("library/{image}"), &[]);
+        let words = ["from-docker", "--name", language, "--size", "100", "--mirrors", &mirrors];
+        assert_eq!(place.json(place.call(&words))["image"], image, "{language}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said_with_what_to_do_about_it() {
     let Some(place) = Place::find() else { return };
