@@ -149,8 +149,27 @@ fn a_monitor_stands_in_walls_of_its_own() {
     assert_eq!((kinds["/dev/null"], kinds["socket"]), (3, 4), "{kinds:?}");
 
     // And a group that holds it, where the host has groups.
-    let expected = firebox_jail::control_groups().is_ok().then(|| with_overhead(MEMORY).as_u64());
-    assert_eq!(host.memory_limit_of(&first), expected);
+    let has_groups = firebox_jail::control_groups().is_ok();
+    let held = |names: &[&str]| host.in_group_of(&first, names);
+    let expected = |limit: String| has_groups.then_some(limit);
+    let memory = with_overhead(MEMORY).as_u64().to_string();
+    assert_eq!(held(&["memory.max", "memory.limit_in_bytes"]), expected(memory));
+    // Of one processor: as much time as passes.
+    let quota =
+        held(&["cpu.max", "cpu.cfs_quota_us"]).map(|said| said.split(' ').next().unwrap_or_default().to_owned());
+    let period =
+        held(&["cpu.max", "cpu.cfs_period_us"]).map(|said| said.rsplit(' ').next().unwrap_or_default().to_owned());
+    assert!(quota == period && quota.is_some() == has_groups, "{quota:?} of {period:?}");
+    // One processor and eight threads beside.
+    assert_eq!(held(&["pids.max"]), expected("9".to_owned()));
+
+    // What it has taken from itself.
+    let limits = first.read("limits");
+    for (what, most) in [("Max file size", "0"), ("Max locked memory", "0"), ("Max open files", "512")] {
+        let line = limits.lines().find(|line| line.starts_with(what)).unwrap_or_default();
+        let said: Vec<&str> = line.trim_start_matches(what).split_whitespace().take(2).collect();
+        assert_eq!(said, [most, most], "{limits}");
+    }
 }
 
 fn a_monitors_own_memory_is_five_mib_at_most() {

@@ -17,9 +17,6 @@ pub(crate) const PLENTY: Duration = Duration::from_secs(30);
 /// Guests have little of it, and one amount that nothing else has.
 pub(crate) const MEMORY: ByteSize = ByteSize::mib(24);
 
-/// What limits memory in a control group, in both versions.
-const MEMORY_FILES: [&str; 2] = ["memory.max", "memory.limit_in_bytes"];
-
 pub(crate) struct Host {
     warden: Warden,
     pid: u32,
@@ -81,15 +78,15 @@ impl Host {
         self.warden.cells().make_for_another(0).expect("a monitor")
     }
 
-    /// What its control group lets it have of memory; none where there are no groups.
-    pub(crate) fn memory_limit_of(&self, monitor: &Monitor) -> Option<u64> {
+    /// What its control group says in the file of one of these names, one for each version; none where there are no groups.
+    pub(crate) fn in_group_of(&self, monitor: &Monitor, names: &[&str]) -> Option<String> {
         let pid = monitor.pid.to_string();
         let is_its = |group: &&PathBuf| {
             fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|pids| pids.lines().any(|line| line == pid))
         };
         let groups = groups_of(self.pid);
-        let files = groups.iter().filter(is_its).flat_map(|group| MEMORY_FILES.map(|file| group.join(file)));
-        files.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok()).next()
+        let files = groups.iter().filter(is_its).flat_map(|group| names.iter().map(|name| group.join(name)));
+        files.filter_map(|file| fs::read_to_string(file).ok()).next().map(|said| said.trim().to_owned())
     }
 
     /// Waits until the warden holds no more than it did before its first machine.
