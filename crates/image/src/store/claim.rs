@@ -104,7 +104,14 @@ impl Draft<'_> {
     pub(crate) fn commit(mut self, bytes: u64) -> Result<(), StoreError> {
         let io = |path: &Path| at("write out", path);
         match &self.directory {
-            None => File::open(&self.path).and_then(|file| file.sync_all()).map_err(io(&self.path))?,
+            None => {
+                if let Err(error) = File::open(&self.path).and_then(|file| file.sync_all()) {
+                    // What the disk did not take is in memory still, and counts as written from now on: whoever went on with it
+                    // would find it right, and be told that it is on the disk.
+                    remove_whatever(&self.path)?;
+                    return Err(io(&self.path)(error));
+                }
+            }
             Some(directory) => {
                 let size = self.path.join(SIZE);
                 std::fs::write(&size, bytes.to_string()).map_err(at("write", &size))?;
