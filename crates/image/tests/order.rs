@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use firebox_image::OciLayout;
-use kit::{Made, has, store, take, text};
+use kit::{Made, has, store, strace, take, text};
 
 /// What a process asked of the system, as `strace` has it: `rename("…/staging/x", "…/names/x") = 0`.
 fn asked(made: &Made, name: &str) -> Vec<String> {
@@ -32,15 +32,10 @@ fn position(lines: &[String], words: &[&str]) -> usize {
 
 #[test]
 fn the_disk_knows_of_everything_before_it_knows_of_the_name() {
-    if !has(&["umoci", "strace"]) {
+    if !has(&["umoci"]) || !strace::may_be() {
         return;
     }
     let made = Made::image();
-    // Where a process may not be looked at there is nothing to see.
-    if Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| !status.success()) {
-        kit::skipped("`strace` may not look at processes here");
-        return;
-    }
     let first = asked(&made, "first");
     let named = position(&first, &["rename(", "/names/first"]);
     for (content, place) in [("fsync(", "/blobs/"), ("syncfs(", "/layers/"), ("syncfs(", "/trees/")] {

@@ -70,24 +70,43 @@ impl Layout {
         let layer = self.put(LAYER, &std::fs::read(&archive).unwrap());
         std::fs::remove_dir_all(files).unwrap();
         std::fs::remove_file(archive).unwrap();
-        self.manifest("linux", architecture, &layer)
+        self.manifest("linux", architecture, &[layer])
+    }
+
+    /// An image for a machine: of a layer for each of these scripts, which make what is in it. All of it has the note `kept`.
+    pub(crate) fn image_of(&self, architecture: &str, scripts: &[&str]) -> Put {
+        let layer = |script: &&str| {
+            let (files, archive) = (self.0.join("files"), self.0.join("layer.tar"));
+            std::fs::create_dir(&files).unwrap();
+            run("sh", &["-ec", &format!("cd \"$0\"\n{script}"), text(&files)]);
+            // In their order, whatever the filesystem's is: the same image each time.
+            let order = ["--sort=name", "--format=posix", "--pax-option=SCHILY.xattr.user.note:=kept"];
+            run("tar", &[&order[..], &["-C", text(&files), "-cf", text(&archive), "."]].concat());
+            let layer = self.put(LAYER, &std::fs::read(&archive).unwrap());
+            std::fs::remove_dir_all(files).unwrap();
+            std::fs::remove_file(archive).unwrap();
+            layer
+        };
+        self.manifest("linux", architecture, &scripts.iter().map(layer).collect::<Vec<_>>())
     }
 
     /// What tools that build images put beside them: it looks like an image and says how another was made.
     pub(crate) fn attestation(&self) -> Put {
         let statement = self.put("application/vnd.in-toto+json", br#"{"_type":"https://in-toto.io/Statement/v0.1"}"#);
-        self.manifest("unknown", "unknown", &statement)
+        self.manifest("unknown", "unknown", &[statement])
     }
 
-    fn manifest(&self, os: &str, architecture: &str, layer: &Put) -> Put {
+    fn manifest(&self, os: &str, architecture: &str, layers: &[Put]) -> Put {
+        let ids: Vec<_> = layers.iter().map(|layer| format!("\"{}\"", layer.digest)).collect();
+        let ids = ids.join(",");
         let config = self.put(CONFIG, format!(
-            r#"{{"os":"{os}","architecture":"{architecture}","rootfs":{{"type":"layers","diff_ids":["{}"]}},"config":{{}}}}"#,
-            layer.digest
+            r#"{{"os":"{os}","architecture":"{architecture}","rootfs":{{"type":"layers","diff_ids":[{ids}]}},"config":{{}}}}"#
         ).as_bytes());
+        let layers: Vec<_> = layers.iter().map(|layer| layer.described("")).collect();
         let manifest = format!(
             r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{},"layers":[{}]}}"#,
             config.described(""),
-            layer.described("")
+            layers.join(",")
         );
         self.put(MANIFEST, manifest.as_bytes())
     }

@@ -11,6 +11,7 @@ pub(crate) mod layout;
 pub(crate) mod registry;
 pub(crate) mod s3;
 pub(crate) mod small;
+pub(crate) mod strace;
 mod workshop;
 
 use std::path::{Path, PathBuf};
