@@ -51,7 +51,7 @@ pub enum ReferenceFault {
     #[error("expected `[registry/]name[:tag]` or `[registry/]name@sha256:...`")]
     Name,
     /// A name that no registry has.
-    #[error("names consist of small letters, digits, and single `.`, `_`, `-` or `/` between them")]
+    #[error("names consist of at most 255 small letters, digits, and single `.`, `_`, `-` or `/` between them")]
     Letters,
     /// A tag that no registry has.
     #[error("a tag has at most 128 letters, digits, `.`, `_` and `-`, and begins with none of the latter two but `_`")]
@@ -66,6 +66,9 @@ pub enum ReferenceFault {
 
 /// Where images are that say nothing else, by the usual agreement.
 pub(crate) const DEFAULT_REGISTRY: &str = "docker.io";
+
+/// The longest name of a repository, with all that was left out.
+const MOST: usize = 255;
 
 impl FromStr for Reference {
     type Err = NoReference;
@@ -93,7 +96,7 @@ fn parse(text: &str) -> Result<Reference, ReferenceFault> {
     if name.is_empty() {
         return Err(ReferenceFault::Name);
     }
-    if 255 < name.len() || !name.split('/').all(is_part) {
+    if !name.split('/').all(is_part) {
         return Err(ReferenceFault::Letters);
     }
     if tag.is_some_and(|tag| !is_tag(tag)) {
@@ -105,9 +108,13 @@ fn parse(text: &str) -> Result<Reference, ReferenceFault> {
     }
     let registry = if registry == "index.docker.io" { DEFAULT_REGISTRY } else { registry };
     let is_official = registry == DEFAULT_REGISTRY && !name.contains('/');
+    let repository = if is_official { format!("library/{name}") } else { name.to_owned() };
+    if MOST < repository.len() {
+        return Err(ReferenceFault::Letters);
+    }
     Ok(Reference {
         registry: registry.to_owned(),
-        repository: if is_official { format!("library/{name}") } else { name.to_owned() },
+        repository,
         version: match (digest, tag) {
             // Of the two the digest says more.
             (Some(digest), _) => Version::Digest(digest),
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_what_everybody_means_by_it() {
-        let digest = Digest::of(b"").to_string();
+        let (digest, longest) = (Digest::of(b"").to_string(), "a".repeat(MOST - 2));
         for (text, meant) in [
             ("rust:alpine", "docker.io/library/rust:alpine"),
             ("rust", "docker.io/library/rust:latest"),
@@ -188,6 +195,7 @@ mod tests {
             ("[::1]:5000/x:y", "[::1]:5000/x:y"),
             (&format!("rust@{digest}"), &format!("docker.io/library/rust@{digest}")),
             (&format!("rust:alpine@{digest}"), &format!("docker.io/library/rust@{digest}")),
+            (&format!("x/{longest}"), &format!("docker.io/x/{longest}:latest")),
         ] {
             assert_eq!(whole(text).as_deref(), Ok(meant), "{text}");
         }
@@ -205,6 +213,8 @@ mod tests {
             ("a//b", ReferenceFault::Letters),
             ("a/b?x=y", ReferenceFault::Letters),
             ("a/b#c", ReferenceFault::Letters),
+            // With what is left out it is too long, and would be refused as it is written then.
+            (&"a".repeat(MOST), ReferenceFault::Letters),
             ("x:", ReferenceFault::Tag),
             ("x:../y", ReferenceFault::Registry),
             ("x:.y", ReferenceFault::Tag),
