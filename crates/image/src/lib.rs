@@ -32,7 +32,7 @@ mod bounds;
 mod digest;
 mod disk;
 mod document;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod kernel;
 mod layer;

@@ -18,7 +18,7 @@ mod debian;
 mod error;
 mod fetch;
 mod files;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 mod fuzzing;
 mod initramfs;
 mod module;
@@ -41,8 +41,8 @@ pub use debian::{
 };
 pub use error::{FetchError, KernelExceeded};
 pub use fetch::{KernelProgress, KernelRequest, Tell, Unpack, fetch_kernel};
-#[cfg(fuzzing)]
-pub(crate) use fuzzing::{modules_of_package, package_around};
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzzing::{list, modules_of_package, name, package_around, record};
 pub use initramfs::Initramfs;
 pub use module::{ModuleFault, ModuleName};
 pub use needs::{Loading, NeedsError};

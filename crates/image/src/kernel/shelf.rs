@@ -104,7 +104,7 @@ pub struct ReadyKernel {
 /// As it is written under a name.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenName {
+pub(super) struct WrittenName {
     kernel: String,
     from: String,
     package: Option<String>,
@@ -117,6 +117,33 @@ enum WrittenTrust {
     Given,
     Mirror,
     Signature,
+}
+
+impl WrittenName {
+    pub(super) fn encode(kernel: &Digest, origin: &KernelOrigin) -> Vec<u8> {
+        let KernelOrigin { from, package, trust } = origin.clone();
+        let trust = match trust {
+            Trust::Given => WrittenTrust::Given,
+            Trust::Mirror => WrittenTrust::Mirror,
+            Trust::Signature => WrittenTrust::Signature,
+        };
+        let package = package.as_ref().map(Digest::to_string);
+        let written = WrittenName { kernel: kernel.to_string(), from, package, trust };
+        let mut text = serde_json::to_vec_pretty(&written).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<(Digest, KernelOrigin)> {
+        let WrittenName { kernel, from, package, trust } = serde_json::from_slice(bytes).ok()?;
+        let package = package.map(|digest| digest.parse()).transpose().ok()?;
+        let trust = match trust {
+            WrittenTrust::Given => Trust::Given,
+            WrittenTrust::Mirror => Trust::Mirror,
+            WrittenTrust::Signature => Trust::Signature,
+        };
+        Some((kernel.parse().ok()?, KernelOrigin { from, package, trust }))
+    }
 }
 
 const UNPACKED: &str = "unpacked";
@@ -224,19 +251,9 @@ impl Kernels {
 
     /// Has a name stand for a kernel, whatever it stood for before.
     pub(super) fn name(&self, name: &KernelName, kernel: &Digest, origin: &KernelOrigin) -> Result<(), StoreError> {
-        let KernelOrigin { from, package, trust } = origin.clone();
-        let trust = match trust {
-            Trust::Given => WrittenTrust::Given,
-            Trust::Mirror => WrittenTrust::Mirror,
-            Trust::Signature => WrittenTrust::Signature,
-        };
-        let package = package.as_ref().map(Digest::to_string);
-        let written = WrittenName { kernel: kernel.to_string(), from, package, trust };
-        let mut text = serde_json::to_vec_pretty(&written).unwrap_or_default();
-        text.push(b'\n');
         // Another may have put it there a moment ago: the disk is to know of that before it knows of the name.
         sync_directory(&self.path.join(UNPACKED))?;
-        write_whole(&self.path, &self.path.join(NAMES).join(&name.0), &text)
+        write_whole(&self.path, &self.path.join(NAMES).join(&name.0), &WrittenName::encode(kernel, origin))
     }
 
     fn read_name(&self, name: &KernelName) -> Result<Option<(Digest, KernelOrigin)>, StoreError> {
@@ -245,17 +262,7 @@ impl Kernels {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(at("read", &path))?,
         };
-        let read = || {
-            let WrittenName { kernel, from, package, trust } = serde_json::from_slice(&bytes).ok()?;
-            let package = package.map(|digest| digest.parse()).transpose().ok()?;
-            let trust = match trust {
-                WrittenTrust::Given => Trust::Given,
-                WrittenTrust::Mirror => Trust::Mirror,
-                WrittenTrust::Signature => Trust::Signature,
-            };
-            Some((kernel.parse().ok()?, KernelOrigin { from, package, trust }))
-        };
-        read().map(Some).ok_or(StoreError::DamagedKernel(path))
+        WrittenName::decode(&bytes).map(Some).ok_or(StoreError::DamagedKernel(path))
     }
 
     fn place(&self, kernel: &Digest) -> PathBuf {

@@ -91,7 +91,7 @@ struct Seen<'b> {
     unpacked: u64,
 }
 
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 impl<'b> Opened<'b> {
     /// A package that no file holds.
     pub(super) fn of_package(package: Package<'b>) -> Opened<'b> {

@@ -132,9 +132,17 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
                          application/vnd.docker.distribution.manifest.v2+json";
 
 #[derive(Deserialize)]
-struct Token {
+pub(super) struct Token {
     token: Option<String>,
     access_token: Option<String>,
+}
+
+impl Token {
+    /// The token itself. Whatever comes stands in a header of ours.
+    pub(super) fn read(text: &[u8]) -> Option<String> {
+        let Token { token, access_token } = serde_json::from_slice(text).ok()?;
+        token.or(access_token).filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
+    }
 }
 
 impl Registry {
@@ -310,9 +318,7 @@ impl Registry {
         }
         let none = || RegistryError::Token(realm.to_owned());
         let text = read_bounded(self.steady(answer), "token", 1 << 20).map_err(|_| none())?;
-        let Token { token, access_token } = serde_json::from_slice(&text).map_err(|_| none())?;
-        // Whatever comes stands in a header of ours.
-        token.or(access_token).filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic())).ok_or_else(none)
+        Token::read(&text).ok_or_else(none)
     }
 }
 

@@ -110,7 +110,7 @@ impl Credentials {
         read.map_err(|source| UnreadableCredentials { path, source })
     }
 
-    fn parse(text: &[u8]) -> Option<Credentials> {
+    pub(super) fn parse(text: &[u8]) -> Option<Credentials> {
         let File { auths, helpers, store } = serde_json::from_slice(text).ok()?;
         let logins = auths.into_iter().filter_map(|(place, entry)| Some((plain_place(&place), login(entry)?)));
         Some(Credentials { logins: logins.collect(), kept_elsewhere: store.is_some() || !helpers.is_empty() })

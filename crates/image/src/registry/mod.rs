@@ -8,6 +8,8 @@ mod challenge;
 mod client;
 mod credentials;
 mod endpoint;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod steady;
 
 pub use client::{Patience, Registry, RegistryError};

@@ -3,6 +3,8 @@
 mod archive;
 mod docker;
 mod layout;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod memory;
 
 use std::io::{self, Read};
 use std::path::PathBuf;

@@ -14,12 +14,12 @@ use super::*;
 use crate::Held;
 use crate::document::Descriptor;
 use crate::layer::tar::tests::Maker;
+use crate::source::memory::InMemory;
 
 /// A source in memory, which can be made to misbehave.
 #[derive(Default)]
 struct Shelf {
-    root: Vec<u8>,
-    blobs: HashMap<Digest, Vec<u8>>,
+    image: InMemory,
     /// What to give for a blob instead of what it is.
     lies: HashMap<Digest, Vec<u8>>,
     /// After how many bytes each answer breaks off, but for those about what is small.
@@ -34,38 +34,22 @@ impl Shelf {
     }
 
     fn packed(layers: &[Vec<u8>], pack: impl Fn(&[u8]) -> Vec<u8>) -> Shelf {
-        let archives: Vec<String> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
-        let mut shelf = Shelf::default();
-        let config = format!(
-            r#"{{"os":"linux","architecture":"{}","config":{{"Env":["PATH=/bin"]}},"rootfs":{{"type":"layers","diff_ids":{archives:?}}}}}"#,
-            Platform::of_this_host().architecture
-        );
-        let config = shelf.put(config.into_bytes());
-        let blobs: Vec<String> = layers.iter().map(|layer| shelf.put(pack(layer))).collect();
-        shelf.root = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, blobs.join(",")).into_bytes();
-        shelf
-    }
-
-    fn put(&mut self, blob: Vec<u8>) -> String {
-        let digest = Digest::of(&blob);
-        let described = format!(r#"{{"mediaType":"x","digest":"{digest}","size":{}}}"#, blob.len());
-        self.blobs.insert(digest, blob);
-        described
+        Shelf { image: InMemory::of(layers, pack), ..Shelf::default() }
     }
 }
 
 impl Source for Shelf {
     fn root(&self, _: u64) -> Result<Vec<u8>, SourceError> {
-        Ok(self.root.clone())
+        Ok(self.image.root.clone())
     }
 
     fn document(&self, descriptor: &Descriptor, _: u64) -> Result<Vec<u8>, SourceError> {
-        Ok(self.blobs[&descriptor.digest].clone())
+        Ok(self.image.blobs[&descriptor.digest].clone())
     }
 
     fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send + '_>, SourceError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let blob = self.lies.get(&descriptor.digest).unwrap_or(&self.blobs[&descriptor.digest]);
+        let blob = self.lies.get(&descriptor.digest).unwrap_or(&self.image.blobs[&descriptor.digest]);
         let rest = &blob[(from as usize).min(blob.len())..];
         self.given.fetch_add(rest.len() as u64, Ordering::Relaxed);
         Ok(match self.cut {
@@ -382,13 +366,13 @@ fn what_another_source_gave_wrong_is_no_fault_of_the_next() {
 /// Its configuration names another archive for its one layer than the layer is.
 fn naming_another(layer: &[u8], archive: Digest) -> Shelf {
     let mut shelf = Shelf::of(&[layer.to_vec()]);
-    let honest = String::from_utf8(shelf.root.clone()).unwrap();
-    let config = shelf.blobs.values().find(|blob| blob.starts_with(b"{")).unwrap().clone();
+    let honest = String::from_utf8(shelf.image.root.clone()).unwrap();
+    let config = shelf.image.blobs.values().find(|blob| blob.starts_with(b"{")).unwrap().clone();
     let lying =
         String::from_utf8(config.clone()).unwrap().replace(&Digest::of(layer).to_string(), &archive.to_string());
-    let described = shelf.put(lying.into_bytes());
+    let described = shelf.image.put(lying.into_bytes());
     let old = format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, Digest::of(&config), config.len());
-    shelf.root = honest.replace(&old, &described).into_bytes();
+    shelf.image.root = honest.replace(&old, &described).into_bytes();
     shelf
 }
 

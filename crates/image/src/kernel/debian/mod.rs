@@ -6,6 +6,8 @@
 //!
 //! Who checks a signature is told by the caller: that is done by a program, and none is started here.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod mirror;
 mod packages;
 mod release;
