@@ -17,9 +17,9 @@ pub(crate) fn hear(text: &[u8]) {
     }
 }
 
-/// A file of logins: nobody is told one that is not for it.
+/// A file of logins, none of which is ever shown.
 pub(crate) fn logins(text: &[u8], reference: &Reference) {
     let Some(known) = Credentials::parse(text) else { return };
-    let _ = known.login(&Endpoint::of(reference, &Mirrors::default()));
-    assert!(!format!("{known:?}").contains("secret"), "a login is shown");
+    let login = known.login(&Endpoint::of(reference, &Mirrors::default()));
+    assert!(login.is_none_or(|login| format!("{login:?}") == "Login(..)"), "a login is shown");
 }
