@@ -1,9 +1,9 @@
 //! Azurite, Microsoft's own server of Azure Blob Storage for tests, on this host, for one test.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use super::server::Server;
 use super::{run, skipped, text};
 
 /// Says where it is.
@@ -24,7 +24,7 @@ const MAKE_CONTAINER: &str = r#"
 
 /// A server that ends with the test.
 pub(crate) struct RealAzure {
-    child: Child,
+    _server: Server,
     /// `HOST:PORT`.
     pub(crate) host: String,
 }
@@ -43,25 +43,15 @@ impl RealAzure {
         };
         let place = directory.join("azurite");
         std::fs::create_dir_all(&place).unwrap();
-        let mut child = Command::new(program)
+        let mut azurite = Command::new(program);
+        azurite
             .args(["--blobHost", "127.0.0.1", "--blobPort", "0", "--silent", "--disableTelemetry"])
             .args(["--location", text(&place)])
-            .env("AZURITE_ACCOUNTS", format!("{}:{}", RealAzure::ACCOUNT, RealAzure::KEY))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
-        // It says so when it listens, and where.
-        let host = log.by_ref().find_map(|line| {
-            let line = line.unwrap();
+            .env("AZURITE_ACCOUNTS", format!("{}:{}", RealAzure::ACCOUNT, RealAzure::KEY));
+        let (server, host) = Server::start(&mut azurite, |line| {
             Some(line.split_once("listens on http://")?.1.trim_end_matches('/').to_owned())
         });
-        let host = host.expect("azurite ended before it listened");
-        // Whatever it says later has to be read, or it waits.
-        std::thread::spawn(move || log.for_each(drop));
-        Some(RealAzure { child, host })
+        Some(RealAzure { _server: server, host })
     }
 
     pub(crate) fn make_container(&self, name: &str) {
@@ -76,12 +66,5 @@ impl RealAzure {
             ("AZURE_STORAGE_ACCOUNT_KEY", RealAzure::KEY.to_owned()),
         ];
         variables.map(|(name, value)| (name.to_owned(), value)).into()
-    }
-}
-
-impl Drop for RealAzure {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 }

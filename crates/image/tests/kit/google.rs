@@ -3,18 +3,16 @@
 //! Google's XML API is that of S3 in paths, lists, pieces and words of error. What it has of its own is who may come in: a
 //! token instead of a signature. So that is all that is made up here.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use super::doorman::{Answer, Doorman, Head};
 use super::s3::RealS3;
 
 /// Listens until the test's process ends.
 pub(crate) struct LikeGoogle {
     /// `HOST:PORT`.
     pub(crate) host: String,
-    s3: Arc<RealS3>,
+    s3: RealS3,
 }
 
 impl LikeGoogle {
@@ -22,17 +20,8 @@ impl LikeGoogle {
 
     /// None where there is no server of S3.
     pub(crate) fn start(directory: &Path) -> Option<LikeGoogle> {
-        let s3 = Arc::new(RealS3::start_for_all(directory)?);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        let server = s3.host.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (server, stream) = (server.clone(), stream.unwrap());
-                // Whoever hangs up has what it wanted.
-                std::thread::spawn(move || pass(&stream, &server).ok());
-            }
-        });
+        let s3 = RealS3::start_for_all(directory)?;
+        let host = Doorman::start(&s3.host, let_in).host;
         Some(LikeGoogle { host, s3 })
     }
 
@@ -48,39 +37,10 @@ impl LikeGoogle {
     }
 }
 
-/// One question and its answer; each comes on a connection of its own.
-fn pass(mut client: &TcpStream, server: &str) -> std::io::Result<()> {
-    let mut reader = BufReader::new(client);
-    let (mut head, mut length, mut is_known) = (String::new(), 0, false);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        if line == "\r\n" {
-            break;
-        }
-        match line.trim_end().split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value)) {
-            Some((name, value)) if name == "authorization" => {
-                is_known = value == format!("Bearer {}", LikeGoogle::TOKEN);
-                continue;
-            }
-            Some((name, _)) if name == "connection" => continue,
-            Some((name, value)) if name == "content-length" => length = value.parse().unwrap(),
-            _ => {}
-        }
-        head.push_str(&line);
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    if !is_known {
-        let text = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>AuthenticationRequired</Code>\
-            <Message>Authentication required.</Message></Error>";
-        let length = text.len();
-        return write!(client, "HTTP/1.1 401 x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{text}");
-    }
-    let mut server = TcpStream::connect(server)?;
-    write!(server, "{head}connection: close\r\n\r\n")?;
-    server.write_all(&body)?;
-    std::io::copy(&mut server, &mut client).map(drop)
+/// Who knows the token. The server behind takes it for a signature, so it does not pass.
+fn let_in(head: &mut Head) -> Option<Answer> {
+    let is_known = head.take("authorization") == Some(format!("Bearer {}", LikeGoogle::TOKEN));
+    let text = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>AuthenticationRequired</Code>\
+        <Message>Authentication required.</Message></Error>";
+    (!is_known).then(|| (401, text.to_owned()))
 }

@@ -5,11 +5,13 @@
 
 pub(crate) mod azure;
 pub(crate) mod between;
+pub(crate) mod doorman;
 pub(crate) mod faulty;
 pub(crate) mod google;
 pub(crate) mod layout;
 pub(crate) mod registry;
 pub(crate) mod s3;
+mod server;
 pub(crate) mod small;
 pub(crate) mod strace;
 mod workshop;

@@ -1,18 +1,21 @@
 //! `s3s-fs`, a server that speaks S3 and keeps objects as files, on this host, for one test.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::SystemTime;
 
+use super::server::Server;
 use super::skipped;
 
 /// Says where it is.
 const PROGRAM: &str = "FIREBOX_TEST_S3";
 
+/// Who may ask.
+const KEYS: [&str; 4] = ["--access-key", RealS3::KEY, "--secret-key", RealS3::SECRET];
+
 /// A server that ends with the test.
 pub(crate) struct RealS3 {
-    child: Child,
+    _server: Server,
     /// `HOST:PORT`.
     pub(crate) host: String,
     root: PathBuf,
@@ -33,7 +36,12 @@ impl RealS3 {
 
     /// None where it may not be.
     pub(crate) fn start(directory: &Path) -> Option<RealS3> {
-        RealS3::start_with(directory, &["--access-key", RealS3::KEY, "--secret-key", RealS3::SECRET])
+        RealS3::start_with(directory, &KEYS)
+    }
+
+    /// One whose buckets are hosts below this one.
+    pub(crate) fn start_below(directory: &Path, domain: &str) -> Option<RealS3> {
+        RealS3::start_with(directory, &[&KEYS[..], &["--domain", domain]].concat())
     }
 
     /// One that asks nobody for a key.
@@ -41,32 +49,18 @@ impl RealS3 {
         RealS3::start_with(directory, &[])
     }
 
-    fn start_with(directory: &Path, keys: &[&str]) -> Option<RealS3> {
+    fn start_with(directory: &Path, words: &[&str]) -> Option<RealS3> {
         let program = RealS3::may_be().then(|| std::env::var_os(PROGRAM)).flatten()?;
         let root = directory.join("buckets");
         std::fs::create_dir_all(&root).unwrap();
-        let mut child = Command::new(program)
-            .args(["--host", "127.0.0.1", "--port", "0"])
-            .args(keys)
-            .arg(&root)
-            .env("RUST_LOG", "info")
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
-        // It says so when it listens, and where.
-        let host = log.by_ref().find_map(|line| {
-            let line = line.unwrap();
+        let mut s3s = Command::new(program);
+        s3s.args(["--host", "127.0.0.1", "--port", "0"]).args(words).arg(&root);
+        s3s.env("RUST_LOG", "info").env("NO_COLOR", "1");
+        let (server, host) = Server::start(&mut s3s, |line| {
             let (_, host) = line.split_once("http://127.0.0.1:")?;
             Some(format!("127.0.0.1:{}", host.chars().take_while(char::is_ascii_digit).collect::<String>()))
         });
-        let host = host.expect("the server of S3 ended before it listened");
-        // Whatever it says later has to be read, or it waits.
-        std::thread::spawn(move || log.for_each(drop));
-        Some(RealS3 { child, host, root })
+        Some(RealS3 { _server: server, host, root })
     }
 
     pub(crate) fn make_bucket(&self, name: &str) -> PathBuf {
@@ -84,13 +78,6 @@ impl RealS3 {
             ("AWS_REGION", "us-east-1".to_owned()),
         ];
         variables.map(|(name, value)| (name.to_owned(), value)).into()
-    }
-}
-
-impl Drop for RealS3 {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 }
 
