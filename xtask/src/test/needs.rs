@@ -26,7 +26,7 @@ enum Weight {
     Only(&'static str),
 }
 
-static NEEDS: [Need; 23] = [
+static NEEDS: [Need; 24] = [
     // The headers are only a recommendation of Debian's gcc, and no program links without them.
     Need { program: "cc", packages: &["gcc", "libc6-dev"], weight: Weight::Required },
     Need { program: "bash", packages: &["bash"], weight: Weight::Required },
@@ -51,6 +51,7 @@ static NEEDS: [Need; 23] = [
     Need { program: "busybox", packages: &["busybox-static"], weight: Weight::Only("the test of a small image") },
     Need { program: "mmdebstrap", packages: &["mmdebstrap"], weight: Weight::Only("tests of jobs on images") },
     Need { program: "fsck.erofs", packages: &["erofs-utils"], weight: Weight::Only("a test of filesystem images") },
+    Need { program: "ip", packages: &["iproute2"], weight: Weight::Only("a test of addresses in a cloud") },
     Need { program: "cpio", packages: &["cpio"], weight: Weight::Only("a test of what machines begin with") },
     Need { program: "bwrap", packages: &["bubblewrap"], weight: Weight::Only("the comparison with it in the bench") },
 ];

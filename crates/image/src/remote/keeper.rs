@@ -131,6 +131,10 @@ impl Told<'_> {
             if !name.starts_with(begins) || value.is_empty() {
                 continue;
             }
+            // By the time that it is given to connect, the line knows who is asked for who we are.
+            if name.ends_with("_CONNECT_TIMEOUT") {
+                continue;
+            }
             let Ok(key) = name.to_ascii_lowercase().parse::<K>() else { continue };
             // The one that is a document is read, and never sent as it stands.
             let is_document = name.ends_with("SERVICE_ACCOUNT_KEY");

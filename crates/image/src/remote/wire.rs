@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, 
 use object_store::client::{HttpRequest, HttpResponse};
 use object_store::{ClientConfigKey, ClientOptions};
 use serde::Deserialize;
-use ureq::http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
+use ureq::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header, request::Parts};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
@@ -44,11 +45,9 @@ impl HttpConnector for Wire {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let connect = options.get_config_value(&ClientConfigKey::ConnectTimeout);
         let is_plain = options.get_config_value(&ClientConfigKey::AllowHttp).is_some_and(|word| is_yes(&word));
-        // What is asked for who we are is on this host or nowhere: it is given a second, and speaks without TLS.
-        let (connect, is_plain) = match connect.as_deref() {
-            Some("1s") if is_plain => (Duration::from_secs(1), true),
-            _ => (self.patience.silence, self.is_plain),
-        };
+        // What a machine asks for who it is, is near or nowhere: it is given a second, and speaks without TLS.
+        let is_metadata = is_plain && connect.as_deref() == Some("1s");
+        let connect = if is_metadata { Duration::from_secs(1) } else { self.patience.silence };
         let agent = |is_direct: bool| -> Agent {
             let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
             let config = Agent::config_builder();
@@ -68,7 +67,7 @@ impl HttpConnector for Wire {
                 .max_idle_connections_per_host(16);
             config.build().into()
         };
-        let line = Line { usual: agent(false), direct: agent(true), is_plain, wire: *self };
+        let line = Line { usual: agent(false), direct: agent(true), is_metadata, wire: *self };
         Ok(HttpClient::new(Lines(Arc::new(line))))
     }
 }
@@ -79,11 +78,21 @@ struct Lines(Arc<Line>);
 #[derive(Debug)]
 struct Line {
     usual: Agent,
-    /// For what is on this very host: nobody stands between.
+    /// For what is near: nobody stands between, who might be taken for us.
     direct: Agent,
-    /// Whether others may be spoken to without TLS.
-    is_plain: bool,
+    /// Whether it is there to ask who we are.
+    is_metadata: bool,
     wire: Wire,
+}
+
+/// Whether an address leads no further than the next wire: there containers ask who they are (`169.254.170.2`, and pods of Amazon's
+/// `169.254.170.23`, or `fd00:ec2::23`), where nobody speaks TLS.
+fn is_on_the_link(uri: &Uri) -> bool {
+    match uri.host().map(|host| host.trim_matches(['[', ']']).parse()) {
+        Some(Ok(IpAddr::V4(address))) => address.is_link_local(),
+        Some(Ok(IpAddr::V6(address))) => address.segments()[..2] == [0xfd00, 0xec2],
+        _ => false,
+    }
 }
 
 /// Whether a setting is switched on. What is no yes is a no.
@@ -155,12 +164,12 @@ enum Attempt {
 impl Line {
     fn ask(&self, parts: &Parts, body: &Bytes) -> Result<HttpResponse, HttpError> {
         let uri = parts.uri.to_string();
-        let is_here = is_here(&uri);
-        if parts.uri.scheme_str() != Some("https") && !self.is_plain && !is_here {
+        let is_near = self.is_metadata || is_here(&uri) || is_on_the_link(&parts.uri);
+        if parts.uri.scheme_str() != Some("https") && !is_near && !self.wire.is_plain {
             let host = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
             return Err(unknown(Broken::Plain { host, plain_by: self.wire.plain_by }));
         }
-        let agent = if is_here { &self.direct } else { &self.usual };
+        let agent = if is_near { &self.direct } else { &self.usual };
         let mut tries = 0;
         loop {
             tries += 1;
@@ -329,6 +338,24 @@ mod tests {
         assert_eq!(most_of_answer(&page), PAGE);
         for odd in [None, Some("bytes=10-"), Some("bytes=-5"), Some("bytes=9-3"), Some("lines=1-2"), Some(&all)] {
             assert_eq!(most(odd), document, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_on_the_link_is_that_and_no_name_of_one() {
+        let on_the_link = |text: &str| is_on_the_link(&text.parse().unwrap());
+        for near in ["http://169.254.170.2/v2/x", "http://169.254.169.254:80", "http://[fd00:ec2::23]/v1/credentials"] {
+            assert!(on_the_link(near), "{near}");
+        }
+        for far in [
+            "http://169.254.170.2.example/",
+            "http://169.254.170.2@far.example/",
+            "http://10.0.0.1/",
+            "http://[fd00:ec3::23]/",
+            "http://[::ffff:169.254.170.2]/",
+            "/169.254.170.2",
+        ] {
+            assert!(!on_the_link(far), "{far}");
         }
     }
 
