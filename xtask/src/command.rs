@@ -21,8 +21,8 @@ Usage: cargo xtask <command>
                                 only test programs with WORD in their name; or, in there, how fast our monitor boots
                                 Debian's kernel next to QEMU's smallest machine
   fuzz [--seconds NUMBER] [--only WORD]
-                                what clients write, made up by a fuzzer, 60 s for each parser; only those with WORD in
-                                their name
+                                what clients, operators and images say, made up by a fuzzer, 60 s for each parser; only
+                                those with WORD in their name
   help                          this text";
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: what clients and operators write, made up by a fuzzer that sees which code it reaches.
+//! `cargo xtask fuzz`: what clients, operators and images say, made up by a fuzzer that sees which code it reaches.
 //!
 //! A target is a file of `fuzz/targets`, which says what must be true whatever it is given; `fuzz/seeds` has what it begins with.
 //! What was found interesting is kept in the target directory for the next time, and what broke something, too. The
