@@ -157,13 +157,18 @@ fn a_container_is_who_its_agent_says() {
         let is_pod = head.said == "GET /v1/credentials" && head.header("authorization") == Some("a-token-of-a-pod");
         Some(if is_pod { (200, credentials()) } else { (403, String::new()) })
     });
-    let uri = format!("{}/v1/credentials", at(&knows.host));
-    let told = [
-        ("AWS_ENDPOINT_URL", at(&doorman.host)),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", kit::text(&file).to_owned()),
-    ];
-    place.travel(&told.each_ref().map(|(name, value)| (*name, value.as_str()))).unwrap();
+    let travel = |agent: &str| {
+        let (endpoint, uri) = (at(&doorman.host), format!("{}/v1/credentials", at(agent)));
+        place.travel(&[
+            ("AWS_ENDPOINT_URL", &endpoint),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", kit::text(&file)),
+        ])
+    };
+    // Who is far is not told the pod's token without TLS.
+    let error = travel("192.0.2.1").unwrap_err();
+    assert!(error.contains("`192.0.2.1` is not spoken to without TLS"), "{error}");
+    travel(&knows.host).unwrap();
     assert_signed(&doorman.heard());
     assert_eq!(knows.heard().len(), 1, "it is asked once: {:?}", knows.heard());
 }
