@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::server::Server;
+use super::server::{Says, Server};
 use super::{run, skipped, text};
 
 /// Says where it is.
@@ -48,9 +48,10 @@ impl RealAzure {
             .args(["--blobHost", "127.0.0.1", "--blobPort", "0", "--silent", "--disableTelemetry"])
             .args(["--location", text(&place)])
             .env("AZURITE_ACCOUNTS", format!("{}:{}", RealAzure::ACCOUNT, RealAzure::KEY));
-        let (server, host) = Server::start(&mut azurite, |line| {
+        let (server, host) = Server::start(&mut azurite, &Says::Output, |line| {
             Some(line.split_once("listens on http://")?.1.trim_end_matches('/').to_owned())
-        });
+        })
+        .expect("azurite ended before it listened");
         Some(RealAzure { _server: server, host })
     }
 

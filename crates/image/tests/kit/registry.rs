@@ -1,15 +1,15 @@
 //! Debian's `docker-registry`, on this host, for one test.
 
-use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use super::server::{Says, Server};
 use super::{run, text};
 
 /// A registry that ends with the test.
 pub(crate) struct RealRegistry {
-    child: Child,
+    _server: Server,
     pub(crate) host: String,
     /// A credentials file without a login, in place of the one that this user may have.
     logins: PathBuf,
@@ -69,23 +69,13 @@ impl RealRegistry {
         std::fs::write(&config, format!(
             "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {storage}\nhttp:\n  addr: {at}\n{more}"
         )).unwrap();
-        let mut child = Command::new("docker-registry")
-            .args(["serve", text(&config)])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        // It says so when it listens.
-        if !log.any(|line| line.unwrap().contains("listening on")) {
-            child.wait().unwrap();
-            return None;
-        }
-        // Whatever it says later has to be read, or it waits.
-        std::thread::spawn(move || log.for_each(drop));
+        let mut registry = Command::new("docker-registry");
+        registry.args(["serve", text(&config)]);
+        let (server, host) =
+            Server::start(&mut registry, &Says::Errors, |line| line.contains("listening on").then(|| at.to_string()))?;
         let logins = directory.join("logins.json");
         std::fs::write(&logins, "{}").unwrap();
-        Some(RealRegistry { child, host: at.to_string(), logins })
+        Some(RealRegistry { _server: server, host, logins })
     }
 
     /// Puts an image there, by `skopeo`.
@@ -95,13 +85,6 @@ impl RealRegistry {
             "skopeo",
             &[&["copy", "--dest-tls-verify=false", "--dest-authfile", text(&self.logins)], more, &[oci, &to]].concat(),
         );
-    }
-}
-
-impl Drop for RealRegistry {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 }
 

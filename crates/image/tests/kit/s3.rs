@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use super::server::Server;
+use super::server::{Says, Server};
 use super::skipped;
 
 /// Says where it is.
@@ -56,10 +56,11 @@ impl RealS3 {
         let mut s3s = Command::new(program);
         s3s.args(["--host", "127.0.0.1", "--port", "0"]).args(words).arg(&root);
         s3s.env("RUST_LOG", "info").env("NO_COLOR", "1");
-        let (server, host) = Server::start(&mut s3s, |line| {
+        let (server, host) = Server::start(&mut s3s, &Says::Output, |line| {
             let (_, host) = line.split_once("http://127.0.0.1:")?;
             Some(format!("127.0.0.1:{}", host.chars().take_while(char::is_ascii_digit).collect::<String>()))
-        });
+        })
+        .expect("the server of S3 ended before it listened");
         Some(RealS3 { _server: server, host, root })
     }
 
