@@ -1,5 +1,5 @@
 //! What the environment says of S3 arrives where it is meant to, and nowhere else: a real server, with a doorman before it who reads what
-//! questions begin with.
+//! questions begin with. Of Google it is looked at what a machine is told there by its metadata, since that is nearly the same.
 
 mod kit;
 
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use firebox_image::{Bucket, ImageName, OciLayout, Patience, Platform, Record, Settings, Store};
 use kit::doorman::{Answer, Doorman, Head};
+use kit::google::LikeGoogle;
 use kit::layout::Layout;
 use kit::s3::RealS3;
 use kit::{chain, has, skipped, take};
@@ -52,11 +53,15 @@ impl Place {
 
     /// Sends the image there and fetches it again.
     fn travel(&self, variables: &[(&str, &str)]) -> Result<(), String> {
+        self.travel_by(BUCKET, variables)
+    }
+
+    fn travel_by(&self, bucket: &str, variables: &[(&str, &str)]) -> Result<(), String> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let patience =
             Patience { silence: Duration::from_secs(60), tries: 2, pause: Duration::from_millis(20), rate: 8 << 10 };
         let settings = Settings { variables, endpoint: None, patience, parallel: 2 };
-        let bucket = Bucket::open(&BUCKET.parse().unwrap(), &settings).map_err(|error| chain(&error))?;
+        let bucket = Bucket::open(&bucket.parse().unwrap(), &settings).map_err(|error| chain(&error))?;
         bucket.upload(&self.here, &name(), false, &|_| ()).map_err(|error| chain(&error))?.unwrap();
         let other = tempfile::tempdir_in(self.path()).unwrap();
         let there = Store::open(&other.path().join("store"), None).unwrap();
@@ -135,6 +140,14 @@ fn metadata(head: &mut Head) -> Option<Answer> {
         _ => (404, String::new()),
     };
     Some((status, text))
+}
+
+/// The same of Google.
+fn googles_metadata(head: &mut Head) -> Option<Answer> {
+    let is_token = head.said.starts_with("GET /computeMetadata/v1/instance/service-accounts/default/token");
+    let is_told = is_token && head.header("metadata-flavor") == Some("Google");
+    let token = LikeGoogle::TOKEN;
+    is_told.then(|| (200, format!(r#"{{"access_token":"{token}","expires_in":3600,"token_type":"Bearer"}}"#)))
 }
 
 #[test]
@@ -218,7 +231,8 @@ fn addresses_and_names_mean_what_they_mean_in_a_cloud() {
     }
     let directory = kit::workshop();
     let hosts = directory.path().join("hosts");
-    std::fs::write(&hosts, format!("127.0.0.1 localhost {DOMAIN} {BUCKET}.{DOMAIN}\n")).unwrap();
+    let names = format!("127.0.0.1 localhost {DOMAIN} {BUCKET}.{DOMAIN}\n{} metadata.google.internal\n", NEAR[2]);
+    std::fs::write(&hosts, names).unwrap();
     let addresses = NEAR.map(|address| format!("ip address add {address}/32 dev lo; ")).concat();
     let script = format!("ip link set lo up; {addresses}mount --bind \"$0\" /etc/hosts; exec \"$@\"");
     let output = Command::new("unshare")
@@ -226,12 +240,14 @@ fn addresses_and_names_mean_what_they_mean_in_a_cloud() {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "in_a_cloud", "--ignored", "--nocapture"])
         // Whom nobody asks who we are: there is nobody there.
+        // Where a login at Google would be.
+        .env("HOME", directory.path())
         .env("HTTPS_PROXY", "http://127.0.0.1:9")
         .env("NO_PROXY", format!(".{DOMAIN},{DOMAIN}"))
         .output()
         .unwrap();
-    let says = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&says));
+    let says = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() && says.contains("1 passed"), "{says}");
 }
 
 /// Run by the test above, in a network of its own.
@@ -259,10 +275,16 @@ fn in_a_cloud() {
     ];
     place.travel(&told).unwrap();
     assert_eq!(agent.heard().len(), 1);
-    let agent = Doorman::start_at(&machine, "nobody", metadata);
+    let agent = Doorman::start_at(&machine, "nobody", |head| googles_metadata(head).or_else(|| metadata(head)));
     place.travel(&[endpoint]).unwrap();
     assert_eq!(agent.heard().len(), 3);
     assert_signed(&doorman.heard());
+
+    let folder = tempfile::tempdir_in(place.path()).unwrap();
+    let google = LikeGoogle::start(folder.path()).unwrap();
+    google.make_bucket(BUCKET);
+    place.travel_by(&format!("gs://{BUCKET}"), &[("GOOGLE_BASE_URL", &at(&google.host))]).unwrap();
+    assert_eq!(agent.heard()[3].header("host"), Some("metadata.google.internal"));
 
     // The bucket as a host; without TLS only if that is said, since the host is another one by its name.
     let other = tempfile::tempdir_in(place.path()).unwrap();
