@@ -223,6 +223,84 @@ fn a_registry_that_wants_to_know_who_asks_is_told_what_the_credentials_file_says
     assert_eq!(place.json(known)["image"], image.as_str());
 }
 
+/// Keeps one login, for one registry, and writes down what it was asked. Its other faces fail and hang.
+const HELPER: &str = r#"#!/bin/sh
+read -r about
+echo "$* $about" >> "$(dirname "$0")/asked"
+case "$about" in
+    "$REGISTRY") printf '{"ServerURL":"%s","Username":"somebody","Secret":"right"}' "$about";;
+    *) echo 'credentials not found in native keychain'; exit 1;;
+esac
+"#;
+
+#[test]
+fn a_registry_that_wants_to_know_who_asks_is_told_what_a_helper_of_dockers_keeps() {
+    let Some(place) = Place::find() else { return };
+    let wants = Wants::Password { name: "somebody", password: "right" };
+    let registry = RealRegistry::start(place.made.directory.path(), &wants);
+    registry.push(&place.oci(), "x:y", &["--dest-creds", "somebody:right"]);
+    let image = format!("{}/x:y", registry.host);
+    let programs = place.home.path().join("bin");
+    fs::create_dir(&programs).unwrap();
+    fs::set_permissions(&programs, Permissions::from_mode(0o777)).unwrap();
+    for (name, lines) in [
+        ("keeps", HELPER),
+        ("locked", "#!/bin/sh\necho 'the keys are elsewhere'; exit 1\n"),
+        ("wrong", "#!/bin/sh\necho '{\"Username\": \"somebody\", \"Secret\": \"guessed\"}'\n"),
+    ] {
+        let program = programs.join(format!("docker-credential-{name}"));
+        fs::write(&program, lines).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    }
+    let docker = place.made.directory.path().join("docker");
+    fs::create_dir(&docker).unwrap();
+    fs::set_permissions(&docker, Permissions::from_mode(0o755)).unwrap();
+    let take = |says: Value| {
+        let file = docker.join("config.json");
+        fs::write(&file, says.to_string()).unwrap();
+        images::run("chmod", &["a+r", images::text(&file)]);
+        let path = format!("{}:/usr/bin:/bin", programs.display());
+        place.take("x", &image, &[]).env("DOCKER_CONFIG", &docker).env("PATH", path).env("REGISTRY", &registry.host)
+    };
+    let (host, other) = (registry.host.as_str(), "registry.example");
+    for (says, words) in [
+        (serde_json::json!({"credHelpers": {other: "keeps"}}), &["who is not logged in", "podman login"][..]),
+        (serde_json::json!({"credHelpers": {host: ""}, "credsStore": "keeps"}), &["who is not logged in"]),
+        (serde_json::json!({"credsStore": "wrong"}), &["does not give image", "to `somebody`"]),
+        (serde_json::json!({"credsStore": "locked"}), &["wants to know who asks", "the keys are elsewhere"]),
+        (serde_json::json!({"credsStore": "none"}), &["cannot start `docker-credential-none`", "PATH"]),
+        (serde_json::json!({"credsStore": "../bin/docker-credential-keeps"}), &["no program's name ends like that"]),
+    ] {
+        let denied = take(says).run();
+        assert_eq!(denied.code(), 2, "{denied}");
+        assert!(words.iter().all(|word| denied.stderr().contains(word)), "does not say {words:?}: {denied}");
+        assert!(!denied.stderr().contains("guessed"), "a password is nobody's business: {denied}");
+    }
+    assert!(!programs.join("asked").exists(), "somebody else's helper was asked");
+    let wrong = serde_json::json!({"username": "somebody", "password": "wrong"});
+    for says in [
+        serde_json::json!({"credHelpers": {host: "keeps"}, "credsStore": "locked", "auths": {host: wrong}}),
+        serde_json::json!({"credsStore": "keeps", "auths": {host: {}}}),
+    ] {
+        assert_eq!(place.json(take(says))["image"], image.as_str());
+        assert_eq!(fs::read_to_string(programs.join("asked")).unwrap(), format!("get {host}\n"), "asked once");
+        fs::remove_file(programs.join("asked")).unwrap();
+        place.json(place.call(&["remove", "x"]));
+        place.json(place.call(&["gc"]));
+    }
+    // What it does not keep may be written down.
+    let right = serde_json::json!({"username": "somebody", "password": "right"});
+    place.json(take(serde_json::json!({"credsStore": "keeps", "auths": {host: right}})).env("REGISTRY", other));
+
+    // Who gives to everybody is not told who asks, and nobody is asked.
+    fs::remove_file(programs.join("asked")).unwrap();
+    let open = RealRegistry::start(place.home.path(), &Wants::Nothing);
+    open.push(&place.oci(), "x:y", &[]);
+    let taken = place.take("open", &format!("{}/x:y", open.host), &[]).env("DOCKER_CONFIG", &docker);
+    place.json(taken.env("PATH", format!("{}:/usr/bin:/bin", programs.display())));
+    assert!(!programs.join("asked").exists(), "nobody wanted to know");
+}
+
 #[test]
 fn several_processes_share_a_store_and_what_they_have_in_common() {
     let Some(place) = Place::find() else { return };
@@ -332,11 +410,7 @@ fn progress_is_for_terminals_alone() {
 
     place.json(place.call(&["remove", "quiet"]));
     place.json(place.call(&["gc"]));
-    let terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-    let python = tool("python3").into_os_string();
-    let watched =
-        place.take("watched", &place.oci(), &[]).env("TERM", "xterm").through([python, "-c".into(), terminal.into()]);
-    let watched = watched.within(Duration::from_secs(60)).run();
+    let watched = place.take("watched", &place.oci(), &[]).at_a_terminal().within(Duration::from_secs(60)).run();
     assert_eq!(watched.code(), 0, "{watched}");
     let shown = watched.stdout();
     assert!(shown.contains("of 2 layers") && shown.contains("laying out"), "{watched}");
@@ -350,6 +424,7 @@ fn without_a_word_images_are_kept_where_the_users_data_is() {
     let at = |variable: &str, path: &Path| {
         let taken = firebox()
             .args(["rootfs", "from-docker", "--name", "x", "--size", "100", "--image", &place.oci()])
+            .without_a_home()
             .env("HOME", "/nonexistent")
             .env(variable, path)
             .run();

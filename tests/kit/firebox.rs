@@ -90,10 +90,23 @@ impl Firebox {
         self
     }
 
+    /// Started by somebody who is told of no place to keep things in.
+    pub(crate) fn without_a_home(mut self) -> Firebox {
+        self.user = self.user.map(OrdinaryUser::without_a_home);
+        self
+    }
+
     /// A command that starts the binary instead of us, such as `setpriv`.
     pub(crate) fn through<A: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Firebox {
         self.wrapper = wrapper.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Started at a terminal, all of which is then what it has printed.
+    pub(crate) fn at_a_terminal(self) -> Firebox {
+        let terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let python = super::tool("python3").into_os_string();
+        self.env("TERM", "xterm").through([python, "-c".into(), terminal.into()])
     }
 
     /// For an attack that could reach every process or mount if the jail failed: there is nobody to reach.

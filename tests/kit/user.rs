@@ -39,6 +39,11 @@ impl OrdinaryUser {
         std::env::var_os("FIREBOX_TEST_AS_USER").map(|_| OrdinaryUser::find())
     }
 
+    /// The same, but Firebox is not told where to keep things.
+    pub(crate) fn without_a_home(self) -> OrdinaryUser {
+        OrdinaryUser { home: None, ..self }
+    }
+
     /// Whether that user finds a program.
     pub(crate) fn has(program: &str) -> bool {
         std::env::split_paths(&OrdinaryUser::find().path).any(|directory| directory.join(program).exists())

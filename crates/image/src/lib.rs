@@ -70,7 +70,8 @@ pub use origin::{NoOrigin, Origin};
 pub use record::{LayerRecord, Record};
 pub use reference::{NoReference, Reference, ReferenceFault, Version};
 pub use registry::{
-    Credentials, Endpoint, Login, Mirrors, NoMirrors, Patience, Registry, RegistryError, UnreadableCredentials,
+    CredentialHelperError, Credentials, Endpoint, Login, Mirrors, NoMirrors, Patience, Registry, RegistryError,
+    UnreadableCredentials,
 };
 pub use remote::{Bucket, BucketError, BucketPlace, Catalogued, NoPlace, Refusal, Sent, Settings};
 pub use source::{DockerArchive, OciLayout, Source, SourceError};

@@ -67,7 +67,7 @@ pub(super) fn told_of_image(error: TakeInError) -> Failure {
 fn is_requests(error: &TakeInError) -> bool {
     match error {
         TakeInError::Source(SourceError::Registry(error)) => {
-            matches!(error, RegistryError::Missing { .. } | RegistryError::Denied { .. })
+            matches!(error, RegistryError::Missing { .. } | RegistryError::Denied { .. } | RegistryError::Helper { .. })
         }
         TakeInError::Source(SourceError::Bucket(error)) => is_requests_of_bucket(error),
         TakeInError::Source(_)
@@ -150,6 +150,9 @@ fn help_of_registry(error: &RegistryError) -> Option<String> {
         RegistryError::Denied { host, .. } => format!(
             "`podman login {host}` or `docker login {host}` writes down who you are; `--credentials` names another file"
         ),
+        RegistryError::Helper { .. } => "`credHelpers` and `credsStore` in the credentials file name helpers, each a \
+                                         program `docker-credential-NAME` on PATH; `--credentials` names another file"
+            .to_owned(),
         RegistryError::Ask { .. } => "what stands before the first `/` is a registry where it has a dot or a colon; \
                                       `--mirrors` has another one asked in its place"
             .to_owned(),

@@ -1,7 +1,7 @@
 //! Asking a registry.
 
 use std::io::{self, Read};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,7 +15,7 @@ use crate::reference::{Reference, Version};
 use crate::registry::challenge::Challenge;
 use crate::registry::endpoint::is_here;
 use crate::registry::steady::Steady;
-use crate::registry::{Credentials, Endpoint, Login, Mirrors};
+use crate::registry::{CredentialHelperError, Credentials, Endpoint, Login, Mirrors};
 use crate::source::{Source, SourceError, read_again, read_bounded};
 
 /// One repository of a registry, and one image in it.
@@ -23,12 +23,20 @@ pub struct Registry {
     agent: Agent,
     reference: Reference,
     endpoint: Endpoint,
-    login: Option<Login>,
-    /// Whether somebody else may know how to log in.
-    helper: bool,
-    /// What the header `Authorization` has to say, once that is known.
-    authorization: Mutex<Option<String>>,
+    credentials: Credentials,
+    proof: Mutex<Proof>,
     patience: Patience,
+}
+
+/// What was found out since the registry wanted to know who asks.
+#[derive(Default)]
+struct Proof {
+    /// Who we are, once somebody has looked. Nobody does before it is wanted: that may take a helper and its user.
+    login: Option<Option<Login>>,
+    /// Why a helper does not say who we are. What everybody gets is to be had nevertheless.
+    helper: Option<CredentialHelperError>,
+    /// What the header `Authorization` has to say, once that is known.
+    authorization: Option<String>,
 }
 
 /// How long a registry may take.
@@ -72,7 +80,7 @@ pub enum RegistryError {
         what: String,
     },
     /// It wants to know who we are.
-    #[error("`{host}` does not give {what} to {who}{}", if *.helper { "; the credentials file leaves logins to a helper program, which is not asked: `podman login` writes them down" } else { "" })]
+    #[error("`{host}` does not give {what} to {who}")]
     Denied {
         /// Who.
         host: String,
@@ -80,8 +88,16 @@ pub enum RegistryError {
         what: String,
         /// To whom: nobody in particular, or somebody by name.
         who: String,
-        /// Whether somebody else may know how to log in.
-        helper: bool,
+    },
+    /// It wants to know who we are, and whoever knows that does not say so.
+    #[error("`{host}` wants to know who asks for {what}")]
+    Helper {
+        /// Who.
+        host: String,
+        /// What it was asked for.
+        what: String,
+        /// Why that is not known.
+        source: Box<CredentialHelperError>,
     },
     /// It cannot now.
     #[error("`{host}` answers {status} when asked for {what}, and did so {tries} times")]
@@ -150,15 +166,7 @@ impl Registry {
     pub fn new(reference: Reference, mirrors: &Mirrors, credentials: &Credentials, patience: Patience) -> Registry {
         let endpoint = Endpoint::of(&reference, mirrors);
         let agent = agent(if endpoint.is_plain { Reach::Here } else { Reach::Tls }, patience);
-        Registry {
-            agent,
-            login: credentials.login(&endpoint).cloned(),
-            helper: credentials.may_be_elsewhere(),
-            reference,
-            endpoint,
-            authorization: Mutex::new(None),
-            patience,
-        }
+        Registry { agent, credentials: credentials.clone(), reference, endpoint, proof: Mutex::default(), patience }
     }
 
     fn manifest(&self, version: &Version, most: u64) -> Result<Vec<u8>, SourceError> {
@@ -173,7 +181,7 @@ impl Registry {
         let mut proofs = 0;
         let mut tries = 0;
         loop {
-            let known = self.known_authorization();
+            let known = self.proof().authorization.clone();
             let response = self.send(url, known.as_deref(), from);
             let status = match &response {
                 Ok(response) => response.status().as_u16(),
@@ -187,13 +195,20 @@ impl Registry {
                     self.prove(&response, known, what)?;
                 }
                 (401 | 403, _) => {
-                    let who = match &self.login {
-                        Some(Login::Password { name, .. }) => format!("`{name}`"),
-                        Some(Login::Refresh(_)) => "the login in the credentials file".to_owned(),
-                        None => "somebody who is not logged in; or there is none of that name".to_owned(),
+                    let mut proof = self.proof();
+                    if let Some(source) = proof.helper.take() {
+                        return Err(RegistryError::Helper {
+                            host: host(),
+                            what: what.to_owned(),
+                            source: source.into(),
+                        });
+                    }
+                    let who = match &proof.login {
+                        Some(Some(Login::Password { name, .. })) => format!("`{name}`"),
+                        Some(Some(Login::Refresh(_))) => "the login in the credentials file".to_owned(),
+                        Some(None) | None => "somebody who is not logged in; or there is none of that name".to_owned(),
                     };
-                    let helper = self.helper && self.login.is_none();
-                    return Err(RegistryError::Denied { host: host(), what: what.to_owned(), who, helper });
+                    return Err(RegistryError::Denied { host: host(), what: what.to_owned(), who });
                 }
                 (404, _) => return Err(RegistryError::Missing { host: host(), what: what.to_owned() }),
                 (429 | 500..=599, Ok(response)) => {
@@ -239,24 +254,35 @@ impl Registry {
         Steady::new(response.into_body().into_reader(), self.patience)
     }
 
-    fn known_authorization(&self) -> Option<String> {
-        self.authorization.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    fn proof(&self) -> MutexGuard<'_, Proof> {
+        self.proof.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds out what to say to a registry that asked. `said` is what was said and did not do.
     fn prove(&self, response: &Response<Body>, said: Option<String>, what: &str) -> Result<(), RegistryError> {
-        let mut authorization = self.authorization.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut proof = self.proof();
         // Another thread may have found out meanwhile.
-        if *authorization != said {
+        if proof.authorization != said {
             return Ok(());
         }
+        let login = match &proof.login {
+            Some(login) => login.clone(),
+            None => {
+                let (login, helper) = match self.credentials.login(&self.endpoint) {
+                    Ok(login) => (login, None),
+                    Err(error) => (None, Some(error)),
+                };
+                (proof.login, proof.helper) = (Some(login.clone()), helper);
+                login
+            }
+        };
         let headers = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
         let challenge = headers.filter_map(|header| header.to_str().ok()).find_map(Challenge::parse);
-        *authorization = match challenge {
+        proof.authorization = match challenge {
             Some(Challenge::Bearer { realm, service }) => {
-                Some(format!("Bearer {}", self.token(&realm, service.as_deref())?))
+                Some(format!("Bearer {}", self.token(&realm, service.as_deref(), login.as_ref())?))
             }
-            Some(Challenge::Basic) => match &self.login {
+            Some(Challenge::Basic) => match &login {
                 Some(Login::Password { name, password }) => Some(basic(name, password)),
                 _ => None,
             },
@@ -268,7 +294,7 @@ impl Registry {
         Ok(())
     }
 
-    fn token(&self, realm: &str, service: Option<&str>) -> Result<String, RegistryError> {
+    fn token(&self, realm: &str, service: Option<&str>, login: Option<&Login>) -> Result<String, RegistryError> {
         if !(realm.starts_with("https://") || self.endpoint.is_plain && is_here(realm)) {
             return Err(RegistryError::Realm { host: self.endpoint.host.clone(), realm: realm.to_owned() });
         }
@@ -276,7 +302,7 @@ impl Registry {
         let scope = format!("repository:{}:pull", self.endpoint.repository);
         let mut tries = 0;
         let answer = loop {
-            let answer = match &self.login {
+            let answer = match login {
                 Some(Login::Refresh(token)) => {
                     let form = [
                         ("grant_type", "refresh_token"),

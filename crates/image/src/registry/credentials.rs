@@ -5,19 +5,30 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use base64::Engine;
 use serde::Deserialize;
 
 use crate::reference::DEFAULT_REGISTRY;
 use crate::registry::Endpoint;
+use crate::registry::credential_helper::{CredentialHelper, CredentialHelperError, WITHIN};
 
-/// All logins that were found. Says nothing of them when it is printed.
+/// All logins that were found, and who knows others. Says nothing of them when it is printed.
 #[derive(Clone, Default)]
 pub struct Credentials {
     logins: BTreeMap<String, Login>,
-    /// Registries whose logins only another program knows.
-    kept_elsewhere: bool,
+    /// Registries whose logins a program of their own knows, each with its name there. An empty one is no program.
+    helpers: BTreeMap<String, Named>,
+    /// The program that knows those of all others, unless its name is empty.
+    store: String,
+}
+
+/// Which program, and what the registry is called in the line that says so.
+#[derive(Clone)]
+struct Named {
+    helper: String,
+    place: String,
 }
 
 /// How to say who one is.
@@ -77,6 +88,10 @@ struct Entry {
 
 /// More than anybody's credentials take.
 const MOST: u64 = 4 << 20;
+/// More than the name of any registry has.
+const MOST_OF_PLACE: usize = 1024;
+/// What Docker calls its own registry when it speaks of it to a helper.
+const HUB: &str = "https://index.docker.io/v1/";
 
 impl Credentials {
     /// Reads the first of the usual files that is there.
@@ -113,22 +128,43 @@ impl Credentials {
     pub(super) fn parse(text: &[u8]) -> Option<Credentials> {
         let File { auths, helpers, store } = serde_json::from_slice(text).ok()?;
         let logins = auths.into_iter().filter_map(|(place, entry)| Some((plain_place(&place), login(entry)?)));
-        Some(Credentials { logins: logins.collect(), kept_elsewhere: store.is_some() || !helpers.is_empty() })
+        let helpers = helpers.into_iter().filter(|(place, _)| place.len() <= MOST_OF_PLACE);
+        let helpers = helpers.map(|(place, helper)| (plain_place(&place), Named { helper, place }));
+        Some(Credentials { logins: logins.collect(), helpers: helpers.collect(), store: store.unwrap_or_default() })
     }
 
-    /// What to say to whom is asked: the login for the longest part of the name there. A mirror is told nothing that is for
-    /// the registry it stands for.
-    pub fn login(&self, endpoint: &Endpoint) -> Option<&Login> {
+    /// What to say to whom is asked: what its helper knows, or else what is written down. A mirror is told nothing that is
+    /// for the registry it stands for. A helper is started, and may ask its user something.
+    pub fn login(&self, endpoint: &Endpoint) -> Result<Option<Login>, CredentialHelperError> {
+        self.login_within(endpoint, WITHIN)
+    }
+
+    fn login_within(&self, endpoint: &Endpoint, within: Duration) -> Result<Option<Login>, CredentialHelperError> {
+        let known = match self.helper(endpoint) {
+            Some((helper, place)) => CredentialHelper::named(helper)?.login(place, within)?,
+            None => None,
+        };
+        Ok(known.or_else(|| self.written(endpoint).cloned()))
+    }
+
+    /// The program that may know a login for there, and what the registry is called when it is asked.
+    fn helper<'a>(&'a self, endpoint: &'a Endpoint) -> Option<(&'a str, &'a str)> {
+        let host = plain_place(&endpoint.host);
+        let (helper, place) = match self.helpers.get(&host) {
+            Some(Named { helper, place }) => (helper, place.as_str()),
+            None if host == DEFAULT_REGISTRY => (&self.store, HUB),
+            None => (&self.store, endpoint.host.as_str()),
+        };
+        (!helper.is_empty()).then_some((helper.as_str(), place))
+    }
+
+    /// The login for the longest part of the name that one is written down for.
+    fn written(&self, endpoint: &Endpoint) -> Option<&Login> {
         let whole = format!("{}/{}", plain_place(&endpoint.host), endpoint.repository);
         let ends = whole.match_indices('/').map(|(at, _)| at).chain([whole.len()]);
         let mut places: Vec<&str> = ends.map(|end| &whole[..end]).collect();
         places.reverse();
         places.into_iter().find_map(|place| self.logins.get(place))
-    }
-
-    /// Whether there may be logins that only a helper program knows.
-    pub fn may_be_elsewhere(&self) -> bool {
-        self.kept_elsewhere
     }
 }
 
@@ -173,7 +209,7 @@ mod tests {
 
     fn login_by(reference: &str, mirrors: &str) -> Option<Login> {
         let endpoint = Endpoint::of(&reference.parse().unwrap(), &mirrors.parse().unwrap());
-        Credentials::parse(TEXT.as_bytes()).unwrap().login(&endpoint).cloned()
+        Credentials::parse(TEXT.as_bytes()).unwrap().login(&endpoint).unwrap()
     }
 
     fn hub() -> Endpoint {
@@ -200,6 +236,34 @@ mod tests {
     }
 
     #[test]
+    fn who_is_asked_for_a_login_is_said_by_the_registry_or_else_by_the_store() {
+        let helper = |text: &str, reference: &str, mirrors: &str| {
+            let endpoint = Endpoint::of(&reference.parse().unwrap(), &mirrors.parse().unwrap());
+            let credentials = Credentials::parse(text.as_bytes()).unwrap();
+            credentials.helper(&endpoint).map(|(helper, place)| format!("{helper} {place}"))
+        };
+        let text = r#"{"credsStore": "all", "credHelpers": {
+            "ghcr.io": "one", "https://index.docker.io/v1/": "hub", "quay.io": "", "https://url.example": "two"
+        }}"#;
+        for (reference, mirrors, asked) in [
+            ("ghcr.io/team/x", "", Some("one ghcr.io")),
+            ("rust", "", Some("hub https://index.docker.io/v1/")),
+            ("url.example/x", "", Some("two https://url.example")),
+            ("other.example:5000/x", "", Some("all other.example:5000")),
+            // Whoever names none for a registry wants none.
+            ("quay.io/x", "", None),
+            ("rust", "docker.io=ghcr.io/hub", Some("one ghcr.io")),
+            ("rust", "docker.io=quay.io", None),
+        ] {
+            assert_eq!(helper(text, reference, mirrors).as_deref(), asked, "{reference} {mirrors}");
+        }
+        assert_eq!(helper(r#"{"credsStore": "all"}"#, "rust", "").unwrap(), format!("all {HUB}"));
+        assert_eq!(helper(r#"{"credHelpers": {"docker.io": "hub"}}"#, "rust", "").unwrap(), "hub docker.io");
+        assert_eq!(helper(r#"{"credsStore": "", "credHelpers": {}}"#, "rust", ""), None);
+        assert_eq!(helper(TEXT, "rust", ""), None);
+    }
+
+    #[test]
     fn no_login_is_ever_printed() {
         let credentials = Credentials::parse(TEXT.as_bytes()).unwrap();
         let printed = format!("{credentials:?} {:?}", credentials.login(&hub()));
@@ -222,8 +286,8 @@ mod tests {
             let value = |name: &str| places.iter().find(|(known, ..)| *known == name).map(|(_, value, _)| value);
             let all = |name: &str| Some(home.path().join(value(name)?).into());
             let found = Credentials::find(|name| if is_set(name) { all(name) } else { Some(OsString::new()) }).unwrap();
-            match found.login(&hub()) {
-                Some(Login::Password { name, .. }) => name.clone(),
+            match found.login(&hub()).unwrap() {
+                Some(Login::Password { name, .. }) => name,
                 other => format!("{other:?}"),
             }
         };
@@ -245,10 +309,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("auth.json");
         let find = || Credentials::find(|name| (name == "REGISTRY_AUTH_FILE").then(|| path.clone().into()));
-        assert!(find().unwrap().login(&hub()).is_none());
+        assert!(find().unwrap().login(&hub()).unwrap().is_none());
         std::fs::write(&path, "{").unwrap();
         assert!(find().is_err());
         std::fs::write(&path, TEXT).unwrap();
-        assert!(find().unwrap().login(&hub()).is_some());
+        assert!(find().unwrap().login(&hub()).unwrap().is_some());
     }
 }

@@ -6,6 +6,7 @@
 
 mod challenge;
 mod client;
+mod credential_helper;
 mod credentials;
 mod endpoint;
 #[cfg(any(test, fuzzing))]
@@ -14,6 +15,7 @@ mod steady;
 
 pub use client::{Patience, Registry, RegistryError};
 pub(crate) use client::{Reach, agent, is_busy, is_transient};
+pub use credential_helper::CredentialHelperError;
 pub use credentials::{Credentials, Login, UnreadableCredentials};
 pub(crate) use endpoint::is_here;
 pub use endpoint::{Endpoint, Mirrors, NoMirrors};
