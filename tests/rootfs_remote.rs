@@ -7,7 +7,7 @@ mod kit;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use images::Made;
 use images::between::{Between, Meddling, Rule};
@@ -303,6 +303,59 @@ fn an_image_that_is_damaged_there_is_found_and_sent_anew() {
 }
 
 #[test]
+fn progress_is_for_terminals_alone() {
+    const WIPE: &str = "\r\u{1b}[K";
+    let Some(place) = Place::find() else { return };
+    for (host, words, ends) in [("one", UP, "rust is in s3://llm-firecracker"), ("two", DOWN, "NAME")] {
+        let watched = place.call(host, &words).at_a_terminal().within(Duration::from_secs(60)).run();
+        assert_eq!(watched.code(), 0, "{watched}");
+        let shown = watched.stdout();
+        let (lines, after) = shown.rsplit_once(WIPE).unwrap_or_else(|| panic!("nothing was wiped: {watched}"));
+        assert!(after.starts_with(ends), "the line was not wiped before the end: {watched}");
+        let lines: Vec<&str> = lines.split(WIPE).filter(|line| !line.is_empty()).collect();
+        let (last, before) = lines.split_last().unwrap_or_else(|| panic!("no line was drawn: {watched}"));
+        let far: Vec<Far> =
+            before.iter().map(|line| Far::of(line).unwrap_or_else(|| panic!("{line:?}: {watched}"))).collect();
+        assert!(far.is_sorted(), "it went backwards: {watched}");
+        assert!(far.iter().all(|far| far.mib <= far.of && far.layers <= 2), "more than there is: {watched}");
+        assert_eq!(far.first().map(|far| far.layers), Some(0), "it began with nothing: {watched}");
+        match host {
+            "one" => assert_eq!(Far::of(last), Some(Far { layers: 2, mib: far[0].of, of: far[0].of }), "{watched}"),
+            _ => assert_eq!(*last, "laying out the root filesystem", "{watched}"),
+        }
+    }
+    // To a pipe it says what came of it, and nothing on the way.
+    for (host, words) in [("one", [&UP[..], &["--anew"]].concat()), ("three", DOWN.to_vec())] {
+        let quiet = place.call(host, &words).env("TERM", "xterm").run();
+        assert!(quiet.code() == 0 && quiet.stderr().is_empty(), "{quiet}");
+        assert!(!quiet.stdout.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n'), "{quiet}");
+    }
+}
+
+/// What a line says of how far it is, in the order in which that grows.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Far {
+    mib: u64,
+    layers: u64,
+    of: u64,
+}
+
+impl Far {
+    /// `[####....] 3 of 6 MiB, 0 of 2 layers`
+    fn of(line: &str) -> Option<Far> {
+        let (bar, says) = line.strip_prefix('[')?.split_once("] ")?;
+        let (bytes, layers) = says.split_once(" MiB, ")?;
+        let (mib, of) = bytes.split_once(" of ")?;
+        let far = Far {
+            mib: mib.parse().ok()?,
+            layers: layers.strip_suffix(" of 2 layers")?.parse().ok()?,
+            of: of.parse().ok()?,
+        };
+        bar.chars().all(|part| "#.".contains(part)).then_some(far)
+    }
+}
+
+#[test]
 fn a_full_disk_is_said_with_what_makes_room() {
     if !is_root("a small filesystem") {
         return;
@@ -323,6 +376,7 @@ fn a_full_disk_is_said_with_what_makes_room() {
     }
     let shelf = place.homes.path().join("shelf");
     fs::create_dir(&shelf).unwrap();
+    fs::set_permissions(&shelf, Permissions::from_mode(0o777)).unwrap();
     let to_shelf = ["upload", "--lang", "rust", "--bucket", &format!("file://{}", shelf.display())];
     let finished = place.call("one", &to_shelf).through(through(&shelf, "1m")).run();
     assert_eq!(finished.code(), 125, "{finished}");

@@ -64,9 +64,11 @@ impl Drop for Line {
 /// How wide the bar is.
 const BAR: u64 = 24;
 
-/// How much of something is here: a bar, and MiB.
+/// How much of something is here: a bar, and MiB. Only all of it is as many as there are.
 pub(crate) fn bar(here: u64, all: u64) -> String {
     let filled = here.saturating_mul(BAR).checked_div(all).unwrap_or(BAR).min(BAR) as usize;
     let bar = format!("{}{}", "#".repeat(filled), ".".repeat(BAR as usize - filled));
-    format!("[{bar}] {} of {} MiB", here >> 20, all.div_ceil(1 << 20))
+    let all_mib = all.div_ceil(1 << 20);
+    let here_mib = if here < all { here >> 20 } else { all_mib };
+    format!("[{bar}] {here_mib} of {all_mib} MiB")
 }

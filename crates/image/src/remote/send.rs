@@ -47,6 +47,8 @@ pub struct Sent {
 struct Parcel {
     digest: Digest,
     size: u64,
+    /// Which layer it is. None of the two documents, of which nobody is told how far they are.
+    layer: Option<usize>,
 }
 
 impl Bucket {
@@ -64,7 +66,8 @@ impl Bucket {
         // Whether the bucket is there, and ours to look into, is known by this.
         let written = self.written(name)?;
         let parcels = parcels(store, &record)?;
-        progress(Progress::Found { layers: parcels.len(), bytes: parcels.iter().map(|parcel| parcel.size).sum() });
+        let layers = || parcels.iter().filter(|parcel| parcel.layer.is_some());
+        progress(Progress::Found { layers: layers().count(), bytes: layers().map(|parcel| parcel.size).sum() });
         let sending =
             Sending { bucket: self, store, anew, progress, sent: Default::default(), bytes: Default::default() };
         sending.all(&parcels)?;
@@ -82,11 +85,14 @@ impl Bucket {
 /// Everything that travels, each once.
 fn parcels(store: &Store, record: &Record) -> Result<Vec<Parcel>, StoreError> {
     let mut parcels: Vec<Parcel> = Vec::new();
-    for digest in [record.manifest, record.config].into_iter().chain(record.layers.iter().map(|layer| layer.blob)) {
+    let mut layers = 0..;
+    let documents = [record.manifest, record.config].map(|digest| (digest, false));
+    for (digest, is_layer) in documents.into_iter().chain(record.layers.iter().map(|layer| (layer.blob, true))) {
         if parcels.iter().all(|parcel| parcel.digest != digest) {
             let path = store.place(Kind::Blob, &digest);
             let size = std::fs::metadata(&path).map_err(at("look at", &path))?.len();
-            parcels.push(Parcel { digest, size });
+            let layer = if is_layer { layers.next() } else { None };
+            parcels.push(Parcel { digest, size, layer });
         }
     }
     Ok(parcels)
@@ -110,8 +116,8 @@ impl Sending<'_> {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(parcel) = parcels.get(number).filter(|_| !stop.load(Ordering::Relaxed)) else { return };
-                match self.one(number, parcel, &stop) {
-                    Ok(()) => (self.progress)(Progress::Ready { layer: number }),
+                match self.one(parcel, &stop) {
+                    Ok(()) => self.tell(parcel, |layer| Progress::Ready { layer }),
                     Err(error) => {
                         stop.store(true, Ordering::Relaxed);
                         // What stopped because of another is not the reason.
@@ -129,17 +135,23 @@ impl Sending<'_> {
         failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
-    fn one(&self, number: usize, parcel: &Parcel, stop: &AtomicBool) -> Result<(), BucketError> {
+    fn tell(&self, parcel: &Parcel, progress: impl FnOnce(usize) -> Progress) {
+        if let Some(layer) = parcel.layer {
+            (self.progress)(progress(layer));
+        }
+    }
+
+    fn one(&self, parcel: &Parcel, stop: &AtomicBool) -> Result<(), BucketError> {
         let object = place_of_blob(&self.bucket.base, &parcel.digest);
         let there = self.bucket.length(&object, &format!("look for `{}`", parcel.digest))?;
         if there == Some(parcel.size) && !self.anew {
-            (self.progress)(Progress::Transferred { layer: number, bytes: parcel.size });
+            self.tell(parcel, |layer| Progress::Transferred { layer, bytes: parcel.size });
             return Ok(());
         }
         let path = self.store.place(Kind::Blob, &parcel.digest);
         let file = File::open(&path).map_err(at("open", &path))?;
         let on_bytes = |bytes| {
-            (self.progress)(Progress::Transferred { layer: number, bytes });
+            self.tell(parcel, |layer| Progress::Transferred { layer, bytes });
             if stop.load(Ordering::Relaxed) { Err(BucketError::Stopped) } else { Ok(()) }
         };
         if parcel.size <= PIECE {
