@@ -38,7 +38,7 @@ impl Place {
         let package = debian::package(test)?;
         let place = Place::new();
         fs::copy(package, place.package()).unwrap();
-        // Whoever calls firebox: these tests run as an ordinary user, too.
+        // Whoever calls firebox: an ordinary user may.
         fs::set_permissions(place.package(), Permissions::from_mode(0o644)).unwrap();
         images::run("dpkg-deb", &["--extract", images::text(&place.package()), images::text(&place.unpacked())]);
         Some(place)
