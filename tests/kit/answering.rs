@@ -46,6 +46,12 @@ impl Requests {
         self
     }
 
+    /// By a process that has the images of this home.
+    pub(crate) fn with_images_of(mut self, home: &Path) -> Requests {
+        self.firebox = self.firebox.env("FIREBOX_HOME", home);
+        self
+    }
+
     /// With the toolchains that this search path leads to.
     pub(crate) fn by_programs_of(mut self, path: &str) -> Requests {
         self.firebox = self.firebox.env("PATH", path);
@@ -94,6 +100,11 @@ impl Response {
     pub(crate) fn is_enforced(&self) -> bool {
         let held = self.0["enforcement"].as_object().unwrap_or_else(|| panic!("no enforcement: {self:?}"));
         held.values().all(|how| how == "enforced")
+    }
+
+    /// The time that the run had of CPUs.
+    pub(crate) fn cpu_ms(&self) -> f64 {
+        self.0["usage"]["cpu_ms"].as_f64().unwrap_or_else(|| panic!("no CPU time: {self:?}"))
     }
 
     /// What the first step has printed.

@@ -2,7 +2,7 @@
 //! that attacks.
 //!
 //! ```text
-//! run -> needs -> format, lints, rules -> S3, Azure, the lab's equipment -> unit tests, the lab -> ordinary user, schemathesis -> end-to-end tests
+//! run -> needs -> format, lints, rules -> S3, Azure, the lab's equipment -> unit tests, the lab -> ordinary user, schemathesis, a Node of musl -> end-to-end tests
 //!     -> doc tests -> the README's first command -> summary
 //! ```
 //!
@@ -13,8 +13,10 @@ mod attack_table;
 mod cargo_test;
 mod first_command;
 mod harness_output;
+mod musl_node;
 mod needs;
 mod ordinary_user;
+mod python;
 mod room;
 mod run;
 mod schemathesis;

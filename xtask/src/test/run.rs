@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use super::cargo_test::{Threads, cargo_test};
 use super::first_command::first_command;
+use super::musl_node::MuslNode;
 use super::ordinary_user::OrdinaryUser;
 use super::schemathesis::Schemathesis;
 use super::step::{Ended, Finding, Report, Skipped, Step};
@@ -127,6 +128,7 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
     }
     let user = ordinary_user(repository, report);
     let schemathesis = schemathesis(repository, report);
+    let musl_node = musl_node(repository, report);
     report.run(Step { name: "end-to-end", what: "the whole product from outside, one test at a time" }, || {
         let targets = end_to_end_targets(&metadata, Build::Ordinary, |_name| true)?;
         let mut tests = end_to_end_tests(repository, &targets, user.as_ref());
@@ -138,6 +140,9 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         }
         if let Some(azure) = &azure {
             azure.hand_over(&mut tests);
+        }
+        if let Some(musl_node) = &musl_node {
+            musl_node.hand_over(&mut tests);
         }
         cargo_test(tests, Threads::One)
     });
@@ -201,6 +206,12 @@ fn equipment(repository: &Repository, report: &mut Report) -> Option<Equipment> 
 fn schemathesis(repository: &Repository, report: &mut Report) -> Option<Schemathesis> {
     let step = Step { name: "schemathesis", what: "what attacks the HTTP API by its description" };
     installed(report, step, "schemathesis", || Schemathesis::install(repository))
+}
+
+/// Without it the tests of a toolchain on musl are skipped.
+fn musl_node(repository: &Repository, report: &mut Report) -> Option<MuslNode> {
+    let step = Step { name: "musl", what: "a Node for musl, for the tests" };
+    installed(report, step, "a Node for musl", || MuslNode::install(repository))
 }
 
 /// Something that tests use, or why they cannot.

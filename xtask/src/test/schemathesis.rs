@@ -4,18 +4,16 @@
 //! Where that cannot be done, the test that needs it is skipped, and says so.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::host_packages::{install, may_install, on_path};
+use super::python::{make_environment, pip, succeed};
 use crate::repository::Repository;
 
 /// Which version, and what it needs. `requirements.in` beside it has what it is made from.
 const REQUIREMENTS: &str = "tests/schemathesis/requirements.txt";
-/// Debian's Python comes without what makes environments.
-const PACKAGES: [&str; 1] = ["python3-venv"];
 
 /// Where the program is.
 #[derive(Debug)]
@@ -35,10 +33,7 @@ impl Schemathesis {
         }
         println!("installing schemathesis into {}", place.display());
         make_environment(&place)?;
-        let mut pip = Command::new(place.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]);
-        // Nothing is built here, so nothing that is downloaded runs before its hash was compared.
-        succeed(pip.args(["--only-binary", ":all:", "--requirement"]).arg(&requirements))?;
+        succeed(&mut pip(&place, "install", &requirements))?;
         // Last, so that what broke off is begun anew.
         fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
         Ok(Schemathesis { program })
@@ -48,29 +43,6 @@ impl Schemathesis {
     pub(super) fn hand_over(&self, command: &mut Command) {
         command.env("FIREBOX_TEST_SCHEMATHESIS", &self.program);
     }
-}
-
-fn make_environment(place: &Path) -> Result<()> {
-    let python = on_path("python3").context("`python3` is missing")?;
-    let make = || {
-        if place.exists() {
-            fs::remove_dir_all(place).with_context(|| format!("cannot remove {}", place.display()))?;
-        }
-        succeed(Command::new(&python).args(["-m", "venv"]).arg(place))
-    };
-    match make() {
-        Err(_) if may_install() => {
-            install(&PACKAGES)?;
-            make()
-        }
-        made => made.with_context(|| format!("`apt-get install {}` may help", PACKAGES.join(" "))),
-    }
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(())
 }
 
 #[cfg(test)]
