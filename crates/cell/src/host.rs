@@ -50,6 +50,11 @@ pub trait CellHost: Send {
     /// What the step has consumed so far.
     fn measure(&mut self) -> Result<Measured, CellError>;
 
+    /// What has become of the place around the cell, where its agent is not heard any more and that may be why. May wait a moment to hear of it.
+    fn fate(&self) -> Option<CellError> {
+        None
+    }
+
     /// Has the cell removed, and does not wait for that: what ends its processes has been asked for when this returns.
     /// Dropping does the same, and tells nobody what becomes of it.
     fn order_removal(self: Box<Self>) -> Result<Box<dyn Removal>, CellError>;

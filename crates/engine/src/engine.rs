@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use firebox_cell::{Cell, CellMaker, Layout, StreamError};
+use firebox_cell::{Cell, CellError, CellMaker, Layout, StreamError};
 use firebox_job::{ByteSize, CellKind, Job, Outcome, Policy};
 use firebox_lang::Step;
 
@@ -287,7 +287,10 @@ impl Engine {
                             return Ok(self.leaving(course.go_on(session, stdin, listeners, removals)?));
                         }
                         // It died in the very moment in which it was taken, and nothing of the job has run.
-                        Err(RunError::Agent { source: StreamError::Closed, .. }) => {}
+                        Err(
+                            RunError::Agent { source: StreamError::Closed, .. }
+                            | RunError::Cell(CellError::Machine { .. }),
+                        ) => {}
                         Err(error) => return Err(error),
                     }
                 }

@@ -221,7 +221,7 @@ impl Session {
         };
         match sent {
             Err(StreamError::TooLong) => return Err(RunError::ArgumentsTooLarge { step: step.name.clone() }),
-            sent => sent.map_err(|source| RunError::Agent { doing: DOING, source })?,
+            sent => sent.map_err(|source| self.lost(DOING, source))?,
         }
         match self.answer(DOING, until)? {
             Answer::Prepared => Ok(()),
@@ -288,7 +288,13 @@ impl Session {
     }
 
     pub(crate) fn send(&mut self, doing: &'static str, order: &Order<'_>, until: Instant) -> Result<(), RunError> {
-        self.cell.agent.send(order, until).map_err(|source| RunError::Agent { doing, source })
+        self.cell.agent.send(order, until).map_err(|source| self.lost(doing, source))
+    }
+
+    /// Why the agent is not there any more: the place around it is gone, or it is.
+    pub(crate) fn lost(&self, doing: &'static str, source: StreamError) -> RunError {
+        let fate = matches!(source, StreamError::Closed).then(|| self.cell.host.fate()).flatten();
+        fate.map_or(RunError::Agent { doing, source }, RunError::Cell)
     }
 
     /// When the answer to an order given now must be there.
@@ -310,8 +316,10 @@ impl Session {
         make: impl FnOnce(&Report<'_>) -> T,
     ) -> Result<T, RunError> {
         loop {
-            if let Some(report) = self.cell.agent.receive().map_err(|source| RunError::Agent { doing, source })? {
-                return Ok(make(&report));
+            match self.cell.agent.receive() {
+                Ok(Some(report)) => return Ok(make(&report)),
+                Ok(None) => {}
+                Err(source) => return Err(self.lost(doing, source)),
             }
             self.wait_for_report(doing, until)?;
         }

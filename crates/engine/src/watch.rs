@@ -168,7 +168,7 @@ impl Watch {
         };
         session.laps.end(|stages| &mut stages.measure);
         if end.is_none() && step.killed.is_none() && measured.oom_kills == 0 {
-            return Err(RunError::Agent { doing: "run a step", source: StreamError::Closed });
+            return Err(session.lost("run a step", StreamError::Closed));
         }
         Ok(Watched {
             killed: step.killed,

@@ -181,6 +181,10 @@ impl CellHost for InMachine {
         measured(self.ask("measure a step", &CellRequest::Measure)?)
     }
 
+    fn fate(&self) -> Option<CellError> {
+        self.end.fate("go on")
+    }
+
     /// The guest is not asked: with its machine goes all there is in it.
     fn order_removal(self: Box<Self>) -> Result<Box<dyn Removal>, CellError> {
         self.host.order_removal()

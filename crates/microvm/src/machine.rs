@@ -62,12 +62,13 @@ impl End {
 
     /// Why this could not be done: because the machine has ended, or else for this reason.
     pub(crate) fn fault(&self, doing: &'static str, otherwise: impl std::fmt::Display) -> CellError {
-        match self.wait(SOON) {
-            Ok(Some(Report { whose: _, words, last_words })) => {
-                CellError::Machine { doing, how: without_commands(&words), source: LastWords::of(&last_words) }
-            }
-            Ok(None) | Err(_) => CellError::Machine { doing, how: otherwise.to_string(), source: None },
-        }
+        self.fate(doing).unwrap_or_else(|| CellError::Machine { doing, how: otherwise.to_string(), source: None })
+    }
+
+    /// Why the machine cannot do this, if it has ended and that is told soon.
+    pub(crate) fn fate(&self, doing: &'static str) -> Option<CellError> {
+        let Report { whose: _, words, last_words } = self.wait(SOON).ok()??;
+        Some(CellError::Machine { doing, how: without_commands(&words), source: LastWords::of(&last_words) })
     }
 }
 
