@@ -48,12 +48,19 @@ pub(crate) fn everything_else() -> Result<()> {
     become_root().context("cannot have a root of our own")?;
     PLACES.iter().try_for_each(put)?;
     fs::create_dir_all("/run").context("cannot make /run")?;
+    promise_memory().context("cannot have memory promised")?;
     if Path::new(DISK).exists() {
         let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
         fs::create_dir(IMAGE).with_context(|| format!("cannot make {IMAGE}"))?;
         mount(DISK, IMAGE, "erofs", flags, None).with_context(|| format!("cannot mount {DISK}, the image"))?;
     }
     Ok(())
+}
+
+/// A host has far more memory than a job is granted, and so promises it more than that: who asks for too much is told when it is used. A guest has little
+/// more than the job, and would refuse at once, which most programs take for something else than a limit.
+fn promise_memory() -> std::io::Result<()> {
+    fs::write("/proc/sys/vm/overcommit_memory", "1")
 }
 
 fn put(place: &Place) -> Result<()> {
