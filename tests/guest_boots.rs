@@ -13,6 +13,8 @@ mod debian;
 mod image;
 #[path = "guest_boots/machine.rs"]
 mod machine;
+#[path = "guest_boots/saved.rs"]
+mod saved;
 
 use firebox_cell::{Mount, Supply, View};
 use firebox_guest::{AGENT, BORN, CONTROL, FAILED};

@@ -8,6 +8,8 @@
 mod bash;
 #[path = "../crates/vmm/tests/kit/debian.rs"]
 mod debian;
+#[path = "guest_boots/saved.rs"]
+mod saved;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -50,9 +52,21 @@ impl Home {
         Some(())
     }
 
+    /// As the page that started the project calls it.
+    fn host(&self, code: &str, words: &[&str]) -> Output {
+        self.firebox(&[&["host", "--lang", "bash", "--code", code, "--mem", "128", "--vcpus", "1"], words].concat())
+    }
+
     fn run(&self, code: &str, words: &[&str]) -> Output {
-        let line = ["host", "--isolation", "microvm", "--lang", "bash", "--code", code, "--mem", "128", "--vcpus", "1"];
-        self.firebox(&[&line, words].concat())
+        self.host(code, &[&["--isolation", "microvm"], words].concat())
+    }
+
+    /// What a job is run in, as its response tells.
+    fn kind(&self, words: &[&str]) -> String {
+        let Output { stdout, stderr, .. } = self.host("true", &[&["--json"], words].concat());
+        let response: serde_json::Value = serde_json::from_slice(&stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&stderr)));
+        response["isolation"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Fails, by the host's doing, with these words and this help.
@@ -89,7 +103,17 @@ fn what_a_host_lacks_for_a_microvm_is_said_with_what_to_do() {
     home.is_refused("a microVM needs a kernel, and there is none", "firebox kernel fetch");
     if let (Probe::Emulated(_), Some(())) = (probe(), home.fetch_kernel(NAME)) {
         home.is_refused("KVM is emulated on this host", "bare metal");
+        // Where nobody insists there is still a jail.
+        assert_eq!(home.kind(&[]), "jail");
     }
+}
+
+#[test]
+fn the_command_of_the_page_gets_a_jail_where_there_is_no_kernel_or_no_image() {
+    let home = Home::new();
+    assert_eq!(home.kind(&[]), "jail");
+    home.take_in_bash();
+    assert_eq!(home.kind(&[]), "jail");
 }
 
 #[test]
@@ -122,6 +146,11 @@ fn a_job_in_a_machine_of_its_own_is_told_like_any_other() {
     let Output { status, stdout, stderr } = home.run("echo $((6 * 7)); echo aside >&2; exit 3", &[]);
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert_eq!((stdout.as_ref(), stderr.as_ref(), status.code()), ("42\n", "aside\n", Some(3)));
+
+    // The same without insisting, since all is there; unless a jail is asked for.
+    assert_eq!(home.kind(&[]), "microvm");
+    assert_eq!(home.kind(&["--kernel", "debian"]), "microvm");
+    assert_eq!(home.kind(&["--isolation", "jail"]), "jail");
 
     let response = home.run("a=x; while :; do a=$a$a; done", &["--json", "--run-time", "40s"]);
     let response: serde_json::Value = serde_json::from_slice(&response.stdout).unwrap();

@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use firebox_image::{Digest, DockerArchive, Platform, Request, Store, take_in};
-use serde_json::json;
+use firebox_image::{DockerArchive, Platform, Request, Store, take_in};
+
+use crate::saved::archive_of;
 
 /// What of BusyBox's a step uses.
 const PROGRAMS: [&str; 4] = ["sh", "id", "cat", "sha256sum"];
@@ -40,29 +40,13 @@ pub(crate) fn blank() -> File {
 
 /// What `docker save` would write.
 fn archive_in(place: &Path) -> PathBuf {
-    let (root, saved) = (place.join("root"), place.join("saved"));
+    let root = place.join("root");
     fs::create_dir_all(root.join("bin")).unwrap();
-    fs::create_dir(&saved).unwrap();
     fs::copy(on_path("busybox"), root.join("bin/busybox")).unwrap();
     for program in PROGRAMS {
         symlink("busybox", root.join("bin").join(program)).unwrap();
     }
-    let layer = saved.join("layer.tar");
-    tar(&layer, &root, &["bin"]);
-    let digest = Digest::of(&fs::read(&layer).unwrap()).to_string();
-    let rootfs = json!({ "type": "layers", "diff_ids": [digest] });
-    let config = json!({ "architecture": "amd64", "os": "linux", "rootfs": rootfs });
-    let manifest = json!([{ "Config": "config.json", "RepoTags": ["busybox:latest"], "Layers": ["layer.tar"] }]);
-    fs::write(saved.join("config.json"), config.to_string()).unwrap();
-    fs::write(saved.join("manifest.json"), manifest.to_string()).unwrap();
-    let archive = place.join("archive.tar");
-    tar(&archive, &saved, &["manifest.json", "config.json", "layer.tar"]);
-    archive
-}
-
-fn tar(archive: &Path, directory: &Path, names: &[&str]) {
-    let status = Command::new("tar").arg("-cf").arg(archive).arg("-C").arg(directory).args(names).status().unwrap();
-    assert!(status.success(), "tar: {status}");
+    archive_of(&root)
 }
 
 fn on_path(program: &str) -> PathBuf {

@@ -14,6 +14,7 @@ use firebox_image::{HeldDisk, KernelName, ReadyKernel};
 use firebox_job::{Building, ByteSize, Limits};
 use firebox_microvm::{Blueprint, MONITOR, MicroVms};
 use firebox_vmm::{Hypervisor, MemorySize, Probe, Settings, probe};
+use firebox_warden::Warden;
 
 use crate::agent::AGENT;
 use crate::doctor::{elsewhere, of_no_kvm};
@@ -61,15 +62,53 @@ pub(crate) fn house(
         let help = of_no_kvm(&none);
         Failure::host(none).with_help(help)
     })?;
-    let view = view_of(found)?;
-    let parts = Parts { kernel: kernel::ready(kernel, GUEST)?, disk: disk_of(toolchains, found)? };
-    let blueprint = blueprint(&parts, &steps)?;
-    let warden = firebox_microvm::start(&[blueprint], MONITOR).map_err(Failure::host)?;
-    // It takes threads of its own, so the warden has to be there already.
+    let laid_out = LaidOut::new(toolchains, found, kernel, steps)?;
     is_usable(&probe())?;
-    let introduction = Introduction { agent: AGENT.to_vec(), view };
-    let cell = MicroVms::first(warden.cells(), &introduction).map_err(Failure::host)?;
-    Ok(HousedInMachine { housed: Housed { warden, cell }, introduction })
+    laid_out.boot()
+}
+
+/// The same where this host can run one, has a kernel, and has the language on an image; else none. What goes wrong after that is a failure.
+pub(crate) fn house_where_possible(
+    toolchains: &Toolchains,
+    found: &Found,
+    steps: Steps<'_>,
+) -> Result<Option<HousedInMachine>, Failure> {
+    if Hypervisor::open().is_err() || view_of(found).is_err() || !kernel::is_there()? {
+        return Ok(None);
+    }
+    let laid_out = LaidOut::new(toolchains, found, None, steps)?;
+    match probe() {
+        Probe::No(_) | Probe::Emulated(_) => laid_out.warden.close().map(|()| None).map_err(Failure::host),
+        probe => is_usable(&probe).and_then(|()| laid_out.boot().map(Some)),
+    }
+}
+
+/// A warden of machines that has not made any. KVM is probed with threads, so this has to be there before.
+struct LaidOut {
+    warden: Warden,
+    view: View,
+}
+
+impl LaidOut {
+    fn new(
+        toolchains: &Toolchains,
+        found: &Found,
+        kernel: Option<&KernelName>,
+        steps: Steps<'_>,
+    ) -> Result<LaidOut, Failure> {
+        let view = view_of(found)?;
+        let parts = Parts { kernel: kernel::ready(kernel, GUEST)?, disk: disk_of(toolchains, found)? };
+        let blueprint = blueprint(&parts, &steps)?;
+        let warden = firebox_microvm::start(&[blueprint], MONITOR).map_err(Failure::host)?;
+        Ok(LaidOut { warden, view })
+    }
+
+    fn boot(self) -> Result<HousedInMachine, Failure> {
+        let LaidOut { warden, view } = self;
+        let introduction = Introduction { agent: AGENT.to_vec(), view };
+        let cell = MicroVms::first(warden.cells(), &introduction).map_err(Failure::host)?;
+        Ok(HousedInMachine { housed: Housed { warden, cell }, introduction })
+    }
 }
 
 fn is_usable(probe: &Probe) -> Result<(), Failure> {

@@ -52,6 +52,7 @@ use std::process::ExitCode;
 use crate::args::{Args, Command};
 use crate::ending::Ending;
 use crate::failure::Failure;
+use crate::run::Usual;
 
 fn main() -> ExitCode {
     let args = match Args::read(env::args_os().collect()) {
@@ -63,7 +64,8 @@ fn main() -> ExitCode {
         return told(&failure);
     }
     let done = match args.command {
-        Command::Run(args) => run::run(*args).map(Ending::take),
+        Command::Run(args) => run::run(*args, Usual::Jail).map(Ending::take),
+        Command::Host(args) => run::run(*args, Usual::MicroVm).map(Ending::take),
         Command::Serve(args) => serve::serve(*args),
         Command::Api(args) => serve::serve((*args).into()),
         Command::Keys(args) => keys::keys(args),

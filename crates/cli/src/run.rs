@@ -10,7 +10,7 @@ use firebox_job::{Isolation, Job, Outcome, Policy, Verdict};
 use firebox_lang::Catalogue;
 use firebox_microvm::MicroVms;
 
-use crate::args::RunArgs;
+use crate::args::{IsolationArg, RunArgs};
 use crate::choice::choose_language;
 use crate::draft::Draft;
 use crate::ending::Ending;
@@ -20,7 +20,7 @@ use crate::host;
 use crate::inputs::{self, Inputs, Wanted};
 use crate::isolation::{self, Housed};
 use crate::live::Live;
-use crate::machine::{self, Steps};
+use crate::machine::{self, HousedInMachine, Steps};
 use crate::notice;
 use crate::outlet;
 use crate::printer::Printer;
@@ -28,14 +28,26 @@ use crate::signals::{SignalWatch, StopSignal};
 use crate::sys;
 use crate::toolchains::{Found, Toolchains};
 
+/// What a job runs in where nobody says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usual {
+    /// `firebox run`: a jail, which is there at once.
+    Jail,
+    /// `firebox host`: a microVM, where this host has all that one takes.
+    MicroVm,
+}
+
 /// Runs a job and exits as its program did.
 ///
 /// One straight line, because its order is what keeps the caller safe. Until the warden has been split off there is
 /// one thread and nothing hostile has been read; until privileges are dropped everything is done as the caller, since
 /// it is the caller's files that are read; after that this process can do no more than anybody.
-pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
+pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
     // What was typed becomes what is meant. Looks at names, opens nothing.
     let policy = host::policy()?;
+    if usual == Usual::MicroVm && args.kernel.is_some() && args.isolation == IsolationArg::Auto {
+        args.isolation = IsolationArg::Microvm;
+    }
     let Errand { target, lang, image, kernel, entry, files, stdin, wishes, show } = Errand::new(args)?;
     let catalogue = Catalogue::builtin();
     let language = choose_language(&catalogue, &target, lang.as_deref(), entry.as_ref())?.clone();
@@ -48,13 +60,15 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending, Failure> {
 
     // Splits off the process that makes cells: the only one that keeps its privileges. It knows what a cell may show
     // of the host, and never hears anything that came from the job. Whether it can make one is seen at once.
-    let (Housed { warden, cell }, introduction) = match draft.isolation() {
-        Isolation::MicroVm => {
-            let steps = Steps { run: draft.limits(), building: language.builds().then_some(&policy.building) };
-            let in_machine = machine::house(&toolchains, &found, kernel.as_ref(), steps)?;
-            (in_machine.housed, Some(in_machine.introduction))
-        }
-        other => (isolation::house(other, slice::from_ref(&found.toolchain.view))?, None),
+    let steps = Steps { run: draft.limits(), building: language.builds().then_some(&policy.building) };
+    let in_machine = match (draft.isolation(), usual) {
+        (Isolation::MicroVm, _) => Some(machine::house(&toolchains, &found, kernel.as_ref(), steps)?),
+        (Isolation::Auto, Usual::MicroVm) => machine::house_where_possible(&toolchains, &found, steps)?,
+        _ => None,
+    };
+    let (Housed { warden, cell }, introduction) = match in_machine {
+        Some(HousedInMachine { housed, introduction }) => (housed, Some(introduction)),
+        None => (isolation::house(draft.isolation(), slice::from_ref(&found.toolchain.view))?, None),
     };
     let Found { toolchain, image: _image, groundwork: _groundwork } = found;
 

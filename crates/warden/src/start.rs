@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use firebox_cell::{CellError, CellMaker};
 use firebox_job::CellKind;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -112,6 +114,11 @@ impl Warden {
         self.engine
     }
 
+    /// Ends it with its cells, where there turns out to be no use for it, and returns when nothing is left.
+    pub fn close(self) -> Result<(), CellError> {
+        Box::new(self.cells).close()
+    }
+
     /// Gives up every right of this process, for good. What was opened before stays open.
     pub fn drop_privileges(self) -> Result<Cells, StartError> {
         let Warden { cells, engine } = self;
@@ -131,7 +138,15 @@ impl Warden {
     }
 }
 
-/// Whether this process has one thread only.
+/// Whether this process has one thread only. One that was waited for is still there for a moment.
 fn alone() -> bool {
-    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+    const MOMENT: Duration = Duration::from_millis(50);
+    let until = Instant::now() + MOMENT;
+    loop {
+        let alone = std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1);
+        if alone || until < Instant::now() {
+            return alone;
+        }
+        std::thread::yield_now();
+    }
 }

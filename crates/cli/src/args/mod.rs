@@ -64,8 +64,9 @@ impl Args {
 /// What to do. Each is described where its arguments are, since a text here would replace that one in `--help`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    #[command(alias = "host")]
     Run(Box<RunArgs>),
+    #[command(hide = true)]
+    Host(Box<RunArgs>),
     Serve(Box<ServeArgs>),
     #[command(hide = true)]
     Api(Box<ApiArgs>),

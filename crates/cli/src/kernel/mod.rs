@@ -50,6 +50,11 @@ fn open(home: Option<PathBuf>) -> Result<Kernels, Failure> {
     })
 }
 
+/// Whether there is one kernel, which needs no name.
+pub(crate) fn is_there() -> Result<bool, Failure> {
+    Ok(open(None)?.names().map_err(told_of_store)?.len() == 1)
+}
+
 /// A kernel with this first process: the one that is named, or the only one.
 pub(crate) fn ready(name: Option<&KernelName>, init: &[u8]) -> Result<ReadyKernel, Failure> {
     let kernels = open(None)?;
