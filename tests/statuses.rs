@@ -87,10 +87,18 @@ fn code_that_does_not_compile_is_a_compile_error_with_the_compilers_words() {
 
 #[test]
 fn a_compiler_that_breaks_down_is_a_compiler_crash_and_no_fault_of_ours() {
-    // The parser of rustc recurses: so many parentheses overflow its stack, and it dies of SIGSEGV.
-    let code = format!("fn main() {{ let _ = {}1{}; }}", "(".repeat(30_000), ")".repeat(30_000));
-    let call = firebox().file("main.rs", code).args(["run", "main.rs", "--json"]);
-    check(call, ("compiler_crash", "compile", 139, None), "");
+    // Their parsers recurse: so many parentheses overflow the stack. rustc dies of SIGSEGV, and of GCC the part that compiles does, and the rest says so.
+    let within = |number: usize| format!("{}1{}", "(".repeat(number), ")".repeat(number));
+    for (_, name, code, exit_code) in [
+        ("rust", "main.rs", format!("fn main() {{ let _ = {}; }}", within(30_000)), 139),
+        ("c", "main.c", format!("int main(void) {{ return {}; }}", within(1_000_000)), 4),
+    ]
+    .into_iter()
+    .filter(|(language, ..)| is_installed(language))
+    {
+        let call = firebox().file(name, code).args(["run", name, "--json"]);
+        check(call, ("compiler_crash", "compile", exit_code, None), "");
+    }
 }
 
 #[test]
@@ -138,8 +146,15 @@ const ENDLESS_CONST: &str = "#![allow(long_running_const_eval)]\nconst F: () = {
 
 #[test]
 fn a_compilation_past_its_time_is_a_timeout_of_that_step() {
-    let call = job("rust", ENDLESS_CONST).args(["--compile-time", "2s"]);
-    check(call, ("timeout", "compile", 124, None), "");
+    // Each name stands for eight of the one before: thousands of millions of empty statements.
+    let names: Vec<char> = ('A'..='J').collect();
+    let doubled = names.windows(2).map(|pair| format!("#define {} {}\n", pair[1], format!("{} ", pair[0]).repeat(8)));
+    let endless = format!("#define A ;\n{}int main(void) {{ J J J J J J J J }}", doubled.collect::<String>());
+    for (language, code) in
+        [("rust", ENDLESS_CONST), ("c", endless.as_str())].into_iter().filter(|(language, ..)| is_installed(language))
+    {
+        check(job(language, code).args(["--compile-time", "2s"]), ("timeout", "compile", 124, None), "");
+    }
 }
 
 #[test]
@@ -148,7 +163,10 @@ fn a_run_past_its_cpu_time_is_a_cpu_limit_and_no_timeout() {
         ("rust", "fn main() { println!(\"before\"); loop { std::hint::spin_loop() } }"),
         ("python", "print('before', flush=True)\nwhile True: pass"),
         ("bash", "echo before; while :; do :; done"),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(language, ..)| is_installed(language))
+    {
         check(job(language, code).args(["--cpu-time", "1s"]), ("cpu_limit", "run", 152, None), "before\n");
     }
 }
@@ -164,7 +182,10 @@ fn a_run_past_its_memory_is_a_memory_limit() {
     for (language, code) in [
         ("rust", "fn main() { println!(\"before\"); let v = vec![1u8; 512 << 20]; println!(\"{}\", v.len()) }"),
         ("python", "print('before', flush=True)\nx = b'x' * (512 << 20)\nprint(len(x))"),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(language, ..)| is_installed(language))
+    {
         check(job(language, code).args(["--memory", "64M"]), ("memory_limit", "run", 137, None), "before\n");
     }
 }
@@ -184,7 +205,7 @@ fn a_program_whose_code_does_not_fit_into_its_memory_lacks_memory_and_not_time()
 fn memory_taken_by_a_child_counts_even_where_the_program_itself_goes_on() {
     let host = HostInventory::take();
     let code = "echo before; (x=$(head -c 512M /dev/zero | tr '\\0' x); echo ${#x}); true";
-    let outcome = job("bash", code).args(["--memory", "64M"]).outcome();
+    let outcome = job("bash", code).args(["--memory", "16M", "--disk", "4M"]).outcome();
     assert_eq!(outcome.verdict(), ("memory_limit", "run", 137, None), "{outcome}");
     assert_eq!(outcome.stdout(), "before\n", "{outcome}");
     host.assert_nothing_left();
@@ -204,7 +225,10 @@ fn a_run_that_fails_on_a_full_disk_is_a_disk_limit() {
         ("rust", "fn main() { println!(\"before\"); std::fs::write(\"/tmp/large\", vec![1u8; 32 << 20]).unwrap() }"),
         ("python", "print('before', flush=True)\nopen('large', 'wb').write(b'x' * (32 << 20))"),
         ("bash", "set -e; echo before; head -c 32M /dev/zero > /tmp/large"),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(language, ..)| is_installed(language))
+    {
         check(job(language, code).args(["--disk", "8M"]), ("disk_limit", "run", 153, None), "before\n");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::guard::{Allowance, Guard};
+use super::kind;
 use super::outside::attacks;
 use super::running::{Finished, Running};
 use super::user::{OrdinaryUser, show_to_everybody};
@@ -139,6 +140,7 @@ impl Firebox {
     /// Starts it; the caller waits. The directory goes with the returned value.
     pub(crate) fn start(mut self) -> Started {
         self.keep_apart();
+        kind::ask_for(&mut self.args, &mut self.allowance);
         let guard = Guard::new(self.allowance);
         let binary = Binary::of(self.user.as_ref());
         let user = self.user.map(|user| user.words(&self.env)).unwrap_or_default();
@@ -254,6 +256,7 @@ impl Outcome {
             Some(outcome.call.code().into()),
             "firebox exits with the exit code of the outcome\n{outcome}"
         );
+        kind::tell_of_end(outcome.text("status"));
         outcome
     }
 

@@ -19,6 +19,7 @@ mod http;
 pub(crate) mod http2;
 mod inventory;
 mod keys;
+mod kind;
 mod ordinary;
 mod outside;
 mod page;
@@ -82,6 +83,9 @@ fn find(name: &str) -> Option<PathBuf> {
 /// Whether this host has a language or a tool that a developer may well do without. Where it has not, the test goes on
 /// without it and counts as skipped.
 pub(crate) fn is_installed(language: &str) -> bool {
+    if !kind::is_tested(language) {
+        return false;
+    }
     let programs: &[&str] = match language {
         "cpp" | "c++" => &["g++", "clang++", "c++"],
         "javascript" | "js" | "node" => &["node", "nodejs"],

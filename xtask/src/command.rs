@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use crate::lab::Extent;
+
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask <command>
 
@@ -17,9 +19,11 @@ Usage: cargo xtask <command>
   load [--clients NUMBER] [--seconds NUMBER] [--jobs NUMBER]
                                 many clients of one service at once, 64 for 60 s: is every answer right, does nothing
                                 grow, is nothing left; then 5000 jobs, and a kill in the middle of them: is none lost
-  lab [--only WORD | --compare] the microVM's tests on KVM that runs kernels: on a PC that QEMU emulates, processor and all;
-                                only test programs with WORD in their name; or, in there, how fast our monitor boots
-                                Debian's kernel next to QEMU's smallest machine
+  lab [--full] [--only WORD] | lab --compare
+                                the microVM's tests on KVM that runs kernels: on a PC that QEMU emulates, processor and all;
+                                with all jobs in microVMs that have one in jails, of which else some are chosen; only what
+                                has WORD in its name; or, in there, how fast our monitor boots Debian's kernel next to
+                                QEMU's smallest machine
   fuzz [--seconds NUMBER] [--only WORD]
                                 what clients, operators and images say, made up by a fuzzer, 60 s for each parser; only
                                 those with WORD in their name
@@ -68,8 +72,9 @@ impl Default for LoadOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LabWork {
     Tests {
-        /// Only programs with this in their name.
+        /// Only turns with this in their name.
         only: Option<String>,
+        extent: Extent,
     },
     Comparison,
 }
@@ -157,12 +162,17 @@ fn load_options(mut words: impl Iterator<Item = String>) -> Result<LoadOptions> 
 }
 
 fn lab_work(words: impl Iterator<Item = String>) -> Result<LabWork> {
-    match words.collect::<Vec<String>>().as_slice() {
-        [] => Ok(LabWork::Tests { only: None }),
-        [word] if word == "--compare" => Ok(LabWork::Comparison),
-        [only, word] if only == "--only" => Ok(LabWork::Tests { only: Some(word.clone()) }),
+    let words: Vec<String> = words.collect();
+    let (extent, words) = match words.split_first() {
+        Some((full, words)) if full == "--full" => (Extent::Full, words),
+        _ => (Extent::Chosen, words.as_slice()),
+    };
+    match words {
+        [] => Ok(LabWork::Tests { only: None, extent }),
+        [word] if word == "--compare" && extent == Extent::Chosen => Ok(LabWork::Comparison),
+        [only, word] if only == "--only" => Ok(LabWork::Tests { only: Some(word.clone()), extent }),
         [only] if only == "--only" => bail!("`--only` needs a part of the name of a test program, such as `guests`"),
-        [.., other] => bail!("`cargo xtask lab` takes --only WORD, --compare or nothing, not `{other}`"),
+        [.., other] => bail!("`cargo xtask lab` takes --full, --only WORD, --compare or nothing, not `{other}`"),
     }
 }
 
@@ -216,9 +226,11 @@ mod tests {
 
     #[test]
     fn the_lab_tests_unless_it_is_to_compare() {
-        assert_eq!(parsed("lab").unwrap(), Command::Lab(LabWork::Tests { only: None }));
-        let only = Some("guests".to_owned());
-        assert_eq!(parsed("lab --only guests").unwrap(), Command::Lab(LabWork::Tests { only }));
+        let tests = |only: Option<&str>, extent| Command::Lab(LabWork::Tests { only: only.map(str::to_owned), extent });
+        assert_eq!(parsed("lab").unwrap(), tests(None, Extent::Chosen));
+        assert_eq!(parsed("lab --only guests").unwrap(), tests(Some("guests"), Extent::Chosen));
+        assert_eq!(parsed("lab --full").unwrap(), tests(None, Extent::Full));
+        assert_eq!(parsed("lab --full --only output").unwrap(), tests(Some("output"), Extent::Full));
         assert_eq!(parsed("lab --compare").unwrap(), Command::Lab(LabWork::Comparison));
     }
 
@@ -235,6 +247,7 @@ mod tests {
             "lab --slow",
             "lab --only",
             "lab --compare --compare-what",
+            "lab --full --compare",
             "load --clients 0",
         ] {
             let error = parsed(line).unwrap_err().to_string();

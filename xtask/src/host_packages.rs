@@ -32,6 +32,27 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     apt_get(&words)
 }
 
+/// Where a program is, installed first where it is missing and we may.
+pub(crate) fn needed(program: &str, package: &str) -> Result<PathBuf> {
+    if on_path(program).is_none() && may_install() {
+        install(&[package])?;
+    }
+    on_path(program)
+        .with_context(|| format!("`{program}` is missing; on Debian, `apt-get install {package}` brings it"))
+}
+
+/// The same of several whose packages are called like them.
+pub(crate) fn all_needed(programs: &[&str]) -> Result<()> {
+    programs.iter().try_for_each(|program| needed(program, program).map(drop))
+}
+
+/// This host's release of Debian: the one that its packages are to be had of.
+pub(crate) fn debians_release() -> String {
+    let about = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let named = about.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    named.unwrap_or("stable").trim_matches('"').to_owned()
+}
+
 /// Has the package lists fetched anew.
 pub(crate) fn refresh_lists() -> Result<()> {
     apt_get(&["update", "--quiet"])

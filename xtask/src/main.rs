@@ -39,7 +39,7 @@ fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Test => test::run(&repository),
         Command::Attack => test::attack(&repository),
-        Command::Lab(LabWork::Tests { only }) => lab::run(&repository, only.as_deref()),
+        Command::Lab(LabWork::Tests { only, extent }) => lab::run(&repository, only.as_deref(), extent),
         Command::Lab(LabWork::Comparison) => lab::compare(&repository),
         Command::Rules => rules::run(&repository),
         Command::Bench(options) => bench::run(&repository, &options),

@@ -15,7 +15,8 @@ use super::rows::{Bench, Question, hello};
 use super::samples::{rows_side_by_side, side_by_side};
 use super::shelves::{Kind, Shelf};
 use super::subject::Subject;
-use super::workshop::{NAME, Workshop, needed, run, settled, timed};
+use super::workshop::{NAME, Workshop, run, settled, timed};
+use crate::host_packages::all_needed;
 use crate::repository::Repository;
 
 /// What is said of an image that was taken in, as far as we read it.
@@ -51,7 +52,7 @@ impl Bench<'_> {
             }
             let ready = FreshDisk::can_be().and_then(|()| {
                 let workshop = there(workshop)?;
-                needed(&["umoci"])?;
+                all_needed(&["umoci"])?;
                 Ok((workshop, workshop.debian()?))
             });
             let image = ready.as_ref().ok().copied();

@@ -15,7 +15,7 @@ use super::samples::side_by_side;
 use super::stock::Cost;
 use super::subject::{COMPUTE, HELLOS, LEDGER, RUST_AGAIN, Subject, UNUSUAL};
 use crate::command::Length;
-use crate::host_packages::{install, may_install, on_path};
+use crate::host_packages::needed;
 use crate::repository::Repository;
 
 /// The language whose cells have the fewest mounts: what is measured is the cell.
@@ -382,10 +382,7 @@ pub(super) fn hello(id: &str) -> Result<&'static Subject> {
 }
 
 fn bwrap() -> Result<PathBuf> {
-    if on_path("bwrap").is_none() && may_install() {
-        install(&["bubblewrap"])?;
-    }
-    on_path("bwrap").context("`bwrap` is missing; `apt-get install bubblewrap` brings it")
+    needed("bwrap", "bubblewrap")
 }
 
 /// `elapsed_us=1234 ...`, as the program prints it.

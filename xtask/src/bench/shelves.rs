@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::firebox::Firebox;
-use super::workshop::{NAME, Workshop, needed, run};
+use super::workshop::{NAME, Workshop, run};
+use crate::host_packages::all_needed;
 use crate::repository::Repository;
 use crate::s3_server::S3Server;
 
@@ -56,10 +57,10 @@ impl Shelf {
         image: &str,
         home: &Path,
     ) -> Result<Shelf> {
-        needed(&["curl"])?;
+        all_needed(&["curl"])?;
         match kind {
             Kind::Registry => {
-                needed(&["docker-registry", "skopeo"])?;
+                all_needed(&["docker-registry", "skopeo"])?;
                 let (server, host) = registry(workshop)?;
                 let to = format!("docker://{host}/{NAME}:x");
                 // Nobody's logins are any of its business.

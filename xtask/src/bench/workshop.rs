@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::bare;
 use super::firebox::{Language, program};
 use super::fresh_disk::FreshDisk;
-use crate::host_packages::{install, may_install, on_path};
+use crate::host_packages::{all_needed, debians_release};
 
 /// What has a C compiler in a Debian, and a Python.
 const PACKAGES: &str = "gcc,libc6-dev,python3-minimal,libpython3-stdlib";
@@ -45,10 +45,12 @@ impl Workshop {
     /// This host's release of Debian with a C compiler and a Python: one layer, compressed with gzip, as registries have it.
     pub(super) fn debian(&self) -> Result<&str> {
         once(&self.debian, || {
-            needed(&["mmdebstrap", "skopeo"])?;
+            all_needed(&["mmdebstrap", "skopeo"])?;
             let (archive, image) = (self.path("debian.tar"), self.image("debian"));
             let include = format!("--include={PACKAGES}");
-            run(Command::new("mmdebstrap").args(["--quiet", "--variant=minbase", &include, &release()]).arg(&archive))?;
+            run(Command::new("mmdebstrap")
+                .args(["--quiet", "--variant=minbase", &include, &debians_release()])
+                .arg(&archive))?;
             run(Command::new("skopeo").args(["copy", "--quiet", &format!("tarball:{}", archive.display()), &image]))?;
             std::fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
             Ok(image)
@@ -58,7 +60,7 @@ impl Workshop {
     /// The same with this host's toolchains where it has them, as far as they are not Debian's.
     pub(super) fn toolchains(&self, languages: &[Language]) -> Result<&str> {
         once(&self.toolchains, || {
-            needed(&["umoci"])?;
+            all_needed(&["umoci"])?;
             let (plain, image) = (self.debian()?, self.image("toolchains"));
             let (mut from, mut path) = (plain.to_owned(), String::new());
             let mut insert = |what: &Path, to: &Path| {
@@ -90,7 +92,7 @@ impl Workshop {
     /// An image of one large layer: what takes time is its transfer.
     pub(super) fn noise(&self) -> Result<&str> {
         once(&self.noise, || {
-            needed(&["umoci"])?;
+            all_needed(&["umoci"])?;
             let (file, layout, image) = (self.path("noise"), self.path("oci"), self.image("noise"));
             let script = format!("head -c {NOISE_MIB}M /dev/urandom > \"$0\"");
             run(Command::new("sh").args(["-ec", &script]).arg(&file))?;
@@ -138,26 +140,9 @@ pub(super) fn run(command: &mut Command) -> Result<String> {
 }
 
 /// Programs that are called as their packages are.
-pub(super) fn needed(programs: &[&str]) -> Result<()> {
-    for program in programs {
-        if on_path(program).is_none() && may_install() {
-            install(&[program])?;
-        }
-        on_path(program).with_context(|| format!("`{program}` is missing; `apt-get install {program}` brings it"))?;
-    }
-    Ok(())
-}
-
 fn once(cell: &OnceCell<Result<String, String>>, make: impl FnOnce() -> Result<String>) -> Result<&str> {
     let made = cell.get_or_init(|| make().map_err(|error| format!("{error:#}")));
     made.as_deref().map_err(|why| anyhow!("{why}"))
-}
-
-/// This host's release of Debian.
-fn release() -> String {
-    let about = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let named = about.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    named.unwrap_or("stable").trim_matches('"').to_owned()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-#!/bin/busybox sh
+#!/lab/busybox sh
 # The first process in the lab where monitors are compared: each boots the same kernel with the same first process, by turns. What it
 # says goes to the second serial port; the first is the kernel's.
-/bin/busybox mount -t devtmpfs none /dev
+/lab/busybox mount -t devtmpfs none /dev
 exec </dev/null >/dev/ttyS1 2>&1
-/bin/busybox --install -s /bin
+/lab/busybox mkdir /bin
+/lab/busybox --install -s /bin
 export PATH=/bin:/usr/bin
 mount -t proc none /proc
 mount -t sysfs none /sys

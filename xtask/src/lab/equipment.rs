@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::kernel::Kernel;
-use crate::host_packages::{install, may_install, on_path};
+use crate::host_packages::needed;
 use crate::repository::Repository;
 
 /// Where each is.
@@ -26,9 +26,9 @@ impl Equipment {
     pub(crate) fn install(repository: &Repository) -> Result<Equipment> {
         let place = repository.metadata()?.target_directory.join("lab");
         fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
-        let qemu = program("qemu-system-x86_64", "qemu-system-x86")?;
-        let busybox = program("busybox", "busybox-static")?;
-        program("apt-get", "apt")?;
+        let qemu = needed("qemu-system-x86_64", "qemu-system-x86")?;
+        let busybox = needed("busybox", "busybox-static")?;
+        needed("apt-get", "apt")?;
         Ok(Equipment { qemu, busybox, kernel: Kernel::fetch(&place)?, place })
     }
 
@@ -40,15 +40,5 @@ impl Equipment {
     /// The lab's folder, in that for builds.
     pub(super) fn place(&self) -> &Path {
         &self.place
-    }
-}
-
-fn program(name: &str, package: &str) -> Result<PathBuf> {
-    if on_path(name).is_none() && may_install() {
-        install(&[package])?;
-    }
-    match on_path(name) {
-        Some(path) => Ok(path),
-        None => bail!("the lab needs `{name}`; on Debian, `apt-get install {package}` brings it"),
     }
 }

@@ -44,7 +44,7 @@ impl Files {
         let initramfs = ["dev", "proc", "sys", "tmp"].into_iter().fold(Initramfs::default(), Initramfs::folder);
         let mut files = Files { initramfs, copied: BTreeSet::new() };
         files.add("init", init.as_bytes());
-        files.add_program("bin/busybox", &equipment.busybox)?;
+        files.add_program("lab/busybox", &equipment.busybox)?;
         for (name, file) in of_the_kernel(equipment)? {
             files.add(&inside(&Path::new("kernel").join(name)), &read(&file)?);
         }

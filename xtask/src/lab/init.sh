@@ -1,29 +1,49 @@
-#!/bin/busybox sh
-# The first process in the lab: brings up KVM, runs each test program, and says how it ended. What it says goes to the second
-# serial port; the first is the kernel's.
+#!/lab/busybox sh
+# The first process in the lab: brings up KVM and the Debian on its disk, runs each test program there, and says how it ended. What it says goes to
+# the second serial port; the first is the kernel's.
 #
-# The root that the kernel unpacks its files into cannot be left for another, as wardens leave theirs. So the same files are a root once more, on
-# top of it.
-if [ "$1" != on-top ]; then
-    /bin/busybox mkdir /top
-    /bin/busybox mount --bind / /top
-    cd /top && /bin/busybox mount --move . / && exec /bin/busybox chroot . /init on-top
+# Called once more with a word, it is in that Debian, which is the root then. What the kernel has unpacked stands in it by the same names.
+BUSYBOX=/lab/busybox
+if [ "$1" = in-debian ]; then
+    while read -r name folder words; do
+        echo "lab: $name begins"
+        # Longer than any takes: if one hangs, the others still have their turn.
+        (cd "$folder" && exec timeout -s KILL 900 $words)
+        echo "lab: $name ended with $?"
+    done </lab/turns
+    echo "lab: over"
+    exec $BUSYBOX poweroff -f
 fi
-/bin/busybox mount -t devtmpfs none /dev
+$BUSYBOX mount -t devtmpfs none /dev
 exec </dev/null >/dev/ttyS1 2>&1
-# Its programs are all BusyBox.
-/bin/busybox --install -s /bin
-export PATH=/bin FIREBOX_TEST_KERNEL=/kernel
+$BUSYBOX mkdir /bin /debian
+$BUSYBOX --install -s /bin
+export PATH=/bin
 mount -t proc none /proc
-mount -t sysfs none /sys
-for module in irqbypass kvm kvm-amd; do
-    insmod "$(find /kernel/lib/modules -name "$module.ko")" || echo "lab: the kernel does not take $module"
+for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay irqbypass kvm kvm-amd; do
+    file=$(find /kernel/lib/modules -name "$module.ko")
+    # Some kernels have some of them built in.
+    [ -z "$file" ] || insmod "$file" || echo "lab: the kernel does not take $module"
 done
-while read -r name folder program; do
-    echo "lab: $name begins"
-    # Longer than any takes: if one hangs, the others still have their turn.
-    (cd "$folder" && exec timeout -s KILL 300 "$program" --show-output)
-    echo "lab: $name ended with $?"
-done </lab/programs
-echo "lab: over"
-poweroff -f
+mount -t ext4 /dev/vda /debian || echo "lab: there is no disk with a Debian"
+for top in /*; do
+    case "$top" in
+    /bin | /debian | /dev | /init | /lib | /lib64 | /proc | /sys | /usr) ;;
+    *) mkdir -p "/debian$top" && mount --bind "$top" "/debian$top" ;;
+    esac
+done
+for top in proc sys dev; do mkdir -p "/debian/$top"; done
+mount --move /dev /debian/dev
+mount --move /proc /debian/proc
+mount -t sysfs none /debian/sys
+mount -t cgroup2 none /debian/sys/fs/cgroup
+echo "+cpu +memory +pids" >/debian/sys/fs/cgroup/cgroup.subtree_control
+mkdir -p /debian/dev/shm /debian/dev/pts /debian/dev/mqueue
+mount -t tmpfs -o mode=1777 none /debian/dev/shm
+mount -t tmpfs none /debian/run
+chmod 1777 /debian/tmp
+ifconfig lo up
+# The root that the kernel unpacks its files into cannot be left for another, as wardens leave theirs, so the Debian is put on top of it.
+cd /debian && mount --move . / && unset PATH &&
+    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/lab HOME=/root FIREBOX_TEST_KERNEL=/kernel &&
+    exec $BUSYBOX chroot . $BUSYBOX sh /lab/init in-debian

@@ -1,5 +1,5 @@
-//! The PC that QEMU emulates, from its start to its end: without a disk, without a network, with two serial ports, one for what the kernel says and one for what
-//! the tests say.
+//! The PC that QEMU emulates, from its start to its end: with a disk or without, without a network, with two serial ports, one for what the kernel says and one
+//! for what the tests say.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::lines::lines_of;
 /// All tests take some three minutes, and all boots that are compared some four; on a machine that has others to serve, twice as long.
 const LIMIT: Duration = Duration::from_secs(12 * 60);
 /// Two processors, since races want them, and memory for the initramfs, which is in there twice for a moment, and for guests.
-const SIZE: [&str; 4] = ["-smp", "2", "-m", "2G"];
+const SIZE: [&str; 4] = ["-smp", "2", "-m", "4G"];
 /// A panic ends the PC.
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 quiet";
 /// So many lines of what the kernel said last are shown: a panic takes some forty.
@@ -39,7 +39,8 @@ pub(super) enum Ending {
 }
 
 impl Machine {
-    pub(super) fn start(equipment: &Equipment, initramfs: &Path) -> Result<Machine> {
+    /// What is written to the disk is forgotten with the PC.
+    pub(super) fn start(equipment: &Equipment, initramfs: &Path, disk: Option<&Path>) -> Result<Machine> {
         let console = equipment.place().join("console");
         let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
         let mut qemu = Command::new(&equipment.qemu);
@@ -49,6 +50,9 @@ impl Machine {
         qemu.arg("-serial").arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
         qemu.arg("-kernel").arg(equipment.kernel.image()).arg("-initrd").arg(initramfs);
         qemu.args(["-append", COMMAND_LINE]);
+        if let Some(disk) = disk {
+            qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,snapshot=on", disk.display()));
+        }
         qemu.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
         let child = qemu.spawn().context("cannot start QEMU")?;
         drop(qemu); // with it our own writing ends, else the pipe would never end

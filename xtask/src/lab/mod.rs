@@ -5,21 +5,30 @@
 //! In there a second takes as long as it likes: what passes is right, how long it took says nothing, and only ratios mean something.
 //!
 //! ```text
-//! equipment (QEMU, BusyBox, Debian's kernel) --> programs (the tests, built, with their libraries) --> files (an initramfs with `init.sh`)
+//! equipment (QEMU, BusyBox, Debian's kernel) --> programs (the tests, built) --> debian (a disk with what jobs run on)
+//!     --> turns (which tests, in which kind of cell) --> files (an initramfs with `init.sh`)
 //!     --> machine (QEMU, until it ends or its time is up) --> verdict (of what it said, and of what it did not)
 //! ```
 //!
-//! `--only` runs some of them, for who works on those. `--compare` has two monitors boot a kernel in there, by turns (`comparison`).
+//! Besides what is about KVM, the end-to-end tests that hold in every kind of cell (`tests/every_kind.txt`) run in there: in jails, as root and as an ordinary
+//! user, on a stock kernel with version 2 of control groups; and in microVMs, of which each job boots one: therefore some, and with `--full` all.
+//!
+//! `--only` runs some turns, for who works on those. `--compare` has two monitors boot a kernel in there, by turns (`comparison`).
 
+mod census;
 mod comparison;
+mod debian;
 mod equipment;
+mod every_kind;
 mod files;
 mod kernel;
 mod machine;
 mod programs;
 mod run;
+mod turn;
 mod verdict;
 
 pub(crate) use comparison::compare;
 pub(crate) use equipment::Equipment;
 pub(crate) use run::{STEP, run, tests};
+pub(crate) use turn::Extent;

@@ -12,8 +12,10 @@ use crate::repository::Repository;
 const TESTS: [(&str, &[&str]); 3] = [
     ("firebox-vmm", &["--lib", "--tests"]),
     ("firebox-microvm", &["--tests"]),
-    ("firebox", &["--test", "guest_boots", "--test", "microvm"]),
+    (PRODUCT, &["--test", "guest_boots", "--test", "microvm"]),
 ];
+/// The package whose tests know every kind of cell.
+const PRODUCT: &str = "firebox";
 
 /// A test program, or one that tests start.
 #[derive(Debug)]
@@ -47,25 +49,29 @@ struct ArtifactProfile {
 }
 
 impl Program {
-    /// Builds tests with this in their names, as `cargo test` does, and what those of their packages start.
-    pub(super) fn build(repository: &Repository, only: &str) -> Result<Vec<Program>> {
+    /// Builds the tests that are about KVM, as `cargo test` does, and what those of their packages start.
+    pub(super) fn of_machines(repository: &Repository) -> Result<Vec<Program>> {
         let mut programs = Vec::new();
         for (package, targets) in TESTS {
-            let mut cargo = repository.cargo();
-            cargo.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
-            cargo.args(["--package", package]).args(targets);
-            let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-            ensure!(output.status.success(), "the tests of {package} do not build; the reason is above");
-            programs.extend(programs_in(&String::from_utf8_lossy(&output.stdout)));
+            programs.extend(built(repository, package, targets)?);
         }
-        let is_wanted = |program: &Program| program.is_test && program.name.contains(only);
-        let folders: Vec<PathBuf> =
-            programs.iter().filter(|one| is_wanted(one)).map(|one| one.folder.clone()).collect();
-        programs.retain(|one| if one.is_test { is_wanted(one) } else { folders.contains(&one.folder) });
         programs.sort_by(|one, other| one.name.cmp(&other.name));
-        ensure!(!folders.is_empty(), "there are no tests with `{only}` in the name of their program");
         Ok(programs)
     }
+
+    /// Builds those of these files of end-to-end tests.
+    pub(super) fn of_files<'a>(repository: &Repository, files: impl Iterator<Item = &'a str>) -> Result<Vec<Program>> {
+        built(repository, PRODUCT, &files.flat_map(|file| ["--test", file]).collect::<Vec<&str>>())
+    }
+}
+
+fn built(repository: &Repository, package: &str, targets: &[&str]) -> Result<Vec<Program>> {
+    let mut cargo = repository.cargo();
+    cargo.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]);
+    cargo.args(["--package", package]).args(targets);
+    let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the tests of {package} do not build; the reason is above");
+    Ok(programs_in(&String::from_utf8_lossy(&output.stdout)))
 }
 
 fn programs_in(messages: &str) -> Vec<Program> {

@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
+use super::census::Census;
+use super::debian;
 use super::equipment::Equipment;
+use super::every_kind;
 use super::files::Files;
 use super::machine::Machine;
 use super::programs::Program;
+use super::turn::{Extent, Turn};
 use super::verdict::Verdict;
 use crate::repository::Repository;
 use crate::test::{Ended, Finding, HarnessOutput, Report, Show, Step, Told};
@@ -17,67 +21,77 @@ pub(crate) const STEP: Step = Step { name: "lab", what: "the tests of the microV
 
 /// The first process.
 const INIT: &str = include_str!("init.sh");
+/// What holds in every kind of cell.
+const LIST: &str = include_str!("../../../tests/every_kind.txt");
 /// What of the repository is read by tests: seeds; and sources, by which a failed property test finds where to keep what it has found.
 const READ: [&str; 2] = ["crates/vmm", "fuzz/seeds/devices"];
 
-/// What tests make an image of.
-const SHOWN: &str = "/bin/bash";
-
-/// The tests in the lab, and nothing else: those of programs with this in their names.
-pub(crate) fn run(repository: &Repository, only: Option<&str>) -> Result<ExitCode> {
+/// The tests in the lab, and nothing else: those of turns with this in their names.
+pub(crate) fn run(repository: &Repository, only: Option<&str>, extent: Extent) -> Result<ExitCode> {
     let equipment = Equipment::install(repository)?;
     let mut report = Report::default();
-    report.run(STEP, || some_tests(repository, &equipment, only.unwrap_or_default()));
+    report.run(STEP, || some_tests(repository, &equipment, only.unwrap_or_default(), extent));
     println!("\n{report}");
     Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Builds all of them, runs them in there, and shows what they say as it comes.
 pub(crate) fn tests(repository: &Repository, equipment: &Equipment) -> Result<Finding> {
-    some_tests(repository, equipment, "")
+    some_tests(repository, equipment, "", Extent::Chosen)
 }
 
-fn some_tests(repository: &Repository, equipment: &Equipment, only: &str) -> Result<Finding> {
-    let programs = Program::build(repository, only)?;
+fn some_tests(repository: &Repository, equipment: &Equipment, only: &str, extent: Extent) -> Result<Finding> {
+    let list = every_kind::read(LIST)?;
+    let of_machines = Program::of_machines(repository)?;
+    let of_every_kind = Program::of_files(repository, list.iter().map(|file| file.file.as_str()))?;
+    let mut turns: Vec<Turn<'_>> = Turn::of_machines(&of_machines).collect();
+    turns.extend(Turn::in_every_kind(&list, &of_every_kind, extent));
+    turns.retain(|turn| turn.name.contains(only));
+    ensure!(!turns.is_empty(), "nothing with `{only}` in its name is run in the lab");
+    let started: Vec<&Program> = of_machines.iter().filter(|program| !program.is_test).collect();
+    let firebox = started.iter().find(|program| program.name == "firebox").context("cargo has built no `firebox`")?;
+    let disk = debian::disk(equipment, &firebox.path)?;
     let initramfs = equipment.place().join("initramfs");
-    write(&initramfs, repository, equipment, &programs)?;
-    let mut verdict =
-        Verdict::of(programs.iter().filter(|program| program.is_test).map(|program| program.name.as_str()));
+    write(&initramfs, repository, equipment, &turns, &started)?;
+    let mut verdict = Verdict::of(turns.iter().map(|turn| (turn.name.as_str(), turn.expected())));
     let mut output = HarnessOutput::default();
-    let mut machine = Machine::start(equipment, &initramfs)?;
+    let mut machine = Machine::start(equipment, &initramfs, Some(&disk))?;
+    let mut census = Census::default();
     let ending = machine.watch(|line| {
         verdict.read(line);
+        census.read(line);
         if output.read(line) == Show::Yes {
             println!("{line}");
         }
     })?;
     let Told { tally, skipped, attacks } = output.finish();
-    let ended = verdict.decide(&ending, &skipped);
+    let mut ended = verdict.decide(&ending, &skipped);
+    let complaint = census.complaint(extent).filter(|_| only.is_empty() && ended == Ended::Passed);
+    if let Some(complaint) = complaint {
+        ended = Ended::Failed(complaint);
+    }
     if ended != Ended::Passed {
         println!("what the lab's kernel said last:\n{}", machine.last_words());
     }
     Ok(Finding { ended, tally, skipped, attacks })
 }
 
-fn write(to: &Path, repository: &Repository, equipment: &Equipment, programs: &[Program]) -> Result<()> {
+fn write(
+    to: &Path,
+    repository: &Repository,
+    equipment: &Equipment,
+    turns: &[Turn<'_>],
+    started: &[&Program],
+) -> Result<()> {
     let mut files = Files::of_system(equipment, INIT)?;
-    files.add("lab/programs", list(programs).as_bytes());
-    for program in programs {
+    files.add("lab/init", INIT.as_bytes());
+    files.add("lab/turns", turns.iter().map(Turn::line).collect::<String>().as_bytes());
+    for program in turns.iter().map(|turn| turn.program).chain(started.iter().copied()) {
         files.copy_program(&program.path)?;
         files.add_folder(&program.folder);
     }
-    files.copy_program(Path::new(SHOWN))?;
     for file in repository.files()?.iter().filter(|file| READ.iter().any(|folder| file.starts_with(folder))) {
         files.copy(&repository.root().join(file))?;
     }
     files.write(to)
-}
-
-/// For `init.sh`: a name, where it is run, what is run.
-fn list(programs: &[Program]) -> String {
-    let lines = programs
-        .iter()
-        .filter(|program| program.is_test)
-        .map(|Program { name, path, folder, is_test: _ }| format!("{name} {} {}\n", folder.display(), path.display()));
-    lines.collect()
 }

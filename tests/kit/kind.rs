@@ -1,0 +1,45 @@
+//! The kind of cell that jobs run in where a test does not say, and in which languages there are any.
+//!
+//! That is a jail, and all languages of this host. Who runs the tests somewhere else, as the lab does, says so in variables.
+
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use super::guard::Allowance;
+
+/// What may be asked for instead of a jail.
+const ISOLATION: &str = "FIREBOX_TEST_ISOLATION";
+/// What there is, where not all is to be tested.
+const LANGUAGES: &str = "FIREBOX_TEST_LANGUAGES";
+/// To boot, and to be slow afterwards.
+const BOOTING: Duration = Duration::from_secs(240);
+
+/// Whether there are jobs in this language. What is left out on purpose is not called skipped.
+pub(crate) fn is_tested(language: &str) -> bool {
+    let tested = std::env::var(LANGUAGES);
+    tested.map_or(true, |tested| tested.split(',').any(|one| one == language))
+}
+
+/// Tells as what a job ended that runs in what was asked for.
+pub(crate) fn tell_of_end(status: &str) {
+    if let Some(kind) = std::env::var_os(ISOLATION) {
+        println!("{} ended: {status}", told(&kind));
+    }
+}
+
+/// For whoever runs the tests, and counts.
+fn told(kind: &OsStr) -> String {
+    format!("a job in a {}", kind.display())
+}
+
+/// Has a call that runs a job run it in the kind of cell that was asked for.
+pub(crate) fn ask_for(arguments: &mut Vec<OsString>, allowance: &mut Allowance) {
+    let Some(kind) = std::env::var_os(ISOLATION) else { return };
+    let is = |argument: &OsString, word: &str| argument == OsStr::new(word);
+    let runs_a_job = arguments.first().is_some_and(|command| is(command, "run") || is(command, "host"));
+    if runs_a_job && !arguments.iter().any(|argument| is(argument, "--isolation")) {
+        println!("{}", told(&kind));
+        arguments.extend(["--isolation".into(), kind]);
+        allowance.wall += BOOTING;
+    }
+}
