@@ -2,6 +2,8 @@
 //! for what the tests say.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,8 +14,9 @@ use anyhow::{Context, Result};
 use super::equipment::Equipment;
 use crate::lines::lines_of;
 
-/// All tests take some three minutes, and all boots that are compared some four; on a machine that has others to serve, twice as long.
-const LIMIT: Duration = Duration::from_secs(12 * 60);
+/// What is run each time takes some eight minutes, and all boots that are compared some four; on a machine that has others to serve, and with all
+/// that could be run, three times as long.
+const LIMIT: Duration = Duration::from_secs(25 * 60);
 /// Two processors, since races want them, and memory for the initramfs, which is in there twice for a moment, and for guests.
 const SIZE: [&str; 4] = ["-smp", "2", "-m", "4G"];
 /// A panic ends the PC.
@@ -26,6 +29,8 @@ pub(super) struct Machine {
     qemu: Child,
     lines: Receiver<String>,
     console: PathBuf,
+    /// Where QEMU can be asked.
+    monitor: PathBuf,
     started: Instant,
 }
 
@@ -50,13 +55,15 @@ impl Machine {
         qemu.arg("-serial").arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
         qemu.arg("-kernel").arg(equipment.kernel.image()).arg("-initrd").arg(initramfs);
         qemu.args(["-append", COMMAND_LINE]);
+        let monitor = equipment.place().join("monitor");
+        qemu.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
         if let Some(disk) = disk {
             qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,snapshot=on", disk.display()));
         }
         qemu.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
         let child = qemu.spawn().context("cannot start QEMU")?;
         drop(qemu); // with it our own writing ends, else the pipe would never end
-        Ok(Machine { qemu: child, lines: lines_of(reader), console, started: Instant::now() })
+        Ok(Machine { qemu: child, lines: lines_of(reader), console, monitor, started: Instant::now() })
     }
 
     /// Waits for its end, and tells of each line that comes.
@@ -70,6 +77,19 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Where its processors are, while it runs: what a PC that hangs can still be asked.
+    pub(super) fn processors(&self) -> Result<String> {
+        let mut monitor = UnixStream::connect(&self.monitor).context("cannot call QEMU's monitor")?;
+        monitor.set_read_timeout(Some(Duration::from_secs(2)))?;
+        monitor.write_all(b"info registers -a\n")?;
+        let mut said = Vec::new();
+        // It ends by that time, since the monitor waits for more.
+        _ = monitor.take(1 << 20).read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        let lines = said.lines().filter(|line| ["CPU#", "RIP=", "CR0="].iter().any(|word| line.contains(word)));
+        Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// What the kernel said last.

@@ -10,7 +10,7 @@ use super::debian;
 use super::equipment::Equipment;
 use super::every_kind;
 use super::files::Files;
-use super::machine::Machine;
+use super::machine::{Ending, Machine};
 use super::programs::Program;
 use super::turn::{Extent, Turn};
 use super::verdict::Verdict;
@@ -69,6 +69,9 @@ fn some_tests(repository: &Repository, equipment: &Equipment, only: &str, extent
     let complaint = census.complaint(extent).filter(|_| only.is_empty() && ended == Ended::Passed);
     if let Some(complaint) = complaint {
         ended = Ended::Failed(complaint);
+    }
+    if matches!(ending, Ending::TimedOut) {
+        println!("where its processors are:\n{}", machine.processors().unwrap_or_else(|error| format!("{error:#}")));
     }
     if ended != Ended::Passed {
         println!("what the lab's kernel said last:\n{}", machine.last_words());

@@ -144,6 +144,9 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
         if let Some(musl_node) = &musl_node {
             musl_node.hand_over(&mut tests);
         }
+        if let Some(equipment) = &equipment {
+            equipment.hand_over(&mut tests);
+        }
         cargo_test(tests, Threads::One)
     });
     report.run(Step { name: "layers", what: "each layer of a cell left out by itself" }, || {
