@@ -275,6 +275,18 @@ fn a_password_goes_to_whoever_gives_tokens_and_to_nobody_else() {
 }
 
 #[test]
+fn a_helper_that_is_missing_keeps_nobody_from_what_everybody_gets() {
+    let faulty = FaultyRegistry::start(About::Layer, &layer(), Vec::new(), Some("secret-token"));
+    let directory = kit::workshop();
+    let file = directory.path().join("config.json");
+    std::fs::write(&file, r#"{"credsStore": "that-is-nowhere"}"#).unwrap();
+    let credentials = Credentials::read(file).unwrap();
+    let source = registry_with_pause(&faulty.host, Duration::from_millis(50), &credentials);
+    take(&store(directory.path()), &source, "x").unwrap();
+    assert_eq!(faulty.asked_for("/token").len(), 1);
+}
+
+#[test]
 fn nobody_is_asked_for_a_token_in_plain_text_but_this_host() {
     for realm in
         ["http://192.0.2.1/token", "http://127.0.0.1@192.0.2.1/token", "http://127.0.0.1.example/token", "ftp://x/"]
