@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use kit::{Firebox, HostInventory, Outcome, Response, Setting, requests};
+use kit::{Firebox, HostInventory, Lasting, Outcome, Response, Setting, requests};
 use serde_json::{Value, json};
 
 /// Says where the files of the image are.
@@ -22,7 +22,7 @@ const WARM: usize = 2;
 
 /// An image that has Node and musl, and nothing else, and for each user of the tests a store that has it.
 struct Musl {
-    directory: tempfile::TempDir,
+    directory: Lasting,
 }
 
 impl Musl {
@@ -40,7 +40,7 @@ impl Musl {
     }
 
     fn make(tree: &Path) -> Musl {
-        let musl = Musl { directory: kit::temp_dir() };
+        let musl = Musl { directory: Lasting::make() };
         fs::set_permissions(musl.directory.path(), Permissions::from_mode(0o755)).expect("chmod");
         let (archive, oci) = (musl.path("tree.tar"), musl.path("oci"));
         let (archive, image) = (images::text(&archive), format!("oci:{}:x", oci.display()));

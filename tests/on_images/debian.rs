@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::kit::{self, Firebox, HostInventory, Setting, tool};
+use crate::kit::{Firebox, HostInventory, Lasting, Setting, tool};
 use crate::{PACKAGES, SIZE, images};
 
 /// What makes the image.
@@ -18,7 +18,7 @@ pub(crate) const JAILS: [Setting; 2] = [Setting::RootJail, Setting::UserJail];
 
 /// A Debian with this test's packages and Rust.
 pub(crate) struct Debian {
-    directory: tempfile::TempDir,
+    directory: Lasting,
 }
 
 impl Debian {
@@ -29,7 +29,7 @@ impl Debian {
     }
 
     fn make() -> Debian {
-        let debian = Debian { directory: kit::temp_dir() };
+        let debian = Debian { directory: Lasting::make() };
         fs::set_permissions(debian.directory.path(), Permissions::from_mode(0o755)).expect("chmod");
         let (archive, oci) = (debian.path("debian.tar"), debian.path("oci"));
         let sysroot = Command::new(tool("rustc")).args(["--print", "sysroot"]).output().expect("rustc");
