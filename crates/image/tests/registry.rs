@@ -246,10 +246,12 @@ fn what_describes_an_image_is_waited_for_as_well() {
             assert!(error.contains(says), "{about:?}, {fault:?}: {error}");
         }
     }
-    let faults = [Fault::Status(429), Fault::Status(500)];
-    let (faulty, taken) = take_about(About::Token, &faults, Some("secret-token"));
-    taken.unwrap();
-    assert_eq!(faulty.asked_for("/token").len(), 3);
+    let faults = [Fault::Status(429), Fault::Status(500), Fault::Cut(5), Fault::Noise, Fault::Stall(5)];
+    for some in faults.chunks(2) {
+        let (faulty, taken) = take_about(About::Token, some, Some("secret-token"));
+        taken.unwrap_or_else(|error| panic!("{some:?}: {}", chain(&error)));
+        assert_eq!(faulty.asked_for("/token").len(), some.len() + 1, "{some:?}");
+    }
     let (_, taken) = take_about(About::Token, &[Fault::Status(500); 40], Some("secret-token"));
     let error = chain(&taken.unwrap_err());
     assert!(error.contains("answers 500 when asked for a token"), "{error}");

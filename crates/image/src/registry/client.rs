@@ -300,51 +300,63 @@ impl Registry {
         }
         // What we want, and not what somebody would like to have a token for.
         let scope = format!("repository:{}:pull", self.endpoint.repository);
-        let mut tries = 0;
-        let answer = loop {
-            let answer = match login {
-                Some(Login::Refresh(token)) => {
-                    let form = [
-                        ("grant_type", "refresh_token"),
-                        ("refresh_token", token),
-                        ("client_id", "firebox"),
-                        ("service", service.unwrap_or_default()),
-                        ("scope", &scope),
-                    ];
-                    self.agent.post(realm).send_form(form)
-                }
-                login => {
-                    let mut request = self.agent.get(realm).query("scope", &scope);
-                    if let Some(service) = service {
-                        request = request.query("service", service);
-                    }
-                    if let Some(Login::Password { name, password }) = login {
-                        request = request.header(header::AUTHORIZATION, basic(name, password));
-                    }
-                    request.call()
-                }
-            };
-            tries += 1;
-            match &answer {
-                Ok(answer) if is_busy(answer.status()) && tries < self.patience.tries => {
-                    self.wait(tries, asked_pause(answer));
-                }
-                _ => break answer,
-            }
-        };
         let what = || "a token".to_owned();
-        let answer = answer.map_err(|source| RegistryError::Ask {
-            host: realm.to_owned(),
-            what: what(),
-            source: Box::new(source),
-        })?;
-        let status = answer.status();
-        if status != StatusCode::OK {
-            return Err(RegistryError::Status { host: realm.to_owned(), what: what(), status: status.as_u16() });
-        }
         let none = || RegistryError::Token(realm.to_owned());
-        let text = read_bounded(self.steady(answer), "token", 1 << 20).map_err(|_| none())?;
-        Token::read(&text).ok_or_else(none)
+        for tries in 1.. {
+            let may_ask_again = tries < self.patience.tries;
+            let answer = match self.ask_for_token(realm, service, login, &scope) {
+                Err(error) if may_ask_again && is_transient(&error) => {
+                    self.wait(tries, None);
+                    continue;
+                }
+                answer => answer.map_err(|source| RegistryError::Ask {
+                    host: realm.to_owned(),
+                    what: what(),
+                    source: Box::new(source),
+                })?,
+            };
+            let status = answer.status();
+            if is_busy(status) && may_ask_again {
+                self.wait(tries, asked_pause(&answer));
+                continue;
+            }
+            if status != StatusCode::OK {
+                return Err(RegistryError::Status { host: realm.to_owned(), what: what(), status: status.as_u16() });
+            }
+            match read_bounded(self.steady(answer), "token", 1 << 20) {
+                // It broke off.
+                Err(SourceError::File { .. }) if may_ask_again => self.wait(tries, None),
+                text => return Token::read(&text.map_err(|_| none())?).ok_or_else(none),
+            }
+        }
+        Err(none())
+    }
+
+    fn ask_for_token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        login: Option<&Login>,
+        scope: &str,
+    ) -> Result<Response<Body>, ureq::Error> {
+        if let Some(Login::Refresh(token)) = login {
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", token),
+                ("client_id", "firebox"),
+                ("service", service.unwrap_or_default()),
+                ("scope", scope),
+            ];
+            return self.agent.post(realm).send_form(form);
+        }
+        let mut request = self.agent.get(realm).query("scope", scope);
+        if let Some(service) = service {
+            request = request.query("service", service);
+        }
+        if let Some(Login::Password { name, password }) = login {
+            request = request.header(header::AUTHORIZATION, basic(name, password));
+        }
+        request.call()
     }
 }
 

@@ -148,7 +148,7 @@ impl Credentials {
     }
 
     /// The program that may know a login for there, and what the registry is called when it is asked.
-    fn helper<'a>(&'a self, endpoint: &'a Endpoint) -> Option<(&'a str, &'a str)> {
+    pub(super) fn helper<'a>(&'a self, endpoint: &'a Endpoint) -> Option<(&'a str, &'a str)> {
         let host = plain_place(&endpoint.host);
         let (helper, place) = match self.helpers.get(&host) {
             Some(Named { helper, place }) => (helper, place.as_str()),
@@ -159,7 +159,7 @@ impl Credentials {
     }
 
     /// The login for the longest part of the name that one is written down for.
-    fn written(&self, endpoint: &Endpoint) -> Option<&Login> {
+    pub(super) fn written(&self, endpoint: &Endpoint) -> Option<&Login> {
         let whole = format!("{}/{}", plain_place(&endpoint.host), endpoint.repository);
         let ends = whole.match_indices('/').map(|(at, _)| at).chain([whole.len()]);
         let mut places: Vec<&str> = ends.map(|end| &whole[..end]).collect();

@@ -3,6 +3,7 @@
 use crate::reference::Reference;
 use crate::registry::challenge::Challenge;
 use crate::registry::client::Token;
+use crate::registry::credential_helper::CredentialHelper;
 use crate::registry::{Credentials, Endpoint, Mirrors};
 
 /// What a registry answers to whom it does not know: a header, and what is behind the place that this names.
@@ -17,9 +18,15 @@ pub(crate) fn hear(text: &[u8]) {
     }
 }
 
-/// A file of logins, none of which is ever shown.
+/// A file of logins, none of which is ever shown. Which program may know another is read, and none is started.
 pub(crate) fn logins(text: &[u8], reference: &Reference) {
     let Some(known) = Credentials::parse(text) else { return };
-    let login = known.login(&Endpoint::of(reference, &Mirrors::default()));
-    assert!(login.is_none_or(|login| format!("{login:?}") == "Login(..)"), "a login is shown");
+    let endpoint = Endpoint::of(reference, &Mirrors::default());
+    assert!(known.written(&endpoint).is_none_or(|login| format!("{login:?}") == "Login(..)"), "a login is shown");
+    if let Some((helper, _)) = known.helper(&endpoint) {
+        assert!(
+            CredentialHelper::named(helper).is_err() || !helper.contains(['/', '\0']),
+            "{helper:?} would be started"
+        );
+    }
 }

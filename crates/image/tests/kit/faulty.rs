@@ -197,27 +197,24 @@ impl Shelf {
             write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n{headers}\r\n")?;
             stream.write_all(body).map(|()| body.len() == length)
         };
-        if let Some(query) = path.strip_prefix(TOKEN) {
-            match self.fault(path) {
-                Some(Fault::Status(status)) => return say(status, "retry-after: 0\r\n", 0, b""),
-                Some(Fault::Busy(seconds)) => return say(429, &format!("retry-after: {seconds}\r\n"), 0, b""),
-                _ => {}
-            }
+        let token = format!(r#"{{"token":"{}"}}"#, self.token.as_deref().unwrap_or_default());
+        let document: &[u8] = if let Some(query) = path.strip_prefix(TOKEN) {
             assert!(query.contains("service=here"), "{query}");
-            let token = format!(r#"{{"token":"{}"}}"#, self.token.as_deref().unwrap_or_default());
-            return say(200, "", token.len(), token.as_bytes());
-        }
-        let wants = self.token.as_ref().map(|token| format!("Bearer {token}"));
-        if path.starts_with("/v2/") && wants.as_deref() != said && wants.is_some() {
-            let realm = match self.fault(path) {
-                Some(Fault::Realm(realm)) => realm.to_owned(),
-                _ => format!("http://{}/token", self.host),
-            };
-            let challenge =
-                format!("www-authenticate: Bearer realm=\"{realm}\",service=\"here\",scope=\"repository:x:pull\"\r\n");
-            return say(401, &challenge, 0, b"");
-        }
-        let Some(document) = self.documents.get(path) else { return say(404, "", 0, b"") };
+            token.as_bytes()
+        } else {
+            let wants = self.token.as_ref().map(|token| format!("Bearer {token}"));
+            if path.starts_with("/v2/") && wants.as_deref() != said && wants.is_some() {
+                let realm = match self.fault(path) {
+                    Some(Fault::Realm(realm)) => realm.to_owned(),
+                    _ => format!("http://{}/token", self.host),
+                };
+                let scope = "service=\"here\",scope=\"repository:x:pull\"";
+                let challenge = format!("www-authenticate: Bearer realm=\"{realm}\",{scope}\r\n");
+                return say(401, &challenge, 0, b"");
+            }
+            let Some(document) = self.documents.get(path) else { return say(404, "", 0, b"") };
+            document
+        };
         let fault = self.fault(path);
         let start = from.filter(|_| fault != Some(Fault::NoRanges)).unwrap_or(0);
         let start = if fault == Some(Fault::WrongRange) { start.saturating_sub(1) } else { start };
