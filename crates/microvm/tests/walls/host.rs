@@ -123,10 +123,16 @@ impl Monitor {
     }
 
     /// Waits until its guest runs.
+    /// Each thread begins by taking rights away from itself, so those that are there may have more for a moment.
     pub(crate) fn wait_for_its_processor(&self) {
+        let filters = |threads: &[(String, String)], wanted: &str| {
+            threads.iter().find(|(name, _)| name == wanted).map(|(_, filters)| filters.clone())
+        };
         wait_until("the guest runs", || {
-            let names = self.status_of_all("Seccomp:");
-            names.iter().any(|(name, _)| name == "vcpu0")
+            let threads = self.status_of_all("Seccomp_filters:");
+            let (main, vcpu) = (filters(&threads, "monitor"), filters(&threads, "vcpu0"));
+            // Kernels before 5.11 do not count them.
+            main.is_some() && vcpu.is_some_and(|vcpu| vcpu.is_empty() || Some(vcpu) != main)
         });
     }
 
