@@ -289,6 +289,23 @@ fn a_helper_that_is_missing_keeps_nobody_from_what_everybody_gets() {
 }
 
 #[test]
+fn whoever_gives_tokens_and_refuses_denies_the_image_with_the_reason_there_is() {
+    for status in [401, 403] {
+        let (_, taken) = take_about(About::Token, &[Fault::Status(status)], Some("secret-token"));
+        let error = chain(&taken.unwrap_err());
+        assert!(error.contains("does not give") && error.contains("to somebody who is not logged in"), "{error}");
+    }
+    let directory = kit::workshop();
+    let file = directory.path().join("config.json");
+    std::fs::write(&file, r#"{"credsStore": "that-is-nowhere"}"#).unwrap();
+    let credentials = Credentials::read(file).unwrap();
+    let faulty = FaultyRegistry::start(About::Token, &layer(), vec![Fault::Status(401)], Some("secret-token"));
+    let source = registry_with_pause(&faulty.host, Duration::from_millis(50), &credentials);
+    let error = chain(&take(&store(directory.path()), &source, "x").unwrap_err());
+    assert!(error.contains("docker-credential-that-is-nowhere"), "{error}");
+}
+
+#[test]
 fn nobody_is_asked_for_a_token_in_plain_text_but_this_host() {
     for realm in
         ["http://192.0.2.1/token", "http://127.0.0.1@192.0.2.1/token", "http://127.0.0.1.example/token", "ftp://x/"]

@@ -194,22 +194,7 @@ impl Registry {
                     proofs += 1;
                     self.prove(&response, known, what)?;
                 }
-                (401 | 403, _) => {
-                    let mut proof = self.proof();
-                    if let Some(source) = proof.helper.take() {
-                        return Err(RegistryError::Helper {
-                            host: host(),
-                            what: what.to_owned(),
-                            source: source.into(),
-                        });
-                    }
-                    let who = match &proof.login {
-                        Some(Some(Login::Password { name, .. })) => format!("`{name}`"),
-                        Some(Some(Login::Refresh(_))) => "the login in the credentials file".to_owned(),
-                        Some(None) | None => "somebody who is not logged in; or there is none of that name".to_owned(),
-                    };
-                    return Err(RegistryError::Denied { host: host(), what: what.to_owned(), who });
-                }
+                (401 | 403, _) => return Err(self.denied(&mut self.proof(), what)),
                 (404, _) => return Err(RegistryError::Missing { host: host(), what: what.to_owned() }),
                 (429 | 500..=599, Ok(response)) => {
                     tries += 1;
@@ -231,6 +216,20 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// Nobody gets this, or not who we are; or who might have known who we are did not say it.
+    fn denied(&self, proof: &mut Proof, what: &str) -> RegistryError {
+        let (host, what) = (self.endpoint.host.clone(), what.to_owned());
+        if let Some(source) = proof.helper.take() {
+            return RegistryError::Helper { host, what, source: source.into() };
+        }
+        let who = match &proof.login {
+            Some(Some(Login::Password { name, .. })) => format!("`{name}`"),
+            Some(Some(Login::Refresh(_))) => "the login in the credentials file".to_owned(),
+            Some(None) | None => "somebody who is not logged in; or there is none of that name".to_owned(),
+        };
+        RegistryError::Denied { host, what, who }
     }
 
     fn send(&self, url: &str, authorization: Option<&str>, from: u64) -> Result<Response<Body>, ureq::Error> {
@@ -280,7 +279,11 @@ impl Registry {
         let challenge = headers.filter_map(|header| header.to_str().ok()).find_map(Challenge::parse);
         proof.authorization = match challenge {
             Some(Challenge::Bearer { realm, service }) => {
-                Some(format!("Bearer {}", self.token(&realm, service.as_deref(), login.as_ref())?))
+                match self.token(&realm, service.as_deref(), login.as_ref()) {
+                    Ok(token) => Some(format!("Bearer {token}")),
+                    Err(RegistryError::Status { status: 401 | 403, .. }) => return Err(self.denied(&mut proof, what)),
+                    Err(error) => return Err(error),
+                }
             }
             Some(Challenge::Basic) => match &login {
                 Some(Login::Password { name, password }) => Some(basic(name, password)),

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -97,10 +98,19 @@ impl CredentialHelper {
         Ok(CredentialHelper { program: format!("docker-credential-{name}") })
     }
 
+    /// Where it is. A place that counts from where one is would let whoever owns that start something.
+    fn place(&self) -> Result<PathBuf, CredentialHelperError> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let places = std::env::split_paths(&path).filter(|place| place.is_absolute());
+        let found = places.map(|place| place.join(&self.program)).find(|program| program.is_file());
+        let source = io::ErrorKind::NotFound.into();
+        found.ok_or_else(|| CredentialHelperError::Start { program: self.program.clone(), source })
+    }
+
     /// What it knows about a registry. None if it knows nothing.
     pub(super) fn login(&self, registry: &str, within: Duration) -> Result<Option<Login>, CredentialHelperError> {
         let program = || self.program.clone();
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(self.place()?);
         // What it has to say to its user it says itself.
         command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let child = command.spawn().map_err(|source| CredentialHelperError::Start { program: program(), source })?;
@@ -115,7 +125,9 @@ impl CredentialHelper {
             if says == NONE {
                 return Ok(None);
             }
-            let says = says.lines().next().unwrap_or_default().chars().take(MOST_SAID).collect();
+            // What begins like a login might be one.
+            let says = says.lines().next().filter(|says| !says.starts_with('{')).unwrap_or_default();
+            let says = says.chars().take(MOST_SAID).collect();
             return Err(CredentialHelperError::Failed {
                 program: program(),
                 registry: registry.to_owned(),
@@ -247,6 +259,8 @@ mod tests {
             failed.ends_with("for `registry.example:5000`, and ends with exit status: 3: it is locked"),
             "{failed}"
         );
+        let told = says(r#"echo '{"Username": "a", "Secret": "hidden"}'; exit 1"#).unwrap_err();
+        assert!(!told.contains("hidden") && told.ends_with("exit status: 1"), "{told}");
         let failed = says("head -c 100000 /dev/zero | tr '\\0' x; exit 1").unwrap_err();
         assert!(failed.len() < 2 * MOST_SAID, "{failed}");
         for odd in [r#"echo '{"Username": 5, "Secret": "hidden"}'"#, "echo hidden", "", "exec yes hidden"] {

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,14 +85,18 @@ struct Line {
     wire: Wire,
 }
 
-/// Whether an address leads no further than the next wire: there containers ask who they are (`169.254.170.2`, and pods of Amazon's
-/// `169.254.170.23`, or `fd00:ec2::23`), where nobody speaks TLS.
-fn is_on_the_link(uri: &Uri) -> bool {
-    match uri.host().map(|host| host.trim_matches(['[', ']']).parse()) {
-        Some(Ok(IpAddr::V4(address))) => address.is_link_local(),
-        Some(Ok(IpAddr::V6(address))) => address.segments()[..2] == [0xfd00, 0xec2],
-        _ => false,
-    }
+/// Where a cloud tells who asks who they are: a machine, a container, a pod; the last two by either protocol. Nobody speaks TLS there.
+const TELLERS: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
+
+fn is_a_teller(uri: &Uri) -> bool {
+    let address = uri.host().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
+    address.is_some_and(|address| TELLERS.contains(&address))
 }
 
 /// Whether a setting is switched on. What is no yes is a no.
@@ -164,7 +168,7 @@ enum Attempt {
 impl Line {
     fn ask(&self, parts: &Parts, body: &Bytes) -> Result<HttpResponse, HttpError> {
         let uri = parts.uri.to_string();
-        let is_near = self.is_metadata || is_here(&uri) || is_on_the_link(&parts.uri);
+        let is_near = self.is_metadata || is_here(&uri) || is_a_teller(&parts.uri);
         if parts.uri.scheme_str() != Some("https") && !is_near && !self.wire.is_plain {
             let host = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
             return Err(unknown(Broken::Plain { host, plain_by: self.wire.plain_by }));
@@ -342,20 +346,22 @@ mod tests {
     }
 
     #[test]
-    fn an_address_on_the_link_is_that_and_no_name_of_one() {
-        let on_the_link = |text: &str| is_on_the_link(&text.parse().unwrap());
+    fn who_tells_who_one_is_has_one_of_few_addresses_and_no_name() {
+        let tells = |text: &str| is_a_teller(&text.parse().unwrap());
         for near in ["http://169.254.170.2/v2/x", "http://169.254.169.254:80", "http://[fd00:ec2::23]/v1/credentials"] {
-            assert!(on_the_link(near), "{near}");
+            assert!(tells(near), "{near}");
         }
         for far in [
             "http://169.254.170.2.example/",
             "http://169.254.170.2@far.example/",
             "http://10.0.0.1/",
+            "http://169.254.170.3/",
+            "http://[fd00:ec2::24]/",
             "http://[fd00:ec3::23]/",
             "http://[::ffff:169.254.170.2]/",
             "/169.254.170.2",
         ] {
-            assert!(!on_the_link(far), "{far}");
+            assert!(!tells(far), "{far}");
         }
     }
 

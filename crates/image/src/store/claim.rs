@@ -108,7 +108,8 @@ impl Draft<'_> {
                 if let Err(error) = File::open(&self.path).and_then(|file| file.sync_all()) {
                     // What the disk did not take is in memory still, and counts as written from now on: whoever went on with it
                     // would find it right, and be told that it is on the disk.
-                    remove_whatever(&self.path)?;
+                    // Should it not go either, that is not what has to be told.
+                    let _ = remove_whatever(&self.path);
                     return Err(io(&self.path)(error));
                 }
             }
