@@ -3,25 +3,15 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use kvm_ioctls::{Cap, Kvm};
+use kvm_ioctls::Kvm;
 
+use crate::arch::NEEDED;
 use crate::sys;
 
 /// Where it is.
 const DEVICE: &str = "/dev/kvm";
 /// The only version there has been since Linux 2.6.22.
 const VERSION: i32 = 12;
-/// What a machine cannot be made without. All of it is older than Linux 3.
-const NEEDED: [(Cap, &str); 7] = [
-    (Cap::UserMemory, "memory of our own for guests"),
-    (Cap::SetTssAddr, "a place for the task state"),
-    (Cap::Irqchip, "interrupt controllers"),
-    (Cap::Irqfd, "interrupts by events"),
-    (Cap::MpState, "the states of processors"),
-    (Cap::ExtCpuid, "CPUID"),
-    (Cap::Hlt, "halting"),
-];
-
 /// An open `/dev/kvm` that has what a machine needs.
 #[derive(Debug)]
 pub struct Hypervisor(Kvm);

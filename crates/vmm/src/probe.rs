@@ -50,8 +50,6 @@ pub enum Failed {
     Ended(Ending),
 }
 
-/// Where the guest says that it begins with something, and at last that it is done.
-const STOPWATCH: u64 = 0x700;
 /// Often enough for the time of an exit, some microseconds, to vanish in what is measured; seldom enough to be emulated in milliseconds.
 const ROUNDS: u32 = 4_000;
 /// Each measured so often, and the fastest taken: whoever else is at work on this host makes things slower, never faster.
@@ -88,8 +86,10 @@ fn measure(hypervisor: &Hypervisor) -> Result<Speed, Failed> {
 fn time_once(hypervisor: &Hypervisor) -> Result<Speed, Failed> {
     let mut machine = Machine::new(hypervisor, Settings { memory: MemorySize::LEAST, cpus: 1 })?;
     let stopwatch = Arc::new(Mutex::new(Stopwatch::default()));
-    machine.add_ports(STOPWATCH..STOPWATCH.saturating_add(1), stopwatch.clone()).map_err(MachineError::from)?;
-    let program = loops(STOPWATCH as u16, ROUNDS);
+    machine
+        .add_ports(layout::STOPWATCH..layout::STOPWATCH.saturating_add(1), stopwatch.clone())
+        .map_err(MachineError::from)?;
+    let program = loops(layout::STOPWATCH as u16, ROUNDS);
     machine.load(layout::PROGRAM, &program).map_err(|_| Failed::Ended(Ending::TimedOut))?;
     let ran = machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, LIMIT)?;
     let stopwatch = stopwatch.lock().unwrap_or_else(PoisonError::into_inner);

@@ -83,6 +83,23 @@ fn debians_kernel_wakes_its_second_processor() {
     check("debians_kernel_wakes_its_second_processor", 2, "processors: 0-1\r\n");
 }
 
+#[test]
+fn a_kernel_that_panics_ends_its_machine_and_says_why() {
+    const NAME: &str = "a_kernel_that_panics_ends_its_machine_and_says_why";
+    let Some(hypervisor) = kit::hypervisor_at_speed(NAME) else { return };
+    let Some(debian) = Debian::find(NAME) else { return };
+    let (machine, _host) = machine(&hypervisor, 1);
+    // It ends, which a first process may not.
+    let first = FirstProcess::new().say("in user space\n").read("not/there", 1).program();
+    let start = load(&machine, &debian, &Initramfs::default().file("init", &first).bytes());
+    let ran = machine.run(&start, PLENTY).unwrap();
+    let said = String::from_utf8_lossy(&ran.log.bytes()).into_owned();
+    assert_eq!(ran.ending, Ending::Reset, "{said}");
+    for words in ["in user space", "Kernel panic - not syncing: Attempted to kill init! exitcode="] {
+        assert!(said.contains(words), "it has not said `{words}`, but:\n{said}");
+    }
+}
+
 fn check(test: &str, cpus: u8, processors: &str) {
     let Some(hypervisor) = kit::hypervisor_at_speed(test) else { return };
     let Some(debian) = Debian::find(test) else { return };

@@ -11,6 +11,9 @@ use std::sync::OnceLock;
 use firebox_vmm::virtio::{Block, Device, Door, Entropy, Transport, Vsock};
 use firebox_vmm::{BusDevice, Bytes, GuestAddress, Interrupt, Memory, MemorySize};
 
+/// Of a script's first byte: the wire's guest is called.
+const CALLED: u8 = 0x80;
+
 /// Nobody hears it.
 struct Mute;
 
@@ -57,10 +60,21 @@ pub(crate) fn drive(script: &[u8]) {
     let mut script = Script(script);
     let (mut host, door) = UnixStream::pair().unwrap();
     host.set_nonblocking(true).unwrap();
-    let device: Box<dyn Device> = match script.byte() % 3 {
+    let kind = script.byte();
+    // As a monitor's: somebody is there who calls the guest. They may say what they like, since their end may be taken.
+    let (mut caller, admitted) = UnixStream::pair().unwrap();
+    caller.set_nonblocking(true).unwrap();
+    let host_does = if kind & CALLED == 0 { 4 } else { 8 };
+    let device: Box<dyn Device> = match kind % CALLED % 3 {
         0 => Box::new(Block::new(disk()).unwrap()),
         1 => Box::new(Entropy),
-        _ => Box::new(Vsock::new(GUEST, None, vec![Door { port: PORT, stream: door }]).unwrap()),
+        _ => {
+            let mut wire = Vsock::new(GUEST, None, vec![Door { port: PORT, stream: door }]).unwrap();
+            if kind & CALLED != 0 {
+                wire.admit(admitted).unwrap();
+            }
+            Box::new(wire)
+        }
     };
     let is_wire = device.kind() == 19;
     let queues = device.queues().len() as u32;
@@ -97,9 +111,13 @@ pub(crate) fn drive(script: &[u8]) {
             6 => set(&mut transport, 0x70, script.byte().into()),
             8 => transport.wake(),
             // The host's side of the wire is no friend either: it sends, takes what there is, or goes away.
-            9 => match script.byte() % 4 {
+            9 => match script.byte() % host_does {
                 0 => _ = host.shutdown(std::net::Shutdown::Both),
                 1 => _ = host.read(&mut [0; 4096]),
+                4 => _ = caller.write(format!("CONNECT {}\n", script.byte()).as_bytes()),
+                5 => _ = caller.write(&script.bytes::<16>()),
+                6 => _ = caller.read(&mut [0; 4096]),
+                7 => _ = caller.shutdown(std::net::Shutdown::Both),
                 _ => _ = host.write(&[b'h'; 5000][..usize::from(script.half() % 5000)]),
             },
             _ => {

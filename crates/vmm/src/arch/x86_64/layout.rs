@@ -59,6 +59,8 @@ pub const KEYBOARD: Range<u64> = 0x60..0x65;
 /// Its port for commands, and the one command it knows.
 pub(super) const RESET_PORT: u64 = 0x64;
 pub(super) const RESET: u8 = 0xFE;
+/// Where a guest that is timed says that it begins with something, and at last that it is done.
+pub(crate) const STOPWATCH: u64 = 0x700;
 /// The ports of the switch that takes the power away, as ACPI's sleep registers: first control, then status.
 pub const POWER: Range<u64> = 0x600..0x602;
 pub(super) const POWER_STATUS: u64 = 0x601;

@@ -32,11 +32,24 @@ pub use words::WORDS;
 
 use std::sync::{Arc, Mutex};
 
+use kvm_ioctls::Cap;
+
 use crate::bus::{Bus, Taken};
 use crate::interrupt::Line;
 use crate::serial::{LogRing, SerialPort};
 use keyboard::Keyboard;
 use power::PowerSwitch;
+
+/// What a machine cannot be made without. All of it is older than Linux 3.
+pub(crate) const NEEDED: [(Cap, &str); 7] = [
+    (Cap::UserMemory, "memory of our own for guests"),
+    (Cap::SetTssAddr, "a place for the task state"),
+    (Cap::Irqchip, "interrupt controllers"),
+    (Cap::Irqfd, "interrupts by events"),
+    (Cap::MpState, "the states of processors"),
+    (Cap::ExtCpuid, "CPUID"),
+    (Cap::Hlt, "halting"),
+];
 
 /// The ports of a machine, with what every machine has there.
 pub(crate) fn fixed_devices(serial: Line, log: &Arc<Mutex<LogRing>>) -> Result<Bus, Taken> {
