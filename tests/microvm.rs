@@ -111,9 +111,17 @@ fn what_a_host_lacks_for_a_microvm_is_said_with_what_to_do() {
 #[test]
 fn the_command_of_the_page_gets_a_jail_where_there_is_no_kernel_or_no_image() {
     let home = Home::new();
-    assert_eq!(home.kind(&[]), "jail");
+    let gets_a_jail_since = |lacks: &str| {
+        let Output { status, stdout, stderr } = home.host("echo hi", &[]);
+        let said = String::from_utf8_lossy(&stderr);
+        assert_eq!((status.code(), stdout.as_slice()), (Some(0), b"hi\n".as_slice()), "{said}");
+        let why = if Hypervisor::open().is_ok() { lacks } else { "there is no KVM that it may use" };
+        assert!(said.contains(&format!("this runs in no microVM, since {why};")), "{said}");
+        assert_eq!(home.kind(&[]), "jail");
+    };
+    gets_a_jail_since("the language is not all on an image");
     home.take_in_bash();
-    assert_eq!(home.kind(&[]), "jail");
+    gets_a_jail_since("there is no kernel, or more than one");
 }
 
 #[test]

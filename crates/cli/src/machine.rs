@@ -1,6 +1,6 @@
 //! A microVM for a job of a command line: the kernel it boots, the image as its disk, and how large it is.
 //!
-//! What it lacks is told by name, each with what to do: nothing here falls back to a weaker kind of cell.
+//! What it lacks is told by name, each with what to do. Where nobody insists on one, whoever asked makes something else of that; nothing here does.
 
 use std::fs::File;
 use std::num::{NonZeroU8, NonZeroU32};
@@ -14,7 +14,6 @@ use firebox_image::{HeldDisk, KernelName, ReadyKernel};
 use firebox_job::{Building, ByteSize, Limits};
 use firebox_microvm::{Blueprint, MONITOR, MicroVms};
 use firebox_vmm::{Hypervisor, MemorySize, Probe, Settings, probe};
-use firebox_warden::Warden;
 
 use crate::agent::AGENT;
 use crate::doctor::{elsewhere, of_no_kvm};
@@ -62,53 +61,54 @@ pub(crate) fn house(
         let help = of_no_kvm(&none);
         Failure::host(none).with_help(help)
     })?;
-    let laid_out = LaidOut::new(toolchains, found, kernel, steps)?;
-    is_usable(&probe())?;
-    laid_out.boot()
+    boot(toolchains, found, kernel, steps, || is_usable(&probe()))
 }
 
-/// The same where this host can run one, has a kernel, and has the language on an image; else none. What goes wrong after that is a failure.
+/// What comes of wanting a machine where there may be none.
+pub(crate) enum Wanted {
+    Housed(Box<HousedInMachine>),
+    /// This host lacks something of what it takes.
+    Lacks(&'static str),
+}
+
+/// The same where this host can run one, has a kernel, and has the language on an image. What goes wrong after that is a failure.
 pub(crate) fn house_where_possible(
     toolchains: &Toolchains,
     found: &Found,
     steps: Steps<'_>,
-) -> Result<Option<HousedInMachine>, Failure> {
-    if Hypervisor::open().is_err() || view_of(found).is_err() || !kernel::is_there()? {
-        return Ok(None);
+) -> Result<Wanted, Failure> {
+    if Hypervisor::open().is_err() {
+        return Ok(Wanted::Lacks("there is no KVM that it may use"));
     }
-    let laid_out = LaidOut::new(toolchains, found, None, steps)?;
-    match probe() {
-        Probe::No(_) | Probe::Emulated(_) => laid_out.warden.close().map(|()| None).map_err(Failure::host),
-        probe => is_usable(&probe).and_then(|()| laid_out.boot().map(Some)),
+    if view_of(found).is_err() {
+        return Ok(Wanted::Lacks("the language is not all on an image"));
     }
+    if !kernel::is_there() {
+        return Ok(Wanted::Lacks("there is no kernel, or more than one"));
+    }
+    // Its threads have ended when it has, and nothing has been made yet.
+    if !matches!(probe(), Probe::Usable(_)) {
+        return Ok(Wanted::Lacks("KVM is emulated on this host, or does not work"));
+    }
+    boot(toolchains, found, None, steps, || Ok(())).map(|housed| Wanted::Housed(Box::new(housed)))
 }
 
-/// A warden of machines that has not made any. KVM is probed with threads, so this has to be there before.
-struct LaidOut {
-    warden: Warden,
-    view: View,
-}
-
-impl LaidOut {
-    fn new(
-        toolchains: &Toolchains,
-        found: &Found,
-        kernel: Option<&KernelName>,
-        steps: Steps<'_>,
-    ) -> Result<LaidOut, Failure> {
-        let view = view_of(found)?;
-        let parts = Parts { kernel: kernel::ready(kernel, GUEST)?, disk: disk_of(toolchains, found)? };
-        let blueprint = blueprint(&parts, &steps)?;
-        let warden = firebox_microvm::start(&[blueprint], MONITOR).map_err(Failure::host)?;
-        Ok(LaidOut { warden, view })
-    }
-
-    fn boot(self) -> Result<HousedInMachine, Failure> {
-        let LaidOut { warden, view } = self;
-        let introduction = Introduction { agent: AGENT.to_vec(), view };
-        let cell = MicroVms::first(warden.cells(), &introduction).map_err(Failure::host)?;
-        Ok(HousedInMachine { housed: Housed { warden, cell }, introduction })
-    }
+fn boot(
+    toolchains: &Toolchains,
+    found: &Found,
+    kernel: Option<&KernelName>,
+    steps: Steps<'_>,
+    is_usable: impl FnOnce() -> Result<(), Failure>,
+) -> Result<HousedInMachine, Failure> {
+    let view = view_of(found)?;
+    let parts = Parts { kernel: kernel::ready(kernel, GUEST)?, disk: disk_of(toolchains, found)? };
+    let blueprint = blueprint(&parts, &steps)?;
+    let warden = firebox_microvm::start(&[blueprint], MONITOR).map_err(Failure::host)?;
+    // It takes threads of its own, so the warden is there already.
+    is_usable()?;
+    let introduction = Introduction { agent: AGENT.to_vec(), view };
+    let cell = MicroVms::first(warden.cells(), &introduction).map_err(Failure::host)?;
+    Ok(HousedInMachine { housed: Housed { warden, cell }, introduction })
 }
 
 fn is_usable(probe: &Probe) -> Result<(), Failure> {

@@ -63,7 +63,15 @@ pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
     let steps = Steps { run: draft.limits(), building: language.builds().then_some(&policy.building) };
     let in_machine = match (draft.isolation(), usual) {
         (Isolation::MicroVm, _) => Some(machine::house(&toolchains, &found, kernel.as_ref(), steps)?),
-        (Isolation::Auto, Usual::MicroVm) => machine::house_where_possible(&toolchains, &found, steps)?,
+        (Isolation::Auto, Usual::MicroVm) => match machine::house_where_possible(&toolchains, &found, steps)? {
+            machine::Wanted::Housed(in_machine) => Some(*in_machine),
+            machine::Wanted::Lacks(why) => {
+                outlet::remark(&format!(
+                    "firebox: this runs in no microVM, since {why}; `--isolation microvm` tells more\n"
+                ));
+                None
+            }
+        },
         _ => None,
     };
     let (Housed { warden, cell }, introduction) = match in_machine {

@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use firebox_cell::{CellError, CellMaker};
 use firebox_job::CellKind;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -112,11 +111,6 @@ impl Warden {
     /// Who the caller will be when it has dropped its privileges: what it shall still reach must be theirs.
     pub fn engine(&self) -> EngineUser {
         self.engine
-    }
-
-    /// Ends it with its cells, where there turns out to be no use for it, and returns when nothing is left.
-    pub fn close(self) -> Result<(), CellError> {
-        Box::new(self.cells).close()
     }
 
     /// Gives up every right of this process, for good. What was opened before stays open.

@@ -50,9 +50,11 @@ fn open(home: Option<PathBuf>) -> Result<Kernels, Failure> {
     })
 }
 
-/// Whether there is one kernel, which needs no name.
-pub(crate) fn is_there() -> Result<bool, Failure> {
-    Ok(open(None)?.names().map_err(told_of_store)?.len() == 1)
+/// Whether there is one kernel, which needs no name. Looks, and makes nothing; what cannot be used is not there.
+pub(crate) fn is_there() -> bool {
+    let Ok(home) = Home::find(|name| env::var_os(name)) else { return false };
+    let path = home.kernels();
+    path.is_dir() && Kernels::open(&path).and_then(|kernels| kernels.names()).is_ok_and(|names| names.len() == 1)
 }
 
 /// A kernel with this first process: the one that is named, or the only one.
