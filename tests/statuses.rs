@@ -271,6 +271,40 @@ fn a_run_granted_enough_of_everything_is_ok_where_less_was_a_limit() {
     check(call.args(["--memory", "256M", "--disk", "64M"]), ("ok", "run", 0, None), "before\n");
 }
 
+#[test]
+fn a_run_at_its_limit_of_tasks_is_refused_more_and_goes_on() {
+    let code = "
+import os, time
+born = 0
+try:
+    while born < 100:
+        if os.fork() == 0: time.sleep(100)
+        born += 1
+except OSError as error:
+    print(type(error).__name__, 1 < born < 8)";
+    check(job("python", code).args(["--tasks", "8"]), ("ok", "run", 0, None), "BlockingIOError True\n");
+}
+
+#[test]
+fn a_run_on_one_cpu_uses_no_more_than_one() {
+    let code = "
+import os, time
+spinning = []
+for _ in range(4):
+    child = os.fork()
+    while child == 0: pass
+    spinning.append(child)
+time.sleep(2)
+for child in spinning: os.kill(child, 9)
+print('over')";
+    let outcome = check(job("python", code).args(["--vcpus", "1"]), ("ok", "run", 0, None), "over\n");
+    let number =
+        |pointer: &str| outcome.json().pointer(pointer).and_then(serde_json::Value::as_f64).unwrap_or_default();
+    let cpus = number("/usage/cpu_ms") / number("/timing_ms/run");
+    let is_held = outcome.json()["enforcement"]["cpu"] == "enforced";
+    assert!(0.3 < cpus && (cpus < 1.3 || !is_held), "it used {cpus} of them\n{outcome}");
+}
+
 /// A signal to `firebox` while a job runs takes the job back.
 fn check_cancelled(language: &str, code: &str, send: impl FnOnce(&kit::Running)) {
     let host = HostInventory::take();

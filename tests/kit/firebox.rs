@@ -256,7 +256,7 @@ impl Outcome {
             Some(outcome.call.code().into()),
             "firebox exits with the exit code of the outcome\n{outcome}"
         );
-        kind::tell_of_end(outcome.text("status"));
+        kind::tell_of_end(&outcome);
         outcome
     }
 

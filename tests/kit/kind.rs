@@ -5,12 +5,16 @@
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
+use super::firebox::Outcome;
 use super::guard::Allowance;
 
 /// What may be asked for instead of a jail.
 const ISOLATION: &str = "FIREBOX_TEST_ISOLATION";
 /// What there is, where not all is to be tested.
 const LANGUAGES: &str = "FIREBOX_TEST_LANGUAGES";
+/// What a job can be limited by in its cell.
+const LIMITS: [&str; 9] =
+    ["--timeout", "--compile-time", "--run-time", "--cpu-time", "--memory", "--tasks", "--disk", "--output", "--vcpus"];
 /// To boot, and to be slow afterwards.
 const BOOTING: Duration = Duration::from_secs(240);
 
@@ -20,11 +24,11 @@ pub(crate) fn is_tested(language: &str) -> bool {
     tested.map_or(true, |tested| tested.split(',').any(|one| one == language))
 }
 
-/// Tells as what a job ended that runs in what was asked for.
-pub(crate) fn tell_of_end(status: &str) {
-    if let Some(kind) = std::env::var_os(ISOLATION) {
-        println!("{} ended: {status}", told(&kind));
-    }
+/// Tells as what a job ended that ran in what was asked for.
+pub(crate) fn tell_of_end(outcome: &Outcome) {
+    let Some(kind) = std::env::var_os(ISOLATION) else { return };
+    assert_eq!(outcome.text("isolation"), kind, "it ran in something else\n{outcome}");
+    println!("{} ended: {}", told(&kind), outcome.text("status"));
 }
 
 /// For whoever runs the tests, and counts.
@@ -39,6 +43,9 @@ pub(crate) fn ask_for(arguments: &mut Vec<OsString>, allowance: &mut Allowance) 
     let runs_a_job = arguments.first().is_some_and(|command| is(command, "run") || is(command, "host"));
     if runs_a_job && !arguments.iter().any(|argument| is(argument, "--isolation")) {
         println!("{}", told(&kind));
+        for limit in arguments.iter().filter(|argument| LIMITS.iter().any(|limit| is(argument, limit))) {
+            println!("{} limited by: {}", told(&kind), limit.display());
+        }
         arguments.extend(["--isolation".into(), kind]);
         allowance.wall += BOOTING;
     }

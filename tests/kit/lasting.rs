@@ -1,7 +1,7 @@
 //! A directory for all tests of a binary.
 //!
 //! What stands in a `static` is not dropped at the end of its process, and what stands in such a directory may be an image of gigabytes. So
-//! somebody else removes it, who sees that end, however it comes.
+//! somebody else removes it, who sees that end; unless both are killed at once, as a group is.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -50,7 +50,8 @@ pub(crate) fn all_needed(programs: &[&str]) -> Result<()> {
 pub(crate) fn debians_release() -> String {
     let about = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let named = about.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    named.unwrap_or("stable").trim_matches('"').to_owned()
+    let named = named.map(|name| name.trim_matches('"')).filter(|name| !name.is_empty());
+    named.unwrap_or("stable").to_owned()
 }
 
 /// Has the package lists fetched anew.

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::equipment::Equipment;
-use crate::host_packages::{all_needed, debians_release, needed};
+use crate::host_packages::debians_release;
 
 /// In which languages there are jobs in the lab. A Rust would be many times as large as all of these.
 pub(super) const LANGUAGES: [&str; 3] = ["bash", "c", "python"];
@@ -27,10 +27,13 @@ const DISK: &str = "4G";
 
 /// The disk. `firebox` is what makes the store on it.
 pub(super) fn disk(equipment: &Equipment, firebox: &Path) -> Result<PathBuf> {
-    all_needed(&["mmdebstrap", "skopeo"])?;
-    needed("mkfs.ext4", "e2fsprogs")?;
     let place = equipment.place().join("debian");
+    let (recipe, made_by) = (format!("{} {PACKAGES} {LEFT_OUT:?}", debians_release()), place.join("recipe"));
+    if fs::read_to_string(&made_by).is_ok_and(|made_by| made_by != recipe) {
+        fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+    }
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    fs::write(&made_by, recipe).with_context(|| format!("cannot write {}", made_by.display()))?;
     let root = unpacked(&place)?;
     fill_store(&root, &place, equipment, firebox)?;
     let disk = place.join("disk");

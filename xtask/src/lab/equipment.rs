@@ -1,4 +1,5 @@
-//! What the lab consists of: QEMU, which is the PC; Debian's kernel, which runs on it; BusyBox, which is all of the system around the tests.
+//! What the lab consists of: QEMU, which is the PC; Debian's kernel, which runs on it; BusyBox, which brings it up; and what a Debian is made with, for the
+//! tests.
 //!
 //! As root on Debian or a relative of it what is missing is installed; the kernel is only unpacked, into the directory for builds.
 
@@ -9,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::kernel::Kernel;
-use crate::host_packages::needed;
+use crate::host_packages::{all_needed, needed};
 use crate::repository::Repository;
 
 /// Where each is.
@@ -29,6 +30,8 @@ impl Equipment {
         let qemu = needed("qemu-system-x86_64", "qemu-system-x86")?;
         let busybox = needed("busybox", "busybox-static")?;
         needed("apt-get", "apt")?;
+        all_needed(&["mmdebstrap", "skopeo"])?;
+        needed("mkfs.ext4", "e2fsprogs")?;
         Ok(Equipment { qemu, busybox, kernel: Kernel::fetch(&place)?, place })
     }
 

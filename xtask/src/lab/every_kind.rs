@@ -30,6 +30,9 @@ pub(super) fn read(list: &str) -> Result<Vec<TestsOfFile>> {
             _ => ensure!(false, "neither a file nor one of its tests: {line}"),
         }
     }
+    for TestsOfFile { file, tests } in &files {
+        ensure!(!tests.is_empty(), "no test of `{file}` is listed");
+    }
     Ok(files)
 }
 
@@ -39,16 +42,16 @@ mod tests {
 
     #[test]
     fn files_have_tests_and_some_are_chosen() {
-        let read = read("# said\n\nstatuses\n+ ends\n- dies\noutput\n").unwrap();
+        let read = read("# said\n\nstatuses\n+ ends\n- dies\noutput\n- shows\n").unwrap();
         let test = |name: &str, is_chosen| Test { name: name.to_owned(), is_chosen };
         let statuses =
             TestsOfFile { file: "statuses".to_owned(), tests: vec![test("ends", true), test("dies", false)] };
-        assert_eq!(read, [statuses, TestsOfFile { file: "output".to_owned(), tests: Vec::new() }]);
+        assert_eq!(read, [statuses, TestsOfFile { file: "output".to_owned(), tests: vec![test("shows", false)] }]);
     }
 
     #[test]
     fn what_is_neither_file_nor_test_is_refused() {
-        for list in ["+ ends", "statuses\n* ends", "statuses ends"] {
+        for list in ["+ ends", "statuses\n* ends", "statuses ends", "statuses\noutput\n+ shows"] {
             assert!(super::read(list).is_err(), "{list}");
         }
     }

@@ -5,10 +5,14 @@
 # Called once more with a word, it is in that Debian, which is the root then. What the kernel has unpacked stands in it by the same names.
 BUSYBOX=/lab/busybox
 if [ "$1" = in-debian ]; then
+    # With the first machine and after the last, KVM has the kernel's scheduler patched, and QEMU's processors have been seen to go on with what stood
+    # there before, for ever. So there is one from the beginning to the end: `KVM_CREATE_VM`.
+    python3 -c 'import fcntl, signal; vm = fcntl.ioctl(open("/dev/kvm"), 0xAE01, 0); signal.pause()' &
     while read -r name folder words; do
         echo "lab: $name begins"
         # Longer than any takes: if one hangs, the others still have their turn.
-        (cd "$folder" && exec timeout -s KILL 900 $words)
+        # A checkout below a folder that Debian has, too, is not in here.
+        (cd "$folder" || exit; exec timeout -s KILL 900 $words)
         echo "lab: $name ended with $?"
     done </lab/turns
     echo "lab: over"
@@ -26,6 +30,8 @@ for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev vir
     [ -z "$file" ] || insmod "$file" || echo "lab: the kernel does not take $module"
 done
 mount -t ext4 /dev/vda /debian || echo "lab: there is no disk with a Debian"
+# Whoever has made the disk may have been no root, and only root's store is root's to use.
+[ "$(stat -c %u /debian/lab-store)" = 0 ] || chown -R 0:0 /debian
 for top in /*; do
     case "$top" in
     /bin | /debian | /dev | /init | /lib | /lib64 | /proc | /sys | /usr) ;;

@@ -17,6 +17,8 @@ use crate::lines::lines_of;
 /// What is run each time takes some eight minutes, and all boots that are compared some four; on a machine that has others to serve, and with all
 /// that could be run, three times as long.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
+/// No test takes so long, so a PC that says nothing for that time stands still.
+const SILENCE: Duration = Duration::from_secs(6 * 60);
 /// Two processors, since races want them, and memory for the initramfs, which is in there twice for a moment, and for guests.
 const SIZE: [&str; 4] = ["-smp", "2", "-m", "4G"];
 /// A panic ends the PC.
@@ -39,7 +41,7 @@ pub(super) struct Machine {
 pub(super) enum Ending {
     /// By itself, as QEMU says.
     Ended(ExitStatus),
-    /// It was still running when its time was up.
+    /// It was still running when its time was up, or stood still.
     TimedOut,
 }
 
@@ -55,8 +57,9 @@ impl Machine {
         qemu.arg("-serial").arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
         qemu.arg("-kernel").arg(equipment.kernel.image()).arg("-initrd").arg(initramfs);
         qemu.args(["-append", COMMAND_LINE]);
+        // By a short name: that of a socket has room for a hundred letters.
+        qemu.current_dir(equipment.place()).args(["-monitor", "unix:monitor,server=on,wait=off"]);
         let monitor = equipment.place().join("monitor");
-        qemu.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
         if let Some(disk) = disk {
             qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,snapshot=on", disk.display()));
         }
@@ -69,7 +72,7 @@ impl Machine {
     /// Waits for its end, and tells of each line that comes.
     pub(super) fn watch(&mut self, mut hear: impl FnMut(&str)) -> Result<Ending> {
         loop {
-            match self.lines.recv_timeout(LIMIT.saturating_sub(self.started.elapsed())) {
+            match self.lines.recv_timeout(LIMIT.saturating_sub(self.started.elapsed()).min(SILENCE)) {
                 Ok(line) => hear(&line),
                 Err(RecvTimeoutError::Timeout) => return Ok(Ending::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::{Context, Result};
+
 use super::debian::{LANGUAGES, STORE};
 use super::every_kind::{Test, TestsOfFile};
 use super::programs::Program;
@@ -39,12 +41,15 @@ impl Turn<'_> {
     }
 
     /// Of each file in the list, one in each kind of cell.
-    pub(super) fn in_every_kind<'a>(list: &'a [TestsOfFile], programs: &'a [Program], extent: Extent) -> Vec<Turn<'a>> {
+    pub(super) fn in_every_kind<'a>(
+        list: &'a [TestsOfFile],
+        programs: &'a [Program],
+        extent: Extent,
+    ) -> Result<Vec<Turn<'a>>> {
         let mut turns = Vec::new();
         for TestsOfFile { file, tests } in list {
-            let Some(program) = programs.iter().find(|program| program.is_test && program.name == *file) else {
-                continue;
-            };
+            let program = programs.iter().find(|program| program.is_test && program.name == *file);
+            let program = program.with_context(|| format!("cargo has built no tests of `{file}`"))?;
             for kind in [Kind::JailOfRoot, Kind::JailOfUser, Kind::MicroVm] {
                 let is_run = |test: &&Test| test.is_chosen || kind.is_always_whole() || extent == Extent::Full;
                 let tests: Vec<&str> = tests.iter().filter(is_run).map(|test| test.name.as_str()).collect();
@@ -54,7 +59,7 @@ impl Turn<'_> {
                 }
             }
         }
-        turns
+        Ok(turns)
     }
 
     /// How many tests there have to be, where that is known.
@@ -68,7 +73,7 @@ impl Turn<'_> {
         let words = |path: &Path| path.display().to_string();
         let mut line = vec![name.clone(), words(folder), "env".to_owned()];
         line.extend(environment.iter().map(|(name, value)| format!("{name}={value}")));
-        line.extend([words(path), "--show-output --color=never".to_owned()]);
+        line.extend([words(path), "--show-output".to_owned(), "--color=never".to_owned()]);
         if !tests.is_empty() {
             // One at a time, as everywhere: they look at what is left of each other.
             line.extend(["--test-threads=1", "--exact"].map(str::to_owned));
@@ -102,5 +107,54 @@ impl Kind {
                 vec![languages, ("FIREBOX_TEST_ISOLATION", "microvm".to_owned()), ("FIREBOX_HOME", STORE.to_owned())]
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn program(name: &str) -> Program {
+        Program { name: name.to_owned(), path: PathBuf::from("/t/p"), folder: PathBuf::from("/r"), is_test: true }
+    }
+
+    fn list() -> Vec<TestsOfFile> {
+        let test = |name: &str, is_chosen| Test { name: name.to_owned(), is_chosen };
+        let file = |file: &str, tests| TestsOfFile { file: file.to_owned(), tests };
+        vec![file("statuses", vec![test("ends", true), test("dies", false)]), file("time", vec![test("flies", false)])]
+    }
+
+    #[test]
+    fn what_is_chosen_runs_in_every_kind_of_cell_and_the_rest_in_one_unless_all_is_asked_for() {
+        let (list, programs) = (list(), [program("statuses"), program("time")]);
+        let turns = |extent| {
+            let turns = Turn::in_every_kind(&list, &programs, extent).unwrap();
+            turns.iter().map(|turn| (turn.name.clone(), turn.expected())).collect::<Vec<_>>()
+        };
+        let expected = |turns: &[(&str, usize)]| {
+            turns.iter().map(|(name, tests)| ((*name).to_owned(), Some(*tests))).collect::<Vec<_>>()
+        };
+        let chosen = [("statuses:jail", 2), ("statuses:users_jail", 1), ("statuses:microvm", 1), ("time:jail", 1)];
+        assert_eq!(turns(Extent::Chosen), expected(&chosen));
+        let full = ["jail", "users_jail", "microvm"];
+        let full = [("statuses", 2), ("time", 1)]
+            .map(|(file, tests)| full.map(|kind| (format!("{file}:{kind}"), Some(tests))));
+        assert_eq!(turns(Extent::Full), full.concat());
+        assert!(Turn::in_every_kind(&list, &programs[..1], Extent::Full).is_err());
+    }
+
+    #[test]
+    fn a_turn_is_one_line_that_says_what_is_run_where_and_with_which_words() {
+        let (list, programs) = (list(), [program("statuses"), program("time")]);
+        let turns = Turn::in_every_kind(&list, &programs, Extent::Chosen).unwrap();
+        let line = turns.iter().find(|turn| turn.name == "statuses:users_jail").unwrap().line();
+        let (kind, words) = line.split_once(" env ").unwrap();
+        assert_eq!(kind, "statuses:users_jail /r");
+        assert!(words.contains("FIREBOX_TEST_AS_USER=1 ") && !words.contains("FIREBOX_TEST_ISOLATION"), "{line}");
+        assert!(words.ends_with(" /t/p --show-output --color=never --test-threads=1 --exact ends\n"), "{line}");
+        let all = Turn::of_machines(&programs).next().unwrap();
+        assert_eq!((all.expected(), all.line().as_str()), (None, "statuses /r env /t/p --show-output --color=never\n"));
     }
 }

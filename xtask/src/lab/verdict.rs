@@ -1,26 +1,45 @@
-//! What the lab found, read from what its `init.sh` says: each test program has to begin and to end well, and all of it to be over.
+//! What the lab found, read from what its `init.sh` says: each turn has to begin and to end well, and all of it to be over.
 //!
 //! Whatever is missing is a failure, so that no panic, hang or lost line passes for a success. So is a test that was skipped: the lab is where
 //! it has all that it needs.
+//!
+//! QEMU's emulation is not perfect: on a busy host it goes on now and then with code that was patched since, by which guests were lost, and the whole PC has stood
+//! still. Turns that fell victim to that are to have one more chance, in another PC, and that is said.
 
+use super::census::Census;
 use super::machine::Ending;
-use crate::test::{Ended, Skipped};
+use super::turn::Extent;
+use crate::test::{Ended, Finding, HarnessOutput, Show, Skipped, Told};
+
+/// How firebox tells of a guest that was lost.
+const LOST: &str = "the guest's processor gave up (triple fault)";
+/// More than so many turns at once are no accident.
+const MOST_ACCIDENTS: usize = 3;
 
 pub(super) struct Verdict {
-    programs: Vec<Program>,
+    records: Vec<Record>,
     is_over: bool,
     /// What stood in the way of all tests.
     obstacles: Vec<String>,
 }
 
-/// A turn.
-struct Program {
+/// Of a turn.
+struct Record {
     name: String,
     /// How many tests there have to be, where that is known.
     expected: Option<usize>,
-    /// How many have passed.
-    passed: usize,
     state: State,
+    heard: Heard,
+}
+
+/// What it says while it runs.
+#[derive(Default)]
+struct Heard {
+    output: HarnessOutput,
+    census: Census,
+    /// How many tests have passed.
+    passed: usize,
+    has_lost_a_guest: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,17 +51,23 @@ enum State {
 }
 
 impl Verdict {
-    /// For programs of these names, with so many tests.
+    /// For turns of these names, with so many tests.
     pub(super) fn of<'a>(turns: impl Iterator<Item = (&'a str, Option<usize>)>) -> Verdict {
-        let turn =
-            |(name, expected): (&str, _)| Program { name: name.to_owned(), expected, passed: 0, state: State::Waits };
-        let programs = turns.map(turn).collect();
-        Verdict { programs, is_over: false, obstacles: Vec::new() }
+        let record = |(name, expected): (&str, _)| Record {
+            name: name.to_owned(),
+            expected,
+            state: State::Waits,
+            heard: Heard::default(),
+        };
+        Verdict { records: turns.map(record).collect(), is_over: false, obstacles: Vec::new() }
     }
 
-    /// Takes in a line; most are none of its business.
-    pub(super) fn read(&mut self, line: &str) {
-        let Some(said) = line.strip_prefix("lab: ") else { return self.count(line) };
+    /// Takes in a line.
+    pub(super) fn read(&mut self, line: &str) -> Show {
+        let Some(said) = line.strip_prefix("lab: ") else {
+            let runs = self.records.iter_mut().find(|record| record.state == State::Runs);
+            return runs.map_or(Show::Yes, |record| record.heard.read(line));
+        };
         if said == "over" {
             self.is_over = true;
         } else if let Some(name) = said.strip_suffix(" begins") {
@@ -52,34 +77,66 @@ impl Verdict {
         } else {
             self.obstacles.push(said.to_owned());
         }
-    }
-
-    /// `test result: ok. 3 passed; …`: a name that no test has, the harness passes over in silence.
-    fn count(&mut self, line: &str) {
-        let passed = line.strip_prefix("test result: ok. ").and_then(|rest| rest.split_once(' ')?.0.parse().ok());
-        if let (Some(passed), Some(runs)) = (passed, self.programs.iter_mut().find(|one| one.state == State::Runs)) {
-            runs.passed = passed;
-        }
+        Show::Yes
     }
 
     fn become_of(&mut self, name: &str, state: State) {
-        match self.programs.iter_mut().find(|program| program.name == name) {
-            Some(program) => program.state = state,
-            None => self.obstacles.push(format!("nobody knows a program `{name}`")),
+        match self.records.iter_mut().find(|record| record.name == name) {
+            Some(record) => record.state = state,
+            None => self.obstacles.push(format!("nobody knows a turn `{name}`")),
         }
     }
 
-    pub(super) fn decide(&self, ending: &Ending, skipped: &[Skipped]) -> Ended {
-        match self.reason(ending, skipped) {
-            Some(why) => Ended::Failed(why),
-            None => Ended::Passed,
+    /// Has the turns that fell victim to the emulation wait for another PC, and names them.
+    pub(super) fn give_victims_another_chance(&mut self, ending: &Ending) -> Vec<String> {
+        let stood_still = matches!(ending, Ending::TimedOut);
+        let is_victim = |record: &Record| match &record.state {
+            State::Waits | State::Runs => stood_still,
+            State::Ended(status) => status != "0" && record.heard.has_lost_a_guest,
+        };
+        let lost = self.records.iter().filter(|record| is_victim(record) && record.heard.has_lost_a_guest).count();
+        if MOST_ACCIDENTS < lost {
+            return Vec::new();
         }
+        let mut victims = Vec::new();
+        for record in self.records.iter_mut().filter(|record| is_victim(record)) {
+            (record.state, record.heard) = (State::Waits, Heard::default());
+            victims.push(record.name.clone());
+        }
+        self.is_over &= victims.is_empty();
+        victims
+    }
+
+    /// Whether all is well so far, if a PC ended like that.
+    pub(super) fn has_passed(&self, ending: &Ending) -> bool {
+        self.reason(ending).is_none()
+    }
+
+    /// What came of it, where the last PC ended like that. `whole` is said of a run of all turns.
+    pub(super) fn decide(self, ending: &Ending, whole: Option<Extent>) -> Finding {
+        let mut found = Finding::from(Ended::Passed);
+        let reason = self.reason(ending);
+        let mut census = Census::default();
+        for Record { heard, .. } in self.records {
+            let Told { tally, skipped, attacks } = heard.output.finish();
+            found.tally += tally;
+            found.skipped.extend(skipped);
+            found.attacks.extend(attacks);
+            census.add(heard.census);
+        }
+        let reason = reason.or_else(|| {
+            let Skipped { what, why } = found.skipped.first()?;
+            Some(format!("nothing has to be skipped in here, and `{what}` was: {why}"))
+        });
+        let reason = reason.or_else(|| census.complaint(whole?));
+        found.ended = reason.map_or(Ended::Passed, Ended::Failed);
+        found
     }
 
     /// The first of all that went wrong.
-    fn reason(&self, ending: &Ending, skipped: &[Skipped]) -> Option<String> {
-        let at = match self.programs.iter().find(|program| program.state == State::Runs) {
-            Some(program) => format!("in `{}`", program.name),
+    fn reason(&self, ending: &Ending) -> Option<String> {
+        let at = match self.records.iter().find(|record| record.state == State::Runs) {
+            Some(record) => format!("in `{}`", record.name),
             None => "outside of any test".to_owned(),
         };
         if let Some(obstacle) = self.obstacles.first() {
@@ -92,20 +149,32 @@ impl Verdict {
             }
             Ending::Ended(_) => {}
         }
-        for Program { name, expected, passed, state } in &self.programs {
-            match state {
-                State::Ended(status) if status == "0" => match expected {
-                    Some(expected) if passed != expected => {
-                        return Some(format!("`{name}` has {passed} tests of the {expected} that are listed for it"));
-                    }
-                    _ => {}
-                },
-                State::Ended(status) => return Some(format!("`{name}` ended with {status}, see above")),
-                State::Waits | State::Runs => return Some(format!("`{name}` has not been run to its end")),
+        self.records.iter().find_map(Record::complaint)
+    }
+}
+
+impl Record {
+    fn complaint(&self) -> Option<String> {
+        let Record { name, expected, state, heard: Heard { passed, .. } } = self;
+        match (state, expected) {
+            (State::Ended(status), Some(expected)) if status == "0" && passed != expected => {
+                Some(format!("`{name}` has {passed} tests of the {expected} that are listed for it"))
             }
+            (State::Ended(status), _) if status == "0" => None,
+            (State::Ended(status), _) => Some(format!("`{name}` ended with {status}, see above")),
+            (State::Waits | State::Runs, _) => Some(format!("`{name}` has not been run to its end")),
         }
-        let Skipped { what, why } = skipped.first()?;
-        Some(format!("nothing has to be skipped in here, and `{what}` was: {why}"))
+    }
+}
+
+impl Heard {
+    fn read(&mut self, line: &str) -> Show {
+        self.census.read(line);
+        self.has_lost_a_guest |= line.contains(LOST);
+        // `test result: ok. 3 passed; …`: a name that no test has, the harness passes over in silence.
+        let passed = line.strip_prefix("test result: ok. ").and_then(|rest| rest.split_once(' ')?.0.parse().ok());
+        self.passed = passed.unwrap_or(self.passed);
+        self.output.read(line)
     }
 }
 
@@ -127,8 +196,8 @@ mod tests {
 
     fn decided(lines: &[&str], ending: &Ending) -> Ended {
         let mut verdict = Verdict::of([("a", Some(1)), ("b", None)].into_iter());
-        lines.iter().for_each(|line| verdict.read(line));
-        verdict.decide(ending, &[])
+        lines.iter().for_each(|line| _ = verdict.read(line));
+        verdict.decide(ending, None).ended
     }
 
     fn ended(code: i32) -> Ending {
@@ -176,10 +245,50 @@ mod tests {
 
     #[test]
     fn a_test_that_was_skipped_is_a_failure() {
-        let mut verdict = Verdict::of(std::iter::empty());
-        verdict.read("lab: over");
-        let skipped = Skipped { what: "boots".to_owned(), why: "no KVM".to_owned() };
-        let Ended::Failed(why) = verdict.decide(&ended(0), &[skipped]) else { panic!("passed") };
+        let mut verdict = Verdict::of([("a", None)].into_iter());
+        for line in ["lab: a begins", "running 1 test", "skipped: boots: no KVM", "lab: a ended with 0", "lab: over"] {
+            verdict.read(line);
+        }
+        let Ended::Failed(why) = verdict.decide(&ended(0), None).ended else { panic!("passed") };
         assert!(why.contains("boots") && why.contains("no KVM"), "{why}");
+    }
+
+    /// What a turn of three says whose test has lost its guest.
+    fn loses(name: &str) -> [String; 4] {
+        let said = "stderr: firebox: a microVM cannot go on: the guest's processor gave up (triple fault): its guest said last";
+        ["lab: % begins", said, "test result: FAILED. 0 passed; 1 failed; 0 ignored", "lab: % ended with 101"]
+            .map(|line| line.replace('%', name))
+    }
+
+    #[test]
+    fn a_turn_that_the_emulation_failed_has_another_chance_and_what_it_said_first_counts_no_more() {
+        let mut verdict = Verdict::of([("a", Some(1)), ("b", None)].into_iter());
+        let lines = loses("a").into_iter().chain(GOOD[3..].iter().map(|line| (*line).to_owned()));
+        lines.for_each(|line| _ = verdict.read(&line));
+        assert_eq!(verdict.give_victims_another_chance(&ended(0)), ["a"]);
+        for line in ["lab: a begins", "running 1 test", GOOD[1], GOOD[2], GOOD[5]] {
+            verdict.read(line);
+        }
+        assert!(verdict.give_victims_another_chance(&ended(0)).is_empty());
+        assert_eq!(verdict.decide(&ended(0), None).ended, Ended::Passed);
+    }
+
+    #[test]
+    fn what_fails_otherwise_or_too_often_has_none() {
+        let mut verdict = Verdict::of([("a", None)].into_iter());
+        ["lab: a begins", "lab: a ended with 101", "lab: over"].into_iter().for_each(|line| _ = verdict.read(line));
+        assert!(verdict.give_victims_another_chance(&ended(0)).is_empty());
+        let names = ["a", "b", "c", "d"];
+        let mut verdict = Verdict::of(names.into_iter().map(|name| (name, None)));
+        names.into_iter().flat_map(loses).for_each(|line| _ = verdict.read(&line));
+        assert!(verdict.give_victims_another_chance(&ended(0)).is_empty());
+        assert_ne!(verdict.decide(&ended(0), None).ended, Ended::Passed);
+    }
+
+    #[test]
+    fn after_a_pc_that_stood_still_what_has_not_ended_has_another_chance() {
+        let mut verdict = Verdict::of([("a", Some(1)), ("b", None), ("c", None)].into_iter());
+        GOOD[..4].iter().for_each(|line| _ = verdict.read(line));
+        assert_eq!(verdict.give_victims_another_chance(&Ending::TimedOut), ["b", "c"]);
     }
 }
