@@ -112,7 +112,7 @@ pub(crate) struct RunArgs {
 /// Where the program may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum IsolationArg {
-    /// A jail, or else a fence where this host makes no jails.
+    /// A jail, or else a fence where this host makes no jails; `firebox host` makes a microVM where it can.
     #[default]
     Auto,
     /// Only in a virtual machine of its own.
