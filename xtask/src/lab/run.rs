@@ -54,7 +54,7 @@ fn some_tests(repository: &Repository, equipment: &Equipment, only: &str, extent
     let mut ending = sit(repository, equipment, &turns, &started, &disk, &mut verdict)?;
     let victims = verdict.give_victims_another_chance(&ending);
     if !victims.is_empty() {
-        println!("\nthe emulation has failed {}: once more, in another PC\n", victims.join(", "));
+        println!("\na guest was lost, or the PC stood still, in {}: once more, in another PC\n", victims.join(", "));
         turns.retain(|turn| victims.contains(&turn.name));
         ending = sit(repository, equipment, &turns, &started, &disk, &mut verdict)?;
     }

@@ -3,8 +3,8 @@
 //! Whatever is missing is a failure, so that no panic, hang or lost line passes for a success. So is a test that was skipped: the lab is where
 //! it has all that it needs.
 //!
-//! QEMU's emulation is not perfect: on a busy host it goes on now and then with code that was patched since, by which guests were lost, and the whole PC has stood
-//! still. Turns that fell victim to that are to have one more chance, in another PC, and that is said.
+//! QEMU's emulation is not perfect: it goes on now and then with code that was patched since, by which the whole PC has stood still, and guests have been lost, by that or by
+//! something else that is not understood yet (decision 30). Turns to which that happens have one more chance, in another PC, and that is said.
 
 use super::census::Census;
 use super::machine::Ending;
