@@ -7,11 +7,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::equipment::Equipment;
+use super::kernel::said;
 use crate::host_packages::debians_release;
 
 /// In which languages there are jobs in the lab. A Rust would be many times as large as all of these.
@@ -91,7 +92,5 @@ fn whole(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
 }
 
 fn done(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(())
+    said(command).map(drop)
 }

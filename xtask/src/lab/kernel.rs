@@ -71,7 +71,8 @@ fn unpack(package: &str, place: &Path, to: &Path) -> Result<()> {
     fs::rename(&unpacked, to).with_context(|| format!("cannot put the kernel at {}", to.display()))
 }
 
-fn said(command: &mut Command) -> Result<String> {
+/// What a command says that has to succeed.
+pub(super) fn said(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
     ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
