@@ -49,6 +49,17 @@ impl Bounds {
         let transferred = unpacked.saturating_add(unpacked / 4).saturating_add(SLACK);
         Bounds { unpacked, transferred, ..Bounds::default() }
     }
+
+    /// The least size for which layers may come to so much.
+    pub(crate) fn least_size(unpacked: u64, inflated: u64, transferred: u64) -> u64 {
+        let beyond = |bytes: u64, times: u64| bytes.saturating_sub(SLACK).div_ceil(times);
+        unpacked.div_ceil(4).max(beyond(inflated, 8)).max(beyond(transferred, 5))
+    }
+
+    /// What is looked through of an image that is too large, to be able to say what it needs.
+    pub(crate) fn for_survey() -> Bounds {
+        Bounds::for_size(4 << 30)
+    }
 }
 
 impl Default for Bounds {
@@ -61,6 +72,25 @@ impl Default for Bounds {
             layers: 512,
             document: 4 << 20,
             transferred: 64 << 30,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_size_is_enough_and_one_byte_less_is_not() {
+        for (unpacked, inflated, transferred) in
+            [(100, 0, 0), (4096, 5000, 0), (0, 1 << 30, 0), (0, 0, 1 << 30), (9 << 30, 19 << 30, 1), (0, 0, 0)]
+        {
+            let is_let_in = |size: u64| {
+                let bounds = Bounds::for_size(size);
+                unpacked <= bounds.unpacked && inflated <= bounds.inflated() && transferred <= bounds.transferred
+            };
+            let least = Bounds::least_size(unpacked, inflated, transferred);
+            assert!(is_let_in(least) && (least == 0 || !is_let_in(least - 1)), "{least}");
         }
     }
 }

@@ -64,8 +64,9 @@ pub use kernel::{
 pub use layer::entry::EntryFault;
 pub use layer::index::DamagedIndex;
 pub use layer::path::PathFault;
+pub use layer::tally::Exceeded;
 pub use layer::tar::ArchiveError;
-pub use layer::unpack::{Exceeded, UnpackError};
+pub use layer::unpack::UnpackError;
 pub use origin::{NoOrigin, Origin};
 pub use record::{LayerRecord, Record};
 pub use reference::{NoReference, Reference, ReferenceFault, Version};

@@ -36,7 +36,8 @@ struct Far {
     /// Of each layer that anything was heard of.
     here: BTreeMap<usize, u64>,
     ready: usize,
-    assembles: bool,
+    /// What takes its time after them, or in place of them.
+    then: Option<&'static str>,
 }
 
 impl Far {
@@ -49,14 +50,15 @@ impl Far {
             }
             Progress::Unpacking { layer, bytes } => drop(self.here.insert(layer, bytes)),
             Progress::Ready { .. } => self.ready += 1,
-            Progress::Assembling => self.assembles = true,
+            Progress::Assembling => self.then = Some("laying out the root filesystem"),
+            Progress::Surveying => self.then = Some("it is too large: finding out what it needs"),
         }
         Worth::AtOnce
     }
 
     fn in_words(&self) -> String {
-        if self.assembles {
-            return "laying out the root filesystem".to_owned();
+        if let Some(then) = self.then {
+            return then.to_owned();
         }
         let here: u64 = self.here.values().sum();
         format!("{}, {} of {} layers", bar(here, self.bytes), self.ready, self.layers)
@@ -82,6 +84,7 @@ mod tests {
             ),
             (Progress::Ready { layer: 0 }, "[##################......] 36 of 48 MiB, 1 of 2 layers"),
             (Progress::Assembling, "laying out the root filesystem"),
+            (Progress::Surveying, "it is too large: finding out what it needs"),
         ] {
             far.hear(progress);
             assert_eq!(far.in_words(), line);

@@ -101,8 +101,9 @@ fn help(error: &TakeInError) -> Option<String> {
         TakeInError::Source(SourceError::Bucket(error)) => help_of_bucket(error),
         TakeInError::Source(SourceError::Registry(error)) => help_of_registry(error),
         TakeInError::Size { needed, .. } => Some(format!("`--size {}` is enough", needed.div_ceil(1 << 20))),
-        TakeInError::Unpack { source: UnpackError::Exceeded(Exceeded::Unpacked(_)), .. } => Some(
-            "that is four times what `--size` lets the image take, and the most that is unpacked for it: \
+        TakeInError::Transferred { .. }
+        | TakeInError::Unpack { source: UnpackError::Exceeded(Exceeded::Unpacked(_)), .. } => Some(
+            "`--size` bounds what is unpacked and transferred for the image, and this one is too large to find out what it needs: \
              raise `--size` if you know the image"
                 .to_owned(),
         ),

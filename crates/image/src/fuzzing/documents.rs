@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use crate::bounds::Bounds;
 use crate::document::{Config, Document, Platform, choose};
-use crate::layer::unpack::{Tally, prove};
+use crate::layer::tally::Tally;
+use crate::layer::unpack::prove;
 use crate::record::Record;
 use crate::reference::Reference;
 use crate::remote::BucketPlace;

@@ -51,7 +51,7 @@ fn feed(mut input: impl Read, full: &SyncSender<io::Result<Vec<u8>>>, empty: &Re
 }
 
 /// Reads until there is no room or nothing more. How much that is.
-pub(super) fn fill(input: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
+pub(super) fn fill(input: &mut dyn Read, chunk: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < chunk.len() {
         match input.read(&mut chunk[filled..]) {

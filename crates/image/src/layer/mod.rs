@@ -9,5 +9,6 @@ pub(crate) mod entry;
 pub(crate) mod index;
 pub(crate) mod inflate;
 pub(crate) mod path;
+pub(crate) mod tally;
 pub(crate) mod tar;
 pub(crate) mod unpack;

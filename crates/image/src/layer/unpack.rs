@@ -5,17 +5,17 @@
 
 use std::io::{self, BufRead, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, Timespec, Timestamps, fchmod, futimens, openat2};
 
-use crate::bounds::Bounds;
 use crate::digest::{Digest, DigestingReader};
 use crate::layer::attributes;
 use crate::layer::entry::{Act, Content, Entry, EntryFault, Meaning, Meta};
 use crate::layer::index::Index;
 use crate::layer::inflate::{fill, inflate, read_ahead};
 use crate::layer::path::shown;
+use crate::layer::tally::{Exceeded, Tally};
 use crate::layer::tar::{Archive, ArchiveError};
 use crate::strokes;
 
@@ -52,65 +52,6 @@ pub enum UnpackError {
     Stopped,
 }
 
-/// Which bound an image went past.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Exceeded {
-    /// Too many entries.
-    #[error("its layers have more than {0} entries")]
-    Entries(u64),
-    /// Too many bytes.
-    #[error("its layers unpack to more than {} MiB", .0 >> 20)]
-    Unpacked(u64),
-    /// Too much that is neither.
-    #[error("its layers inflate to more than {} MiB, most of which is no content of files", .0 >> 20)]
-    Inflated(u64),
-    /// Too long names, targets and attributes.
-    #[error("the names and attributes in its layers take more than {} MiB", .0 >> 20)]
-    Metadata(u64),
-}
-
-/// What all layers of one image have come to so far. They are unpacked at the same time.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    bounds: Bounds,
-    entries: AtomicU64,
-    unpacked: AtomicU64,
-    inflated: AtomicU64,
-    metadata: AtomicU64,
-}
-
-impl Tally {
-    pub(crate) fn new(bounds: Bounds) -> Tally {
-        let none = || AtomicU64::new(0);
-        Tally { bounds, entries: none(), unpacked: none(), inflated: none(), metadata: none() }
-    }
-
-    /// Counts a layer that was unpacked before.
-    pub(crate) fn add_index(&self, index: &Index) -> Result<(), Exceeded> {
-        self.add_entries(index.entries.len() as u64, index.metadata())?;
-        self.add_content(index.unpacked)
-    }
-
-    fn add_entries(&self, count: u64, metadata: u64) -> Result<(), Exceeded> {
-        let Bounds { entries: most_entries, metadata: most_metadata, .. } = self.bounds;
-        within(&self.entries, count, most_entries, Exceeded::Entries)?;
-        within(&self.metadata, metadata, most_metadata, Exceeded::Metadata)
-    }
-
-    fn add_content(&self, bytes: u64) -> Result<(), Exceeded> {
-        within(&self.unpacked, bytes, self.bounds.unpacked, Exceeded::Unpacked)
-    }
-
-    fn add_inflated(&self, bytes: u64) -> Result<(), Exceeded> {
-        within(&self.inflated, bytes, self.bounds.inflated(), Exceeded::Inflated)
-    }
-}
-
-fn within(sum: &AtomicU64, more: u64, most: u64, exceeded: fn(u64) -> Exceeded) -> Result<(), Exceeded> {
-    let before = sum.fetch_add(more, Ordering::Relaxed);
-    if before.checked_add(more).is_none_or(|sum| most < sum) { Err(exceeded(most)) } else { Ok(()) }
-}
-
 /// What a layer is expected to be, and what it may take.
 pub(crate) struct Terms<'a> {
     /// The digest of its uncompressed bytes.
@@ -139,7 +80,8 @@ pub(crate) fn unpack(
         let inflated = inflate(layer).map_err(ArchiveError::Read)?;
         let ahead = DigestingReader::new(read_ahead(scope, inflated));
         let mut ahead = Counted { input: ahead, tally, stop, ended: None };
-        let read = Unpacking { files, tally, room, buffer: vec![0; BUFFER] }.read(&mut ahead);
+        let mut unpacking = Unpacking { files, room, buffer: vec![0; BUFFER] };
+        let read = read_entries(&mut ahead, tally, &mut |content, file| unpacking.keep(content, file));
         match ahead.ended {
             Some(ended) => Err(ended),
             None => read.map(|index| (index, ahead.input.finish().0)),
@@ -171,6 +113,20 @@ pub(crate) fn prove(
     if found == expected { Ok(()) } else { Err(UnpackError::Digest { expected, found }) }
 }
 
+/// Goes through a layer and keeps nothing of it: what it would come to. Whether its bytes are the right ones is not looked at, nor
+/// are its files.
+pub(crate) fn survey(layer: impl BufRead + Send, tally: &Tally, stop: &AtomicBool) -> Result<Index, UnpackError> {
+    std::thread::scope(|scope| {
+        let inflated = inflate(layer).map_err(ArchiveError::Read)?;
+        let mut ahead = Counted { input: read_ahead(scope, inflated), tally, stop, ended: None };
+        let unread = [0; blake3::OUT_LEN];
+        let read = read_entries(&mut ahead, tally, &mut |_, Announced { number, size, .. }| {
+            Ok(Content { number, size, hash: unread })
+        });
+        ahead.ended.map_or(read, Err)
+    })
+}
+
 /// What comes out of a layer, counted whatever it is: what an archive has that becomes no file takes time all the same.
 /// All of it comes by here, so it ends here, too, when there is too much of it or nobody wants it.
 struct Counted<'a, R> {
@@ -197,40 +153,53 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
+/// A file as it is announced, before its content.
+struct Announced<'m> {
+    number: u32,
+    size: u64,
+    meta: &'m Meta,
+}
+
+/// What is done with the content of a file. What is left of it is passed over.
+type Keep<'k> = dyn FnMut(&mut dyn Read, Announced<'_>) -> Result<Content, UnpackError> + 'k;
+
+fn read_entries(layer: &mut dyn Read, tally: &Tally, keep: &mut Keep<'_>) -> Result<Index, UnpackError> {
+    let mut archive = Archive::new(layer);
+    let mut index = Index::default();
+    let mut number = 0;
+    while let Some(header) = archive.next()? {
+        let (path, size) = (shown(&header.path), header.size);
+        let entry = match Meaning::of(header).map_err(|fault| UnpackError::Entry { path, fault })? {
+            Meaning::Nothing => continue,
+            Meaning::Entry(entry) => entry,
+            Meaning::File(path, meta) => {
+                // Said before anything is written, so that what is far too large costs nothing.
+                tally.add_content(size)?;
+                let content = keep(&mut archive.content(), Announced { number, size, meta: &meta })?;
+                number += 1;
+                Entry { path, act: Act::File(meta, content) }
+            }
+        };
+        tally.add_entries(1, entry.metadata())?;
+        index.push(entry);
+    }
+    archive.finish()?;
+    Ok(index)
+}
+
 struct Unpacking<'a> {
     files: BorrowedFd<'a>,
-    tally: &'a Tally,
     room: &'a mut dyn FnMut(u64) -> io::Result<()>,
     buffer: Vec<u8>,
 }
 
 impl Unpacking<'_> {
-    fn read(&mut self, layer: &mut impl Read) -> Result<Index, UnpackError> {
-        let mut archive = Archive::new(layer);
-        let mut index = Index::default();
-        let mut number = 0;
-        while let Some(header) = archive.next()? {
-            let (path, size) = (shown(&header.path), header.size);
-            let entry = match Meaning::of(header).map_err(|fault| UnpackError::Entry { path, fault })? {
-                Meaning::Nothing => continue,
-                Meaning::Entry(entry) => entry,
-                Meaning::File(path, meta) => {
-                    // Said before anything is written, so that what is far too large costs nothing.
-                    self.tally.add_content(size)?;
-                    (self.room)(meta.blocks_beside(size)).map_err(UnpackError::Write)?;
-                    let content = self.write(&mut archive.content(), number, &meta)?;
-                    number += 1;
-                    Entry { path, act: Act::File(meta, content) }
-                }
-            };
-            self.tally.add_entries(1, entry.metadata())?;
-            index.push(entry);
-        }
-        archive.finish()?;
-        Ok(index)
+    fn keep(&mut self, content: &mut dyn Read, file: Announced<'_>) -> Result<Content, UnpackError> {
+        (self.room)(file.meta.blocks_beside(file.size)).map_err(UnpackError::Write)?;
+        self.write(content, file.number, file.meta)
     }
 
-    fn write(&mut self, content: &mut impl Read, number: u32, meta: &Meta) -> Result<Content, UnpackError> {
+    fn write(&mut self, content: &mut dyn Read, number: u32, meta: &Meta) -> Result<Content, UnpackError> {
         let mut file = create(self.files, number).map_err(UnpackError::Write)?;
         let mut hasher = blake3::Hasher::new();
         let mut size = 0;
@@ -279,6 +248,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+    use crate::bounds::Bounds;
     use crate::layer::tar::tests::Maker;
 
     struct Bench {

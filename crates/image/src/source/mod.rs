@@ -105,6 +105,13 @@ pub(crate) struct Image {
     pub(crate) layers: Vec<Descriptor>,
 }
 
+impl Image {
+    /// Bytes of all layers as they are transferred.
+    pub(crate) fn transferred(&self) -> u64 {
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
+    }
+}
+
 /// How often a configuration may break off.
 const TRIES: u32 = 4;
 /// How often an index may lead to another: a directory's to an image's to nothing.

@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::bounds::Bounds;
 use crate::digest::Digest;
 use crate::layer::index::Index;
-use crate::layer::unpack::{Tally, Terms, UnpackError, prove, unpack};
+use crate::layer::tally::Tally;
+use crate::layer::unpack::{Terms, UnpackError, prove, unpack};
 use crate::source::{Image, Source};
 use crate::store::{Claimed, Draft, Kind, Store, at};
 use crate::take_in::{Progress, TakeInError, fetch};
 use crate::tree::{BLOCK, INODE, NUMBER};
 
+#[derive(Clone, Copy)]
 pub(super) struct Layers<'a> {
     pub(super) store: &'a Store,
     pub(super) source: &'a dyn Source,
@@ -28,10 +30,29 @@ pub(super) struct Layers<'a> {
 const STEP: u64 = 64 << 20;
 
 impl Layers<'_> {
-    /// Transfers and unpacks them, and returns what each holds. The first that fails stops the others.
+    /// Whether there are too many, or too much of them, before any is asked for.
+    pub(super) fn check_sizes(&self) -> Result<(), TakeInError> {
+        let (found, most) = (self.image.layers.len(), self.bounds.layers);
+        if most < found {
+            return Err(TakeInError::Layers { found, most });
+        }
+        let (transferred, most) = (self.image.transferred(), self.bounds.transferred);
+        if most < transferred { Err(TakeInError::Transferred { transferred, most }) } else { Ok(()) }
+    }
+
+    /// Transfers and unpacks them, and returns what each holds.
     pub(super) fn take_in(&self, parallel: usize) -> Result<Vec<Index>, TakeInError> {
-        let count = self.image.layers.len();
         let tally = Tally::new(self.bounds.clone());
+        self.all(parallel, |layer, stop| self.one(layer, &tally, stop))
+    }
+
+    /// Does something with each, several at once. The first that fails stops the others.
+    pub(super) fn all(
+        &self,
+        parallel: usize,
+        one: impl Fn(usize, &AtomicBool) -> Result<Index, TakeInError> + Sync,
+    ) -> Result<Vec<Index>, TakeInError> {
+        let count = self.image.layers.len();
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let results: Vec<Mutex<Option<Index>>> = (0..count).map(|_| Mutex::new(None)).collect();
         let failure = Mutex::new(None);
@@ -41,7 +62,7 @@ impl Layers<'_> {
                 if count <= layer || stop.load(Ordering::Relaxed) {
                     return;
                 }
-                match self.one(layer, &tally, &stop) {
+                match one(layer, &stop) {
                     Ok(index) => *locked(&results[layer]) = Some(index),
                     Err(error) => {
                         stop.store(true, Ordering::Relaxed);
@@ -104,7 +125,7 @@ impl Layers<'_> {
         Ok(self.store.write_proof(&blob, &archive)?)
     }
 
-    fn open_blob(&self, layer: usize) -> Result<BufReader<File>, TakeInError> {
+    pub(super) fn open_blob(&self, layer: usize) -> Result<BufReader<File>, TakeInError> {
         let blob = self.store.place(Kind::Blob, &self.image.layers[layer].digest);
         Ok(BufReader::with_capacity(256 << 10, File::open(&blob).map_err(at("open", &blob))?))
     }

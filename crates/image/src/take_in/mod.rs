@@ -9,6 +9,7 @@
 
 mod fetch;
 mod layers;
+mod survey;
 
 use std::fs::{DirBuilder, File};
 use std::os::fd::{AsFd, OwnedFd};
@@ -73,6 +74,8 @@ pub enum Progress {
     },
     /// All layers are; the root filesystem is being laid out.
     Assembling,
+    /// It is far too large; what it would need is being found out.
+    Surveying,
 }
 
 /// Why an image was not taken in.
@@ -159,13 +162,9 @@ pub fn take_in(
     let _entered = store.enter()?;
     let bounds = Bounds::for_size(request.size);
     let image = find(source, &request.platform, &bounds)?;
-    check_sizes(&image, &bounds)?;
-    fetch::keep(store, &image.manifest_bytes)?;
-    fetch::keep(store, &image.config_bytes)?;
-    let bytes = image.layers.iter().map(|layer| layer.size).sum();
-    progress(Progress::Found { layers: image.layers.len(), bytes });
-    let indexes = Layers { store, source, image: &image, bounds: &bounds, progress }.take_in(request.parallel)?;
-    let tree = merge(&indexes)?;
+    let layers = Layers { store, source, image: &image, bounds: &bounds, progress };
+    let gathered = gather(&layers, request.parallel);
+    let tree = merge(&gathered.map_err(|error| layers.told_what_it_needs(error, request))?)?;
     let extent = tree.extent();
     if request.size < extent.bytes {
         return Err(TakeInError::Size { needed: extent.bytes, allowed: request.size });
@@ -177,14 +176,14 @@ pub fn take_in(
     Ok(record)
 }
 
-fn check_sizes(image: &Image, bounds: &Bounds) -> Result<(), TakeInError> {
-    let (found, most) = (image.layers.len(), bounds.layers);
-    if most < found {
-        return Err(TakeInError::Layers { found, most });
-    }
-    let transferred = image.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.size));
-    let most = bounds.transferred;
-    if most < transferred { Err(TakeInError::Transferred { transferred, most }) } else { Ok(()) }
+/// Has everything here that the image consists of, and says what its layers hold.
+fn gather(layers: &Layers<'_>, parallel: usize) -> Result<Vec<Index>, TakeInError> {
+    layers.check_sizes()?;
+    let Layers { store, image, progress, .. } = *layers;
+    fetch::keep(store, &image.manifest_bytes)?;
+    fetch::keep(store, &image.config_bytes)?;
+    progress(Progress::Found { layers: image.layers.len(), bytes: image.transferred() });
+    layers.take_in(parallel)
 }
 
 fn record_of(image: Image, request: &Request, extent: Extent) -> Record {
