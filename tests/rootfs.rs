@@ -68,7 +68,7 @@ impl Place {
     /// Every file that is kept, but for those that say how.
     fn left(&self) -> Vec<PathBuf> {
         let images = self.home.path().join("home/images");
-        let kept = ["blobs", "layers", "trees", "disks", "names", "proofs", "staging"];
+        let kept = ["blobs", "layers", "trees", "disks", "names", "proofs", "sending", "staging"];
         let entries = kept.iter().flat_map(|kind| fs::read_dir(images.join(kind)).unwrap());
         entries.map(|entry| entry.unwrap().path()).collect()
     }

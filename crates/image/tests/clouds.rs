@@ -147,6 +147,25 @@ fn what_is_sent_is_what_is_listed_and_fetched_and_only_what_is_missing_travels()
 }
 
 #[test]
+fn an_upload_that_broke_off_goes_on_with_the_pieces_that_are_there() {
+    for place in places() {
+        let piece = match place.cloud {
+            Cloud::Google(_) => "partNumber",
+            Cloud::Azure(_) => "comp=block&",
+        };
+        // Of three one gets there, and the others are tried as often as anything is.
+        let between = place.meddled(&[("PUT", piece, Meddling::Pass, 1), ("PUT", piece, Meddling::Status(500), 2 * 3)]);
+        let bucket = place.open_at(&between.host);
+        place.send(&bucket).unwrap_err();
+        assert_eq!(between.about(piece).len(), 1 + 2 * 3, "{:?}", between.questions());
+
+        place.send(&bucket).unwrap_or_else(|error| panic!("{}", chain(&error)));
+        assert_eq!(between.about(piece).len(), 1 + 2 * 3 + 2, "{:?}", between.questions());
+        place.fetch(&place.open(), "other").unwrap();
+    }
+}
+
+#[test]
 fn who_has_the_wrong_key_and_what_is_not_there_are_told_apart() {
     for place in places() {
         place.send(&place.open()).unwrap();

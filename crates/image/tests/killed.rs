@@ -110,7 +110,7 @@ fn kill_often(made: &Made, from: &From, kills: u32) {
         assert!(opened.remove_name(&name.parse().unwrap()).unwrap());
     }
     opened.collect().unwrap();
-    for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "staging"] {
+    for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "sending", "staging"] {
         assert_eq!(std::fs::read_dir(opened.path().join(directory)).unwrap().count(), 0, "{directory}");
     }
 }

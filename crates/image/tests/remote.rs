@@ -4,11 +4,12 @@
 mod kit;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use firebox_image::{
-    Bucket, BucketError, BucketPlace, Digest, ImageName, OciLayout, Patience, Record, Sent, Settings, Store,
+    Bucket, BucketError, BucketPlace, Digest, ImageName, OciLayout, Patience, Progress, Record, Sent, Settings, Store,
     TakeInError,
 };
 use kit::between::{Between, Meddling, Rule};
@@ -237,6 +238,118 @@ fn a_download_that_broke_off_goes_on_where_it_was_in_the_next_call() {
     assert_eq!(from, Some(8 << 20), "{:?}", between.questions());
 }
 
+/// Breaks an upload off when two pieces of its large layer are there, asked one after the other.
+fn break_off(place: &Place) -> (Between, Bucket) {
+    let rules = [rule("PUT", "partNumber", Meddling::Pass, 2), rule("PUT", "partNumber", Meddling::Status(500), 2)];
+    let between = Between::start(&place.s3.host, &rules);
+    let patience = Patience { tries: 2, pause: Duration::from_millis(10), ..Patience::default() };
+    let bucket = place.open_by(&between.host, patience, 1);
+    let error = chain(&place.send(&bucket).unwrap_err());
+    assert!(error.contains("the answer is 500") && error.contains("2 times"), "{error}");
+    assert_eq!(between.about("partNumber").len(), 4, "{:?}", between.questions());
+    assert_eq!(journals(place).len(), 1);
+    (between, bucket)
+}
+
+fn journals(place: &Place) -> Vec<PathBuf> {
+    fs::read_dir(place.here.path().join("sending")).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Which pieces were sent since, and that all is there in the end.
+fn pieces_sent(place: &Place, between: &Between, before: usize) -> Vec<usize> {
+    let sent = between.about("partNumber").split_off(before);
+    let number = |question: &str| question.split("partNumber=").nth(1).unwrap()[..1].parse::<usize>().unwrap();
+    let mut numbers: Vec<_> = sent.iter().map(|question| number(&question.said)).collect();
+    numbers.sort_unstable();
+    assert_eq!(fetch(&place.open(), &place.other("other")).unwrap(), place.record);
+    assert_eq!(journals(place).len(), 0);
+    numbers
+}
+
+#[test]
+fn an_upload_that_broke_off_goes_on_where_it_was_in_the_next_call() {
+    let Some(place) = Place::find() else { return };
+    let (between, bucket) = break_off(&place);
+    place.send(&bucket).unwrap();
+    assert_eq!(pieces_sent(&place, &between, 4), [3], "{:?}", between.questions());
+}
+
+#[test]
+fn a_piece_that_is_not_what_it_should_be_is_sent_again() {
+    let Some(place) = Place::find() else { return };
+    let (between, bucket) = break_off(&place);
+    let journal = &journals(&place)[0];
+    let written = fs::read_to_string(journal).unwrap();
+    let (before, after) = written.split_once("\"hash\":\"").unwrap();
+    fs::write(journal, format!("{before}\"hash\":\"{}{}", "0".repeat(64), &after[64..])).unwrap();
+    place.send(&bucket).unwrap();
+    assert_eq!(pieces_sent(&place, &between, 4), [1, 3], "{:?}", between.questions());
+}
+
+#[test]
+fn an_upload_that_was_forgotten_there_begins_anew() {
+    let Some(place) = Place::find() else { return };
+    let (between, bucket) = break_off(&place);
+    // As the rule for uploads that nobody completes does.
+    for entry in fs::read_dir(place.bucket.parent().unwrap()).unwrap().chain(fs::read_dir(&place.bucket).unwrap()) {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with(".upload") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    place.send(&bucket).unwrap();
+    assert_eq!(pieces_sent(&place, &between, 4), [1, 2, 3, 3], "{:?}", between.questions());
+}
+
+#[test]
+fn sending_anew_begins_anew_and_ends_only_with_the_last_word() {
+    let Some(place) = Place::find() else { return };
+    let (between, bucket) = break_off(&place);
+    bucket.upload(&place.here, &name(), true, &|_| ()).unwrap().unwrap();
+    assert_eq!(pieces_sent(&place, &between, 4), [1, 2, 3], "{:?}", between.questions());
+    assert_eq!(between.questions().iter().filter(|question| question.starts_with("DELETE ")).count(), 1);
+
+    // What is there already is not taken for what was sent.
+    let between = Between::start(&place.s3.host, &[rule("POST", "uploadId", Meddling::Status(500), 99)]);
+    let anew = place.open_at(&between.host, Duration::from_secs(60)).upload(&place.here, &name(), true, &|_| ());
+    assert!(chain(&anew.unwrap_err()).contains("cannot send `sha256:"));
+    // Nor is a journal kept of what another has sent meanwhile.
+    assert_eq!(journals(&place).len(), 1);
+    let between = place.open_at(&between.host, Duration::from_secs(60));
+    assert_eq!(place.send(&between).unwrap().sent, 0);
+    assert_eq!(journals(&place).len(), 0);
+}
+
+#[test]
+fn an_upload_into_a_directory_goes_on_as_well() {
+    let Some(place) = Place::find() else { return };
+    let directory = place.made.directory.path().join("shared");
+    fs::create_dir(&directory).unwrap();
+    let settings = Settings { variables: Vec::new(), endpoint: None, patience: Patience::default(), parallel: 1 };
+    let bucket = Bucket::open(&format!("file://{}", directory.display()).parse().unwrap(), &settings).unwrap();
+    // One piece after the other, and whoever sends them ends before the last.
+    let interrupted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let progress = |progress| match progress {
+            Progress::Transferred { bytes, .. } if (16 << 20) < bytes => panic!("on purpose"),
+            _ => {}
+        };
+        bucket.upload(&place.here, &name(), false, &progress)
+    }));
+    assert!(interrupted.is_err());
+    let half = || {
+        let files = fs::read_dir(directory.join("blobs/sha256")).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.to_str().unwrap().contains('#')).collect::<Vec<_>>()
+    };
+    let [begun] = half().try_into().unwrap();
+    let before = fs::metadata(&begun).unwrap().ino();
+
+    place.send(&bucket).unwrap();
+    assert_eq!((half().len(), journals(&place).len()), (0, 0));
+    let object = directory.join("blobs/sha256").join(place.large());
+    assert_eq!(fs::metadata(object).unwrap().ino(), before, "it is the file that was begun");
+    assert_eq!(fetch(&bucket, &place.other("other")).unwrap(), place.record);
+}
+
 #[test]
 fn pieces_travel_several_at_once_or_one_after_the_other_as_is_wanted() {
     let Some(place) = Place::find() else { return };
@@ -355,7 +468,11 @@ fn what_is_in_a_bucket_is_an_image_by_its_digests_alone() {
     says(&good, "the manifest `sha256:");
     put(&manifest, &other_manifest);
     for (from, to, says) in [
-        (format!("\"bytes\": {}", place.record.bytes), "\"bytes\": 4096".to_owned(), "unpack to more than 4 MiB"),
+        (
+            format!("\"bytes\": {}", place.record.bytes),
+            "\"bytes\": 4096".to_owned(),
+            "MiB, and 1 MiB is the most it may take",
+        ),
         (format!("\"bytes\": {}", place.record.bytes), format!("\"bytes\": {}", u64::MAX), "by what `s3://images"),
         (place.record.manifest.to_string(), format!("sha256:{}", "../".repeat(21) + "x"), "is no image of firebox's"),
         (text.clone(), "x".repeat(5 << 20), "look for image `x`"),

@@ -97,7 +97,7 @@ fn killed_a_hundred_times_on_the_way_both_sides_are_sound() {
         assert_eq!(store.verify().unwrap().damages, []);
         assert!(store.remove_name(&name()).unwrap());
         store.collect().unwrap();
-        for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "staging"] {
+        for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "sending", "staging"] {
             assert_eq!(fs::read_dir(store.path().join(directory)).unwrap().count(), 0, "{directory}");
         }
     }

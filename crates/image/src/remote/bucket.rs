@@ -17,6 +17,7 @@ use crate::record::Record;
 use crate::registry::Patience;
 use crate::remote::error::is_missing;
 use crate::remote::keeper::Keeper;
+use crate::remote::pieces::TakesPieces;
 use crate::remote::{BucketError, BucketPlace, NAMES, place_of_name};
 use crate::store::ImageName;
 
@@ -38,6 +39,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Bucket {
     pub(super) objects: Arc<dyn ObjectStore>,
+    pub(super) pieces: Arc<dyn TakesPieces>,
     /// The folder that everything is in.
     pub(super) base: Path,
     /// What it is called in messages.
@@ -54,13 +56,13 @@ impl Bucket {
     /// Opens it. Asks nobody yet.
     pub fn open(place: &BucketPlace, settings: &Settings) -> Result<Bucket, BucketError> {
         let parallel = settings.parallel.max(1);
-        let Keeper { objects, folder: base, name } = Keeper::of(place, settings)?;
+        let Keeper { objects, pieces, folder: base, name } = Keeper::of(place, settings)?;
         // Two threads keep time and pass things on; whatever blocks has threads of its own.
         let runtime =
             Builder::new_multi_thread().worker_threads(2).enable_time().build().map_err(BucketError::Start)?;
         let gate = Arc::new(Semaphore::new(parallel));
         let handle = runtime.handle().clone();
-        Ok(Bucket { objects, base, place: name, parallel, gate, handle, runtime: Some(runtime) })
+        Ok(Bucket { objects, pieces, base, place: name, parallel, gate, handle, runtime: Some(runtime) })
     }
 
     /// What it is called.

@@ -17,12 +17,15 @@ use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 use ureq::http::Uri;
 
 use crate::remote::bucket::Settings;
+use crate::remote::pieces::{Directory, TakesPieces};
 use crate::remote::wire::{Wire, is_yes};
 use crate::remote::{BucketError, BucketPlace};
 
 /// A bucket's keeper, told how to ask.
 pub(super) struct Keeper {
     pub(super) objects: Arc<dyn ObjectStore>,
+    /// The same, where objects are large.
+    pub(super) pieces: Arc<dyn TakesPieces>,
     /// The folder that everything is in.
     pub(super) folder: Path,
     /// What the bucket is called in messages.
@@ -43,7 +46,8 @@ impl Keeper {
                 }
                 let opened = LocalFileSystem::new_with_prefix(path);
                 let opened = opened.map_err(|error| BucketError::of(&name, "open what there is".to_owned(), error))?;
-                Ok(Keeper { objects: Arc::new(opened.with_fsync(true)), folder: Path::default(), name })
+                let pieces = Arc::new(Directory(opened.clone()));
+                Ok(Keeper { objects: Arc::new(opened.with_fsync(true)), pieces, folder: Path::default(), name })
             }
         }
     }
@@ -174,13 +178,16 @@ impl Told<'_> {
     }
 }
 
-fn opened<T: ObjectStore>(
+fn opened<T: ObjectStore + TakesPieces>(
     built: Result<T, impl fmt::Display>,
     folder: &Path,
     name: String,
 ) -> Result<Keeper, BucketError> {
     match built {
-        Ok(built) => Ok(Keeper { objects: Arc::new(built), folder: folder.clone(), name }),
+        Ok(built) => {
+            let built = Arc::new(built);
+            Ok(Keeper { objects: built.clone(), pieces: built, folder: folder.clone(), name })
+        }
         // What is around it repeats it.
         Err(error) => Err(BucketError::Setting { place: name, source: error.to_string().into() }),
     }

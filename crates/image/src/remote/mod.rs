@@ -16,9 +16,12 @@ mod bucket;
 mod catalogue;
 mod error;
 mod fetch;
+mod journal;
 mod keeper;
+mod pieces;
 mod place;
 mod send;
+mod upload;
 mod wire;
 
 pub use bucket::{Bucket, Settings};

@@ -4,33 +4,24 @@
 //! look whether the bucket is there --> for each blob, several at once: there already, or sent --> the name
 //! ```
 //!
-//! A large blob is sent in pieces, which become an object by a last word that is said only if all of them together have the
-//! digest that the object is to be named by. Whoever is stopped before that leaves no object.
+//! A large blob is sent in pieces ([`upload`](super::upload)).
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path as HostPath;
+use std::path::{Path as HostPath, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
-use tokio::task::JoinSet;
 
-use crate::digest::{Digest, Digesting};
+use crate::digest::Digest;
 use crate::record::Record;
+use crate::remote::upload::{PIECE, Upload};
 use crate::remote::{Bucket, BucketError, place_of_blob, place_of_name};
 use crate::store::{ImageName, Kind, Store, StoreError, at};
 use crate::take_in::Progress;
-
-/// How long a piece is at least. S3 takes none below 5 MiB but the last.
-const PIECE: u64 = 8 << 20;
-/// Of how many pieces an object of S3 can be.
-const PIECES: u64 = 10_000;
-/// How long those that are on their way have to end, before what they were to become is given up.
-const END: Duration = Duration::from_secs(60);
 
 /// What sending an image came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,9 +35,9 @@ pub struct Sent {
 }
 
 /// A blob that is to be there in the end.
-struct Parcel {
-    digest: Digest,
-    size: u64,
+pub(super) struct Parcel {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
     /// Which layer it is. None of the two documents, of which nobody is told how far they are.
     layer: Option<usize>,
 }
@@ -144,27 +135,35 @@ impl Sending<'_> {
     fn one(&self, parcel: &Parcel, stop: &AtomicBool) -> Result<(), BucketError> {
         let object = place_of_blob(&self.bucket.base, &parcel.digest);
         let there = self.bucket.length(&object, &format!("look for `{}`", parcel.digest))?;
-        if there == Some(parcel.size) && !self.anew {
+        let is_there = there == Some(parcel.size);
+        let path = self.store.place(Kind::Blob, &parcel.digest);
+        let upload = Upload { bucket: self.bucket, parcel, object: &object, is_there, path: &path };
+        if is_there && !self.anew {
+            upload.forget(&self.journal(&object));
             self.tell(parcel, |layer| Progress::Transferred { layer, bytes: parcel.size });
             return Ok(());
         }
-        let path = self.store.place(Kind::Blob, &parcel.digest);
-        let file = File::open(&path).map_err(at("open", &path))?;
         let on_bytes = |bytes| {
             self.tell(parcel, |layer| Progress::Transferred { layer, bytes });
             if stop.load(Ordering::Relaxed) { Err(BucketError::Stopped) } else { Ok(()) }
         };
         if parcel.size <= PIECE {
-            self.whole(parcel, &object, file, &path)?;
+            self.whole(parcel, &object, &path)?;
         } else {
-            self.in_pieces(parcel, &object, file, &path, &on_bytes)?;
+            upload.send(&self.journal(&object), self.anew, &on_bytes)?;
         }
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(parcel.size, Ordering::Relaxed);
         on_bytes(parcel.size)
     }
 
-    fn whole(&self, parcel: &Parcel, object: &Path, file: File, path: &HostPath) -> Result<(), BucketError> {
+    /// Where it is written down how far an object has come.
+    fn journal(&self, object: &Path) -> PathBuf {
+        self.store.journal(&Digest::of(format!("{}\n{object}", self.bucket.place).as_bytes()))
+    }
+
+    fn whole(&self, parcel: &Parcel, object: &Path, path: &HostPath) -> Result<(), BucketError> {
+        let file = File::open(path).map_err(at("open", path))?;
         let mut bytes = Vec::new();
         file.take(parcel.size + 1).read_to_end(&mut bytes).map_err(at("read", path))?;
         if Digest::of(&bytes) != parcel.digest {
@@ -177,90 +176,8 @@ impl Sending<'_> {
         };
         bucket.handle().block_on(put).map_err(bucket.wrong(&sending(parcel))).map(drop)
     }
-
-    fn in_pieces(
-        &self,
-        parcel: &Parcel,
-        object: &Path,
-        file: File,
-        path: &HostPath,
-        on_bytes: &dyn Fn(u64) -> Result<(), BucketError>,
-    ) -> Result<(), BucketError> {
-        let bucket = self.bucket;
-        let begun = bucket.handle().block_on(bucket.objects.put_multipart(object));
-        let mut upload = begun.map_err(bucket.wrong(&sending(parcel)))?;
-        let mut pieces = Pieces { bucket, tasks: JoinSet::new() };
-        let sent = pieces.send(&mut *upload, parcel, file, path, on_bytes);
-        let done = sent.and_then(|()| match bucket.handle().block_on(upload.complete()) {
-            Ok(_) => Ok(()),
-            // The last word may have been heard, and the answer to it lost.
-            Err(_) if matches!(bucket.length(object, ""), Ok(Some(there)) if there == parcel.size) => Ok(()),
-            Err(error) => Err(bucket.wrong(&sending(parcel))(error)),
-        });
-        if done.is_err() {
-            let give_up = async {
-                let all = async { while pieces.tasks.join_next().await.is_some() {} };
-                let _ = tokio::time::timeout(END, all).await;
-                upload.abort().await
-            };
-            // What cannot be taken back has no name, and is removed by the rule that buckets have for such things.
-            let _ = bucket.handle().block_on(give_up);
-        }
-        done
-    }
 }
 
-fn sending(parcel: &Parcel) -> String {
+pub(super) fn sending(parcel: &Parcel) -> String {
     format!("send `{}`", parcel.digest)
-}
-
-/// What of a blob is on its way.
-struct Pieces<'a> {
-    bucket: &'a Bucket,
-    tasks: JoinSet<object_store::Result<()>>,
-}
-
-impl Pieces<'_> {
-    fn send(
-        &mut self,
-        upload: &mut dyn MultipartUpload,
-        parcel: &Parcel,
-        mut file: File,
-        path: &HostPath,
-        on_bytes: &dyn Fn(u64) -> Result<(), BucketError>,
-    ) -> Result<(), BucketError> {
-        // All but the last are of one length: some of those who speak as S3 does insist.
-        let piece = PIECE.max(parcel.size.div_ceil(PIECES).next_multiple_of(1 << 20));
-        let (mut digesting, mut read) = (Digesting::default(), 0);
-        while read < parcel.size {
-            let permit = self.bucket.handle().block_on(self.bucket.gate.clone().acquire_owned());
-            let mut bytes = vec![0; piece.min(parcel.size - read) as usize];
-            file.read_exact(&mut bytes).map_err(at("read", path))?;
-            digesting.update(&bytes);
-            read += bytes.len() as u64;
-            let part = upload.put_part(PutPayload::from(bytes));
-            let task = async move {
-                let done = part.await;
-                drop(permit);
-                done
-            };
-            self.tasks.spawn_on(task, self.bucket.handle());
-            while let Some(done) = self.tasks.try_join_next() {
-                self.one(parcel, done)?;
-            }
-            on_bytes(read)?;
-        }
-        while let Some(done) = self.bucket.handle().block_on(self.tasks.join_next()) {
-            self.one(parcel, done)?;
-        }
-        if digesting.finish() == parcel.digest { Ok(()) } else { Err(StoreError::Damaged(path.to_owned()).into()) }
-    }
-
-    fn one(
-        &self,
-        parcel: &Parcel,
-        done: Result<object_store::Result<()>, tokio::task::JoinError>,
-    ) -> Result<(), BucketError> {
-        done.unwrap_or_else(|error| Err(error.into())).map_err(self.bucket.wrong(&sending(parcel)))
-    }
 }

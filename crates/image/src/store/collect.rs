@@ -8,7 +8,7 @@ use crate::store::claim::remove_whatever;
 use crate::store::held::Unheld;
 use crate::store::lock::Lock;
 use crate::store::quota::size_of;
-use crate::store::{Kind, Store, StoreError, at, names_in, random};
+use crate::store::{Kind, SENDING, Store, StoreError, at, names_in, random};
 
 /// What a collection did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,9 +34,10 @@ impl Store {
             }
         }
         self.collect_proofs()?;
-        let staging = self.path.join("staging");
-        for name in names_in(&staging)? {
-            remove_whatever(&staging.join(name))?;
+        for directory in [SENDING, "staging"].map(|name| self.path.join(name)) {
+            for name in names_in(&directory)? {
+                remove_whatever(&directory.join(name))?;
+            }
         }
         Ok(collected)
     }

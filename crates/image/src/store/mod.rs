@@ -7,6 +7,7 @@
 //! disks/HEX/         the same as a filesystem image; named as the tree
 //! names/NAME         which image a name stands for
 //! proofs/HEX         which archive the blob of that name was found to be
+//! sending/HEX        how far a large object has come on its way to a bucket; locked by who sends it
 //! staging/           what is being made, and what is being thrown away
 //! lock, quota        locked, never read; and read under its lock
 //! ```
@@ -152,7 +153,8 @@ impl Store {
     /// Opens the store at a place, and makes it if there is none. Nobody but its owner gets in: images may hold what is
     /// not for everybody, and files of theirs are readable to all.
     pub fn open(path: &Path, quota: Option<u64>) -> Result<Store, StoreError> {
-        let directories = Kind::ALL.map(Kind::directory).into_iter().chain(["names", proofs::PROOFS, "staging"]);
+        let directories =
+            Kind::ALL.map(Kind::directory).into_iter().chain(["names", proofs::PROOFS, SENDING, "staging"]);
         let directories: Vec<&str> = directories.collect();
         open_directories(path, &directories, Store::FORMAT)?;
         Ok(Store { path: path.to_owned(), quota })
@@ -172,6 +174,11 @@ impl Store {
         self.place(kind, digest).exists()
     }
 
+    /// Where it is written down how far something has come that is being sent. The caller holds the store.
+    pub(crate) fn journal(&self, what: &Digest) -> PathBuf {
+        self.path.join(SENDING).join(what.hex())
+    }
+
     /// Keeps everything from being collected as long as this lives.
     pub(crate) fn enter(&self) -> Result<Lock, StoreError> {
         Lock::shared(&self.path.join("lock"))
@@ -189,6 +196,9 @@ impl Store {
         write_whole(&self.path, path, content)
     }
 }
+
+/// Where the journals of those who send are.
+const SENDING: &str = "sending";
 
 /// Where a store makes what it is about to keep.
 pub(crate) const STAGING: &str = "staging";

@@ -121,7 +121,7 @@ impl Bench {
     /// That something went wrong left nothing behind but what can be gone on with.
     fn assert_nothing_is_left_after_collecting(&self) {
         self.store.collect().unwrap();
-        for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "staging"] {
+        for directory in ["blobs", "layers", "trees", "disks", "names", "proofs", "sending", "staging"] {
             let left: Vec<_> = std::fs::read_dir(self.store.path().join(directory)).unwrap().collect();
             assert!(left.is_empty(), "{directory}: {left:?}");
         }

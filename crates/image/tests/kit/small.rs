@@ -1,6 +1,8 @@
 //! A disk that is soon full.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::{run, skipped, text};
 
@@ -30,6 +32,11 @@ impl<'a> Small<'a> {
 
 impl Drop for Small<'_> {
     fn drop(&mut self) {
-        run("umount", &[text(self.0)]);
+        // A child that another test is just starting has copies of what is open until it gets to its program.
+        let begun = Instant::now();
+        while !Command::new("umount").arg("--quiet").arg(self.0).stderr(Stdio::null()).status().unwrap().success() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{} is in use", self.0.display());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
