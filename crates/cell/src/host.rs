@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firebox_job::{ByteSize, CellKind, Enforcement};
 
@@ -47,8 +47,9 @@ pub trait CellHost: Send {
     /// Called once per step, after the agent has prepared the step's process and before that may go.
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError>;
 
-    /// What the step has consumed so far.
-    fn measure(&mut self) -> Result<Measured, CellError>;
+    /// What the step has consumed so far. Where somebody has to be asked who may not answer, as the guest of a microVM, no longer than
+    /// until then.
+    fn measure(&mut self, until: Instant) -> Result<Measured, CellError>;
 
     /// What has become of the place around the cell, where its agent is not heard any more and that may be why. May wait a moment to hear of it.
     fn fate(&self) -> Option<CellError> {

@@ -161,7 +161,9 @@ impl Watch {
             StepKind::Build => &mut stages.compile,
             StepKind::Run => &mut stages.run,
         });
-        let measured = match session.cell.host.measure() {
+        // Of what was ended, nobody is waited for any longer than of who was to end it.
+        let patience = if step.killed.is_some() { session.patience.grace } else { session.patience.answer };
+        let measured = match session.cell.host.measure(Instant::now() + patience) {
             // Why it ended is known. Where the count was kept by what was ended with it, as in a microVM, it is gone.
             Err(_) if step.killed.is_some() => Measured { others: true, ..Measured::default() },
             measured => measured?,
@@ -265,7 +267,11 @@ impl UnderWay<'_> {
         if self.next_measure.is_none_or(|due| now < due) {
             return Ok(());
         }
-        let measured = session.cell.host.measure()?;
+        let measured = match session.cell.host.measure(self.watch.until) {
+            // Whoever does not say so in all the time that there was is not asked again.
+            Err(_) if self.watch.until <= Instant::now() => return self.kill(session, Killed::Timeout),
+            measured => measured?,
+        };
         if let Some(past) = measured.past {
             return self.kill(session, Killed::Past(past));
         }

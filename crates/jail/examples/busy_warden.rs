@@ -94,7 +94,7 @@ fn waits(when: &str, job: &mut Cell, most: Duration) -> Result<(), Box<dyn Error
     while Instant::now() < until {
         thread::sleep(PACE);
         let asked = Instant::now();
-        job.host.measure()?;
+        job.host.measure(until)?;
         waited.push(asked.elapsed());
     }
     waited.sort();

@@ -10,7 +10,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firebox_cell::{AgentStream, Cell, CellError, CellHost, CellMaker, Layout, Measured, Removal, StepLimits};
 use firebox_guest::{AGENT, BORN, CONTROL, INTRODUCTION, Introduction};
@@ -157,11 +157,17 @@ struct InMachine {
 }
 
 impl InMachine {
-    fn ask(&mut self, doing: &'static str, request: &CellRequest) -> Result<CellReply, CellError> {
+    fn ask(&mut self, doing: &'static str, request: &CellRequest, until: Instant) -> Result<CellReply, CellError> {
         let mut reply = [0; MESSAGE_BYTES];
-        let mut control = Until::within(&self.control, ANSWER);
+        let mut control = Until::moment(&self.control, until);
         let asked = control.write_all(&request.encode()).and_then(|()| control.read_exact(&mut reply));
-        asked.map_err(|error| self.end.fault(doing, in_time(error)))?;
+        asked.map_err(|error| match in_time(error) {
+            // A machine that is there and says nothing has no end to tell of.
+            late if late.kind() == io::ErrorKind::TimedOut => {
+                CellError::Machine { doing, how: late.to_string(), source: None }
+            }
+            error => self.end.fault(doing, error),
+        })?;
         Ok(CellReply::decode(&reply)?)
     }
 }
@@ -174,11 +180,11 @@ impl CellHost for InMachine {
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {
         // The warden's part of it is the time after which all of it ends.
         self.host.limit(limits)?;
-        enforcement(self.ask("limit a step", &limit_request(limits))?)
+        enforcement(self.ask("limit a step", &limit_request(limits), Instant::now() + ANSWER)?)
     }
 
-    fn measure(&mut self) -> Result<Measured, CellError> {
-        measured(self.ask("measure a step", &CellRequest::Measure)?)
+    fn measure(&mut self, until: Instant) -> Result<Measured, CellError> {
+        measured(self.ask("measure a step", &CellRequest::Measure, until)?)
     }
 
     fn fate(&self) -> Option<CellError> {

@@ -14,7 +14,11 @@ pub(crate) struct Until<'a> {
 impl Until<'_> {
     /// From now on for so long.
     pub(crate) fn within(stream: &UnixStream, time: Duration) -> Until<'_> {
-        Until { stream, moment: Instant::now() + time }
+        Until::moment(stream, Instant::now() + time)
+    }
+
+    pub(crate) fn moment(stream: &UnixStream, moment: Instant) -> Until<'_> {
+        Until { stream, moment }
     }
 
     fn left(&self) -> io::Result<Option<Duration>> {

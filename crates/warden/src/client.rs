@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use firebox_cell::{AgentStream, Cell, CellError, CellHost, CellMaker, Layout, Measured, Removal, StepLimits};
 use firebox_job::{CellKind, Enforcement};
@@ -167,7 +168,7 @@ impl CellHost for WardensCell {
         enforcement(self.ask(&limit_request(limits))?)
     }
 
-    fn measure(&mut self) -> Result<Measured, CellError> {
+    fn measure(&mut self, _until: Instant) -> Result<Measured, CellError> {
         measured(self.ask(&CellRequest::Measure)?)
     }
 

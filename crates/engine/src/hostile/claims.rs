@@ -244,6 +244,23 @@ fn a_host_that_refuses_is_an_error_and_the_cell_goes_all_the_same() {
 }
 
 #[test]
+fn a_host_that_does_not_answer_is_waited_for_no_longer_than_its_step_may_take() {
+    let mut trials = Vec::new();
+    for (what, moves) in [
+        ("is ended by us", vec![Move::Await(Told::Kill), Move::Say(frame(&Report::Ended(End::Signaled(9))))]),
+        ("is silent as well", vec![Move::Silence]),
+    ] {
+        let mut trial = Trial::new(what, once_it_runs(&moves));
+        // So much CPU time may be used that it has to be measured on the way.
+        trial.answers = Answers { is_late: true, since_step: 2, ..Answers::INNOCENT };
+        let tried = trial.take();
+        assert_eq!(outcome_of(&tried), Some(Verdict::Timeout), "{what}: {}", tried.said());
+        trials.push(trial);
+    }
+    try_all(&trials, 1);
+}
+
+#[test]
 fn an_outcome_waits_for_the_end_of_a_cell_only_if_that_could_keep_something_alive() {
     let ended = || Move::Say(frame(&Report::Ended(End::Exited(1))));
     for (what, moves, waits) in [

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firebox_cell::{CellError, CellHost, Measured, Removal, StepLimits};
 use firebox_job::{CellKind, Enforcement, Protection};
@@ -38,6 +38,8 @@ pub(super) struct Answers {
     pub(super) held: Protection,
     /// Which request it refuses.
     pub(super) refuses: Option<Request>,
+    /// Whether it refuses only when nobody waits any more.
+    pub(super) is_late: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +68,14 @@ const NOTHING: Measured = Measured {
 
 impl Answers {
     /// Nothing was used.
-    pub(super) const INNOCENT: Answers =
-        Answers { measured: NOTHING, since_step: 1, until_step: u32::MAX, held: Protection::Enforced, refuses: None };
+    pub(super) const INNOCENT: Answers = Answers {
+        measured: NOTHING,
+        since_step: 1,
+        until_step: u32::MAX,
+        held: Protection::Enforced,
+        refuses: None,
+        is_late: false,
+    };
 }
 
 impl Asked {
@@ -102,9 +110,13 @@ impl CellHost for FakeHost {
         self.answer(Request::Limit, Enforcement { memory: held, tasks: held, cpu: held, disk: held })
     }
 
-    fn measure(&mut self) -> Result<Measured, CellError> {
-        let Answers { since_step, until_step, .. } = self.answers;
+    fn measure(&mut self, until: Instant) -> Result<Measured, CellError> {
+        let Answers { since_step, until_step, is_late, .. } = self.answers;
         let is_innocent = !(since_step..=until_step).contains(&self.asked.counts().limits);
+        if is_late && !is_innocent {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            return Err(CellError::Refused { doing: "measure", source: io::ErrorKind::TimedOut.into() });
+        }
         self.answer(Request::Measure, if is_innocent { NOTHING } else { self.answers.measured })
     }
 

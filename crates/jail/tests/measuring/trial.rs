@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU32;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firebox_cell::{Cell, CellMaker, Link, Measured, Mount, StepLimits, View};
 use firebox_job::ByteSize;
@@ -72,7 +72,7 @@ pub(crate) fn of(cells: &dyn CellMaker, peak: Option<ByteSize>) {
 }
 
 fn measure(cell: &mut Cell) -> Measured {
-    cell.host.measure().expect("a measurement")
+    cell.host.measure(Instant::now()).expect("a measurement")
 }
 
 /// Has the agent do something, and waits until it has.

@@ -1,7 +1,7 @@
 //! A warden in the wrong hands: whatever it answers, the engine gets an error or a cell, and keeps no descriptor.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firebox_job::ByteSize;
 use firebox_wire::warden::{Failure, Held, MESSAGE_BYTES, Stage};
@@ -202,7 +202,7 @@ fn an_answer_about_a_cell_that_was_not_asked_for_is_an_error() {
             let what = format!("{answer:?} with {fds} descriptors");
             let is_it = |expected: &Vec<u8>| fds == 0 && answer == *expected;
             assert_eq!(ask(&|mut host| host.limit(&LIMITS).is_ok()), is_it(&limited), "limit: {what}");
-            assert_eq!(ask(&|mut host| host.measure().is_ok()), is_it(&measured), "measure: {what}");
+            assert_eq!(ask(&|mut host| host.measure(Instant::now()).is_ok()), is_it(&measured), "measure: {what}");
             assert_eq!(ask(&|host| host.remove().is_ok()), is_it(&removed), "remove: {what}");
             traced.assert_closed(&what);
         }
