@@ -62,7 +62,9 @@ impl Place {
 
     fn assert_sound(&self) {
         let verified = self.json(self.call(&["verify"]));
-        assert_eq!(verified["damages"], Value::Array(Vec::new()), "{verified}");
+        for wrong in ["damages", "unread"] {
+            assert_eq!(verified[wrong], Value::Array(Vec::new()), "{verified}");
+        }
     }
 
     /// Every file that is kept, but for those that say how.
@@ -359,6 +361,25 @@ fn damage_is_found_and_repaired() {
     assert!(found.stdout().contains("its digest is sha256:") && found.stderr().contains("--repair"), "{found}");
     assert_eq!(place.call(&["verify", "--repair"]).run().code(), 1);
     place.json(place.take("x", &place.oci(), &[]));
+    place.assert_sound();
+}
+
+#[test]
+fn what_cannot_be_read_at_the_moment_is_told_and_is_no_damage() {
+    if !images::strace::may_be() {
+        return;
+    }
+    let Some(place) = Place::find() else { return };
+    place.json(place.take("x", &place.oci(), &[]));
+    let blob = fs::read_dir(place.home.path().join("home/images/blobs")).unwrap().next().unwrap().unwrap().path();
+    // A disk that is full where that one is opened: filesystems above others write before one reads.
+    let strace = tool("strace").into_os_string();
+    let blob_alone = ["-o", "/dev/null", "-P", images::text(&blob), "-e", "inject=openat:error=ENOSPC"];
+    let through = [strace, "-f".into()].into_iter().chain(blob_alone.map(Into::into));
+    let found = place.call(&["verify", "--repair"]).through(through).run();
+    assert_eq!(found.code(), 1, "{found}");
+    assert!(found.stdout().contains("it cannot be read: No space left on device"), "{found}");
+    assert!(found.stderr().contains("verify again") && !found.stderr().contains("damage"), "{found}");
     place.assert_sound();
 }
 

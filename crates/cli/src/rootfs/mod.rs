@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use firebox_image::{Collected, Home, ImageName, Store, StoreError, Verified};
+use firebox_image::{Collected, Damage, Home, ImageName, Store, StoreError, Verified};
 use firebox_job::ByteSize;
 use firebox_lang::nearest;
 use serde::Serialize;
@@ -159,6 +159,7 @@ fn collect(store: &Store, json: bool) -> Result<(), Failure> {
 struct ListedVerification {
     checked: u64,
     damages: Vec<ListedDamage>,
+    unread: Vec<ListedDamage>,
     in_use: u64,
 }
 
@@ -170,19 +171,21 @@ struct ListedDamage {
 
 fn verify(store: &Store, repair: bool, json: bool) -> Result<ExitCode, Failure> {
     let verified = if repair { store.repair() } else { store.verify() };
-    let Verified { checked, damages, in_use } = verified.map_err(told_of_store)?;
-    let damages: Vec<_> = damages
-        .into_iter()
-        .map(|damage| ListedDamage { path: damage.path.display().to_string(), what: damage.what })
-        .collect();
-    let is_sound = damages.is_empty();
-    let found = damages.len();
+    let Verified { checked, damages, unread, in_use } = verified.map_err(told_of_store)?;
+    let listed = |damages: Vec<Damage>| -> Vec<ListedDamage> {
+        let listed = |damage: Damage| ListedDamage { path: damage.path.display().to_string(), what: damage.what };
+        damages.into_iter().map(listed).collect()
+    };
+    let (damages, unread) = (listed(damages), listed(unread));
+    let is_sound = damages.is_empty() && unread.is_empty();
+    let (found, unknown) = (damages.len(), unread.len());
     if json {
-        outlet::say_json(&ListedVerification { checked, damages, in_use })?;
+        outlet::say_json(&ListedVerification { checked, damages, unread, in_use })?;
     } else {
         let line = |damage: &ListedDamage| format!("{}: {}\n", printable(&damage.path), printable(&damage.what));
-        outlet::say(&damages.iter().map(line).collect::<String>())?;
-        match (is_sound, repair) {
+        outlet::say(&damages.iter().chain(&unread).map(line).collect::<String>())?;
+        match (found == 0, repair) {
+            (true, _) if unknown != 0 => {}
             (true, _) => outlet::say(&format!("{checked} things were looked at: all are what they should be\n"))?,
             (false, true) => outlet::remark(&format!(
                 "firebox: {found} damages; what is damaged was removed: `firebox rootfs from-docker` brings it back\n"
@@ -190,6 +193,12 @@ fn verify(store: &Store, repair: bool, json: bool) -> Result<ExitCode, Failure> 
             (false, false) => outlet::remark(&format!(
                 "firebox: {found} damages; `firebox rootfs verify --repair` removes what is damaged\n"
             )),
+        }
+        if unknown != 0 {
+            let things = if unknown == 1 { "1 thing" } else { &format!("{unknown} things") };
+            outlet::remark(&format!(
+                "firebox: {things} could not be read for now and will stay: verify again when that has passed\n"
+            ));
         }
         if in_use != 0 {
             let things = if in_use == 1 { "1 thing" } else { &format!("{in_use} things") };

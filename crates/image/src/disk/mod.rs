@@ -65,7 +65,7 @@ fn read_sum(store: &Store, digest: &Digest) -> Result<Option<Digest>, StoreError
 /// Whether a filesystem image still has its digest.
 pub(crate) fn damage(store: &Store, digest: &Digest) -> Result<Option<String>, StoreError> {
     let path = store.place(Kind::Disk, digest).join(IMAGE);
-    let Ok(Some(sum)) = read_sum(store, digest) else { return Ok(Some("its digest cannot be read".to_owned())) };
+    let Some(sum) = read_sum(store, digest)? else { return Ok(Some("its digest cannot be read".to_owned())) };
     let found = File::open(&path).and_then(|file| {
         let mut reader = DigestingReader::new(file);
         io::copy(&mut reader, &mut io::sink())?;

@@ -66,11 +66,14 @@ impl Store {
     /// Takes a name away; false when there was none. What it stood for stays until the next collection.
     pub fn remove_name(&self, name: &ImageName) -> Result<bool, StoreError> {
         let path = self.name_place(name);
-        match std::fs::remove_file(&path) {
-            Ok(()) => sync_directory(&self.path.join("names")).map(|()| true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(at("remove", &path)(error)),
-        }
+        let was_there = match std::fs::remove_file(&path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(at("remove", &path)(error)),
+        };
+        // Also where there was none: whoever took it away may have been told that the disk does not know it yet.
+        sync_directory(&self.path.join("names"))?;
+        Ok(was_there)
     }
 
     /// All names, sorted.

@@ -5,6 +5,7 @@
 //! or cannot be read costs reading the blob once more.
 
 use crate::digest::Digest;
+use crate::store::claim::remove_whatever;
 use crate::store::{Kind, Store, StoreError, names_in};
 
 /// Where they are: a file for each blob, named as the blob, which holds the digest of its archive.
@@ -25,11 +26,9 @@ impl Store {
     /// Removes those of blobs that are not here any more. The caller has the store alone.
     pub(super) fn collect_proofs(&self) -> Result<(), StoreError> {
         let directory = self.path.join(PROOFS);
-        for name in names_in(&directory)? {
-            if !Digest::from_hex(&name).is_some_and(|blob| self.has(Kind::Blob, &blob)) {
-                super::claim::remove_whatever(&directory.join(name))?;
-            }
-        }
-        Ok(())
+        let is_lost = |name: &&String| !Digest::from_hex(name).is_some_and(|blob| self.has(Kind::Blob, &blob));
+        let lost = names_in(&directory)?;
+        let removed = lost.iter().filter(is_lost).map(|name| remove_whatever(&directory.join(name)));
+        removed.collect::<Vec<_>>().into_iter().collect()
     }
 }

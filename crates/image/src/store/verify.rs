@@ -23,11 +23,13 @@ pub struct Verified {
     pub checked: u64,
     /// What is wrong.
     pub damages: Vec<Damage>,
+    /// What could not be looked at for reasons of our own, or of the moment. It may be sound, so a repair leaves it.
+    pub unread: Vec<Damage>,
     /// How many damaged things a repair left, since somebody runs on them.
     pub in_use: u64,
 }
 
-/// Something that is not what it was.
+/// Something that is not what it was, or of which that is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// Where.
@@ -71,12 +73,12 @@ impl Store {
         for (kind, look) in kinds {
             match self.all(kind) {
                 Ok(all) => all.into_iter().for_each(|digest| verifying.thing(kind, digest, look)),
-                Err(error) => verifying.say_error(&self.path.join(kind.directory()), error),
+                Err(error) => _ = verifying.say_error(&self.path.join(kind.directory()), error),
             }
         }
         match self.names() {
             Ok(names) => names.iter().for_each(|name| verifying.name(name)),
-            Err(error) => verifying.say_error(&self.path.join("names"), error),
+            Err(error) => _ = verifying.say_error(&self.path.join("names"), error),
         }
         verifying
     }
@@ -154,10 +156,9 @@ impl Verifying<'_> {
                 self.say(&place, what);
             }
             Err(error) => {
-                if is_its_own(&error) {
+                if self.say_error(&place, error) == Whose::ItsOwn {
                     self.damaged.push(Damaged::Thing(kind, digest));
                 }
-                self.say_error(&place, error);
             }
         }
     }
@@ -172,10 +173,9 @@ impl Verifying<'_> {
             }
             Ok(None) => {}
             Err(error) => {
-                if is_its_own(&error) {
+                if self.say_error(&path, error) == Whose::ItsOwn {
                     self.damaged.push(Damaged::Name(name.clone()));
                 }
-                self.say_error(&path, error);
             }
         }
     }
@@ -184,11 +184,30 @@ impl Verifying<'_> {
         self.verified.damages.push(Damage { path: path.to_owned(), what });
     }
 
-    fn say_error(&mut self, path: &Path, error: StoreError) {
+    fn say_unread(&mut self, path: &Path, what: String) {
+        self.verified.unread.push(Damage { path: path.to_owned(), what });
+    }
+
+    /// Says it where it belongs, and whose it is.
+    fn say_error(&mut self, path: &Path, error: StoreError) -> Whose {
         match error {
-            StoreError::Io { path, source, .. } => self.say(&path, format!("it cannot be read: {source}")),
-            StoreError::Damaged(path) => self.say(&path, "it cannot be read".to_owned()),
-            error => self.say(path, error.to_string()),
+            StoreError::Io { path, source, .. } => {
+                let what = format!("it cannot be read: {source}");
+                if is_our_own_error(&source) {
+                    self.say_unread(&path, what);
+                    return Whose::Ours;
+                }
+                self.say(&path, what);
+                Whose::ItsOwn
+            }
+            StoreError::Damaged(path) => {
+                self.say(&path, "it cannot be read".to_owned());
+                Whose::ItsOwn
+            }
+            error => {
+                self.say_unread(path, error.to_string());
+                Whose::Ours
+            }
         }
     }
 
@@ -230,22 +249,32 @@ impl Verifying<'_> {
         if !compared.differences.is_empty() {
             self.damaged.push(tree_is_damaged);
         }
-        compared.differences.into_iter().chain(compared.unread).for_each(|difference| self.say(&place, difference));
+        compared.differences.into_iter().for_each(|difference| self.say(&place, difference));
+        compared.unread.into_iter().for_each(|unread| self.say_unread(&place, unread));
         Ok(())
     }
 }
 
-/// Whether it is the thing that cannot be read, and not we who cannot read.
-fn is_its_own(error: &StoreError) -> bool {
-    match error {
-        StoreError::Io { source, .. } => !is_our_own_error(source),
-        StoreError::Damaged(_) => true,
-        _ => false,
-    }
+/// Whether it is the thing that cannot be read, or we who cannot read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    ItsOwn,
+    Ours,
 }
 
-/// Whether an error says something about us, or about this moment, and nothing about what was read.
+/// Whether an error says something about us, or about this moment, and nothing about what was read. A disk that is full is of the moment:
+/// filesystems above others may have to write something before one reads.
 pub(crate) fn is_our_own_error(error: &io::Error) -> bool {
-    let ours = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR, Errno::ACCESS, Errno::PERM, Errno::AGAIN];
+    let ours = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::INTR,
+        Errno::ACCESS,
+        Errno::PERM,
+        Errno::AGAIN,
+        Errno::NOSPC,
+        Errno::DQUOT,
+    ];
     Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
 }

@@ -9,6 +9,7 @@ pub(crate) mod doorman;
 pub(crate) mod faulty;
 pub(crate) mod google;
 pub(crate) mod layout;
+pub(crate) mod refusing;
 pub(crate) mod registry;
 pub(crate) mod s3;
 mod server;

@@ -1,7 +1,7 @@
 //! What is in the store when images are: shared, held, damaged, collected.
 
 use super::*;
-use crate::Collected;
+use crate::{Collected, Damage};
 
 #[test]
 fn collecting_removes_what_no_name_stands_for_and_nothing_else() {
@@ -183,8 +183,9 @@ fn look_at_a_tree_of_which_a_part_cannot_be_read() {
     std::fs::remove_file(tree.join("etc/old")).unwrap();
     close(0);
     let verified = bench.store.verify().unwrap();
-    let what: Vec<_> = verified.damages.iter().map(|damage| damage.what.as_str()).collect();
-    assert_eq!(what, ["`/etc/old` is missing", "`/bin` cannot be read: Permission denied (os error 13)"]);
+    let what = |found: &[Damage]| found.iter().map(|damage| damage.what.clone()).collect::<Vec<_>>();
+    assert_eq!(what(&verified.damages), ["`/etc/old` is missing"]);
+    assert_eq!(what(&verified.unread), ["`/bin` cannot be read: Permission denied (os error 13)"]);
     close(0o755);
 }
 
