@@ -1,7 +1,7 @@
 //! Asking a registry.
 
 use std::io::{self, Read};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -34,7 +34,7 @@ struct Proof {
     /// Who we are, once somebody has looked. Nobody does before it is wanted: that may take a helper and its user.
     login: Option<Option<Login>>,
     /// Why a helper does not say who we are. What everybody gets is to be had nevertheless.
-    helper: Option<CredentialHelperError>,
+    helper: Option<Arc<CredentialHelperError>>,
     /// What the header `Authorization` has to say, once that is known.
     authorization: Option<String>,
 }
@@ -96,8 +96,8 @@ pub enum RegistryError {
         host: String,
         /// What it was asked for.
         what: String,
-        /// Why that is not known.
-        source: Box<CredentialHelperError>,
+        /// Why that is not known. The same for all that is denied.
+        source: Arc<CredentialHelperError>,
     },
     /// It cannot now.
     #[error("`{host}` answers {status} when asked for {what}, and did so {tries} times")]
@@ -194,7 +194,7 @@ impl Registry {
                     proofs += 1;
                     self.prove(&response, known, what)?;
                 }
-                (401 | 403, _) => return Err(self.denied(&mut self.proof(), what)),
+                (401 | 403, _) => return Err(self.denied(&self.proof(), what)),
                 (404, _) => return Err(RegistryError::Missing { host: host(), what: what.to_owned() }),
                 (429 | 500..=599, Ok(response)) => {
                     tries += 1;
@@ -219,10 +219,10 @@ impl Registry {
     }
 
     /// Nobody gets this, or not who we are; or who might have known who we are did not say it.
-    fn denied(&self, proof: &mut Proof, what: &str) -> RegistryError {
+    fn denied(&self, proof: &Proof, what: &str) -> RegistryError {
         let (host, what) = (self.endpoint.host.clone(), what.to_owned());
-        if let Some(source) = proof.helper.take() {
-            return RegistryError::Helper { host, what, source: source.into() };
+        if let Some(source) = proof.helper.clone() {
+            return RegistryError::Helper { host, what, source };
         }
         let who = match &proof.login {
             Some(Some(Login::Password { name, .. })) => format!("`{name}`"),
@@ -269,7 +269,7 @@ impl Registry {
             None => {
                 let (login, helper) = match self.credentials.login(&self.endpoint) {
                     Ok(login) => (login, None),
-                    Err(error) => (None, Some(error)),
+                    Err(error) => (None, Some(Arc::new(error))),
                 };
                 (proof.login, proof.helper) = (Some(login.clone()), helper);
                 login
@@ -281,7 +281,7 @@ impl Registry {
             Some(Challenge::Bearer { realm, service }) => {
                 match self.token(&realm, service.as_deref(), login.as_ref()) {
                     Ok(token) => Some(format!("Bearer {token}")),
-                    Err(RegistryError::Status { status: 401 | 403, .. }) => return Err(self.denied(&mut proof, what)),
+                    Err(RegistryError::Status { status: 401 | 403, .. }) => return Err(self.denied(&proof, what)),
                     Err(error) => return Err(error),
                 }
             }

@@ -65,9 +65,9 @@ impl Layers<'_> {
                 match one(layer, &stop) {
                     Ok(index) => *locked(&results[layer]) = Some(index),
                     Err(error) => {
-                        stop.store(true, Ordering::Relaxed);
-                        // What stopped because of another is not the reason.
+                        // Before the others hear of it: what stops because of another is not the reason.
                         locked(&failure).get_or_insert(error);
+                        stop.store(true, Ordering::Relaxed);
                     }
                 }
             }
