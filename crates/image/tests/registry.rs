@@ -2,8 +2,9 @@
 
 mod kit;
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use firebox_image::{Credentials, Mirrors, Patience, Registry, TakeInError};
@@ -286,6 +287,47 @@ fn a_helper_that_is_missing_keeps_nobody_from_what_everybody_gets() {
     let source = registry_with_pause(&faulty.host, Duration::from_millis(50), &credentials);
     take(&store(directory.path()), &source, "x").unwrap();
     assert_eq!(faulty.asked_for("/token").len(), 1);
+}
+
+#[test]
+fn a_helper_may_ask_its_user_in_the_terminal() {
+    if !has(&["python3"]) {
+        return;
+    }
+    let directory = kit::workshop();
+    let helper = directory.path().join("docker-credential-asks");
+    let lines = r#"#!/bin/sh
+        read answer < /dev/tty && printf '{"Username": "%s", "Secret": "s"}' "$answer""#;
+    // By another process: what one of our threads has open for writing as another starts something does not start.
+    run("sh", &["-c", r#"printf '%s\n' "$1" > "$0" && chmod 755 "$0""#, text(&helper), lines]);
+    let path = std::env::join_paths(
+        [directory.path().to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    // It makes a terminal, and types what it reads.
+    let spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let mut terminal = Command::new("python3");
+    terminal.args(["-c", spawn]).arg(std::env::current_exe().unwrap()).env("PATH", path.unwrap());
+    terminal.args(["--exact", "one_image_by_a_helper_that_asks", "--ignored", "--nocapture"]);
+    let terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    terminal.stdin.as_ref().unwrap().write_all(b"sesame\n").unwrap();
+    let output = terminal.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Run by the test above, in a terminal.
+#[test]
+#[ignore = "needs a terminal and a helper, which another test brings"]
+fn one_image_by_a_helper_that_asks() {
+    let faulty = FaultyRegistry::start(About::Layer, &layer(), Vec::new(), Some("secret-token"));
+    let directory = kit::workshop();
+    let file = directory.path().join("config.json");
+    std::fs::write(&file, r#"{"credsStore": "asks"}"#).unwrap();
+    let credentials = Credentials::read(file).unwrap();
+    let source = registry_with_pause(&faulty.host, Duration::from_millis(50), &credentials);
+    take(&store(directory.path()), &source, "x").unwrap();
+    let tokens = faulty.asked_for("/token");
+    // `sesame:s`.
+    assert!(tokens.len() == 1 && tokens[0].ends_with("Basic c2VzYW1lOnM="), "{tokens:?}");
 }
 
 #[test]

@@ -2,16 +2,23 @@
 //!
 //! Starts one, tells it which registry it is about, and reads the login that it prints, by the protocol of Docker's credential
 //! helpers. Which one is asked, and when, is decided elsewhere. It is the user's own program, named by the user's own file: it runs
-//! with the user's rights and writes to the user's terminal. What it prints is bounded nevertheless, and so is its time.
+//! with the user's rights and writes to the user's terminal. What it prints is bounded nevertheless, and so is its time: if it is too late, it is
+//! killed with all that it has started, which is what its process group is for.
+//!
+//! Where we are what the user has in the foreground of a terminal, it stays in our own group, and is killed alone. In another it would be stopped as
+//! soon as it asked its user anything there, and Ctrl-C would not reach it.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getpgrp, kill_process_group, pidfd_open};
+use rustix::termios::tcgetpgrp;
 use serde::Deserialize;
 
 use crate::registry::Login;
@@ -113,8 +120,13 @@ impl CredentialHelper {
         let mut command = Command::new(self.place()?);
         // What it has to say to its user it says itself.
         command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let is_alone = !has_the_terminal();
+        if is_alone {
+            command.process_group(0);
+        }
         let child = command.spawn().map_err(|source| CredentialHelperError::Start { program: program(), source })?;
-        let mut running = Running { child, until: Instant::now() + within };
+        let group = is_alone.then(|| pid_of(&child)).flatten();
+        let mut running = Running { child, group, until: Instant::now() + within };
         let ended = running.ask(registry).map_err(|source| match source.kind() {
             io::ErrorKind::TimedOut => CredentialHelperError::Late { program: program(), within },
             _ => CredentialHelperError::Speak { program: program(), source },
@@ -151,9 +163,20 @@ struct Said {
     text: Vec<u8>,
 }
 
+/// Whether we are in the foreground of the terminal that we belong to, if there is one.
+fn has_the_terminal() -> bool {
+    File::open("/dev/tty").is_ok_and(|terminal| tcgetpgrp(terminal).is_ok_and(|foreground| foreground == getpgrp()))
+}
+
+fn pid_of(child: &Child) -> Option<Pid> {
+    Pid::from_raw(child.id().cast_signed())
+}
+
 /// A helper that was started. Ends when it is dropped.
 struct Running {
     child: Child,
+    /// Its process group, if that is its own, until it has ended by itself: what it leaves running then, as an agent, is meant to.
+    group: Option<Pid>,
     until: Instant,
 }
 
@@ -168,9 +191,10 @@ impl Running {
             }
             _ => Vec::new(),
         };
-        let process = Pid::from_raw(self.child.id().cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+        let process = pid_of(&self.child).ok_or(io::ErrorKind::NotFound)?;
         let process = pidfd_open(process, PidfdFlags::empty())?;
         self.wait_for(process.as_fd())?;
+        self.group = None;
         Ok(Said { status: self.child.wait()?, text })
     }
 
@@ -206,7 +230,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Who has ended is not hit: nobody else has its number before it was waited for.
+        // Who has ended is not hit, nor another: nobody else has its number, or its group's, before it was waited for.
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -281,6 +308,44 @@ mod tests {
             assert!(matches!(late, Err(CredentialHelperError::Late { .. })), "{slow}: {late:?}");
             assert!(begun.elapsed() < Duration::from_secs(2), "{slow}: {:?}", begun.elapsed());
         }
+    }
+
+    #[test]
+    fn who_is_too_late_is_killed_with_all_that_it_has_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let pids = directory.path().join("pids");
+        // One that waits for what it has started, and one that is gone before.
+        for end in ["wait", "exit 0"] {
+            let begins =
+                format!("sleep 100 & echo $! > {0}; sh -c 'sleep 100 & echo $! >> {0}; wait' & ", pids.display());
+            let until_both = format!("until [ $(wc -l < {}) = 2 ]; do sleep 0.01; done; ", pids.display());
+            let late = ask(&format!("{begins}{until_both}{end}"), Duration::from_secs(2));
+            assert!(matches!(late, Err(CredentialHelperError::Late { .. })), "{end}: {late:?}");
+            let pids = std::fs::read_to_string(&pids).unwrap();
+            assert_eq!(pids.lines().count(), 2, "{end}: {pids}");
+            let deadline = Instant::now() + Duration::from_secs(10);
+            for pid in pids.lines() {
+                while is_running(pid) {
+                    assert!(Instant::now() < deadline, "{end}: {pid} is still running");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_it_leaves_running_on_purpose_goes_on() {
+        let leaves = r#"sleep 100 > /dev/null & printf '{"Username": "%s", "Secret": "s"}' $!"#;
+        let Ok(Some(Login::Password { name: pid, .. })) = ask(leaves, WITHIN) else { panic!("no login") };
+        assert!(is_running(&pid));
+        let pid = pid.parse().ok().and_then(Pid::from_raw).unwrap();
+        rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    }
+
+    /// Who was killed may wait for whoever started it, or for the first of all processes, to take note.
+    fn is_running(pid: &str) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        status.is_ok_and(|status| !status.rsplit(')').next().unwrap().starts_with(" Z"))
     }
 
     #[test]
