@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use crate::document::Descriptor;
 use crate::reference::{Reference, Version};
 use crate::registry::challenge::Challenge;
 use crate::registry::endpoint::is_here;
+use crate::registry::retry_after::retry_after;
 use crate::registry::steady::Steady;
 use crate::registry::{CredentialHelperError, Credentials, Endpoint, Login, Mirrors};
 use crate::source::{Source, SourceError, read_again, read_bounded};
@@ -201,7 +202,7 @@ impl Registry {
                     if self.patience.tries <= tries {
                         return Err(RegistryError::Unavailable { host: host(), what: what.to_owned(), status, tries });
                     }
-                    self.wait(tries, asked_pause(&response));
+                    self.wait(tries, retry_after(response.headers(), SystemTime::now()));
                 }
                 (_, Err(source)) => {
                     tries += 1;
@@ -320,7 +321,7 @@ impl Registry {
             };
             let status = answer.status();
             if is_busy(status) && may_ask_again {
-                self.wait(tries, asked_pause(&answer));
+                self.wait(tries, retry_after(answer.headers(), SystemTime::now()));
                 continue;
             }
             if status != StatusCode::OK {
@@ -442,11 +443,6 @@ fn range_start(response: &Response<Body>) -> Option<u64> {
     let start = header.and_then(|header| header.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
     // A part of which it is not said which is none that can be used.
     Some(start.unwrap_or(u64::MAX))
-}
-
-fn asked_pause(response: &Response<Body>) -> Option<Duration> {
-    let header = response.headers().get(header::RETRY_AFTER)?;
-    header.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 pub(crate) fn is_busy(status: StatusCode) -> bool {

@@ -11,6 +11,7 @@ mod credentials;
 mod endpoint;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod retry_after;
 mod steady;
 
 pub use client::{Patience, Registry, RegistryError};
@@ -19,4 +20,5 @@ pub use credential_helper::CredentialHelperError;
 pub use credentials::{Credentials, Login, UnreadableCredentials};
 pub(crate) use endpoint::is_here;
 pub use endpoint::{Endpoint, Mirrors, NoMirrors};
+pub(crate) use retry_after::retry_after;
 pub(crate) use steady::Steady;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 use crate::bounds::Bounds;
-use crate::registry::{Patience, is_here};
+use crate::registry::{Patience, is_here, retry_after};
 
 /// The longest text of an error that is looked at.
 const WORDS: u64 = 64 << 10;
@@ -223,7 +223,7 @@ impl Line {
                 Err(unknown(Broken::Range))
             };
         }
-        let pause = asked_pause(answer.headers());
+        let pause = retry_after(answer.headers(), SystemTime::now());
         let refusal = refusal(answer);
         let is_busy =
             status.is_server_error() || [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status);
@@ -303,10 +303,6 @@ fn words(text: &str) -> (Option<String>, Option<String>) {
         Some(said.to_owned())
     };
     (between("Code"), between("Message"))
-}
-
-fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Whether asking again may help.

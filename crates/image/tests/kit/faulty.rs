@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ pub(crate) enum Fault {
     Status(u16),
     /// Answers that there is too much to do, and when to ask again, in seconds.
     Busy(u32),
+    /// The same, by the moment that comes in so many seconds.
+    BusyUntil(u32),
     /// Names somebody else to get a token from.
     Realm(&'static str),
     /// Gives so many bytes and hangs up.
@@ -144,6 +147,13 @@ impl FaultyRegistry {
     }
 }
 
+/// As HTTP writes it.
+fn moment_in(seconds: u32) -> String {
+    let mut date = Command::new("date");
+    date.args(["-u", &format!("-d+{seconds} seconds"), "+%a, %d %b %Y %H:%M:%S GMT"]).env("LC_ALL", "C");
+    String::from_utf8(date.output().unwrap().stdout).unwrap().trim().to_owned()
+}
+
 impl Drop for FaultyRegistry {
     fn drop(&mut self) {
         *self.shelf.over.lock().unwrap() = true;
@@ -229,6 +239,7 @@ impl Shelf {
             None | Some(Fault::NoRanges | Fault::WrongRange | Fault::Realm(_)) => say(status, &range, body.len(), body),
             Some(Fault::Status(status)) => say(status, "retry-after: 0\r\n", 0, b""),
             Some(Fault::Busy(seconds)) => say(429, &format!("retry-after: {seconds}\r\n"), 0, b""),
+            Some(Fault::BusyUntil(seconds)) => say(429, &format!("retry-after: {}\r\n", moment_in(seconds)), 0, b""),
             Some(Fault::Cut(most)) => say(status, &range, body.len(), &body[..most.min(body.len())]).map(|_| false),
             Some(Fault::Stall(most)) => {
                 say(status, &range, body.len(), &body[..most.min(body.len())])?;
