@@ -38,6 +38,11 @@ impl Platform {
         Platform { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
     }
 
+    /// What stands beside images to say how they were made is for no machine, and says so.
+    fn is_none(&self) -> bool {
+        self.os == "unknown" && self.architecture == "unknown"
+    }
+
     /// Whether an image for the other runs here. A variant that is not said is the usual one.
     fn runs(&self, other: &Platform) -> bool {
         let usual = |platform: &Platform| {
@@ -285,8 +290,8 @@ pub(crate) fn choose<'a>(entries: &'a [IndexEntry], platform: &Platform) -> Resu
     if let [only @ IndexEntry { platform: None, .. }] = entries {
         return Ok(only);
     }
-    let mut found: Vec<String> =
-        entries.iter().filter_map(|entry| entry.platform.as_ref()).take(20).map(Platform::to_string).collect();
+    let platforms = entries.iter().filter_map(|entry| entry.platform.as_ref()).filter(|platform| !platform.is_none());
+    let mut found: Vec<String> = platforms.take(20).map(Platform::to_string).collect();
     found.dedup();
     let found = if found.is_empty() { "none that say for which".to_owned() } else { found.join(", ") };
     Err(DocumentError::Platform { wanted: platform.to_string(), found })
@@ -352,6 +357,11 @@ mod tests {
         assert_eq!(chosen(&all, "arm64").unwrap().to_string(), hex('2'));
         let none = chosen(&all[..2], "amd64").unwrap_err().to_string();
         assert_eq!(none, "there is no image for linux/amd64; there are linux/unknown, linux/arm/v7");
+        let beside = entry("unknown", None, '5').replace("linux", "unknown");
+        let none = chosen(&[beside.clone(), all[1].clone(), beside.clone()], "amd64").unwrap_err().to_string();
+        assert_eq!(none, "there is no image for linux/amd64; there are linux/arm/v7");
+        let none = chosen(&[beside], "amd64").unwrap_err().to_string();
+        assert_eq!(none, "there is no image for linux/amd64; there are none that say for which");
     }
 
     #[test]
