@@ -255,6 +255,12 @@ fn journals(place: &Place) -> Vec<PathBuf> {
     fs::read_dir(place.here.path().join("sending")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
+/// What the journal of the large layer is called for whoever is asked there.
+fn journal_of(place: &Place, host: &str) -> String {
+    let called = place.open_at(host, Duration::from_secs(60)).place().to_owned();
+    Digest::of(format!("{called}\nblobs/sha256/{}", place.large()).as_bytes()).hex()
+}
+
 /// Which pieces were sent since, and that all is there in the end.
 fn pieces_sent(place: &Place, between: &Between, before: usize) -> Vec<usize> {
     let sent = between.about("partNumber").split_off(before);
@@ -298,7 +304,11 @@ fn an_upload_that_was_forgotten_there_begins_anew() {
         }
     }
     place.send(&bucket).unwrap();
-    assert_eq!(pieces_sent(&place, &between, 4), [1, 2, 3, 3], "{:?}", between.questions());
+    let mut sent = pieces_sent(&place, &between, 4);
+    // Whoever knows of no such upload may hang up before it has heard the piece.
+    sent.dedup();
+    assert_eq!(sent, [1, 2, 3], "{:?}", between.questions());
+    assert_eq!(between.about("?uploads").len(), 2);
 }
 
 #[test]
@@ -313,11 +323,14 @@ fn sending_anew_begins_anew_and_ends_only_with_the_last_word() {
     let between = Between::start(&place.s3.host, &[rule("POST", "uploadId", Meddling::Status(500), 99)]);
     let anew = place.open_at(&between.host, Duration::from_secs(60)).upload(&place.here, &name(), true, &|_| ());
     assert!(chain(&anew.unwrap_err()).contains("cannot send `sha256:"));
-    // Nor is a journal kept of what another has sent meanwhile.
+    // And it is gone on with, also by whoever does not say so again.
     assert_eq!(journals(&place).len(), 1);
-    let between = place.open_at(&between.host, Duration::from_secs(60));
-    assert_eq!(place.send(&between).unwrap().sent, 0);
-    assert_eq!(journals(&place).len(), 0);
+    let rest = Between::start(&place.s3.host, &[]);
+    let journal = &journals(&place)[0];
+    let same = place.here.path().join("sending").join(journal_of(&place, &rest.host));
+    fs::rename(journal, same).unwrap();
+    let sent = place.send(&place.open_at(&rest.host, Duration::from_secs(60))).unwrap();
+    assert_eq!((sent.sent, pieces_sent(&place, &rest, 0)), (1, Vec::new()), "{:?}", rest.questions());
 }
 
 #[test]
@@ -409,8 +422,10 @@ fn a_bucket_that_lies_is_found_out_and_leaves_a_sound_store() {
     for (rules, says) in [
         (vec![rule("GET", "/blobs/", Meddling::Other, 99)], "has another content: its digest is"),
         (vec![rule("GET", "/blobs/", Meddling::Endless, 99)], "it says more than the"),
-        (vec![rule("GET", "/blobs/", Meddling::Longer, 99)], ""),
-        (vec![rule("GET", "/blobs/", Meddling::Shorter, 99)], ""),
+        (vec![rule("GET", "/blobs/", Meddling::Longer, 99)], "has another content: its digest is"),
+        (vec![rule("GET", place.large(), Meddling::Longer, 99)], "it says more than the"),
+        (vec![rule("GET", "/blobs/", Meddling::Shorter, 99)], "has another content: its digest is"),
+        (vec![rule("GET", place.large(), Meddling::Shorter, 99)], "broke off at byte"),
         (vec![rule("GET", "/blobs/", Meddling::Status(404), 99)], "lacks `sha256:"),
         (vec![rule("GET", "/blobs/", Meddling::CutAnswer(100), 99)], "does not answer"),
         (vec![rule("GET", "/blobs/", Meddling::Stall(100), 99)], "does not answer"),

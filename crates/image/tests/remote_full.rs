@@ -23,8 +23,12 @@ fn sender() -> Option<(Made, Store, Record)> {
         return None;
     }
     let made = Made::image();
+    // With a layer that travels in more pieces than one.
+    let large = made.directory.path().join("large");
+    kit::run("sh", &["-ec", "head -c 9000000 /dev/urandom > $0", kit::text(&large)]);
+    kit::run("umoci", &["insert", "--image", &format!("{}:x", made.oci().display()), kit::text(&large), "/large"]);
     let here = kit::store(made.directory.path());
-    let record = take(&here, &OciLayout::directory(&made.oci(), None).unwrap(), "x").unwrap();
+    let record = take(&here, &OciLayout::directory(&made.oci(), Some("x")).unwrap(), "x").unwrap();
     Some((made, here, record))
 }
 
@@ -106,7 +110,7 @@ fn who_sends_to_a_full_disk_leaves_no_name_there_and_goes_on_when_there_is_room(
         // It says that something is wrong with it, or hangs up, and not why.
         let s3 = RealS3::start(&at).unwrap();
         let folder = s3.make_bucket(BUCKET);
-        sends(small, kib, &open(BUCKET, s3.variables(&s3.host)), &folder, "in `s3://images at http://127.0.0.1:")
+        sends(small, kib, &open(BUCKET, s3.variables(&s3.host)), &folder, "`s3://images at http://127.0.0.1:")
     });
     assert_eq!(here.verify().unwrap().damages, []);
 }

@@ -47,6 +47,7 @@ struct Found {
     whole: usize,
     none: usize,
     left_drafts: usize,
+    left_journals: usize,
 }
 
 #[test]
@@ -82,12 +83,17 @@ fn killed_a_hundred_times_on_the_way_both_sides_are_sound() {
             for store in [&here, &there] {
                 assert_eq!(store.verify().unwrap().damages, [], "{found:?}");
             }
-            found.left_drafts += usize::from(fs::read_dir(there.path().join("staging")).unwrap().count() != 0);
+            let has_some = |store: &Store, folder| fs::read_dir(store.path().join(folder)).unwrap().count() != 0;
+            found.left_drafts += usize::from(has_some(&there, "staging"));
+            found.left_journals += usize::from(has_some(&here, "sending"));
             if shelf.is_whole(&record) { found.whole += 1 } else { found.none += 1 }
         }
+        // What is collected while there are names is nothing that they stand for.
+        there.collect().unwrap();
+        assert_eq!(there.verify().unwrap().damages, [], "{found:?}");
     }
-    let Found { whole, none, left_drafts } = found;
-    assert!(0 < whole && 0 < none && 0 < left_drafts, "no kill fell where it matters: {found:?}");
+    let Found { whole, none, left_drafts, left_journals } = found;
+    assert!(0 < whole && 0 < none && 0 < left_drafts && 0 < left_journals, "no kill fell where it matters: {found:?}");
 
     // Nothing that was left is in anybody's way, and all of it can be removed.
     let shelf = Shelf::new(directory.path()).unwrap();

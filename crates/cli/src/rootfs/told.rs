@@ -102,8 +102,8 @@ fn help(error: &TakeInError) -> Option<String> {
         TakeInError::Source(SourceError::Registry(error)) => help_of_registry(error),
         TakeInError::Size { needed, .. } => Some(format!("`--size {}` is enough", needed.div_ceil(1 << 20))),
         TakeInError::Transferred { .. }
-        | TakeInError::Unpack { source: UnpackError::Exceeded(Exceeded::Unpacked(_)), .. } => Some(
-            "`--size` bounds what is unpacked and transferred for the image, and this one is too large to find out what it needs: \
+        | TakeInError::Unpack { source: UnpackError::Exceeded(Exceeded::Unpacked(_) | Exceeded::Inflated(_)), .. } => Some(
+            "`--size` bounds what is unpacked and transferred for the image, and what this one needs could not be found out: \
              raise `--size` if you know the image"
                 .to_owned(),
         ),

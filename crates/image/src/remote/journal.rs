@@ -19,7 +19,7 @@ const MOST: u64 = 10_000 * 1024;
 pub(super) struct Journal {
     /// Where it is written down, unless it is not.
     kept: Option<Kept>,
-    pub(super) upload: String,
+    pub(super) upload: Begun,
     pieces: BTreeMap<usize, Piece>,
 }
 
@@ -28,9 +28,15 @@ struct Kept {
     lock: Lock,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Begun {
-    upload: String,
+/// What an upload is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    /// What it is called there.
+    pub(super) id: String,
+    /// How long its pieces are.
+    pub(super) length: u64,
+    /// Whether it is to take the place of an object that is there.
+    pub(super) anew: bool,
 }
 
 /// A piece that is there.
@@ -44,26 +50,30 @@ pub(super) struct Piece {
 }
 
 impl Journal {
-    /// What was written down at a place, if anything was and nobody else is at work on it.
+    /// What was written down at a place, if anything was and nobody else is at work on it. What cannot be read is removed.
     pub(super) fn open(path: &Path) -> Option<Journal> {
         let Ok(Locked::Ours(lock)) = Lock::alone_if_there(path) else { return None };
-        let mut file = lock.file();
-        let mut bytes = Vec::new();
-        file.take(MOST).read_to_end(&mut bytes).ok()?;
-        let (upload, pieces, valid) = read(&bytes)?;
-        // What comes next is to follow a whole line.
-        file.set_len(valid as u64).ok()?;
-        file.seek(SeekFrom::End(0)).ok()?;
-        Some(Journal { kept: Some(Kept { path: path.to_owned(), lock }), upload, pieces })
+        let kept = Kept { path: path.to_owned(), lock };
+        match kept.read() {
+            Some((upload, pieces)) => Some(Journal { kept: Some(kept), upload, pieces }),
+            None => {
+                kept.remove();
+                None
+            }
+        }
     }
 
     /// Of an upload that was just begun. Where somebody else is at work on the same, or there is no room, it is not written down.
-    pub(super) fn begin(path: &Path, upload: String) -> Journal {
+    pub(super) fn begin(path: &Path, upload: Begun) -> Journal {
         let kept = Lock::alone_now(path).ok().flatten().map(|lock| Kept { path: path.to_owned(), lock });
-        let mut journal = Journal { kept, upload: upload.clone(), pieces: BTreeMap::new() };
-        journal.clear();
-        journal.write(&Begun { upload });
-        journal
+        let kept = kept.and_then(|kept| {
+            if kept.lock.file().set_len(0).and_then(|()| write_line(kept.lock.file(), &upload)).is_ok() {
+                return Some(kept);
+            }
+            kept.remove();
+            None
+        });
+        Journal { kept, upload, pieces: BTreeMap::new() }
     }
 
     /// Whether this piece is there, and is what it should be.
@@ -88,18 +98,8 @@ impl Journal {
 
     /// Forgets it.
     pub(super) fn remove(self) {
-        if let Some(Kept { path, lock }) = self.kept {
-            // What is left is of an upload that nobody knows, and is found out to be.
-            let _ = std::fs::remove_file(path);
-            drop(lock);
-        }
-    }
-
-    fn clear(&mut self) {
-        if let Some(kept) = &self.kept
-            && kept.lock.file().set_len(0).is_err()
-        {
-            self.kept = None;
+        if let Some(kept) = self.kept {
+            kept.remove();
         }
     }
 
@@ -113,6 +113,24 @@ impl Journal {
     }
 }
 
+impl Kept {
+    fn read(&self) -> Option<(Begun, BTreeMap<usize, Piece>)> {
+        let mut file = self.lock.file();
+        let mut bytes = Vec::new();
+        file.take(MOST).read_to_end(&mut bytes).ok()?;
+        let (upload, pieces, valid) = read(&bytes)?;
+        // What comes next is to follow a whole line.
+        file.set_len(valid as u64).ok()?;
+        file.seek(SeekFrom::End(0)).ok()?;
+        Some((upload, pieces))
+    }
+
+    fn remove(self) {
+        // What is left is of an upload that nobody knows, and is found out to be.
+        let _ = std::fs::remove_file(self.path);
+    }
+}
+
 fn write_line(mut file: &File, line: &impl Serialize) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
@@ -120,10 +138,10 @@ fn write_line(mut file: &File, line: &impl Serialize) -> io::Result<()> {
 }
 
 /// The upload, its pieces, and how many bytes of this are whole lines that say so.
-fn read(bytes: &[u8]) -> Option<(String, BTreeMap<usize, Piece>, usize)> {
+fn read(bytes: &[u8]) -> Option<(Begun, BTreeMap<usize, Piece>, usize)> {
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').take_while(|line| line.ends_with(b"\n"));
     let first = lines.next()?;
-    let Begun { upload } = serde_json::from_slice(first).ok()?;
+    let upload = serde_json::from_slice(first).ok()?;
     let (mut pieces, mut valid) = (BTreeMap::new(), first.len());
     for line in lines {
         let Ok(piece) = serde_json::from_slice::<Piece>(line) else { break };
@@ -141,22 +159,26 @@ mod tests {
         Piece { number, hash: blake3::hash(&[number as u8]).to_string(), id: format!("\"{number}\n\"") }
     }
 
+    fn begun(id: &str) -> Begun {
+        Begun { id: id.to_owned(), length: 8 << 20, anew: false }
+    }
+
     #[test]
     fn what_was_written_down_is_there_again_and_belongs_to_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
         assert!(Journal::open(&path).is_none());
-        let mut journal = Journal::begin(&path, "the \"upload\"".to_owned());
+        let mut journal = Journal::begin(&path, begun("the \"upload\""));
         assert!(!journal.is_worth_keeping());
         journal.add(piece(1));
         journal.add(piece(0));
         assert!(Journal::open(&path).is_none(), "somebody is at work on it");
-        let beside = Journal::begin(&path, "another".to_owned());
+        let beside = Journal::begin(&path, begun("another"));
         assert!(beside.kept.is_none());
         drop((journal, beside));
 
         let journal = Journal::open(&path).unwrap();
-        assert_eq!((journal.upload.as_str(), journal.ids()), ("the \"upload\"", vec![piece(0).id, piece(1).id]));
+        assert_eq!((&journal.upload, journal.ids()), (&begun("the \"upload\""), vec![piece(0).id, piece(1).id]));
         assert!(journal.has(1, &piece(1).hash) && !journal.has(1, &piece(2).hash) && !journal.has(2, &piece(2).hash));
         assert!(journal.is_worth_keeping());
         journal.remove();
@@ -167,7 +189,7 @@ mod tests {
     fn whatever_is_cut_off_or_damaged_is_as_if_it_had_not_been_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        let mut journal = Journal::begin(&path, "u".to_owned());
+        let mut journal = Journal::begin(&path, begun("u"));
         (0..3).for_each(|number| journal.add(piece(number)));
         drop(journal);
         let whole = std::fs::read(&path).unwrap();
@@ -186,10 +208,10 @@ mod tests {
         std::fs::write(&path, &damaged).unwrap();
         assert!(Journal::open(&path).unwrap().ids().len() < 3);
         std::fs::write(&path, vec![0; 100]).unwrap();
-        assert!(Journal::open(&path).is_none());
-        let journal = Journal::begin(&path, "v".to_owned());
-        assert_eq!((journal.upload.as_str(), journal.ids().len()), ("v", 0));
+        assert!(Journal::open(&path).is_none() && !path.exists());
+        let journal = Journal::begin(&path, begun("v"));
+        assert_eq!((journal.upload.id.as_str(), journal.ids().len()), ("v", 0));
         drop(journal);
-        assert_eq!(Journal::open(&path).unwrap().upload, "v");
+        assert_eq!(Journal::open(&path).unwrap().upload, begun("v"));
     }
 }

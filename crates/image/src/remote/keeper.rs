@@ -46,7 +46,7 @@ impl Keeper {
                 }
                 let opened = LocalFileSystem::new_with_prefix(path);
                 let opened = opened.map_err(|error| BucketError::of(&name, "open what there is".to_owned(), error))?;
-                let pieces = Arc::new(Directory(opened.clone()));
+                let pieces = Arc::new(Directory::new(opened.clone()));
                 Ok(Keeper { objects: Arc::new(opened.with_fsync(true)), pieces, folder: Path::default(), name })
             }
         }

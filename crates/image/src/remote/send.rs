@@ -18,6 +18,7 @@ use object_store::path::Path;
 
 use crate::digest::Digest;
 use crate::record::Record;
+use crate::remote::journal::Journal;
 use crate::remote::upload::{PIECE, Upload};
 use crate::remote::{Bucket, BucketError, place_of_blob, place_of_name};
 use crate::store::{ImageName, Kind, Store, StoreError, at};
@@ -110,9 +111,9 @@ impl Sending<'_> {
                 match self.one(parcel, &stop) {
                     Ok(()) => self.tell(parcel, |layer| Progress::Ready { layer }),
                     Err(error) => {
-                        stop.store(true, Ordering::Relaxed);
-                        // What stopped because of another is not the reason.
+                        // What stops because of another is not the reason.
                         failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        stop.store(true, Ordering::Relaxed);
                     }
                 }
             }
@@ -138,8 +139,13 @@ impl Sending<'_> {
         let is_there = there == Some(parcel.size);
         let path = self.store.place(Kind::Blob, &parcel.digest);
         let upload = Upload { bucket: self.bucket, parcel, object: &object, is_there, path: &path };
-        if is_there && !self.anew {
-            upload.forget(&self.journal(&object));
+        let journal = self.journal(&object);
+        let is_large = PIECE < parcel.size;
+        let begun = if is_large { Journal::open(&journal) } else { None };
+        // What somebody began to send anew is not what is there.
+        let anew = self.anew || begun.as_ref().is_some_and(|begun| begun.upload.anew);
+        if is_there && !anew {
+            begun.into_iter().for_each(|begun| upload.give_up(begun));
             self.tell(parcel, |layer| Progress::Transferred { layer, bytes: parcel.size });
             return Ok(());
         }
@@ -147,10 +153,10 @@ impl Sending<'_> {
             self.tell(parcel, |layer| Progress::Transferred { layer, bytes });
             if stop.load(Ordering::Relaxed) { Err(BucketError::Stopped) } else { Ok(()) }
         };
-        if parcel.size <= PIECE {
-            self.whole(parcel, &object, &path)?;
+        if is_large {
+            upload.send(begun, &journal, anew, &on_bytes)?;
         } else {
-            upload.send(&self.journal(&object), self.anew, &on_bytes)?;
+            self.whole(parcel, &object, &path)?;
         }
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(parcel.size, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::digest::Digesting;
-use crate::remote::journal::{Journal, Piece};
+use crate::remote::journal::{Begun, Journal, Piece};
 use crate::remote::pieces::Position;
 use crate::remote::send::{Parcel, sending};
 use crate::remote::{Bucket, BucketError};
@@ -24,7 +24,7 @@ pub(super) const PIECE: u64 = 8 << 20;
 /// Of how many pieces an object of S3 can be.
 const PIECES: u64 = 10_000;
 /// How long those that are on their way have to end.
-const END: Duration = Duration::from_secs(60);
+const END: Duration = Duration::from_secs(20);
 
 /// How long all pieces but the last are: some of those who speak as S3 does insist on one length.
 fn length_of_pieces(size: u64) -> u64 {
@@ -47,25 +47,31 @@ pub(super) struct Upload<'a> {
 type OnBytes<'a> = dyn Fn(u64) -> Result<(), BucketError> + 'a;
 
 impl Upload<'_> {
-    /// Sends it, or the rest of it. With `anew`, what was sent before counts for nothing.
-    pub(super) fn send(self, journal: &HostPath, anew: bool, on_bytes: &OnBytes<'_>) -> Result<(), BucketError> {
-        if !anew && let Some(begun) = Journal::open(journal) {
-            let sent = self.go_on(begun, on_bytes);
-            // An upload is forgotten some day, and not by us.
-            if !sent.as_ref().is_err_and(may_be_forgotten) {
-                return sent;
+    /// Sends it, or the rest of it where that was begun and `anew` is not another wish than then.
+    pub(super) fn send(
+        self,
+        begun: Option<Journal>,
+        journal: &HostPath,
+        anew: bool,
+        on_bytes: &OnBytes<'_>,
+    ) -> Result<(), BucketError> {
+        let length = length_of_pieces(self.parcel.size);
+        if let Some(begun) = begun {
+            if begun.upload.anew == anew && begun.upload.length == length {
+                let sent = self.go_on(begun, on_bytes);
+                // An upload is forgotten some day, and not by us.
+                if !sent.as_ref().is_err_and(may_be_forgotten) {
+                    return sent;
+                }
+            } else {
+                self.give_up(begun);
             }
         }
-        let begun = self.bucket.handle().block_on(self.bucket.pieces.begin(self.object));
-        let upload = begun.map_err(self.bucket.wrong(&sending(self.parcel)))?;
+        let id = self.bucket.handle().block_on(self.bucket.pieces.begin(self.object));
+        let id = id.map_err(self.bucket.wrong(&sending(self.parcel)))?;
         // Only now: whoever is let in nowhere may be let in again, and go on.
-        self.forget(journal);
-        self.go_on(Journal::begin(journal, upload), on_bytes)
-    }
-
-    /// What was begun is nothing to go on with.
-    pub(super) fn forget(self, journal: &HostPath) {
-        Journal::open(journal).into_iter().for_each(|begun| self.give_up(begun));
+        Journal::open(journal).into_iter().for_each(|forgotten| self.give_up(forgotten));
+        self.go_on(Journal::begin(journal, Begun { id, length, anew }), on_bytes)
     }
 
     fn go_on(self, journal: Journal, on_bytes: &OnBytes<'_>) -> Result<(), BucketError> {
@@ -77,7 +83,7 @@ impl Upload<'_> {
         match &sent {
             Ok(()) => pieces.journal.remove(),
             // What is here is not what it should be, and so may be what was sent of it.
-            Err(BucketError::Store(_)) => self.give_up(pieces.journal),
+            Err(BucketError::Store(StoreError::Damaged(_))) => self.give_up(pieces.journal),
             Err(_) if pieces.journal.is_worth_keeping() => {}
             Err(_) => self.give_up(pieces.journal),
         }
@@ -85,8 +91,8 @@ impl Upload<'_> {
     }
 
     /// What cannot be taken back has no name, and is removed by the rule that buckets have for such things.
-    fn give_up(self, journal: Journal) {
-        let _ = self.bucket.handle().block_on(self.bucket.pieces.give_up(self.object, &journal.upload));
+    pub(super) fn give_up(self, journal: Journal) {
+        let _ = self.bucket.handle().block_on(self.bucket.pieces.give_up(self.object, &journal.upload.id));
         journal.remove();
     }
 }
@@ -94,7 +100,10 @@ impl Upload<'_> {
 /// Whether this is what is said where there is no such upload any more, or not these pieces of it.
 fn may_be_forgotten(error: &BucketError) -> bool {
     match error {
-        BucketError::Refused { refusal, .. } => refusal.status < 500 && refusal.status != 429,
+        BucketError::Refused { refusal, .. } => match refusal.status {
+            400 => refusal.code.as_deref() != Some("RequestTimeout"),
+            status => status == 404,
+        },
         // Some look for whose an upload is before they look for it.
         BucketError::Denied { .. } => true,
         BucketError::Ask { source, .. } => {
@@ -116,7 +125,7 @@ impl Pieces<'_> {
     fn send(&mut self, on_bytes: &OnBytes<'_>) -> Result<(), BucketError> {
         let Upload { bucket, parcel, path, .. } = self.upload;
         let mut file = File::open(path).map_err(at("open", path))?;
-        let length = length_of_pieces(parcel.size);
+        let length = self.journal.upload.length;
         let (mut digesting, mut at_byte) = (Digesting::default(), 0);
         for number in 0.. {
             if parcel.size <= at_byte {
@@ -156,7 +165,7 @@ impl Pieces<'_> {
         bytes: Bytes,
     ) -> impl Future<Output = object_store::Result<Piece>> + Send + use<> {
         let (pieces, object, upload) =
-            (self.upload.bucket.pieces.clone(), self.upload.object.clone(), self.journal.upload.clone());
+            (self.upload.bucket.pieces.clone(), self.upload.object.clone(), self.journal.upload.id.clone());
         async move {
             let id = pieces.put(&object, &upload, position, bytes).await?;
             Ok(Piece { number: position.number, hash, id })
@@ -186,7 +195,7 @@ impl Pieces<'_> {
 
     fn complete(&self) -> Result<(), BucketError> {
         let Upload { bucket, parcel, object, is_there, .. } = self.upload;
-        let complete = bucket.pieces.complete(object, &self.journal.upload, self.journal.ids());
+        let complete = bucket.pieces.complete(object, &self.journal.upload.id, self.journal.ids());
         match bucket.handle().block_on(complete) {
             Ok(()) => Ok(()),
             // The last word may have been heard, and the answer to it lost.

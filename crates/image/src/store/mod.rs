@@ -12,7 +12,7 @@
 //! lock, quota        locked, never read; and read under its lock
 //! ```
 //!
-//! Everything but a name never changes once it is there, and is there as a whole: it is made in `staging`, written out
+//! Everything but a name, and how far something has come, never changes once it is there, and is there as a whole: it is made in `staging`, written out
 //! to the disk, and then renamed. The disk knows of each step before the next begins, whatever filesystem it has: content,
 //! then its place, and the name last. So a process that is killed leaves the old or the new, and what it had begun: a
 //! transfer to go on with, or what the next [`Store::collect`] removes; and so does a host that loses its power.

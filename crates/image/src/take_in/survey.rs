@@ -1,4 +1,4 @@
-//! What an image needs that is not let in: its layers are gone through once more, and nothing of them is kept.
+//! An image that is too large, and what it needs: its layers are gone through once more, and nothing of them is kept.
 //!
 //! Whoever guessed too small a size is to be told which is enough, and not to guess again. What the layers come to is known only
 //! when all of them were read; those that are not here are read as they come. That is bounded like everything that an image asks
@@ -17,11 +17,12 @@ use crate::tree::merge;
 impl Layers<'_> {
     /// What an error says to whoever has asked: where the image is too large, what it needs.
     pub(super) fn told_what_it_needs(&self, error: TakeInError, request: &Request) -> TakeInError {
-        if !is_about_size(&error) {
+        let bounds = Bounds::for_survey();
+        // What is past more than would be looked through needs no look.
+        if !is_about_size(&error) || bounds.unpacked <= self.bounds.unpacked {
             return error;
         }
         (self.progress)(Progress::Surveying);
-        let bounds = Bounds::for_survey();
         match (Layers { bounds: &bounds, ..*self }).needed(request.parallel) {
             Ok(needed) => TakeInError::Size { needed, allowed: request.size },
             // What is wrong with it beyond that is found out by whoever lets it in.
