@@ -12,8 +12,10 @@ use anyhow::{Context, Result, ensure};
 use crate::command::FuzzOptions;
 use crate::repository::Repository;
 
-/// Marks for the fuzzer, in everything that is built; and the doors of ours that are there for fuzzing alone.
-const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+/// The doors of ours that are there for fuzzing alone.
+const DOORS: &str = "--cfg fuzzing";
+/// Marks for the fuzzer, in everything that is built.
+const MARKS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
@@ -55,16 +57,35 @@ pub(crate) fn run(repository: &Repository, options: &FuzzOptions) -> Result<Exit
 }
 
 /// A command of cargo's for the targets, and for them alone: nothing else is built with their flags.
-pub(crate) fn cargo(repository: &Repository, word: &str) -> Result<Command> {
+fn cargo(repository: &Repository, word: &str) -> Result<Command> {
     let mut cargo = repository.cargo();
     cargo.args([word, "--quiet", "--release", "--target", &host()?, "--manifest-path", "fuzz/Cargo.toml"]);
-    cargo.env("CARGO_TARGET_DIR", place(repository)?).env("RUSTFLAGS", FLAGS);
+    cargo.env("CARGO_TARGET_DIR", place(repository)?).env("RUSTFLAGS", format!("{DOORS} {MARKS}"));
     Ok(cargo)
 }
 
 /// Where they are built, and what they find is.
 fn place(repository: &Repository) -> Result<PathBuf> {
     Ok(repository.metadata()?.target_directory.join("fuzz"))
+}
+
+/// Lints them, and the doors of ours that are there for them. Without the marks, which no lint reads: so it shares all that is built for
+/// this host with the other lints.
+pub(crate) fn lint(repository: &Repository) -> Result<Command> {
+    let mut cargo = repository.cargo();
+    cargo.args([
+        "clippy",
+        "--quiet",
+        "--target",
+        &host()?,
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    cargo.env("CARGO_TARGET_DIR", repository.metadata()?.target_directory).env("RUSTFLAGS", DOORS);
+    Ok(cargo)
 }
 
 /// By name, in order.

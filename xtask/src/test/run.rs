@@ -93,8 +93,7 @@ fn steps(repository: &Repository, report: &mut Report) -> Result<()> {
             let agent = lint(&["--package", AGENT, "--features", "standalone"])?;
             let linker = lint(&["--package", LINKER, "--features", "standalone"])?;
             let leaving_out = lint(&["--package", PRODUCT, "--features", rules::LEAVE_OUT])?;
-            let mut fuzz = fuzz::cargo(repository, "clippy")?;
-            let fuzz = command(fuzz.args(["--", "-D", "warnings"]), "the lints above are about `fuzz/`")?;
+            let fuzz = command(&mut fuzz::lint(repository)?, "the lints above are about `fuzz/`")?;
             Ok(lint(&["--workspace"])?.and(agent).and(linker).and(leaving_out).and(fuzz))
         },
     );
