@@ -52,10 +52,10 @@ fn some_tests(repository: &Repository, equipment: &Equipment, only: &str, extent
     let disk = debian::disk(equipment, &firebox.path)?;
     let mut verdict = Verdict::of(turns.iter().map(|turn| (turn.name.as_str(), turn.expected())));
     let mut ending = sit(repository, equipment, &turns, &started, &disk, &mut verdict)?;
-    let victims = verdict.give_victims_another_chance(&ending);
-    if !victims.is_empty() {
-        println!("\na guest was lost, or the PC stood still, in {}: once more, in another PC\n", victims.join(", "));
-        turns.retain(|turn| victims.contains(&turn.name));
+    let unended = verdict.give_another_chance(&ending);
+    if !unended.is_empty() {
+        println!("\nthe PC stood still before the end of {}: once more, in another PC\n", unended.join(", "));
+        turns.retain(|turn| unended.contains(&turn.name));
         ending = sit(repository, equipment, &turns, &started, &disk, &mut verdict)?;
     }
     Ok(verdict.decide(&ending, only.is_empty().then_some(extent)))
