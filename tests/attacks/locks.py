@@ -2,7 +2,9 @@
 interpreter; those that are not there are left out."""
 import fcntl, os, signal, sys
 
-files = [open(path) for path in [os.path.realpath(sys.executable), *sys.argv[1:]] if os.path.exists(path)]
+# By whatever names: nobody locks a file twice.
+paths = {os.path.realpath(path) for path in [sys.executable, *sys.argv[1:]] if os.path.exists(path)}
+files = [open(path) for path in paths]
 for file in files:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
