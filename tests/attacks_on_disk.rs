@@ -41,7 +41,7 @@ fn the_work_directory_is_bounded_too() {
         ..Attack::PLAIN
     }
     .check_by(|setting| match setting {
-        Setting::RootJail | Setting::UserJail => check_refused_in(setting, "."),
+        Setting::RootJail | Setting::UserJail | Setting::MicroVm => check_refused_in(setting, "."),
         Setting::Fence => [".", "$TMPDIR"].iter().for_each(|place| check_ended_in(setting, place)),
     });
 }

@@ -118,7 +118,7 @@ fn endless_input_costs_no_memory() {
                 "--memory",
                 "16M",
             ]);
-            let call = call.memory_mib(160).outcome();
+            let call = call.memory_mib(setting.enough_mib(160)).outcome();
             assert_eq!(call.verdict(), ("timeout", "run", 124, None), "{call}");
             let code = setting.run().through(zero).args(["--lang", "python", "-"]).memory_mib(160);
             check_refused(code, &["--input"]);

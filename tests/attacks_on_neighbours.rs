@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use kit::Expectation::Open;
+use kit::Expectation::{HeldBy, Open};
 use kit::{Attack, Control, bare, firebox, leaving_nothing, start_outside, words};
 use rustix::process::{Flock, FlockType, Signal, fcntl_getlk};
 
@@ -59,10 +59,11 @@ fn two_cells_at_the_same_time_do_not_meet() {
             "a process to see",
             "a lock on a device",
         ]),
+        microvm: HeldBy("the machine"),
         ..Attack::PLAIN
     };
     attack.check_by(|setting| {
-        let one = setting.run().args(["--run-time", "20s"]).attack("channel.py").program_args(hold.clone()).start();
+        let one = setting.run().args(["--run-time", "60s"]).attack("channel.py").program_args(hold.clone()).start();
         one.wait_for_stdout("holding ");
         let other = setting.attack("channel.py").program_args(with_place(&meet, &one.stdout())).outcome();
         one.signal(Signal::TERM);
@@ -121,6 +122,7 @@ fn what_a_job_locks_is_not_locked_for_the_host() {
         name: "locks on files of the toolchain",
         layer: "layer over the host's directories",
         fence: Open(&["flock", "posix"]),
+        microvm: HeldBy("the machine"),
         ..Attack::PLAIN
     };
     attack.check_by(|setting| {

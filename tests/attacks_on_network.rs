@@ -51,6 +51,7 @@ fn no_listener_of_the_host_can_be_reached_and_no_odd_socket_made() {
             "netfilter socket",
         ],
         fence: HeldBy("seccomp"),
+        microvm: HeldBy("the machine, seccomp"),
         ..Attack::PLAIN
     }
     .check();

@@ -19,6 +19,8 @@ fn host_name() -> String {
 #[test]
 fn files_of_the_host_and_words_of_the_host_in_proc_are_out_of_reach() {
     let secret = Secret::new();
+    // Who may not see it has a wall to thank, and not its mode.
+    kit::show_to_everybody(secret.directory.path());
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("we are in it");
     let home = std::env::var_os("HOME").unwrap_or_else(|| "/root".into());
     let toolchains = [".rustup", ".pyenv", ".cargo", ".nvm"].map(|name| Path::new(&home).join(name).into_os_string());
@@ -43,6 +45,7 @@ fn files_of_the_host_and_words_of_the_host_in_proc_are_out_of_reach() {
             "the host's name",
         ],
         fence: Open(&["see that a file of the host is there", "the host's name"]),
+        microvm: HeldBy("the machine"),
         ..Attack::PLAIN
     }
     .check();
@@ -73,6 +76,7 @@ fn the_callers_own_files_are_out_of_reach() {
             "remove what is beside it",
         ],
         fence: Open(&["see that it is there"]),
+        microvm: HeldBy("the machine"),
         ..Attack::PLAIN
     }
     .check();
@@ -123,6 +127,7 @@ fn processes_of_the_host_are_out_of_sight() {
             "more than five processes",
         ],
         fence: Open(&["that it is there", "its scheduling", "more than five processes"]),
+        microvm: HeldBy("the machine, PID namespace"),
         ..Attack::PLAIN
     }
     .check();
@@ -165,6 +170,7 @@ fn what_the_host_runs_and_reads_cannot_be_watched() {
         name: "watching what the host runs",
         layer: "layer over the host's directories",
         fence: HeldBy("seccomp"),
+        microvm: HeldBy("the machine"),
         ..Attack::PLAIN
     }
     .check_by(|setting| {

@@ -55,6 +55,16 @@ fn a_fork_bomb_ends_with_its_job() {
     .check_by(|setting| check_bomb(setting, bounded));
 }
 
+/// In a machine nobody but the program itself can count, and without a process more.
+const COUNTING: &str = "most=0
+while :; do
+    processes=(/proc/[0-9]*)
+    # The agent is none of the program's.
+    count=$((${#processes[@]} - 1))
+    if ((most < count)); then most=$count; echo $most; fi
+done
+";
+
 fn check_bomb(setting: Setting, bounded: bool) {
     let limits = ["--run-time", "3s", "--tasks", &GRANTED.to_string()];
     // The first process ends at once and leaves the bomb behind, unless a fork of its own is already refused.
@@ -69,25 +79,29 @@ fn check_bomb(setting: Setting, bounded: bool) {
     assert_eq!(left.stdout(), "before the bomb\n", "{left}");
 
     // One that stays gives the bomb all of its time.
-    let bomb = std::fs::read_to_string(attacks("bomb.sh")).expect("the attack is a text") + "exec sleep 30\n";
+    let staying = if setting == Setting::MicroVm { COUNTING } else { "exec sleep 30\n" };
+    let bomb = std::fs::read_to_string(attacks("bomb.sh")).expect("the attack is a text") + staying;
     let inside = setting.job("bash", &bomb).args(limits).start();
     let processes = || inside.contents().iter().filter(|line| line.ends_with("bash main.sh ")).count();
-    let most = bounded.then(|| most_at_once(processes));
+    let seen = (bounded && setting != Setting::MicroVm).then(|| most_at_once(processes));
     let inside = inside.outcome();
-    if let Some(most) = most {
+    let (first, counted) = inside.stdout().split_once('\n').unwrap_or_else(|| panic!("it says nothing\n{inside}"));
+    let counted = counted.lines().last().map(|most| most.parse().expect("a number"));
+    if let Some(most) = seen.or(counted) {
         assert!(GRANTED / 2 < most, "the bomb did not go off in the {setting}: {most} processes\n{inside}");
         assert!(most <= GRANTED, "the bomb came to {most} processes\n{inside}");
     }
     assert!(ends.contains(&inside.verdict()), "{inside}");
-    assert_eq!(inside.stdout(), "before the bomb\n", "{inside}");
-    assert!(inside.call.wall < Duration::from_secs(20), "the bomb held us up\n{inside}");
+    assert_eq!(first, "before the bomb", "{inside}");
+    assert_eq!(counted.is_some(), setting == Setting::MicroVm, "{inside}");
+    assert!(inside.call.wall < setting.patience(Duration::from_secs(20)), "the bomb held us up\n{inside}");
 }
 
 /// Lets the bomb go off where only the guard bounds it, until there are more than `enough` processes.
 fn check_that_the_bomb_grows_outside(guard: Guard, enough: usize) {
     let mut bomb = guard.command(tool("bash"));
     let mut bomb = bomb.arg(attacks("bomb.sh")).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("bash");
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     let mut grown = 0;
     while grown <= enough && Instant::now() < until {
         grown = guard.contents().len();
@@ -150,7 +164,7 @@ fn nothing_outlives_its_job_by_any_trick() {
     .check_by(|setting| {
         let inside = setting.attack("outlive.c").outcome();
         assert_eq!((inside.verdict(), inside.stdout()), (("ok", "run", 0, None), "made\n"), "{inside}");
-        assert!(inside.call.wall < Duration::from_secs(9), "it was waited for\n{inside}");
+        assert!(inside.call.wall < setting.patience(Duration::from_secs(9)), "it was waited for\n{inside}");
     });
 }
 
@@ -177,7 +191,7 @@ fn a_job_that_stops_itself_and_everybody_ends_in_time() {
         let inside = setting.attack("stops.c").args(["--run-time", "1s"]).contained().outcome();
         assert_eq!(inside.verdict(), ("timeout", "run", 124, None), "{inside}");
         assert_eq!(inside.stdout(), "before the signals\n", "{inside}");
-        assert!(inside.call.wall < Duration::from_secs(9), "it was waited for\n{inside}");
+        assert!(inside.call.wall < setting.patience(Duration::from_secs(9)), "it was waited for\n{inside}");
     });
 }
 
@@ -196,12 +210,13 @@ fn signals_to_everyone_reach_nobody_outside_and_not_the_agent() {
         name: "SIGKILL and SIGSTOP to the host, the agent and everyone",
         layer: "PID namespace",
         fence: HeldBy("Landlock"),
+        microvm: HeldBy("PID namespace, the machine"),
         ..Attack::PLAIN
     }
     .check_by(|setting| {
         // The bystander is outside of the cell, and in a PID namespace of the test's own, should the cell fail.
         let bystander = match setting {
-            Setting::RootJail => bystander(""),
+            Setting::RootJail | Setting::MicroVm => bystander(""),
             Setting::UserJail | Setting::Fence => bystander(&as_ordinary_user()),
         };
         let script = format!("{bystander} \"$@\" -- $!; code=$?; grep State: /proc/$!/status >&2; exit $code");
@@ -228,9 +243,10 @@ fn as_ordinary_user() -> String {
 fn signalled_outside() -> Finished {
     let guard = Guard::new(Allowance::CONTROL);
     let mut command = guard.command(tool("unshare"));
+    // Of the signals that it is sent, any may be the first that it meets.
     let bystander = bystander("");
     let script = format!(
-        "{bystander} sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; wait $!; test $? = 137 && echo killed; true"
+        "{bystander} sh -c '\"$@\"; echo the parent lives' sh \"$1\" \"$2\" $!; wait $!; case $? in 137 | 143) echo killed ;; esac"
     );
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", &script, "sh"]);
     command.arg(tool("python3")).arg(attacks("signals.py"));

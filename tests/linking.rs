@@ -81,14 +81,18 @@ fn programs_errors_panics_and_backtraces_are_those_of_plain_rustc() {
         let code = fs::read_to_string(source).unwrap();
         for backtrace in BACKTRACES {
             let expected = outside(source, backtrace);
-            for setting in Setting::ALL.into_iter().filter(|setting| setting.missing().is_none() && setting.has("rust"))
-            {
+            for setting in settings() {
                 let seen = inside(setting, &code, backtrace);
                 assert_eq!(seen, expected, "{}, {setting}, {backtrace}", source.display());
             }
         }
     }
     host.assert_nothing_left();
+}
+
+/// Those that have a Rust.
+fn settings() -> impl Iterator<Item = Setting> {
+    Setting::tried().iter().copied().filter(|setting| setting.missing().is_none() && setting.has("rust"))
 }
 
 /// Tells whether the linker that made it put its name into it.
@@ -106,7 +110,7 @@ fn in_a_cell_it_is_our_linker_that_links() {
     let source = directory.path().join("main.rs");
     fs::write(&source, WHO_LINKED).unwrap();
     assert_eq!(outside(&source, "0").stdout, "false", "on this host, rustc links with what is to be compared");
-    for setting in Setting::ALL.into_iter().filter(|setting| setting.missing().is_none() && setting.has("rust")) {
+    for setting in settings() {
         for profile in ["debug", "release"] {
             let option = format!("profile={profile}");
             let outcome = setting.job("rust", WHO_LINKED).args(["--option", &option]).outcome();

@@ -13,7 +13,7 @@ def attempt(what, act):
     except OSError as error:
         print(f"blocked: {what}: {error.strerror}", flush=True)
 
-attempt("see that a file of the host is there", lambda: os.stat("/etc/shadow").st_size)
+attempt("see that a file of the host is there", lambda: os.stat(secret_file).st_size)
 attempt("read a file of the host", lambda: secret in open(secret_file).read())
 attempt("read /etc/shadow", lambda: "root:" in open("/etc/shadow").read())
 attempt("list /root", lambda: os.listdir("/root"))

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! Attack { name, layer, source, .. } --check--> outside, once --> root jail --> user jail --> fence
+//!                                                         or --> microVM
 //! ```
 //!
 //! Each setting that went as expected prints a line for the table of `cargo xtask attack`:
@@ -37,6 +38,7 @@ pub(crate) struct Attack<'a> {
     pub(crate) root_jail: Expectation<'a>,
     pub(crate) user_jail: Expectation<'a>,
     pub(crate) fence: Expectation<'a>,
+    pub(crate) microvm: Expectation<'a>,
 }
 
 /// What is expected of an attack in one kind of cell.
@@ -67,6 +69,7 @@ impl<'a> Attack<'a> {
         root_jail: Held,
         user_jail: Held,
         fence: Held,
+        microvm: Held,
     };
 
     /// Runs it on all sides.
@@ -78,7 +81,7 @@ impl<'a> Attack<'a> {
     /// The same for an attack whose success only the test can see: `inside` fails where things do not go as expected.
     /// The control is the test's too.
     pub(crate) fn check_by(&self, mut inside: impl FnMut(Setting)) {
-        for setting in Setting::ALL {
+        for &setting in Setting::tried() {
             let host = HostInventory::take();
             if setting.missing().is_some() {
                 // It has been said.
@@ -115,6 +118,7 @@ impl<'a> Attack<'a> {
             Setting::RootJail => self.root_jail,
             Setting::UserJail => self.user_jail,
             Setting::Fence => self.fence,
+            Setting::MicroVm => self.microvm,
         }
     }
 

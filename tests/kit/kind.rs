@@ -24,6 +24,11 @@ pub(crate) fn is_tested(language: &str) -> bool {
     tested.map_or(true, |tested| tested.split(',').any(|one| one == language))
 }
 
+/// Whether jobs run in microVMs where a test does not say.
+pub(crate) fn is_microvm() -> bool {
+    std::env::var_os(ISOLATION).is_some_and(|kind| kind == "microvm")
+}
+
 /// Tells as what a job ended that ran in what was asked for.
 pub(crate) fn tell_of_end(outcome: &Outcome) {
     let Some(kind) = std::env::var_os(ISOLATION) else { return };

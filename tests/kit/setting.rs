@@ -1,12 +1,17 @@
 //! The settings that every attack runs in: which kind of cell, and who asks for it.
+//!
+//! Where the tests are told of a kind of cell, as in the lab, that is the only one.
 
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::firebox::{Firebox, firebox};
+use super::guard::Allowance;
+use super::kind;
 use super::skip;
 
-/// See the module. Strongest first, as in the table.
+/// See the module. In the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setting {
     /// A jail that root asks for: control groups, a leased uid, namespaces of the host.
@@ -15,23 +20,34 @@ pub(crate) enum Setting {
     UserJail,
     /// A fence, asked for by an ordinary user: no namespaces.
     Fence,
+    /// A microVM that root asks for: a jail like root's, on a kernel of its own.
+    MicroVm,
 }
 
 impl Setting {
-    pub(crate) const ALL: [Setting; 3] = [Setting::RootJail, Setting::UserJail, Setting::Fence];
+    /// Those that are tried here.
+    pub(crate) fn tried() -> &'static [Setting] {
+        const WITHOUT_A_MACHINE: [Setting; 3] = [Setting::RootJail, Setting::UserJail, Setting::Fence];
+        if kind::is_microvm() { &[Setting::MicroVm] } else { &WITHOUT_A_MACHINE }
+    }
 
     /// `firebox`, as whoever calls it in this setting.
     pub(crate) fn caller(self) -> Firebox {
         match self {
-            Setting::RootJail => firebox(),
+            Setting::RootJail | Setting::MicroVm => firebox(),
             Setting::UserJail | Setting::Fence => firebox().by_ordinary_user(),
         }
     }
 
     /// `firebox run` in this setting.
     pub(crate) fn run(self) -> Firebox {
-        let kind = if self == Setting::Fence { "fence" } else { "jail" };
-        self.caller().args(["run", "--isolation", kind])
+        let call = self.caller().arg("run");
+        match self {
+            Setting::RootJail | Setting::UserJail => call.args(["--isolation", "jail"]),
+            Setting::Fence => call.args(["--isolation", "fence"]),
+            // What all calls are told to ask for, and what is counted.
+            Setting::MicroVm => call,
+        }
     }
 
     /// The same, with code and `--json`.
@@ -44,13 +60,24 @@ impl Setting {
         self.run().arg("--json").attack(source)
     }
 
+    /// How long a call may take in this setting that may take so long where nothing boots.
+    pub(crate) fn patience(self, without_a_machine: Duration) -> Duration {
+        const BOOTING: Duration = Duration::from_secs(60);
+        without_a_machine + if self == Setting::MicroVm { BOOTING } else { Duration::ZERO }
+    }
+
+    /// How much memory is enough for the product, cell and all, where so much is without a machine: one is as large as all that its job may take.
+    pub(crate) fn enough_mib(self, without_a_machine: u64) -> u64 {
+        if self == Setting::MicroVm { Allowance::PRODUCT.memory_mib } else { without_a_machine }
+    }
+
     /// Why this setting cannot be had here. Found out by trying it, and said, once for all tests of a binary.
     pub(crate) fn missing(self) -> Option<&'static str> {
-        static FOUND: [OnceLock<Option<String>>; 3] = [const { OnceLock::new() }; 3];
+        static FOUND: [OnceLock<Option<String>>; 4] = [const { OnceLock::new() }; 4];
         let find = || match self {
             Setting::RootJail if !rustix::process::geteuid().is_root() => Some("only root can do that".to_owned()),
             // That it works as root is what the tests are about.
-            Setting::RootJail => None,
+            Setting::RootJail | Setting::MicroVm => None,
             Setting::UserJail | Setting::Fence => {
                 let call = self.run().args(["--lang", "bash", "--code", "true"]).run();
                 let said = call.stderr().lines().next().unwrap_or("it does not work, and says nothing").to_owned();
@@ -69,7 +96,11 @@ impl Setting {
 
     /// Whether this setting has a language that a developer may well do without, or that this user may not read.
     pub(crate) fn has(self, language: &str) -> bool {
-        static LISTS: [OnceLock<serde_json::Value>; 3] = [const { OnceLock::new() }; 3];
+        if self == Setting::MicroVm {
+            // It has images of those that are tested, whatever the host has.
+            return kind::is_tested(language);
+        }
+        static LISTS: [OnceLock<serde_json::Value>; 4] = [const { OnceLock::new() }; 4];
         let list = || {
             let listing = if self == Setting::RootJail { firebox() } else { firebox().by_ordinary_user() };
             let listing = listing.args(["languages", "--json"]).run();
@@ -87,6 +118,7 @@ impl fmt::Display for Setting {
             Setting::RootJail => "root jail",
             Setting::UserJail => "user jail",
             Setting::Fence => "fence",
+            Setting::MicroVm => "microVM",
         })
     }
 }

@@ -10,6 +10,8 @@ if [ "$1" = in-debian ]; then
     # With the first machine and after the last, KVM has the kernel's scheduler patched, and QEMU's processors have been seen to go on with what stood
     # there before, for ever. So there is one from the beginning to the end: `KVM_CREATE_VM`.
     python3 -c 'import fcntl, signal; vm = fcntl.ioctl(open("/dev/kvm"), 0xAE01, 0); signal.pause()' &
+    # As many open files as a service manager grants.
+    ulimit -H -n 524288
     while read -r name folder words; do
         echo "lab: $name begins"
         # Longer than any takes: if one hangs, the others still have their turn.
@@ -26,7 +28,7 @@ $BUSYBOX mkdir /bin /debian
 $BUSYBOX --install -s /bin
 export PATH=/bin
 mount -t proc none /proc
-for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay irqbypass kvm kvm-amd; do
+for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk overlay irqbypass kvm kvm-amd nfnetlink; do
     file=$(find /kernel/lib/modules -name "$module.ko")
     # Some kernels have some of them built in.
     [ -z "$file" ] || insmod "$file" || echo "lab: the kernel does not take $module"
@@ -34,6 +36,8 @@ done
 mount -t ext4 /dev/vda /debian || echo "lab: there is no disk with a Debian"
 # Whoever has made the disk may have been no root, and only root's store is root's to use.
 [ "$(stat -c %u /debian/lab-store)" = 0 ] || chown -R 0:0 /debian
+# The kernel makes one, which is empty unless the checkout is in there, and Debian has another.
+rmdir /root 2>/dev/null
 for top in /*; do
     case "$top" in
     /bin | /debian | /dev | /init | /lib | /lib64 | /proc | /sys | /usr) ;;
@@ -49,6 +53,7 @@ echo "+cpu +memory +pids" >/debian/sys/fs/cgroup/cgroup.subtree_control
 mkdir -p /debian/dev/shm /debian/dev/pts /debian/dev/mqueue
 mount -t tmpfs -o mode=1777 none /debian/dev/shm
 mount -t tmpfs none /debian/run
+mount -t devpts none /debian/dev/pts
 chmod 1777 /debian/tmp
 ifconfig lo up
 # The root that the kernel unpacks its files into cannot be left for another, as wardens leave theirs, so the Debian is put on top of it.

@@ -22,15 +22,15 @@ pub(crate) const STEP: Step = Step { name: "lab", what: "microVMs on KVM that ru
 const INIT: &str = include_str!("init.sh");
 /// What holds in every kind of cell.
 const LIST: &str = include_str!("../../../tests/every_kind.txt");
-/// What of the repository is read by tests: seeds; and sources, by which a failed property test finds where to keep what it has found.
-const READ: [&str; 2] = ["crates/vmm", "fuzz/seeds/devices"];
+/// What of the repository is read by tests: seeds; attacks; and sources, by which a failed property test finds where to keep what it has found.
+const READ: [&str; 3] = ["crates/vmm", "fuzz/seeds/devices", "tests/attacks"];
 
 /// The tests in the lab, and nothing else: those of turns with this in their names.
 pub(crate) fn run(repository: &Repository, only: Option<&str>, extent: Extent) -> Result<ExitCode> {
     let equipment = Equipment::install(repository)?;
     let mut report = Report::default();
     report.run(STEP, || some_tests(repository, &equipment, only.unwrap_or_default(), extent));
-    println!("\n{report}");
+    report.show();
     Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::debian::{LANGUAGES, STORE};
-use super::every_kind::{Test, TestsOfFile};
+use super::every_kind::{Kinds, Test, TestsOfFile};
 use super::programs::Program;
 
 /// See the module.
@@ -47,10 +47,10 @@ impl Turn<'_> {
         extent: Extent,
     ) -> Result<Vec<Turn<'a>>> {
         let mut turns = Vec::new();
-        for TestsOfFile { file, tests } in list {
+        for TestsOfFile { file, kinds, tests } in list {
             let program = programs.iter().find(|program| program.is_test && program.name == *file);
             let program = program.with_context(|| format!("cargo has built no tests of `{file}`"))?;
-            for kind in [Kind::JailOfRoot, Kind::JailOfUser, Kind::MicroVm] {
+            for &kind in Kind::of(*kinds) {
                 let is_run = |test: &&Test| test.is_chosen || kind.is_always_whole() || extent == Extent::Full;
                 let tests: Vec<&str> = tests.iter().filter(is_run).map(|test| test.name.as_str()).collect();
                 if !tests.is_empty() {
@@ -84,6 +84,13 @@ impl Turn<'_> {
 }
 
 impl Kind {
+    fn of(kinds: Kinds) -> &'static [Kind] {
+        match kinds {
+            Kinds::Every => &[Kind::JailOfRoot, Kind::JailOfUser, Kind::MicroVm],
+            Kinds::MicroVms => &[Kind::MicroVm],
+        }
+    }
+
     /// Whether all of it is run each time. Where that is so, nothing is left to be seen in the others but what differs between them.
     fn is_always_whole(self) -> bool {
         matches!(self, Kind::JailOfRoot)
@@ -122,7 +129,7 @@ mod tests {
 
     fn list() -> Vec<TestsOfFile> {
         let test = |name: &str, is_chosen| Test { name: name.to_owned(), is_chosen };
-        let file = |file: &str, tests| TestsOfFile { file: file.to_owned(), tests };
+        let file = |file: &str, tests| TestsOfFile { file: file.to_owned(), kinds: Kinds::Every, tests };
         vec![file("statuses", vec![test("ends", true), test("dies", false)]), file("time", vec![test("flies", false)])]
     }
 
@@ -143,6 +150,19 @@ mod tests {
             .map(|(file, tests)| full.map(|kind| (format!("{file}:{kind}"), Some(tests))));
         assert_eq!(turns(Extent::Full), full.concat());
         assert!(Turn::in_every_kind(&list, &programs[..1], Extent::Full).is_err());
+    }
+
+    #[test]
+    fn what_knows_the_other_kinds_of_cell_itself_runs_in_microvms_alone() {
+        let mut list = list();
+        list.truncate(1);
+        list[0].kinds = Kinds::MicroVms;
+        let programs = [program("statuses")];
+        for (extent, tests) in [(Extent::Chosen, 1), (Extent::Full, 2)] {
+            let turns = Turn::in_every_kind(&list, &programs, extent).unwrap();
+            let [turn] = turns.as_slice() else { panic!("not one") };
+            assert_eq!((turn.name.as_str(), turn.expected()), ("statuses:microvm", Some(tests)));
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 use std::fmt;
 
 /// The settings in the order of the columns, as the tests call them.
-const SETTINGS: [&str; 3] = ["root jail", "user jail", "fence"];
+const SETTINGS: [&str; 4] = ["root jail", "user jail", "fence", "microVM"];
+/// Those that have a column whatever was tried. A microVM is tried in the lab alone.
+const ALWAYS: usize = 3;
 const UNTRIED: &str = "not tried";
 
 /// One line of a test.
@@ -36,7 +38,7 @@ struct Row {
     name: String,
     /// More than one where not every setting has the same.
     layers: Vec<String>,
-    settings: [Option<String>; 3],
+    settings: [Option<String>; SETTINGS.len()],
 }
 
 impl AttackTable {
@@ -44,7 +46,7 @@ impl AttackTable {
         let mut rows: Vec<Row> = Vec::new();
         for AttackLine { name, layer, setting, how } in lines {
             let at = rows.iter().position(|row| row.name == *name).unwrap_or_else(|| {
-                rows.push(Row { name: name.clone(), layers: Vec::new(), settings: [None, None, None] });
+                rows.push(Row { name: name.clone(), layers: Vec::new(), settings: Default::default() });
                 rows.len() - 1
             });
             let row = &mut rows[at];
@@ -65,16 +67,19 @@ impl AttackTable {
 
 impl fmt::Display for AttackTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines =
-            vec![["attack", "layer that stopped it", SETTINGS[0], SETTINGS[1], SETTINGS[2]].map(str::to_owned)];
+        let has_column = |at: usize| at < ALWAYS || self.rows.iter().any(|row| row.settings[at].is_some());
+        let columns: Vec<usize> = (0..SETTINGS.len()).filter(|at| has_column(*at)).collect();
+        let line = |name: &str, layer: &str, of_setting: &dyn Fn(usize) -> String| -> Vec<String> {
+            [name.to_owned(), layer.to_owned()].into_iter().chain(columns.iter().map(|at| of_setting(*at))).collect()
+        };
+        let mut lines = vec![line("attack", "layer that stopped it", &|at| SETTINGS[at].to_owned())];
         for Row { name, layers, settings } in &self.rows {
-            let [root, user, fence] = settings.each_ref().map(|how| short(how.as_deref()).to_owned());
-            lines.push([name.clone(), layers.join("; else "), root, user, fence]);
+            lines.push(line(name, &layers.join("; else "), &|at| short(settings[at].as_deref()).to_owned()));
         }
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-        let widths: [usize; 5] = std::array::from_fn(width);
+        let widths: Vec<usize> = (0..2 + columns.len()).map(width).collect();
         for (index, line) in lines.iter().enumerate() {
-            let cells: Vec<String> = line.iter().zip(widths).map(|(text, width)| format!("{text:width$}")).collect();
+            let cells: Vec<String> = line.iter().zip(&widths).map(|(text, width)| format!("{text:width$}")).collect();
             writeln!(f, "| {} |", cells.join(" | "))?;
             if index == 0 {
                 let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
@@ -115,6 +120,15 @@ mod tests {
         );
         assert_eq!(cells(3)[1..6], ["locks", "overlay", "no such thing", UNTRIED, "open, as documented"]);
         assert!(table.ends_with("2 attacks"), "{table}");
+        assert!(!table.contains("microVM"), "nothing was tried in one\n{table}");
+    }
+
+    #[test]
+    fn what_was_tried_in_a_microvm_has_a_column_of_its_own() {
+        let lines = ["attack: fork bomb | control group | microVM | held"].into_iter().filter_map(AttackLine::parse);
+        let table = AttackTable::of(&lines.collect::<Vec<_>>()).to_string();
+        let cells: Vec<&str> = table.lines().nth(2).unwrap().split('|').map(str::trim).collect();
+        assert_eq!(cells[3..7], [UNTRIED, UNTRIED, UNTRIED, "held"], "{table}");
     }
 
     #[test]

@@ -68,11 +68,7 @@ fn reported(repository: &Repository, steps: impl FnOnce(&mut Report) -> Result<(
     if !report.has_failed() {
         steps(&mut report)?;
     }
-    let attacks = report.attacks();
-    if !attacks.is_empty() {
-        println!("\n== attacks\n{attacks}");
-    }
-    println!("\n{report}");
+    report.show();
     Ok(if report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -105,9 +105,13 @@ impl Report {
         self.done.iter().any(|done| done.finding.ended != Ended::Passed)
     }
 
-    /// Every attack that a test told of.
-    pub(crate) fn attacks(&self) -> AttackTable {
-        AttackTable::of(self.done.iter().flat_map(|done| &done.finding.attacks))
+    /// Prints it, after every attack that a test told of.
+    pub(crate) fn show(&self) {
+        let attacks = AttackTable::of(self.done.iter().flat_map(|done| &done.finding.attacks));
+        if !attacks.is_empty() {
+            println!("\n== attacks\n{attacks}");
+        }
+        println!("\n{self}");
     }
 
     /// Tests as cargo counted them. A step that failed without a failed test (format, lints, a test program that
