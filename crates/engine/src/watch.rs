@@ -161,8 +161,8 @@ impl Watch {
             StepKind::Build => &mut stages.compile,
             StepKind::Run => &mut stages.run,
         });
-        // Of what was ended, nobody is waited for any longer than of who was to end it.
-        let patience = if step.killed.is_some() { session.patience.grace } else { session.patience.answer };
+        // Where the agent is not heard any more, who counts is hardly heard either.
+        let patience = if end.is_none() { session.patience.grace } else { session.patience.answer };
         let measured = match session.cell.host.measure(Instant::now() + patience) {
             // Why it ended is known. Where the count was kept by what was ended with it, as in a microVM, it is gone.
             Err(_) if step.killed.is_some() => Measured { others: true, ..Measured::default() },
@@ -267,7 +267,9 @@ impl UnderWay<'_> {
         if self.next_measure.is_none_or(|due| now < due) {
             return Ok(());
         }
-        let measured = match session.cell.host.measure(self.watch.until) {
+        // Meanwhile nothing else is heard, so it is not waited for without end either.
+        let most = now + session.patience.answer.saturating_mul(2);
+        let measured = match session.cell.host.measure(self.watch.until.min(most)) {
             // Whoever does not say so in all the time that there was is not asked again.
             Err(_) if self.watch.until <= Instant::now() => return self.kill(session, Killed::Timeout),
             measured => measured?,
