@@ -5,8 +5,8 @@
 //! with the user's rights and writes to the user's terminal. What it prints is bounded nevertheless, and so is its time: if it is too late, it is
 //! killed with all that it has started, which is what its process group is for.
 //!
-//! Where we are what the user has in the foreground of a terminal, it stays in our own group, and is killed alone. In another it would be stopped as
-//! soon as it asked its user anything there, and Ctrl-C would not reach it.
+//! Where we belong to a terminal, it stays in our own group, and is killed alone. In another it would be stopped as soon as it asked its user anything
+//! there, and neither Ctrl-C nor `fg` would reach it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,8 +17,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, getpgrp, kill_process_group, pidfd_open};
-use rustix::termios::tcgetpgrp;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde::Deserialize;
 
 use crate::registry::Login;
@@ -116,11 +115,15 @@ impl CredentialHelper {
 
     /// What it knows about a registry. None if it knows nothing.
     pub(super) fn login(&self, registry: &str, within: Duration) -> Result<Option<Login>, CredentialHelperError> {
+        self.ask(registry, within, !has_a_terminal())
+    }
+
+    /// The same, of one that is in a group of its own or not.
+    fn ask(&self, registry: &str, within: Duration, is_alone: bool) -> Result<Option<Login>, CredentialHelperError> {
         let program = || self.program.clone();
         let mut command = Command::new(self.place()?);
         // What it has to say to its user it says itself.
         command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let is_alone = !has_the_terminal();
         if is_alone {
             command.process_group(0);
         }
@@ -163,9 +166,8 @@ struct Said {
     text: Vec<u8>,
 }
 
-/// Whether we are in the foreground of the terminal that we belong to, if there is one.
-fn has_the_terminal() -> bool {
-    File::open("/dev/tty").is_ok_and(|terminal| tcgetpgrp(terminal).is_ok_and(|foreground| foreground == getpgrp()))
+fn has_a_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 fn pid_of(child: &Child) -> Option<Pid> {
@@ -259,7 +261,7 @@ mod tests {
         let write = r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 755 "$1""#;
         let written = Command::new("sh").args(["-c", write, "sh", &program, lines]).status().unwrap();
         assert!(written.success());
-        CredentialHelper { program }.login("registry.example:5000", within)
+        CredentialHelper { program }.ask("registry.example:5000", within, true)
     }
 
     fn says(lines: &str) -> Result<Option<Login>, String> {
@@ -319,7 +321,7 @@ mod tests {
             let begins =
                 format!("sleep 100 & echo $! > {0}; sh -c 'sleep 100 & echo $! >> {0}; wait' & ", pids.display());
             let until_both = format!("until [ $(wc -l < {}) = 2 ]; do sleep 0.01; done; ", pids.display());
-            let late = ask(&format!("{begins}{until_both}{end}"), Duration::from_secs(2));
+            let late = ask(&format!("{begins}{until_both}{end}"), Duration::from_secs(5));
             assert!(matches!(late, Err(CredentialHelperError::Late { .. })), "{end}: {late:?}");
             let pids = std::fs::read_to_string(&pids).unwrap();
             assert_eq!(pids.lines().count(), 2, "{end}: {pids}");
@@ -337,6 +339,8 @@ mod tests {
     fn what_it_leaves_running_on_purpose_goes_on() {
         let leaves = r#"sleep 100 > /dev/null & printf '{"Username": "%s", "Secret": "s"}' $!"#;
         let Ok(Some(Login::Password { name: pid, .. })) = ask(leaves, WITHIN) else { panic!("no login") };
+        // What would be killed with it would not be so at once.
+        std::thread::sleep(Duration::from_millis(100));
         assert!(is_running(&pid));
         let pid = pid.parse().ok().and_then(Pid::from_raw).unwrap();
         rustix::process::kill_process(pid, Signal::KILL).unwrap();
