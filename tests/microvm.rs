@@ -119,7 +119,7 @@ fn the_command_of_the_page_gets_a_jail_where_there_is_no_kernel_or_no_image() {
         assert!(said.contains(&format!("this runs in no microVM, since {why};")), "{said}");
         assert_eq!(home.kind(&[]), "jail");
     };
-    gets_a_jail_since("the language is used from the host, and not all from an image");
+    gets_a_jail_since("the language comes from the host, or in part, and a microVM needs all of it on an image");
     home.take_in_bash();
     gets_a_jail_since("there is no kernel, or more than one");
 }

@@ -81,7 +81,9 @@ pub(crate) fn house_where_possible(
         return Ok(Wanted::Lacks("there is no KVM that it may use"));
     }
     if view_of(found).is_err() {
-        return Ok(Wanted::Lacks("the language is used from the host, and not all from an image"));
+        return Ok(Wanted::Lacks(
+            "the language comes from the host, or in part, and a microVM needs all of it on an image",
+        ));
     }
     if !kernel::is_there() {
         return Ok(Wanted::Lacks("there is no kernel, or more than one"));
