@@ -133,13 +133,16 @@ int main(int argc, char **argv) {
     if (!strcmp(way, "children")) {
         int said[2], status, touched = 0, dead = 0;
         if (pipe(said)) return blocked(way);
-        for (int i = 0; i < 16; i++)
-            if (fork() == 0) {
+        for (int i = 0; i < 16; i++) {
+            pid_t child = fork();
+            dead += child < 0;
+            if (child == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
                 char *memory = malloc(all / 16);
                 for (size_t j = 0; j < all / 16; j += 4096) memory[j] = 1;
                 if (write(said[1], "", 1) == 1) pause();
             }
+        }
         // However long it takes them.
         while (touched < 16 && !dead) {
             char byte;
