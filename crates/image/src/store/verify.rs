@@ -50,16 +50,26 @@ impl Store {
     pub fn repair(&self) -> Result<Verified, StoreError> {
         let _alone = Lock::alone_now(&self.path.join("lock"))?.ok_or(StoreError::Busy)?;
         let Verifying { mut verified, damaged, .. } = self.look_at_all();
+        let mut failed = None;
         for damaged in damaged {
-            match damaged {
-                Damaged::Name(name) => drop(self.remove_name(&name)?),
-                Damaged::Thing(kind, digest) => match self.unheld(kind, &digest)? {
-                    Unheld::Yes { .. } => self.throw_away(kind, &digest)?,
-                    Unheld::No => verified.in_use += 1,
-                },
+            match self.remove_damaged(&damaged) {
+                Ok(is_removed) => verified.in_use += u64::from(!is_removed),
+                // There may be room for it once others are gone.
+                Err(error) => _ = failed.get_or_insert(error),
             }
         }
-        Ok(verified)
+        failed.map_or(Ok(verified), Err)
+    }
+
+    /// Unless somebody runs on it.
+    fn remove_damaged(&self, damaged: &Damaged) -> Result<bool, StoreError> {
+        match damaged {
+            Damaged::Name(name) => self.remove_name(name).map(|_| true),
+            Damaged::Thing(kind, digest) => match self.unheld(*kind, digest)? {
+                Unheld::Yes { _lock } => self.throw_away(*kind, digest).map(|()| true),
+                Unheld::No => Ok(false),
+            },
+        }
     }
 
     /// Whatever is wrong with one thing, all others are looked at.
@@ -216,17 +226,19 @@ impl Verifying<'_> {
         let mut is_whole = true;
         for (kind, digest) in record.things() {
             let place = self.store.place(kind, &digest);
-            if kind != Kind::Disk && !place.exists() {
+            // No job needs what it came as, nor one in a jail its filesystem image.
+            let is_needed = matches!(kind, Kind::Layer | Kind::Tree);
+            if kind != Kind::Disk && !is_there(&place)? {
                 self.say(&place, "it is missing".to_owned());
-                is_whole = false;
+                is_whole &= !is_needed;
             }
-            is_whole &= !self.damaged.contains(&Damaged::Thing(kind, digest));
+            is_whole &= !is_needed || !self.damaged.contains(&Damaged::Thing(kind, digest));
         }
         let place = self.store.place(Kind::Tree, &record.tree);
         let tree_is_damaged = Damaged::Thing(Kind::Tree, record.tree);
         if !is_whole {
             // Its files are those of its layers, so it is as damaged as they are.
-            if place.exists() && !self.damaged.contains(&tree_is_damaged) {
+            if is_there(&place)? && !self.damaged.contains(&tree_is_damaged) {
                 self.damaged.push(tree_is_damaged);
                 self.say(&place, "its layers are damaged or missing".to_owned());
             }
@@ -262,19 +274,21 @@ enum Whose {
     Ours,
 }
 
-/// Whether an error says something about us, or about this moment, and nothing about what was read. A disk that is full is of the moment:
-/// filesystems above others may have to write something before one reads.
+fn is_there(place: &Path) -> Result<bool, StoreError> {
+    match place.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(at("look at", place)(error)),
+    }
+}
+
+/// Whether an error says something about us, or about this moment, and nothing about what was read. Whatever is not known to be about that is not
+/// taken for it: on the word of these errors sound things would be removed.
 pub(crate) fn is_our_own_error(error: &io::Error) -> bool {
-    let ours = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOMEM,
-        Errno::INTR,
-        Errno::ACCESS,
-        Errno::PERM,
-        Errno::AGAIN,
-        Errno::NOSPC,
-        Errno::DQUOT,
-    ];
-    Errno::from_io_error(error).is_some_and(|errno| ours.contains(&errno))
+    let its_own =
+        [Errno::NOENT, Errno::NOTDIR, Errno::ISDIR, Errno::LOOP, Errno::NXIO, Errno::IO, Errno::BADMSG, Errno::UCLEAN];
+    match Errno::from_io_error(error) {
+        Some(errno) => !its_own.contains(&errno),
+        None => error.kind() == io::ErrorKind::OutOfMemory,
+    }
 }

@@ -1,5 +1,7 @@
 //! What is in the store when images are: shared, held, damaged, collected.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::{Collected, Damage};
 
@@ -70,10 +72,13 @@ fn a_hold_is_on_something_whole_or_it_is_none() {
     let bench = Bench::new();
     let shelf = Shelf::of(&[base()]);
     let name = "x".parse().unwrap();
-    let (over, mut whole) = (AtomicBool::new(false), 0);
+    let (over, whole, begun) = (AtomicBool::new(false), AtomicUsize::new(0), Instant::now());
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for _ in 0..100 {
+            // On a busy host it may take many times until somebody has looked at the right moment.
+            let mut rounds = 0;
+            while rounds < 100 || whole.load(Ordering::Relaxed) == 0 && begun.elapsed() < Duration::from_secs(60) {
+                rounds += 1;
                 bench.take_in("x", &shelf).unwrap();
                 bench.store.remove_name(&name).unwrap();
                 bench.store.collect().unwrap();
@@ -87,14 +92,14 @@ fn a_hold_is_on_something_whole_or_it_is_none() {
                     for (path, content) in [("bin/tool", "tool 1"), ("etc/passwd", "root"), ("etc/old", "old")] {
                         assert_eq!(std::fs::read_to_string(held.tree().join(path)).unwrap(), content);
                     }
-                    whole += 1;
+                    whole.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(None) | Err(StoreError::Damaged(_)) => {}
                 Err(error) => panic!("{error}"),
             }
         }
     });
-    assert!(0 < whole, "nobody ever held it");
+    assert!(0 < whole.into_inner(), "nobody ever held it");
     bench.assert_nothing_is_left_after_collecting();
 }
 
@@ -121,6 +126,35 @@ fn damage_is_found_and_repaired_by_taking_the_image_in_again() {
         bench.take_in("x", &shelf).unwrap();
         bench.assert_sound();
         assert_eq!(std::fs::read_to_string(bench.root("x").tree().join("bin/tool")).unwrap(), "tool 1");
+    }
+}
+
+#[test]
+fn a_repair_leaves_what_jobs_run_on_where_only_what_it_came_as_or_is_made_into_is_damaged() {
+    let name: ImageName = "x".parse().unwrap();
+    for directory in ["blobs", "disks"] {
+        let bench = Bench::new();
+        bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+        let disk = bench.store.filesystem_image(&name).unwrap().unwrap().path().to_owned();
+        let damaged = match directory {
+            "disks" => vec![disk],
+            _ => {
+                std::fs::read_dir(bench.store.path().join(directory)).unwrap().map(|one| one.unwrap().path()).collect()
+            }
+        };
+        damaged.iter().for_each(|path| {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();
+            std::fs::write(path, "other").unwrap();
+        });
+        assert_eq!(bench.store.repair().unwrap().damages.len(), damaged.len(), "{directory}");
+        assert!(damaged.iter().all(|path| !path.exists()), "{directory}");
+        assert_eq!(std::fs::read_to_string(bench.root("x").tree().join("bin/tool")).unwrap(), "tool 1");
+        // Also by one who finds nothing but that something is missing.
+        bench.store.repair().unwrap();
+        assert_eq!(std::fs::read_to_string(bench.root("x").tree().join("bin/tool")).unwrap(), "tool 1");
+        bench.take_in("x", &Shelf::of(&[base()])).unwrap();
+        bench.store.filesystem_image(&name).unwrap().unwrap();
+        bench.assert_sound();
     }
 }
 
