@@ -9,7 +9,9 @@ use kit::{HostInventory, Outcome, job};
 /// Runs Python code whose output is kept up to 4 KiB per stream.
 fn python_within_4_kib(code: &str) -> Outcome {
     let host = HostInventory::take();
-    let outcome = job("python", code).args(["--output", "4K"]).outcome();
+    // As much time as it takes on a processor that is emulated: this is about what comes, not when.
+    let limits = ["--output", "4K", "--run-time", "60s", "--cpu-time", "60s", "--timeout", "100s"];
+    let outcome = job("python", code).args(limits).outcome();
     host.assert_nothing_left();
     outcome
 }
