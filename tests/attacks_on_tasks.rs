@@ -66,7 +66,9 @@ done
 ";
 
 fn check_bomb(setting: Setting, bounded: bool) {
-    let limits = ["--run-time", "3s", "--tasks", &GRANTED.to_string()];
+    // A machine may be an emulated one.
+    let time = if setting == Setting::MicroVm { "10s" } else { "3s" };
+    let limits = ["--run-time", time, "--tasks", &GRANTED.to_string()];
     // The first process ends at once and leaves the bomb behind, unless a fork of its own is already refused.
     let left = setting.attack("bomb.sh").args(limits).outcome();
     let mut ends = vec![("timeout", "run", 124, None)];
