@@ -153,8 +153,9 @@ fn a_node_of_musl_that_was_started_ahead_is_as_if_started_late() {
             assert_eq!(ahead.but_for_numbers(), plain.but_for_numbers(), "{setting}: {request:#}");
         }
         // As many as wait have Node's own start behind them.
-        let spent = |answers: &[Response]| answers[..WARM].iter().map(Response::cpu_ms).sum::<f64>();
-        assert!(spent(&ahead) < 0.7 * spent(&plain), "none was started ahead: {ahead:?}, {plain:?}");
+        // By the clock, since an ordinary user's CPU time is counted in ticks; and the least, since the host may be busy.
+        let quickest = |answers: &[Response]| answers[..WARM].iter().map(Response::run_ms).fold(f64::MAX, f64::min);
+        assert!(quickest(&ahead) < 0.7 * quickest(&plain), "none was started ahead: {ahead:?}, {plain:?}");
     });
 }
 

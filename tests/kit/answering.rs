@@ -102,9 +102,9 @@ impl Response {
         held.values().all(|how| how == "enforced")
     }
 
-    /// The time that the run had of CPUs.
-    pub(crate) fn cpu_ms(&self) -> f64 {
-        self.0["usage"]["cpu_ms"].as_f64().unwrap_or_else(|| panic!("no CPU time: {self:?}"))
+    /// How long the run took.
+    pub(crate) fn run_ms(&self) -> f64 {
+        self.0["timing_ms"]["run"].as_f64().unwrap_or_else(|| panic!("no time: {self:?}"))
     }
 
     /// What the first step has printed.
