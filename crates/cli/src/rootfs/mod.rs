@@ -197,7 +197,7 @@ fn verify(store: &Store, repair: bool, json: bool) -> Result<ExitCode, Failure> 
         if unknown != 0 {
             let things = if unknown == 1 { "1 thing" } else { &format!("{unknown} things") };
             outlet::remark(&format!(
-                "firebox: {things} could not be read, for a reason that says nothing of it, and what cannot be read is never removed\n"
+                "firebox: {things} could not be read, for reasons that lie elsewhere: see to these, and verify again\n"
             ));
         }
         if in_use != 0 {
