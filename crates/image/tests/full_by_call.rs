@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use firebox_image::{BucketError, OciLayout, SourceError, Store, TakeInError};
-use kit::refusing::{Bench, CALLS, Step, assert_all, bucket_beside, name, something_sound};
+use kit::refusing::{Bench, Step, assert_all, bucket_beside, name, something_sound};
 use kit::registry::{RealRegistry, Wants};
 use kit::{chain, has, take};
 
@@ -31,15 +31,7 @@ fn who_takes_an_image_in_tells_at_each_call_that_the_disk_is_full() {
     let Some(bench) = Bench::of(&[LOWER, UPPER]) else { return };
     let again = |store: &Store| drop(take(store, &bench.oci(), "x").unwrap());
     let thing = format!("take:{}", bench.at("oci"));
-    let step = Step {
-        bench: &bench,
-        thing,
-        before: &|_| (),
-        leaves: &something_sound,
-        again: &again,
-        calls: CALLS,
-        answers: &[],
-    };
+    let step = Step::of(&bench, thing, &again);
     let refused = step.check();
     assert_all(&refused, &KEEPING);
     assert_all(&refused, &LAYING_OUT);
@@ -56,15 +48,7 @@ fn who_pulls_one_from_a_registry_tells_so_as_well() {
     registry.push(&format!("oci:{}:x", bench.at("oci")), "x:y", &["--preserve-digests"]);
     let again = |store: &Store| drop(take(store, &bench.oci(), "x").unwrap());
     let thing = format!("pull:{}/x:y", registry.host);
-    let step = Step {
-        bench: &bench,
-        thing,
-        before: &|_| (),
-        leaves: &something_sound,
-        again: &again,
-        calls: CALLS,
-        answers: &[],
-    };
+    let step = Step::of(&bench, thing, &again);
     let refused = step.check();
     assert_all(&refused, &KEEPING);
     assert_all(&refused, &LAYING_OUT);
@@ -77,15 +61,7 @@ fn who_copies_what_has_all_the_names_it_may_have_tells_so_as_well() {
     let thing = format!("take:{}", bench.at("oci"));
     let calls = "linkat,openat2,copy_file_range,?sendfile,write,fsetxattr,fchmod,utimensat";
     let answers = ["linkat:error=EMLINK:when=1+2"];
-    let step = Step {
-        bench: &bench,
-        thing,
-        before: &|_| (),
-        leaves: &something_sound,
-        again: &again,
-        calls,
-        answers: &answers,
-    };
+    let step = Step { calls, answers: &answers, ..Step::of(&bench, thing, &again) };
     assert_all(&step.check(), &["copy_file_range sendfile"]);
 }
 
@@ -95,8 +71,7 @@ fn who_has_the_disk_begin_early_need_not_tell() {
     let again = |store: &Store| drop(take(store, &bench.oci(), "x").unwrap());
     let thing = format!("take:{}", bench.at("oci"));
     let calls = "sync_file_range";
-    let step =
-        Step { bench: &bench, thing, before: &|_| (), leaves: &something_sound, again: &again, calls, answers: &[] };
+    let step = Step { calls, ..Step::of(&bench, thing, &again) };
     assert_all(&step.check(), &[calls]);
 }
 
@@ -105,15 +80,7 @@ fn who_fetches_one_from_a_bucket_tells_so_as_well() {
     let Some(bench) = Bench::of(&[LOWER, UPPER]) else { return };
     let again = |store: &Store| drop(bucket_beside(&bench.here()).download(store, &name(), None, &|_| ()).unwrap());
     let thing = format!("fetch:file://{}", bench.at("bucket"));
-    let step = Step {
-        bench: &bench,
-        thing,
-        before: &|_| (),
-        leaves: &something_sound,
-        again: &again,
-        calls: CALLS,
-        answers: &[],
-    };
+    let step = Step::of(&bench, thing, &again);
     let refused = step.check();
     assert_all(&refused, &KEEPING);
     assert_all(&refused, &LAYING_OUT);
@@ -126,15 +93,7 @@ fn who_makes_a_filesystem_image_tells_so_as_well() {
     let made = |store: &Store| store.filesystem_image(&name()).unwrap().unwrap().digest();
     let expected = made(&kit::store(bench.directory.path()));
     let again = |store: &Store| assert_eq!(made(store), expected);
-    let step = Step {
-        bench: &bench,
-        thing: "disk:".to_owned(),
-        before: &before,
-        leaves: &something_sound,
-        again: &again,
-        calls: CALLS,
-        answers: &[],
-    };
+    let step = Step { before: &before, ..Step::of(&bench, "disk:".to_owned(), &again) };
     assert_all(&step.check(), &KEEPING);
 }
 
@@ -157,15 +116,7 @@ fn who_sends_one_to_a_bucket_tells_so_as_well_and_leaves_no_half_of_it_under_its
         assert_eq!(there.verify().unwrap().damages, []);
     };
     let thing = "send:file://HERE/bucket".to_owned();
-    let step = Step {
-        bench: &bench,
-        thing,
-        before: &before,
-        leaves: &something_sound,
-        again: &again,
-        calls: CALLS,
-        answers: &[],
-    };
+    let step = Step { before: &before, ..Step::of(&bench, thing, &again) };
     assert_all(&step.check(), &["openat", "mkdir mkdirat", "write", "fsync", "rename renameat renameat2"]);
 }
 
@@ -209,8 +160,7 @@ fn who_collects_what_is_no_images_any_more_tells_so_and_collects_the_rest() {
     };
     let again = |store: &Store| assert_eq!(kept(store.path()), expected);
     let thing = "collect:".to_owned();
-    let step =
-        Step { bench: &bench, thing, before: &before, leaves: &leaves, again: &again, calls: CALLS, answers: &[] };
+    let step = Step { before: &before, leaves: &leaves, ..Step::of(&bench, thing, &again) };
     assert_all(&step.check(), &["openat", "rename renameat renameat2", "unlink", "unlinkat"]);
 }
 
@@ -242,8 +192,7 @@ fn who_repairs_tells_so_and_removes_nothing_that_is_sound() {
         assert_eq!(kept(store.path()), sound);
     };
     let thing = "repair:".to_owned();
-    let step =
-        Step { bench: &bench, thing, before: &before, leaves: &leaves, again: &again, calls: CALLS, answers: &[] };
+    let step = Step { before: &before, leaves: &leaves, ..Step::of(&bench, thing, &again) };
     assert_all(&step.check(), &["openat", "openat2", "rename renameat renameat2", "unlink", "unlinkat"]);
 }
 
@@ -265,7 +214,6 @@ fn who_removes_a_name_tells_so_and_another_time_the_disk_knows_it_is_gone() {
         take(store, &bench.oci(), "x").unwrap();
     };
     let thing = "remove:".to_owned();
-    let leaves = &something_sound;
-    let step = Step { bench: &bench, thing, before: &before, leaves, again: &again, calls: CALLS, answers: &[] };
+    let step = Step { before: &before, ..Step::of(&bench, thing, &again) };
     assert_all(&step.check(), &["openat", "unlink unlinkat", "fsync"]);
 }

@@ -1,7 +1,7 @@
 //! Asking a registry.
 
 use std::io::{self, Read};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -11,6 +11,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, BodyReader};
 
 use crate::document::Descriptor;
+use crate::mutex::locked;
 use crate::reference::{Reference, Version};
 use crate::registry::challenge::Challenge;
 use crate::registry::endpoint::is_here;
@@ -255,7 +256,7 @@ impl Registry {
     }
 
     fn proof(&self) -> MutexGuard<'_, Proof> {
-        self.proof.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.proof)
     }
 
     /// Finds out what to say to a registry that asked. `said` is what was said and did not do.

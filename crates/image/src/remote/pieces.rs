@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path as HostPath, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +21,7 @@ use object_store::{Error, Result};
 use rustix::fs::OFlags;
 use tokio::task::spawn_blocking;
 
+use crate::mutex::locked;
 use crate::store::random;
 
 /// Where a piece belongs.
@@ -190,11 +191,6 @@ fn remove_forgotten(beside: &HostPath) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A lock whose holders do not panic.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {

@@ -9,9 +9,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path as HostPath, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -21,6 +19,7 @@ use crate::record::Record;
 use crate::remote::journal::Journal;
 use crate::remote::upload::{PIECE, Upload};
 use crate::remote::{Bucket, BucketError, place_of_blob, place_of_name};
+use crate::several::several;
 use crate::store::{ImageName, Kind, Store, StoreError, at};
 use crate::take_in::Progress;
 
@@ -60,17 +59,21 @@ impl Bucket {
         let parcels = parcels(store, &record)?;
         let layers = || parcels.iter().filter(|parcel| parcel.layer.is_some());
         progress(Progress::Found { layers: layers().count(), bytes: layers().map(|parcel| parcel.size).sum() });
-        let sending =
-            Sending { bucket: self, store, anew, progress, sent: Default::default(), bytes: Default::default() };
-        sending.all(&parcels)?;
+        let sending = Sending { bucket: self, store, anew, progress };
+        let sent = several(parcels.len(), self.parallel, |number, stop| {
+            let parcel = &parcels[number];
+            let sent = sending.one(parcel, stop)?;
+            sending.tell(parcel, |layer| Progress::Ready { layer });
+            Ok::<_, BucketError>(sent)
+        })?;
         let encoded = record.encode();
         if anew || written.as_deref() != Some(&encoded) {
             let object = place_of_name(&self.base, name);
             let put = self.objects.put(&object, encoded.into());
             self.handle().block_on(put).map_err(self.wrong(&format!("write the name `{name}`")))?;
         }
-        let (sent, bytes) = (sending.sent.into_inner(), sending.bytes.into_inner());
-        Ok(Some(Sent { objects: parcels.len(), sent, bytes }))
+        let sent: Vec<u64> = sent.into_iter().flatten().collect();
+        Ok(Some(Sent { objects: parcels.len(), sent: sent.len(), bytes: sent.iter().sum() }))
     }
 }
 
@@ -95,45 +98,17 @@ struct Sending<'a> {
     store: &'a Store,
     anew: bool,
     progress: &'a (dyn Fn(Progress) + Sync),
-    sent: AtomicUsize,
-    bytes: AtomicU64,
 }
 
 impl Sending<'_> {
-    /// The first that fails stops the others.
-    fn all(&self, parcels: &[Parcel]) -> Result<(), BucketError> {
-        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let failure: Mutex<Option<BucketError>> = Mutex::new(None);
-        let work = || {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(parcel) = parcels.get(number).filter(|_| !stop.load(Ordering::Relaxed)) else { return };
-                match self.one(parcel, &stop) {
-                    Ok(()) => self.tell(parcel, |layer| Progress::Ready { layer }),
-                    Err(error) => {
-                        // What stops because of another is not the reason.
-                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..self.bucket.parallel.clamp(1, parcels.len().max(1)) {
-                scope.spawn(work);
-            }
-            work();
-        });
-        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
-    }
-
     fn tell(&self, parcel: &Parcel, progress: impl FnOnce(usize) -> Progress) {
         if let Some(layer) = parcel.layer {
             (self.progress)(progress(layer));
         }
     }
 
-    fn one(&self, parcel: &Parcel, stop: &AtomicBool) -> Result<(), BucketError> {
+    /// How many bytes it has, unless it was there.
+    fn one(&self, parcel: &Parcel, stop: &AtomicBool) -> Result<Option<u64>, BucketError> {
         let object = place_of_blob(&self.bucket.base, &parcel.digest);
         let there = self.bucket.length(&object, &format!("look for `{}`", parcel.digest))?;
         let is_there = there == Some(parcel.size);
@@ -147,7 +122,7 @@ impl Sending<'_> {
         if is_there && !anew {
             begun.into_iter().for_each(|begun| upload.give_up(begun));
             self.tell(parcel, |layer| Progress::Transferred { layer, bytes: parcel.size });
-            return Ok(());
+            return Ok(None);
         }
         let on_bytes = |bytes| {
             self.tell(parcel, |layer| Progress::Transferred { layer, bytes });
@@ -158,9 +133,7 @@ impl Sending<'_> {
         } else {
             self.whole(parcel, &object, &path)?;
         }
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(parcel.size, Ordering::Relaxed);
-        on_bytes(parcel.size)
+        on_bytes(parcel.size).map(|()| Some(parcel.size))
     }
 
     /// Where it is written down how far an object has come.

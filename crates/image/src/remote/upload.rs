@@ -56,15 +56,11 @@ impl Upload<'_> {
         on_bytes: &OnBytes<'_>,
     ) -> Result<(), BucketError> {
         let length = length_of_pieces(self.parcel.size);
-        if let Some(begun) = begun {
-            if begun.upload.anew == anew && begun.upload.length == length {
-                let sent = self.go_on(begun, on_bytes);
-                // An upload is forgotten some day, and not by us.
-                if !sent.as_ref().is_err_and(may_be_forgotten) {
-                    return sent;
-                }
-            } else {
-                self.give_up(begun);
+        if let Some(begun) = begun.filter(|begun| begun.upload.anew == anew && begun.upload.length == length) {
+            let sent = self.go_on(begun, on_bytes);
+            // An upload is forgotten some day, and not by us.
+            if !sent.as_ref().is_err_and(may_be_forgotten) {
+                return sent;
             }
         }
         let id = self.bucket.handle().block_on(self.bucket.pieces.begin(self.object));

@@ -4,14 +4,14 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bounds::Bounds;
 use crate::digest::Digest;
 use crate::layer::index::Index;
 use crate::layer::tally::Tally;
 use crate::layer::unpack::{Terms, UnpackError, prove, unpack};
+use crate::several::several;
 use crate::source::{Image, Source};
 use crate::store::{Claimed, Draft, Kind, Store, at};
 use crate::take_in::{Progress, TakeInError, fetch};
@@ -43,46 +43,7 @@ impl Layers<'_> {
     /// Transfers and unpacks them, and returns what each holds.
     pub(super) fn take_in(&self, parallel: usize) -> Result<Vec<Index>, TakeInError> {
         let tally = Tally::new(self.bounds.clone());
-        self.all(parallel, |layer, stop| self.one(layer, &tally, stop))
-    }
-
-    /// Does something with each, several at once. The first that fails stops the others.
-    pub(super) fn all(
-        &self,
-        parallel: usize,
-        one: impl Fn(usize, &AtomicBool) -> Result<Index, TakeInError> + Sync,
-    ) -> Result<Vec<Index>, TakeInError> {
-        let count = self.image.layers.len();
-        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let results: Vec<Mutex<Option<Index>>> = (0..count).map(|_| Mutex::new(None)).collect();
-        let failure = Mutex::new(None);
-        let work = || {
-            loop {
-                let layer = next.fetch_add(1, Ordering::Relaxed);
-                if count <= layer || stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                match one(layer, &stop) {
-                    Ok(index) => *locked(&results[layer]) = Some(index),
-                    Err(error) => {
-                        // Before the others hear of it: what stops because of another is not the reason.
-                        locked(&failure).get_or_insert(error);
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..parallel.clamp(1, count.max(1)) {
-                scope.spawn(work);
-            }
-            work();
-        });
-        if let Some(error) = locked(&failure).take() {
-            return Err(error);
-        }
-        let indexes = results.iter().map(|result| locked(result).take().ok_or(TakeInError::Stopped));
-        indexes.collect()
+        several(self.image.layers.len(), parallel, |layer, stop| self.one(layer, &tally, stop))
     }
 
     fn one(&self, layer: usize, tally: &Tally, stop: &AtomicBool) -> Result<Index, TakeInError> {
@@ -176,9 +137,4 @@ impl Layers<'_> {
         draft.commit(needed)?;
         Ok(index)
     }
-}
-
-/// A lock whose holders do not panic; if one did, what it guards is still what it was.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

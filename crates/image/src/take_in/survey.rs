@@ -9,6 +9,7 @@ use std::io::{BufReader, Read};
 use crate::bounds::Bounds;
 use crate::layer::tally::{Exceeded, Tally};
 use crate::layer::unpack::{UnpackError, survey};
+use crate::several::several;
 use crate::store::Kind;
 use crate::take_in::layers::Layers;
 use crate::take_in::{Progress, Request, TakeInError};
@@ -34,7 +35,7 @@ impl Layers<'_> {
     fn needed(&self, parallel: usize) -> Result<u64, TakeInError> {
         self.check_sizes()?;
         let tally = Tally::new(self.bounds.clone());
-        let indexes = self.all(parallel, |layer, stop| {
+        let indexes = several(self.image.layers.len(), parallel, |layer, stop| {
             let index = survey(self.read(layer)?, &tally, stop);
             index.map_err(|source| TakeInError::Unpack { layer: layer + 1, source })
         })?;

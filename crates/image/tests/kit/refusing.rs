@@ -108,6 +108,21 @@ pub(crate) struct Step<'b> {
     pub(crate) answers: &'b [&'b str],
 }
 
+impl<'b> Step<'b> {
+    /// On a store that has nothing yet, and as most are.
+    pub(crate) fn of(bench: &'b Bench, thing: impl Into<String>, again: &'b (dyn Fn(&Store) + Sync)) -> Step<'b> {
+        Step {
+            bench,
+            thing: thing.into(),
+            before: &|_| (),
+            leaves: &something_sound,
+            again,
+            calls: CALLS,
+            answers: &[],
+        }
+    }
+}
+
 /// What almost all leave: something sound, and in `staging` nothing that cannot be collected.
 pub(crate) fn something_sound(store: &Store, _: &str) {
     assert_sound(store);
