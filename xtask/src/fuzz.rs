@@ -29,7 +29,7 @@ pub(crate) fn run(repository: &Repository, options: &FuzzOptions) -> Result<Exit
     let targets = targets(&folder, only.as_deref())?;
     ensure!(!targets.is_empty(), "there is no target with `{}` in its name", only.as_deref().unwrap_or_default());
     let (place, host) = (place(repository)?, host()?);
-    let status = cargo(repository, "build")?.status().context("cannot start cargo")?;
+    let status = build(repository)?.status().context("cannot start cargo")?;
     ensure!(status.success(), "the targets do not build; the reason is above");
 
     let mut found = Vec::new();
@@ -57,9 +57,9 @@ pub(crate) fn run(repository: &Repository, options: &FuzzOptions) -> Result<Exit
 }
 
 /// A command of cargo's for the targets, and for them alone: nothing else is built with their flags.
-fn cargo(repository: &Repository, word: &str) -> Result<Command> {
+fn build(repository: &Repository) -> Result<Command> {
     let mut cargo = repository.cargo();
-    cargo.args([word, "--quiet", "--release", "--target", &host()?, "--manifest-path", "fuzz/Cargo.toml"]);
+    cargo.args(["build", "--quiet", "--release", "--target", &host()?, "--manifest-path", "fuzz/Cargo.toml"]);
     cargo.env("CARGO_TARGET_DIR", place(repository)?).env("RUSTFLAGS", format!("{DOORS} {MARKS}"));
     Ok(cargo)
 }
