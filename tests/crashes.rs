@@ -180,7 +180,7 @@ impl Scene<'_> {
             _ if undisturbed => {}
             None => panic!("nobody touched it\n{told}"),
             Some(Role::Engine) => assert_eq!(call.code(), KILLED, "{told}"),
-            Some(Role::Warden | Role::Keeper | Role::Agent) => assert_eq!(call.code(), FAULT, "{told}"),
+            Some(Role::Warden | Role::Keeper | Role::Agent | Role::Monitor) => assert_eq!(call.code(), FAULT, "{told}"),
             // A verdict about the program, unless it was not the program yet but the agent's copy of itself.
             Some(Role::Step) if call.stderr().contains("could not make a process") => {}
             Some(Role::Step) => assert_ne!(call.code(), FAULT, "{told}"),

@@ -8,50 +8,20 @@
 mod bash;
 #[path = "../crates/vmm/tests/kit/debian.rs"]
 mod debian;
+#[path = "microvm/home.rs"]
+mod home;
+#[path = "microvm/kvm.rs"]
+mod kvm;
 #[path = "guest_boots/saved.rs"]
 mod saved;
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use debian::Debian;
 use firebox_vmm::{Hypervisor, Probe, probe};
-
-/// What firebox keeps for one test.
-struct Home(tempfile::TempDir);
+use home::Home;
+use kvm::{has_kvm, runs_kernels};
 
 impl Home {
-    fn new() -> Home {
-        Home(tempfile::tempdir().unwrap())
-    }
-
-    fn firebox(&self, words: &[&str]) -> Output {
-        let mut firebox = Command::new(env!("CARGO_BIN_EXE_firebox"));
-        firebox.args(words).env("FIREBOX_HOME", self.0.path().join("home")).current_dir(self.0.path());
-        firebox.stdin(std::process::Stdio::null()).output().unwrap()
-    }
-
-    #[track_caller]
-    fn succeeds(&self, words: &[&str]) {
-        let output = self.firebox(words);
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// An image with Bash, under that language's name.
-    fn take_in_bash(&self) {
-        let archive = bash::archive_in(self.0.path());
-        let archive = format!("docker-archive:{}", text(&archive));
-        self.succeeds(&["rootfs", "from-docker", "--image", &archive, "--name", "bash", "--size", "200"]);
-    }
-
-    /// None where there is none, which is said.
-    fn fetch_kernel(&self, test: &str) -> Option<()> {
-        let debian = Debian::find(test)?;
-        let (image, modules) = (debian.image(), debian.folder().to_owned());
-        self.succeeds(&["kernel", "fetch", "--from", text(&image), "--modules", text(&modules), "--name", "debian"]);
-        Some(())
-    }
-
     /// As the page that started the project calls it.
     fn host(&self, code: &str, words: &[&str]) -> Output {
         self.firebox(&[&["host", "--lang", "bash", "--code", code, "--mem", "128", "--vcpus", "1"], words].concat())
@@ -77,17 +47,6 @@ impl Home {
         assert!(said.contains(words) && said.contains(help), "{said}");
         assert_eq!((status.code(), stdout.as_slice()), (Some(125), b"".as_slice()));
     }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-/// Whether KVM is there at all; else that is said of this test.
-fn has_kvm(test: &str) -> bool {
-    let kvm = Hypervisor::open();
-    kvm.as_ref().err().into_iter().for_each(|none| println!("skipped: {test}: {none}"));
-    kvm.is_ok()
 }
 
 #[test]
@@ -141,16 +100,10 @@ fn a_kernel_that_is_not_there_is_the_requests_mistake() {
 #[test]
 fn a_job_in_a_machine_of_its_own_is_told_like_any_other() {
     const NAME: &str = "a_job_in_a_machine_of_its_own_is_told_like_any_other";
-    if !has_kvm(NAME) {
+    if !runs_kernels(NAME) {
         return;
     }
-    if let Probe::Emulated(speed) = probe() {
-        println!("skipped: {NAME}: KVM emulates a guest's kernel here, at {:?} for each instruction", speed.kernel);
-        return;
-    }
-    let home = Home::new();
-    home.take_in_bash();
-    let Some(()) = home.fetch_kernel(NAME) else { return };
+    let Some(home) = Home::complete(NAME) else { return };
     let Output { status, stdout, stderr } = home.run("echo $((6 * 7)); echo aside >&2; exit 3", &[]);
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert_eq!((stdout.as_ref(), stderr.as_ref(), status.code()), ("42\n", "aside\n", Some(3)));

@@ -3,6 +3,7 @@
 //! ```text
 //! engine -- warden -- agent -- the processes of a step              in a jail
 //! engine -- warden -- keeper -- agent -- the processes of a step    in a fence
+//! engine -- warden -- monitor                                       of a microVM, which has its agent inside
 //! ```
 //!
 //! Whoever is asked to kill one of them cannot hit a stranger: a process is held by a descriptor first, and is looked at
@@ -19,6 +20,8 @@ pub(crate) enum Role {
     Warden,
     /// In a fence only.
     Keeper,
+    /// Of a microVM only.
+    Monitor,
     /// Also while it is still becoming one.
     Agent,
     Step,
@@ -29,6 +32,7 @@ pub(crate) enum Role {
 pub(crate) enum Lineage {
     Jail,
     Fence,
+    MicroVm,
 }
 
 impl Lineage {
@@ -37,6 +41,7 @@ impl Lineage {
         match self {
             Lineage::Jail => &[Role::Engine, Role::Warden, Role::Agent, Role::Step],
             Lineage::Fence => &[Role::Engine, Role::Warden, Role::Keeper, Role::Agent, Role::Step],
+            Lineage::MicroVm => &[Role::Engine, Role::Warden, Role::Monitor],
         }
     }
 
@@ -45,7 +50,8 @@ impl Lineage {
             (Role::Engine, _) => Role::Warden,
             (Role::Warden, Lineage::Fence) => Role::Keeper,
             (Role::Warden, Lineage::Jail) | (Role::Keeper, _) => Role::Agent,
-            (Role::Agent | Role::Step, _) => Role::Step,
+            (Role::Warden, Lineage::MicroVm) => Role::Monitor,
+            (Role::Agent | Role::Step | Role::Monitor, _) => Role::Step,
         }
     }
 }
@@ -79,9 +85,14 @@ impl Member {
 
     /// Kills it; false if it was gone already.
     pub(crate) fn kill(&self) -> bool {
+        self.signal(Signal::KILL)
+    }
+
+    /// Sends it a signal; false if it was gone already.
+    pub(crate) fn signal(&self, signal: Signal) -> bool {
         let Some(pid) = Pid::from_raw(self.pid as i32) else { return false };
         let Ok(held) = pidfd_open(pid, PidfdFlags::empty()) else { return false };
-        self.still_descends() && pidfd_send_signal(&held, Signal::KILL).is_ok()
+        self.still_descends() && pidfd_send_signal(&held, signal).is_ok()
     }
 
     fn still_descends(&self) -> bool {

@@ -12,7 +12,7 @@ use crate::repository::Repository;
 const TESTS: [(&str, &[&str]); 3] = [
     ("firebox-vmm", &["--lib", "--tests"]),
     ("firebox-microvm", &["--tests"]),
-    (PRODUCT, &["--test", "guest_boots", "--test", "microvm"]),
+    (PRODUCT, &["--test", "guest_boots", "--test", "microvm", "--test", "monitors"]),
 ];
 /// The package whose tests know every kind of cell.
 const PRODUCT: &str = "firebox";

@@ -1,0 +1,178 @@
+//! The monitor of a microVM while its job runs: how much memory it has of its own, and what becomes of the job when the machine ends in the middle of it, or
+//! hangs: by its guest's kernel, its monitor, or those above. That is a fault of ours or ends at the job's limit of time, is never a hang, and leaves nothing.
+//!
+//! Where KVM emulates a guest's kernel these tests are skipped, and say so. The lab (`cargo xtask lab`) is where they always run.
+
+#![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
+
+#[path = "microvm/bash.rs"]
+mod bash;
+#[path = "../crates/vmm/tests/kit/debian.rs"]
+mod debian;
+#[path = "monitors/entry.rs"]
+mod entry;
+#[path = "monitors/guest_memory.rs"]
+mod guest_memory;
+#[path = "microvm/home.rs"]
+mod home;
+mod kit;
+#[path = "microvm/kvm.rs"]
+mod kvm;
+#[path = "guest_boots/saved.rs"]
+mod saved;
+
+use std::time::{Duration, Instant};
+
+use debian::Debian;
+use entry::beginning_with;
+use firebox_vmm::unpack;
+use guest_memory::{GuestMemory, KERNEL_TEXT, KERNEL_WHOLE};
+use home::Home;
+use kit::{Finished, HostInventory, Lineage, Member, Role, Started, family, firebox, leaving_nothing};
+use rustix::process::Signal;
+
+/// How Firebox tells a failure of its own.
+const FAULT: i32 = 125;
+/// A job past its time, as `timeout` tells it.
+const TIMEOUT: i32 = 124;
+/// SIGKILL as a shell tells it.
+const KILLED: i32 = 137;
+/// How soon what has ended is told, on a machine that is emulated.
+const MOMENT: Duration = Duration::from_secs(20);
+/// The limit of each job's run.
+const RUN_TIME: Duration = Duration::from_secs(10);
+
+/// See [`Home::complete`]. In this host's turn, as all that starts firebox.
+fn complete_home(test: &str) -> Option<Home> {
+    leaving_nothing(|| Home::complete(test))
+}
+
+/// A job that runs in the middle of its work.
+fn working(home: &Home) -> (Started, Member) {
+    let call = firebox().word_for_word().env("FIREBOX_HOME", home.path()).within(Duration::from_secs(240));
+    let code = "echo begun; while :; do :; done";
+    let limits = ["--memory", "128M", "--run-time", &format!("{}s", RUN_TIME.as_secs())];
+    let call = call.args(["run", "--isolation", "microvm", "--lang", "bash", "--code", code]).args(limits).start();
+    call.wait_for_stdout("begun");
+    let monitor = family(call.pid(), Lineage::MicroVm).into_iter().find(|member| member.role == Role::Monitor);
+    (call, monitor.expect("a microVM has a monitor"))
+}
+
+/// What comes of a job whose machine this happens to, if that is soon enough; and nothing is left of it but what only the next start of Firebox can remove.
+#[track_caller]
+fn after(home: &Home, soon: Duration, happens: impl FnOnce(&Started, &Member)) -> Finished {
+    let host = HostInventory::take();
+    let (call, monitor) = working(home);
+    happens(&call, &monitor);
+    let since = Instant::now();
+    let (finished, guard) = call.wait_keeping_guard();
+    assert!(since.elapsed() < soon, "only after {:?}\n{finished}", since.elapsed());
+    if let Err(left) = guard.wait_until_empty(Instant::now() + MOMENT) {
+        panic!("still there {MOMENT:?} later: {left:#?}\n{finished}");
+    }
+    drop(guard);
+    host.assert_only_cgroups_left_within(MOMENT);
+    let next = firebox().word_for_word().args(["run", "--lang", "bash", "--code", "echo hello"]).run();
+    assert_eq!((next.code(), next.stdout()), (0, "hello\n".to_owned()), "{next}");
+    host.assert_nothing_left();
+    finished
+}
+
+/// Firecracker's promise, with Debian's kernel, a disk and a wire.
+#[test]
+fn a_monitors_own_memory_is_five_mib_at_most() {
+    const NAME: &str = "a_monitors_own_memory_is_five_mib_at_most";
+    if !kvm::runs_kernels(NAME) {
+        return;
+    }
+    let Some(home) = complete_home(NAME) else { return };
+    let ended = after(&home, MOMENT, |_, monitor| {
+        let own = GuestMemory::of(monitor.pid).monitors_own_kib();
+        println!("a monitor's own memory in the middle of a job: {own} KiB");
+        assert!((1..=5 << 10).contains(&own), "{own} KiB");
+        assert!(monitor.kill());
+    });
+    is_our_fault(&ended, "its monitor was ended");
+}
+
+#[track_caller]
+fn is_our_fault(finished: &Finished, words: &str) {
+    assert_eq!(finished.code(), FAULT, "{finished}");
+    assert!(finished.stderr().contains(words), "{words:?} is not said\n{finished}");
+}
+
+#[track_caller]
+fn is_past_its_time(finished: &Finished) {
+    assert_eq!(finished.code(), TIMEOUT, "{finished}");
+    assert!(finished.stderr().contains("the run took longer than 10 s"), "{finished}");
+}
+
+#[test]
+fn a_monitor_that_is_killed_or_stopped_ends_its_job() {
+    const NAME: &str = "a_monitor_that_is_killed_or_stopped_ends_its_job";
+    if !kvm::runs_kernels(NAME) {
+        return;
+    }
+    let Some(home) = complete_home(NAME) else { return };
+    let killed = after(&home, MOMENT, |_, monitor| assert!(monitor.kill()));
+    is_our_fault(&killed, "its monitor was ended");
+    let stopped = after(&home, RUN_TIME + MOMENT, |_, monitor| assert!(monitor.signal(Signal::STOP)));
+    is_past_its_time(&stopped);
+}
+
+#[test]
+fn a_guest_whose_kernel_breaks_down_ends_its_job() {
+    const NAME: &str = "a_guest_whose_kernel_breaks_down_ends_its_job";
+    if !kvm::runs_kernels(NAME) {
+        return;
+    }
+    let Some(home) = complete_home(NAME) else { return };
+    let fill = |place, with| move |_: &Started, monitor: &Member| GuestMemory::of(monitor.pid).fill(place, with);
+    const NOTHING: &[u8] = &[0];
+    const HALT: &[u8] = &[0xF4];
+    const SPIN: &[u8] = &[0xEB, 0xFE];
+    is_our_fault(&after(&home, MOMENT, fill(KERNEL_WHOLE, NOTHING)), "triple fault");
+    is_our_fault(&after(&home, MOMENT, fill(KERNEL_TEXT, HALT)), "nothing that could wake it");
+    let spun = after(&home, RUN_TIME + MOMENT, fill(KERNEL_TEXT, SPIN));
+    is_past_its_time(&spun);
+}
+
+#[test]
+fn a_kernel_that_does_not_come_up_is_told_at_once_with_how_it_ended() {
+    const NAME: &str = "a_kernel_that_does_not_come_up_is_told_at_once_with_how_it_ended";
+    let Some(debian) = Debian::find(NAME).filter(|_| kvm::runs_kernels(NAME)) else { return };
+    let (home, kernel) = (Home::new(), unpack(&debian.kernel).expect("it is a kernel"));
+    leaving_nothing(|| home.take_in_bash());
+    for (name, code, words) in [
+        ("halts", [0xFA, 0xF4, 0xF4, 0xF4], "the guest stopped, with nothing that could wake it"), // cli; hlt
+        ("resets", [0xB0, 0xFE, 0xE6, 0x64], "the guest reset itself"), // mov al, 0xFE; out 0x64, al
+        ("faults", [0x0F, 0x0B, 0x0F, 0x0B], "triple fault"),           // ud2
+    ] {
+        let host = HostInventory::take();
+        home.keep_kernel(name, &beginning_with(&kernel, &code), debian.folder());
+        let begun = Instant::now();
+        let output =
+            home.firebox(&["run", "--isolation", "microvm", "--kernel", name, "--lang", "bash", "--code", ":"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(begun.elapsed() < MOMENT, "only after {:?}: {said}", begun.elapsed());
+        assert_eq!(output.status.code(), Some(FAULT), "{said}");
+        assert!(said.contains(words), "{words:?} is not said: {said}");
+        host.assert_nothing_left();
+    }
+}
+
+#[test]
+fn whoever_above_it_is_killed_takes_the_machine_along() {
+    const NAME: &str = "whoever_above_it_is_killed_takes_the_machine_along";
+    if !kvm::runs_kernels(NAME) {
+        return;
+    }
+    let Some(home) = complete_home(NAME) else { return };
+    for (role, code) in [(Role::Engine, KILLED), (Role::Warden, FAULT)] {
+        let kill = |call: &Started, _: &Member| {
+            let family = family(call.pid(), Lineage::MicroVm);
+            assert!(family.iter().find(|member| member.role == role).is_some_and(Member::kill), "there is no {role:?}");
+        };
+        assert_eq!(after(&home, MOMENT, kill).code(), code, "{role:?}");
+    }
+}

@@ -1,0 +1,55 @@
+//! The memory of a guest, from outside: as its monitor has it, and as who owns the host can write to it.
+
+use std::fs::{self, OpenOptions};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+/// Where the text of Debian's kernel is in a guest's memory, but for its end, which has the entries.
+pub(crate) const KERNEL_TEXT: Range<u64> = 18 << 20..24 << 20;
+/// All of it, and its first tables of pages.
+pub(crate) const KERNEL_WHOLE: Range<u64> = 16 << 20..64 << 20;
+
+pub(crate) struct GuestMemory {
+    monitor: u32,
+    /// Where the monitor has it mapped: the largest of all that it has.
+    mapping: Range<u64>,
+}
+
+impl GuestMemory {
+    /// Of the machine with this monitor.
+    pub(crate) fn of(monitor: u32) -> GuestMemory {
+        let maps = fs::read_to_string(format!("/proc/{monitor}/maps")).expect("a monitor has mappings");
+        let largest = maps.lines().filter_map(mapping).max_by_key(|range| range.end - range.start);
+        GuestMemory { monitor, mapping: largest.expect("a monitor has mappings") }
+    }
+
+    /// Writes this over and over again to that place, until the guest does not survive it.
+    pub(crate) fn fill(&self, place: Range<u64>, with: &[u8]) {
+        let memory = OpenOptions::new().write(true).open(format!("/proc/{}/mem", self.monitor)).expect("its memory");
+        // A guest's begins at a boundary of huge pages.
+        let start = self.mapping.start.next_multiple_of(2 << 20);
+        let bytes: Vec<u8> = with.iter().copied().cycle().take(1 << 20).collect();
+        memory.write_all_at(&bytes, start + place.start).expect("its memory is written to");
+        // There is none any more once its monitor has ended.
+        place.step_by(bytes.len()).skip(1).try_for_each(|at| memory.write_all_at(&bytes, start + at)).ok();
+    }
+
+    /// How much memory the monitor has besides, in KiB; what it shares with others counted in parts.
+    pub(crate) fn monitors_own_kib(&self) -> u64 {
+        let (mut own, mut is_guests) = (0, false);
+        for line in fs::read_to_string(format!("/proc/{}/smaps", self.monitor)).expect("a monitor has memory").lines() {
+            if let Some(mapping) = mapping(line) {
+                is_guests = mapping == self.mapping;
+            } else if let Some(kib) = line.strip_prefix("Pss:").filter(|_| !is_guests) {
+                own += kib.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of KiB");
+            }
+        }
+        own
+    }
+}
+
+/// From where to where, as a line of `maps` begins.
+fn mapping(line: &str) -> Option<Range<u64>> {
+    let (from, to) = line.split_whitespace().next()?.split_once('-')?;
+    Some(u64::from_str_radix(from, 16).ok()?..u64::from_str_radix(to, 16).ok()?)
+}
