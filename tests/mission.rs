@@ -4,7 +4,7 @@
 
 mod kit;
 
-use kit::{Example, HostInventory, Outcome, Service, Stdout, firebox, names_of_examples};
+use kit::{Example, HostInventory, Outcome, Service, Stdout, firebox, is_microvm, names_of_examples};
 
 /// Runs an example's request and checks what its response determines.
 fn check(example: &str, compare: Stdout) -> Outcome {
@@ -109,6 +109,18 @@ fn a_move_out_of_a_borrow_is_a_compile_error_with_its_code() {
 fn a_panic_is_a_runtime_error_that_shows_where() {
     let words = ["index out of bounds: the len is 3 but the index is 10", "main.rs:3:", "RUST_BACKTRACE=1"];
     check_error("rust-err-panic", ("runtime_error", "run", 101, None), &words);
+}
+
+/// As it stands on the page, but for the snapshot. Where there are a kernel and an image of that name, it takes them by itself.
+#[test]
+fn the_pages_command_prints_its_number() {
+    let host = HostInventory::take();
+    let code = "fn main() {\n    let x = 42;\n    println!(\"{}\", x);\n}";
+    let words = ["host", "--lang", "rust", "--code", code, "--mem", "512", "--vcpus", "1"];
+    let finished = firebox().word_for_word().args(words).run();
+    assert_eq!((finished.code(), finished.stdout()), (0, "42\n".to_owned()), "{finished}");
+    assert!(!(is_microvm() && finished.stderr().contains("runs in no microVM")), "{finished}");
+    host.assert_nothing_left();
 }
 
 #[test]

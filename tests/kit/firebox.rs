@@ -23,6 +23,7 @@ pub(crate) struct Firebox {
     directory: tempfile::TempDir,
     allowance: Allowance,
     user: Option<OrdinaryUser>,
+    is_word_for_word: bool,
 }
 
 /// `firebox` without any arguments yet.
@@ -36,6 +37,7 @@ pub(crate) fn firebox() -> Firebox {
         directory: super::temp_dir(),
         allowance: Allowance::PRODUCT,
         user: OrdinaryUser::where_nobody_is_named(),
+        is_word_for_word: false,
     }
 }
 
@@ -52,6 +54,12 @@ impl Firebox {
 
     pub(crate) fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Firebox {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// With nothing added, whatever kind of cell the tests are told of.
+    pub(crate) fn word_for_word(mut self) -> Firebox {
+        self.is_word_for_word = true;
         self
     }
 
@@ -140,7 +148,11 @@ impl Firebox {
     /// Starts it; the caller waits. The directory goes with the returned value.
     pub(crate) fn start(mut self) -> Started {
         self.keep_apart();
-        kind::ask_for(&mut self.args, &mut self.allowance);
+        if self.is_word_for_word {
+            self.allowance.wall += kind::more_time();
+        } else {
+            kind::ask_for(&mut self.args, &mut self.allowance);
+        }
         let guard = Guard::new(self.allowance);
         let binary = Binary::of(self.user.as_ref());
         let user = self.user.map(|user| user.words(&self.env)).unwrap_or_default();

@@ -48,7 +48,7 @@ pub(crate) use guard::{Allowance, Guard};
 pub(crate) use http::{Connection, Reply};
 pub(crate) use inventory::{HostInventory, leaving_nothing, outcome};
 pub(crate) use keys::{Keys, bearer};
-pub(crate) use kind::is_tested;
+pub(crate) use kind::{is_microvm, is_tested};
 pub(crate) use lasting::Lasting;
 pub(crate) use ordinary::{NOBODY, Ordinary};
 pub(crate) use outside::{Control, attacks, bare, bare_file, compiler, start_outside};

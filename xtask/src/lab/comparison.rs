@@ -42,7 +42,7 @@ pub(crate) fn compare(repository: &Repository) -> Result<ExitCode> {
     let initramfs = equipment.place().join("initramfs-to-compare");
     write(&initramfs, repository, &equipment)?;
     let mut heard = Heard::default();
-    let mut machine = Machine::start(&equipment, &initramfs, None)?;
+    let mut machine = Machine::start(&equipment, equipment.place(), &initramfs, None)?;
     let ending = machine.watch(|line| {
         println!("{line}");
         heard.read(line);

@@ -1,7 +1,7 @@
-//! The Debian in the lab: what jobs run on in its jails, and, as an image, in its microVMs.
+//! The Debian of the lab: what jobs run on in its jails, and, as an image, in its microVMs.
 //!
 //! ```text
-//! archive (mmdebstrap, once) --> root, unpacked, with a store of firebox's own in it: the image by each language's name, and the kernel
+//! archive (mmdebstrap, and this host's Rust, once) --> root, unpacked, with a store of firebox's own in it: the image by each language's name, and the kernel
 //!     --> disk (mkfs.ext4), from which the lab runs and to which it writes nothing
 //! ```
 
@@ -15,64 +15,88 @@ use super::equipment::Equipment;
 use super::kernel::said;
 use crate::host_packages::debians_release;
 
-/// In which languages there are jobs in the lab. A Rust would be many times as large as all of these.
+/// In which languages there are jobs in each kind of cell in the lab.
 pub(super) const LANGUAGES: [&str; 3] = ["bash", "c", "python"];
+/// What the image stands for besides. Its compiler is many times as large as all of these, so it is not in the lab's own system, on which jails are.
+const ON_THE_IMAGE_ALONE: &str = "rust";
 const PACKAGES: &str = "bash,gcc,libc6-dev,python3-minimal,libpython3-stdlib";
 /// What nobody reads in there.
 const LEFT_OUT: [&str; 4] =
     ["/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/bin/x86_64-linux-gnu-lto-dump-*"];
+/// Where the image has its Rust.
+const RUST: &str = "/usr/local/rust";
 /// Where the store is in there.
 pub(super) const STORE: &str = "/lab-store";
 /// What its tree and its disk are counted as, with some room: the file is sparse.
 const DISK: &str = "4G";
 
-/// The disk. `firebox` is what makes the store on it.
-pub(super) fn disk(equipment: &Equipment, firebox: &Path) -> Result<PathBuf> {
+pub(super) struct Debian {
+    /// From which the lab runs.
+    pub(super) disk: PathBuf,
+    /// The store on it, as it is outside.
+    pub(super) store: PathBuf,
+}
+
+/// Makes what is not there yet. `firebox` is what makes the store.
+pub(super) fn make(equipment: &Equipment, firebox: &Path) -> Result<Debian> {
     let place = equipment.place().join("debian");
-    let (recipe, made_by) = (format!("{} {PACKAGES} {LEFT_OUT:?}", debians_release()), place.join("recipe"));
+    let rust = said(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let recipe = format!("{} {PACKAGES} {LEFT_OUT:?} {}", debians_release(), said(Command::new("rustc").arg("-V"))?);
+    let made_by = place.join("recipe");
     if fs::read_to_string(&made_by).is_ok_and(|made_by| made_by != recipe) {
         fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
     }
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
     fs::write(&made_by, recipe).with_context(|| format!("cannot write {}", made_by.display()))?;
-    let root = unpacked(&place)?;
-    fill_store(&root, &place, equipment, firebox)?;
+    let root = unpacked(&place, rust.trim())?;
+    let store = root.join(STORE.trim_start_matches('/'));
+    fill_store(&store, &place, equipment, firebox)?;
     let disk = place.join("disk");
     _ = fs::remove_file(&disk);
     let mut make = Command::new("mkfs.ext4");
     done(make.args(["-q", "-O", "^has_journal", "-d"]).args([&root, &disk]).arg(DISK))?;
-    Ok(disk)
+    Ok(Debian { disk, store })
 }
 
 /// The archive, unpacked, each made where it is not there yet.
-fn unpacked(place: &Path) -> Result<PathBuf> {
+fn unpacked(place: &Path, rust: &str) -> Result<PathBuf> {
     let (archive, root) = (place.join("archive.tar"), place.join("root"));
     whole(&archive, |to| {
         println!("making a Debian for the lab, once");
         let mut make = Command::new("mmdebstrap");
         make.args(["--quiet", "--variant=minbase", "--format=tar", &format!("--include={PACKAGES}")]);
         make.args(LEFT_OUT.map(|left_out| format!("--dpkgopt=path-exclude={left_out}")));
+        make.arg(format!("--customize-hook={}", copying(rust)));
         done(make.arg(debians_release()).arg(to))
     })?;
     whole(&root, |to| {
         fs::create_dir(to)?;
         // Devices are the kernel's to make, and only root could.
-        done(Command::new("tar").args(["--exclude=./dev/*", "-xf"]).arg(&archive).arg("-C").arg(to))
+        let left_out = ["--exclude=./dev/*".to_owned(), format!("--exclude=.{RUST}/*")];
+        done(Command::new("tar").args(left_out).arg("-xf").arg(&archive).arg("-C").arg(to))
     })?;
     Ok(root)
 }
 
+/// As much of a Rust as compiles, for a shell that is told where the new system is.
+fn copying(rust: &str) -> String {
+    let parts = ["bin/rustc", "lib/*.so*", "lib/rustlib/x86_64-unknown-linux-gnu"];
+    format!("cd {rust} && mkdir -p \"$1{RUST}\" && cp -r --parents {} \"$1{RUST}\"", parts.join(" "))
+}
+
 /// The store, as a user fills it. What it has already it takes no second time.
-fn fill_store(root: &Path, place: &Path, equipment: &Equipment, firebox: &Path) -> Result<()> {
+fn fill_store(store: &Path, place: &Path, equipment: &Equipment, firebox: &Path) -> Result<()> {
     let oci = place.join("oci");
     whole(&oci, |to| {
         let from = format!("tarball:{}", place.join("archive.tar").display());
-        done(Command::new("skopeo").args(["copy", "--quiet", &from, &format!("oci:{}:debian", to.display())]))
+        let (to, path) = (format!("{}:debian", to.display()), format!("PATH={RUST}/bin:/usr/local/bin:/usr/bin:/bin"));
+        let mut copy = Command::new("skopeo");
+        done(copy.args(["copy", "--quiet", "--dest-compress-format", "zstd", &from, &format!("oci:{to}")]))?;
+        done(Command::new("umoci").args(["config", "--image", &to, &format!("--config.env={path}")]))
     })?;
-    let store = root.join(STORE.trim_start_matches('/'));
-    let call = |words: &[&str]| done(Command::new(firebox).env("FIREBOX_HOME", &store).args(words));
+    let call = |words: &[&str]| done(Command::new(firebox).env("FIREBOX_HOME", store).args(words));
     let image = format!("oci:{}:debian", oci.display());
-    for language in LANGUAGES {
+    for language in LANGUAGES.into_iter().chain([ON_THE_IMAGE_ALONE]) {
         call(&["rootfs", "from-docker", "--image", &image, "--name", language, "--size", "2000"])?;
     }
     let kernel = equipment.kernel.image().display().to_string();

@@ -30,7 +30,7 @@ impl Equipment {
         let qemu = needed("qemu-system-x86_64", "qemu-system-x86")?;
         let busybox = needed("busybox", "busybox-static")?;
         needed("apt-get", "apt")?;
-        all_needed(&["mmdebstrap", "skopeo"])?;
+        all_needed(&["mmdebstrap", "skopeo", "umoci"])?;
         needed("mkfs.ext4", "e2fsprogs")?;
         Ok(Equipment { qemu, busybox, kernel: Kernel::fetch(&place)?, place })
     }

@@ -14,8 +14,8 @@ use anyhow::{Context, Result};
 use super::equipment::Equipment;
 use crate::lines::lines_of;
 
-/// What is run each time takes some ten minutes, and all boots that are compared some four; on a machine that has others to serve, and with all
-/// that could be run, attacks too, four times as long.
+/// What is run each time takes some six minutes, and all boots that are compared some four; on a machine that has others to serve, and with all
+/// that could be run, attacks too, several times as long.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
 /// No test takes so long, so a PC that says nothing for that time stands still.
 const SILENCE: Duration = Duration::from_secs(6 * 60);
@@ -49,9 +49,9 @@ pub(super) enum Ending {
 }
 
 impl Machine {
-    /// What is written to the disk is forgotten with the PC.
-    pub(super) fn start(equipment: &Equipment, initramfs: &Path, disk: Option<&Path>) -> Result<Machine> {
-        let console = equipment.place().join("console");
+    /// What is written to the disk is forgotten with the PC. `place` has room for what it says.
+    pub(super) fn start(equipment: &Equipment, place: &Path, initramfs: &Path, disk: Option<&Path>) -> Result<Machine> {
+        let console = place.join("console");
         let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
         let mut qemu = Command::new(&equipment.qemu);
         // All of a processor that can be emulated, and virtual machines with it.
@@ -61,8 +61,8 @@ impl Machine {
         qemu.arg("-kernel").arg(equipment.kernel.image()).arg("-initrd").arg(initramfs);
         qemu.args(["-append", COMMAND_LINE]);
         // By a short name: that of a socket has room for a hundred letters.
-        qemu.current_dir(equipment.place()).args(["-monitor", "unix:monitor,server=on,wait=off"]);
-        let monitor = equipment.place().join("monitor");
+        qemu.current_dir(place).args(["-monitor", "unix:monitor,server=on,wait=off"]);
+        let monitor = place.join("monitor");
         if let Some(disk) = disk {
             qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,snapshot=on", disk.display()));
         }

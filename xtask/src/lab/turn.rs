@@ -1,6 +1,7 @@
 //! What is run in the lab, one after the other: a test program, whole or some of its tests, and what is said to it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -12,7 +13,8 @@ use super::programs::Program;
 pub(super) struct Turn<'a> {
     pub(super) name: String,
     pub(super) program: &'a Program,
-    environment: Vec<(&'static str, String)>,
+    /// None where what it runs knows that itself.
+    kind: Option<Kind>,
     /// All of them where there is none.
     tests: Vec<&'a str>,
 }
@@ -37,7 +39,7 @@ impl Turn<'_> {
     /// Of each program that is about KVM, one with all of its tests.
     pub(super) fn of_machines(programs: &[Program]) -> impl Iterator<Item = Turn<'_>> {
         let programs = programs.iter().filter(|program| program.is_test);
-        programs.map(|program| Turn { name: program.name.clone(), program, environment: Vec::new(), tests: Vec::new() })
+        programs.map(|program| Turn { name: program.name.clone(), program, kind: None, tests: Vec::new() })
     }
 
     /// Of each file in the list, one in each kind of cell.
@@ -55,7 +57,7 @@ impl Turn<'_> {
                 let tests: Vec<&str> = tests.iter().filter(is_run).map(|test| test.name.as_str()).collect();
                 if !tests.is_empty() {
                     let name = format!("{file}:{}", kind.name());
-                    turns.push(Turn { name, program, environment: kind.environment(), tests });
+                    turns.push(Turn { name, program, kind: Some(kind), tests });
                 }
             }
         }
@@ -67,19 +69,40 @@ impl Turn<'_> {
         (!self.tests.is_empty()).then_some(self.tests.len())
     }
 
+    /// About how long it takes.
+    pub(super) fn takes(&self) -> Duration {
+        match self.kind {
+            None => Duration::from_secs(20),
+            Some(Kind::JailOfRoot | Kind::JailOfUser) => Duration::from_secs(2) * self.tests.len() as u32,
+            Some(Kind::MicroVm) => Duration::from_secs(12) * self.tests.len() as u32,
+        }
+    }
+
+    /// Whether each of its jobs boots a machine.
+    pub(super) fn is_in_microvms(&self) -> bool {
+        matches!(self.kind, Some(Kind::MicroVm))
+    }
+
     /// For `init.sh`: a name, where it is run, what is run.
     pub(super) fn line(&self) -> String {
-        let Turn { name, program: Program { path, folder, .. }, environment, tests } = self;
-        let words = |path: &Path| path.display().to_string();
-        let mut line = vec![name.clone(), words(folder), "env".to_owned()];
-        line.extend(environment.iter().map(|(name, value)| format!("{name}={value}")));
-        line.extend([words(path), "--show-output".to_owned(), "--color=never".to_owned()]);
+        let Turn { name, program, .. } = self;
+        format!("{name} {} {}\n", program.folder.display(), self.words(Path::new(STORE)).join(" "))
+    }
+
+    /// What is run, where the images and the kernel are in this store.
+    pub(super) fn words(&self, store: &Path) -> Vec<String> {
+        let Turn { name: _, program, kind, tests } = self;
+        let mut words = vec!["env".to_owned()];
+        let environment = kind.iter().flat_map(|kind| kind.environment(store));
+        words.extend(environment.map(|(name, value)| format!("{name}={value}")));
+        words.push(program.path.display().to_string());
+        words.extend(["--show-output", "--color=never"].map(str::to_owned));
         if !tests.is_empty() {
             // One at a time, as everywhere: they look at what is left of each other.
-            line.extend(["--test-threads=1", "--exact"].map(str::to_owned));
-            line.extend(tests.iter().map(|test| (*test).to_owned()));
+            words.extend(["--test-threads=1", "--exact"].map(str::to_owned));
+            words.extend(tests.iter().map(|test| (*test).to_owned()));
         }
-        line.join(" ") + "\n"
+        words
     }
 }
 
@@ -105,13 +128,17 @@ impl Kind {
     }
 
     /// What the tests' kit is told.
-    fn environment(self) -> Vec<(&'static str, String)> {
+    fn environment(self, store: &Path) -> Vec<(&'static str, String)> {
         let languages = ("FIREBOX_TEST_LANGUAGES", LANGUAGES.join(","));
         match self {
             Kind::JailOfRoot => vec![languages],
             Kind::JailOfUser => vec![languages, ("FIREBOX_TEST_AS_USER", "1".to_owned())],
             Kind::MicroVm => {
-                vec![languages, ("FIREBOX_TEST_ISOLATION", "microvm".to_owned()), ("FIREBOX_HOME", STORE.to_owned())]
+                vec![
+                    languages,
+                    ("FIREBOX_TEST_ISOLATION", "microvm".to_owned()),
+                    ("FIREBOX_HOME", store.display().to_string()),
+                ]
             }
         }
     }

@@ -98,25 +98,23 @@ impl Verdict {
         self.reason(ending).is_none()
     }
 
-    /// What came of it, where the last PC ended like that. `whole` is said of a run of all turns.
-    pub(super) fn decide(self, ending: &Ending, whole: Option<Extent>) -> Finding {
+    /// What came of all PCs, each of which ended like that. `whole` is said of a run of all turns.
+    pub(super) fn decide(pcs: Vec<(Verdict, Ending)>, whole: Option<Extent>) -> Finding {
         let mut found = Finding::from(Ended::Passed);
-        let reason = self.reason(ending);
         let mut census = Census::default();
-        for Record { heard, .. } in self.records {
-            let Told { tally, skipped, attacks } = heard.output.finish();
-            found.tally += tally;
-            found.skipped.extend(skipped);
-            found.attacks.extend(attacks);
-            census.add(heard.census);
+        for (verdict, ending) in pcs {
+            found = found.and(verdict.reason(&ending).map_or(Ended::Passed, Ended::Failed).into());
+            for Record { heard, .. } in verdict.records {
+                let Told { tally, skipped, attacks } = heard.output.finish();
+                found = found.and(Finding { ended: Ended::Passed, tally, skipped, attacks });
+                census.add(heard.census);
+            }
         }
-        let reason = reason.or_else(|| {
-            let Skipped { what, why } = found.skipped.first()?;
-            Some(format!("nothing has to be skipped in here, and `{what}` was: {why}"))
+        let skipped = found.skipped.first().map(|Skipped { what, why }| {
+            Ended::Failed(format!("nothing has to be skipped in here, and `{what}` was: {why}"))
         });
-        let reason = reason.or_else(|| census.complaint(whole?));
-        found.ended = reason.map_or(Ended::Passed, Ended::Failed);
-        found
+        let complaint = whole.and_then(|extent| census.complaint(extent)).map(Ended::Failed);
+        skipped.into_iter().chain(complaint).fold(found, |found, ended| found.and(ended.into()))
     }
 
     /// The first of all that went wrong.
@@ -179,10 +177,10 @@ mod tests {
         "lab: over",
     ];
 
-    fn decided(lines: &[&str], ending: &Ending) -> Ended {
+    fn decided(lines: &[&str], ending: Ending) -> Ended {
         let mut verdict = Verdict::of([("a", Some(1)), ("b", None)].into_iter());
         lines.iter().for_each(|line| _ = verdict.read(line));
-        verdict.decide(ending, None).ended
+        Verdict::decide(vec![(verdict, ending)], None).ended
     }
 
     fn ended(code: i32) -> Ending {
@@ -191,7 +189,7 @@ mod tests {
 
     #[test]
     fn all_programs_that_ended_well_are_a_success() {
-        assert_eq!(decided(&GOOD, &ended(0)), Ended::Passed);
+        assert_eq!(decided(&GOOD, ended(0)), Ended::Passed);
     }
 
     #[test]
@@ -199,19 +197,19 @@ mod tests {
         for missing in [1, 2, 4, 5] {
             let lines: Vec<&str> =
                 GOOD.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, line)| *line).collect();
-            assert_ne!(decided(&lines, &ended(0)), Ended::Passed, "without `{}`", GOOD[missing]);
+            assert_ne!(decided(&lines, ended(0)), Ended::Passed, "without `{}`", GOOD[missing]);
         }
-        assert_ne!(decided(&[], &ended(0)), Ended::Passed);
+        assert_ne!(decided(&[], ended(0)), Ended::Passed);
     }
 
     #[test]
     fn where_it_ended_is_told() {
         for ending in [ended(0), Ending::TimedOut] {
-            let Ended::Failed(why) = decided(&GOOD[..4], &ending) else { panic!("passed") };
+            let Ended::Failed(why) = decided(&GOOD[..4], ending) else { panic!("passed") };
             assert!(why.contains("in `b`"), "{why}");
         }
-        assert_ne!(decided(&GOOD, &ended(1)), Ended::Passed);
-        assert_ne!(decided(&GOOD, &Ending::TimedOut), Ended::Passed);
+        assert_ne!(decided(&GOOD, ended(1)), Ended::Passed);
+        assert_ne!(decided(&GOOD, Ending::TimedOut), Ended::Passed);
     }
 
     #[test]
@@ -224,7 +222,7 @@ mod tests {
         ] {
             let mut lines = GOOD;
             lines[at] = line;
-            assert_ne!(decided(&lines, &ended(0)), Ended::Passed, "{line}");
+            assert_ne!(decided(&lines, ended(0)), Ended::Passed, "{line}");
         }
     }
 
@@ -234,7 +232,7 @@ mod tests {
         for line in ["lab: a begins", "running 1 test", "skipped: boots: no KVM", "lab: a ended with 0", "lab: over"] {
             verdict.read(line);
         }
-        let Ended::Failed(why) = verdict.decide(&ended(0), None).ended else { panic!("passed") };
+        let Ended::Failed(why) = Verdict::decide(vec![(verdict, ended(0))], None).ended else { panic!("passed") };
         assert!(why.contains("boots") && why.contains("no KVM"), "{why}");
     }
 
@@ -244,7 +242,7 @@ mod tests {
             let mut verdict = Verdict::of([("a", None)].into_iter());
             ["lab: a begins", "lab: a ended with 101", "lab: over"].into_iter().for_each(|line| _ = verdict.read(line));
             assert!(verdict.give_another_chance(&ending).is_empty());
-            assert_ne!(verdict.decide(&ended(0), None).ended, Ended::Passed);
+            assert_ne!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
         }
     }
 
@@ -257,6 +255,6 @@ mod tests {
         let second = [GOOD[3], GOOD[1], GOOD[4], "lab: c begins", "lab: c ended with 0", GOOD[5]];
         second.into_iter().for_each(|line| _ = verdict.read(line));
         assert!(verdict.give_another_chance(&ended(0)).is_empty());
-        assert_eq!(verdict.decide(&ended(0), None).ended, Ended::Passed);
+        assert_eq!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
     }
 }
