@@ -6,6 +6,15 @@ use firebox_vmm::layout;
 #[derive(Default)]
 pub(crate) struct Assembler(Vec<u8>);
 
+/// Where an instruction leaves what it has found.
+#[derive(Clone, Copy)]
+pub(crate) enum Register {
+    Eax,
+    Ebx,
+    Ecx,
+    Edx,
+}
+
 /// A place in the program, to jump back to.
 #[derive(Clone, Copy)]
 pub(crate) struct Label(usize);
@@ -52,6 +61,28 @@ impl Assembler {
     /// What is said on the serial port.
     pub(crate) fn say(self, text: &str) -> Self {
         text.bytes().fold(self, |code, byte| code.out8(layout::SERIAL.start, byte))
+    }
+
+    /// Its four bytes on the serial port, the least first. Clobbers edx.
+    pub(crate) fn say_eax(self) -> Self {
+        (0..4).fold(self.set_edx(layout::SERIAL.start as u32), |code, _| code.raw(&[0xEE, 0xC1, 0xE8, 8])) // out dx, al; shr eax, 8
+    }
+
+    /// What `cpuid` leaves there, on the serial port. Clobbers what `cpuid` does.
+    pub(crate) fn say_cpuid(self, leaf: u32, register: Register) -> Self {
+        let asked = self.raw(&[0xB8]).raw(&leaf.to_le_bytes()).raw(&[0x31, 0xC9, 0x0F, 0xA2]); // mov eax, leaf; xor ecx, ecx; cpuid
+        let to_eax: &[u8] = match register {
+            Register::Eax => &[],
+            Register::Ebx => &[0x89, 0xD8],
+            Register::Ecx => &[0x89, 0xC8],
+            Register::Edx => &[0x89, 0xD0],
+        };
+        asked.raw(to_eax).say_eax()
+    }
+
+    /// The lower half of a model-specific register, on the serial port. Clobbers eax, ecx, edx.
+    pub(crate) fn say_model_specific(self, index: u32) -> Self {
+        self.raw(&[0xB9]).raw(&index.to_le_bytes()).raw(&[0x0F, 0x32]).say_eax() // mov ecx, index; rdmsr
     }
 
     /// `mov rbx, address; mov dword [rbx], value`
