@@ -16,10 +16,10 @@ mod machine;
 #[path = "guest_boots/saved.rs"]
 mod saved;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use firebox_cell::{Mount, Supply, View};
-use firebox_guest::{AGENT, BORN, CONTROL, FAILED};
+use firebox_guest::{AGENT, BORN, CONTROL, FAILED, RENEWED, Renewal};
 use firebox_image::Digest;
 use firebox_wire::End;
 use firebox_wire::warden::{CellReply, CellRequest, Held, StepLimits};
@@ -31,6 +31,8 @@ static LINKER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/firebox-linker"
 
 const LIMITS: StepLimits =
     StepLimits { memory: 64 << 20, tasks: 8, vcpus: 1, disk: 1 << 20, inodes: 100, wall_ms: 60_000 };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// BusyBox, as a language's view would show it.
 fn view() -> View {
@@ -66,6 +68,31 @@ fn a_job_goes_all_the_way_through_it() {
     let CellReply::Measured(measured) = ask(&mut control, &CellRequest::Measure) else { panic!("no measure") };
     assert!(0 < measured.cpu_ns && measured.memory_peak.is_some_and(|peak| 0 < peak), "{measured:?}");
     assert!(!measured.others && measured.oom_kills == 0, "{measured:?}");
+    assert_eq!(ask(&mut control, &CellRequest::Remove), CellReply::Removed);
+    assert_eq!(guest.last_words(), "");
+}
+
+/// As a clone is: it believes in what its host says of time, and takes the randomness.
+#[test]
+fn it_is_renewed_with_the_time_and_with_randomness() {
+    const NAME: &str = "it_is_renewed_with_the_time_and_with_randomness";
+    let Some(mut guest) = Guest::start(NAME, Parts::usual()) else { return };
+    guest.introduce(view());
+    assert_eq!(guest.answer(), [BORN]);
+    let tomorrow = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later") + DAY;
+    for _ in 0..2 {
+        assert_eq!(guest.renew(&Renewal { time: tomorrow, randomness: [7; _] }), [RENEWED]);
+    }
+    let mut agent = Agent::new(guest.call(AGENT));
+    let mut control = guest.call(CONTROL);
+    agent.is_ready();
+    agent.prepare(&["/bin/sh", "-c", "/bin/busybox date +%s"]);
+    assert!(matches!(ask(&mut control, &CellRequest::Limit(LIMITS)), CellReply::Limited(_)));
+    let (date, _) = agent.go(LIMITS.tasks);
+    let date: u64 = date.trim().parse().expect("seconds");
+    assert!(date.abs_diff(tomorrow.as_secs()) < 30, "it is {date} in there, and {} was said", tomorrow.as_secs());
+    let never = Renewal { time: Duration::from_secs(u64::MAX), randomness: [7; _] };
+    assert_eq!(guest.renew(&never).first(), Some(&FAILED));
     assert_eq!(ask(&mut control, &CellRequest::Remove), CellReply::Removed);
     assert_eq!(guest.last_words(), "");
 }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use firebox_cell::View;
-use firebox_guest::{INTRODUCTION, Introduction};
+use firebox_guest::{INTRODUCTION, Introduction, RENEWAL, Renewal};
 use firebox_image::Initramfs;
 use firebox_vmm::virtio::{Block, Door, Entropy, Vsock};
 use firebox_vmm::{Ending, Hypervisor, Linux, Machine, MemorySize, Probe, Ran, Settings, probe};
@@ -116,6 +116,15 @@ impl Guest {
         }
         assert!(answer.starts_with(b"OK "), "{}", String::from_utf8_lossy(&answer));
         caller
+    }
+
+    /// What it answers to a renewal.
+    pub(crate) fn renew(&self, renewal: &Renewal) -> Vec<u8> {
+        let mut caller = self.call(RENEWAL);
+        caller.write_all(&renewal.encode()).unwrap();
+        let mut answer = Vec::new();
+        caller.read_to_end(&mut answer).unwrap();
+        answer
     }
 
     /// It has switched itself off. What it said before on its serial port, but for what its kernel had to say.

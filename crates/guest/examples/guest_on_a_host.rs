@@ -19,7 +19,8 @@ fn main() -> Result<()> {
         listener.set_nonblocking(true)?;
         Ok(listener.into())
     };
-    let listeners = Listeners { agent: listener("agent")?, control: listener("control")? };
+    let listeners =
+        Listeners { agent: listener("agent")?, control: listener("control")?, renewal: listener("renewal")? };
     let host = UnixStream::connect(directory.join("introduction")).context("nobody listens at introduction")?;
     Ok(live(host.into(), listeners)?)
 }

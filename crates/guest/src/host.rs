@@ -12,6 +12,7 @@ use firebox_wire::warden::{CellReply, Message};
 use crate::farewell::{hang_up, say_goodbye};
 use crate::introduction::{Introduction, NoIntroduction};
 use crate::relay::{Line, Words, pass_on};
+use crate::renewal;
 
 /// Where the host calls.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Listeners {
     pub agent: OwnedFd,
     /// For the cell's socket.
     pub control: OwnedFd,
+    /// To renew a clone.
+    pub renewal: OwnedFd,
 }
 
 /// Why there is no cell any more, or none ever.
@@ -40,6 +43,9 @@ pub enum GuestError {
     /// The cell is gone, and that was not told to anybody as its removal: the warden has failed.
     #[error("the cell is gone, and the warden has not removed it")]
     Lost,
+    /// It cannot listen to who would renew it.
+    #[error("cannot listen for a renewal")]
+    Renewal(#[source] io::Error),
     /// It cannot pass anything on.
     #[error("cannot pass on what is said")]
     Relay(#[source] io::Error),
@@ -64,6 +70,10 @@ pub fn live(host: OwnedFd, listeners: Listeners) -> Result<(), GuestError> {
     // The warden goes when this does, and its cell with it.
     let (warden, stream, socket) = born?;
     answered?;
+    let renewal = listeners.renewal;
+    // It waits for as long as the machine lives.
+    let renewing = std::thread::Builder::new().name("renewal".to_owned()).spawn(move || renewal::listen(&renewal));
+    renewing.map_err(GuestError::Renewal)?;
     let mut lines =
         [Line::new(listeners.agent, stream, Words::Stream), Line::new(listeners.control, socket, Words::Messages)];
     pass_on(&mut lines, CONTROL_LINE).map_err(|errno| GuestError::Relay(errno.into()))?;

@@ -7,6 +7,7 @@
 //!             `- passes on, as long as the machine lives                           relay
 //!                  agent's stream    <--> whoever of the host calls AGENT
 //!                  the cell's socket <--> whoever of the host calls CONTROL
+//!             |  who calls RENEWAL says what time it is, and gives randomness     renewal
 //! ```
 //!
 //! The jail in a guest is the one that hosts have, by the same code: the same confinement, the same limits, the same measure. So a job
@@ -19,6 +20,7 @@ mod farewell;
 mod host;
 mod introduction;
 mod relay;
+mod renewal;
 mod sys;
 
 pub use host::{BORN, FAILED, GuestError, Listeners, live};
@@ -26,6 +28,7 @@ pub use introduction::{Introduction, NoIntroduction};
 /// For a fuzzer: callers, an agent and a cell that do what this says, and what must be true all the same.
 #[cfg(any(test, fuzzing))]
 pub use relay::chance::play as play_relay;
+pub use renewal::{RENEWED, Renewal};
 pub use sys::{call_host, listen_to_host};
 
 /// Where the guest calls the host, once: for its introduction.
@@ -34,3 +37,5 @@ pub const INTRODUCTION: u32 = 1024;
 pub const AGENT: u32 = 1025;
 /// Where the host calls for the cell's socket: requests and replies of [`firebox_wire::warden`], of a fixed size each.
 pub const CONTROL: u32 = 1026;
+/// Where the host calls to make a clone of a frozen machine one of its own: a [`Renewal`].
+pub const RENEWAL: u32 = 1027;

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Write;
 
 use anyhow::{Context, Result, ensure};
-use firebox_guest::{AGENT, CONTROL, INTRODUCTION, Listeners, call_host, listen_to_host, live};
+use firebox_guest::{AGENT, CONTROL, INTRODUCTION, Listeners, RENEWAL, call_host, listen_to_host, live};
 use rustix::system::{RebootCommand, reboot};
 
 fn main() -> Result<()> {
@@ -27,7 +27,7 @@ fn be_a_host() -> Result<()> {
     stand::everything_else()?;
     // Before the host hears that there is a cell, it can call.
     let listener = |port| listen_to_host(port).with_context(|| format!("cannot listen for the host on port {port}"));
-    let listeners = Listeners { agent: listener(AGENT)?, control: listener(CONTROL)? };
+    let listeners = Listeners { agent: listener(AGENT)?, control: listener(CONTROL)?, renewal: listener(RENEWAL)? };
     let host = call_host(INTRODUCTION).context("cannot call the host")?;
     Ok(live(host, listeners)?)
 }
