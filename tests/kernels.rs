@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use kit::{Dice, Firebox, firebox, temp_dir};
+use kit::{Dice, Firebox, firebox, is_root, temp_dir, tool};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -296,6 +296,32 @@ fn a_kernel_that_is_installed_somewhere_is_the_same_kernel() {
     assert!(without.stderr().contains("`--modules` names their directory"), "{without}");
 }
 
+/// As it is installed where a host has its own: in a place of this test's that looks like that.
+#[test]
+fn the_kernel_of_the_host_is_taken_from_where_it_is_installed() {
+    const NAME: &str = "the_kernel_of_the_host_is_taken_from_where_it_is_installed";
+    if !is_root(NAME) {
+        return;
+    }
+    let Some(place) = Place::with_package(NAME) else { return };
+    let (boot, modules) = (place.unpacked().join("boot"), place.unpacked().join("lib/modules"));
+    let by_package = place.json(place.fetch(&place.package(), &[]));
+    let release = by_package["release"].as_str().unwrap();
+    // The name is that of the kernel that runs; what is in the file is not. The host may have no modules, nor a place for them.
+    let script = "mount -t tmpfs none /boot && cp \"$1\" \"/boot/vmlinuz-$(uname -r)\" && mount -t tmpfs none \"$3\" && mkdir \"$3/up\" \"$3/work\" &&
+        mount -t overlay -o \"lowerdir=/usr/lib,upperdir=$3/up,workdir=$3/work\" none /usr/lib && mkdir -p /usr/lib/modules &&
+        cp -r \"$2\" /usr/lib/modules && shift 3 && exec \"$@\"";
+    let (unshare, kernel, room) =
+        (tool("unshare"), boot.join(format!("vmlinuz-{release}")), place.directory.path().join("room"));
+    let (kernel, modules, room) = (images::text(&kernel), modules.join(release), images::text(&room));
+    fs::create_dir(room).unwrap();
+    let words = [images::text(&unshare), "--mount", "sh", "-c", script, "sh", kernel, images::text(&modules), room];
+    let hosts = place.json(place.call(&["fetch", "--from", "host", "--name", "hosts"]).through(words));
+    for what in ["release", "kernel", "modules", "bytes"] {
+        assert_eq!(hosts[what], by_package[what]);
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said_with_what_to_do_about_it() {
     let place = Place::new();
@@ -307,6 +333,7 @@ fn what_is_wrong_is_said_with_what_to_do_about_it() {
         (place.fetch(&text, &[]), 2, &["does not say which release of Linux it is"]),
         (place.fetch(&archive, &[]), 2, &["it is empty"]),
         (place.fetch(place.directory.path(), &[]), 2, &["is a directory", "Debian package"]),
+        (place.fetch(&archive, &["--modules", "/"]), 2, &["a package, which has its own modules", "leave it out here"]),
         (place.fetch(&text, &["--name", "a/b"]), 2, &["`a/b` cannot name a kernel", "at most 64 letters"]),
         (place.call(&["remove", "other"]), 2, &["no kernel `other`", "firebox kernel list"]),
         (firebox().args(["kernel", "--home", "/proc/none", "list"]), 125, &["cannot make `/proc/none", "FIREBOX_HOME"]),

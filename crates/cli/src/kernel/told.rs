@@ -33,6 +33,7 @@ pub(super) fn told_of_fetch(error: FetchError) -> Failure {
 fn help(error: &FetchError) -> Option<&'static str> {
     match error {
         FetchError::NoModules { .. } => Some("`--modules` names their directory"),
+        FetchError::OwnModules(_) => Some("`--modules` is for a kernel's file; leave it out here"),
         FetchError::Needs { needs: NeedsError::Missing(_), .. } => Some(
             "kernels for virtual machines have it, such as Debian's of the package `linux-image-cloud-amd64`; of some distributions the \
              modules are in packages of their own: unpack both, and name the kernel's file and `--modules`",

@@ -32,6 +32,9 @@ pub enum FetchError {
         /// What it is instead.
         what: &'static str,
     },
+    /// A package is to have other modules than it has.
+    #[error("`{}` is a package, which has its own modules: others do not go with it", .0.display())]
+    OwnModules(PathBuf),
     /// A kernel's file does not say which kernel it is.
     #[error("`{}` does not say which release of Linux it is: it is damaged, or no kernel", .0.display())]
     Nameless(PathBuf),

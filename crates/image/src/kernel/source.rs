@@ -69,6 +69,9 @@ impl<'b> Opened<'b> {
             let parts = Box::new(Files::open(file, path, modules, bounds)?);
             return Ok(Opened { parts, package: None });
         }
+        if modules.is_some() {
+            return Err(FetchError::OwnModules(path.to_owned()));
+        }
         let package = Package::open(file, path, bounds)?;
         let digest = package.digest(path)?;
         Ok(Opened { parts: Box::new(package), package: Some(digest) })
