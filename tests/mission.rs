@@ -10,7 +10,9 @@ use kit::{Example, HostInventory, Outcome, Service, Stdout, firebox, is_microvm,
 fn check(example: &str, compare: Stdout) -> Outcome {
     let host = HostInventory::take();
     let example = Example::read(example);
-    let outcome = firebox().arg("run").args(example.words()).outcome();
+    // Emulated within what is emulated, a compiler takes its time.
+    let patience: &[&str] = if is_microvm() { &["--compile-time", "60s"] } else { &[] };
+    let outcome = firebox().arg("run").args(patience.iter().copied()).args(example.words()).outcome();
     example.check(outcome.json(), compare);
     host.assert_nothing_left();
     outcome

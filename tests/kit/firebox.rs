@@ -258,6 +258,12 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// How long its run took, by the response: without what starts before it, and what is cleared away after it.
+    pub(crate) fn run_time(&self) -> Duration {
+        let millis = self.json["timing_ms"]["run"].as_f64();
+        Duration::from_secs_f64(millis.unwrap_or_else(|| panic!("no time of a run\n{self}")) / 1000.0)
+    }
+
     fn of(call: Finished) -> Outcome {
         let json = serde_json::from_slice(&call.stdout);
         let json: Value = json.unwrap_or_else(|error| panic!("no JSON on stdout ({error})\n{call}"));
