@@ -21,6 +21,7 @@ mod kvm;
 #[path = "guest_boots/saved.rs"]
 mod saved;
 
+use std::os::unix::fs::chown;
 use std::time::{Duration, Instant};
 
 use debian::Debian;
@@ -28,7 +29,10 @@ use entry::beginning_with;
 use firebox_vmm::unpack;
 use guest_memory::{GuestMemory, KERNEL_TEXT, KERNEL_WHOLE};
 use home::Home;
-use kit::{Finished, HostInventory, Lineage, Member, Role, Started, family, firebox, leaving_nothing};
+use kit::{
+    Finished, HostInventory, Lineage, Member, OrdinaryUser, Role, Started, family, firebox, leaving_nothing,
+    show_to_everybody, temp_dir,
+};
 use rustix::process::Signal;
 
 /// How Firebox tells a failure of its own.
@@ -107,6 +111,38 @@ fn is_past_its_time(finished: &Finished) {
     assert!(finished.stderr().contains("the run took longer than 10 s"), "{finished}");
 }
 
+/// A store of one's own and a `/dev/kvm` that one may open is all that it takes. What an ordinary user's jail can only watch, a guest enforces.
+#[test]
+fn who_is_not_root_has_machines_too() {
+    const NAME: &str = "who_is_not_root_has_machines_too";
+    let Some(debian) = Debian::find(NAME).filter(|_| kvm::runs_kernels(NAME)) else { return };
+    let (place, user) = (temp_dir(), OrdinaryUser::find());
+    chown(place.path(), Some(user.uid), Some(user.uid)).expect("chown");
+    show_to_everybody(place.path());
+    let call = |words: &[&str]| {
+        let call = firebox().word_for_word().by_ordinary_user().env("FIREBOX_HOME", place.path().join("home"));
+        leaving_nothing(|| call.within(Duration::from_secs(240)).args(words.iter().copied()).run())
+    };
+    let archive = format!("docker-archive:{}", bash::archive_in(place.path()).display());
+    let (image, modules) = (debian.image().display().to_string(), debian.folder().display().to_string());
+    for words in [
+        &["rootfs", "from-docker", "--image", &archive, "--name", "bash", "--size", "200"][..],
+        &["kernel", "fetch", "--from", &image, "--modules", &modules, "--name", "debian"],
+    ] {
+        let done = call(words);
+        assert_eq!(done.code(), 0, "{done}");
+    }
+    let run = ["run", "--isolation", "microvm", "--lang", "bash", "--memory", "64M", "--json", "--code"];
+    let ran = call(&[&run[..], &["a=x; while :; do a=$a$a; done"]].concat());
+    if ran.stderr().contains("may not open it") {
+        return println!("skipped: {NAME}: /dev/kvm is not that user's to open");
+    }
+    let response: serde_json::Value =
+        serde_json::from_str(&ran.stdout()).unwrap_or_else(|error| panic!("{error}: {ran}"));
+    assert_eq!((&response["isolation"], &response["status"]), (&"microvm".into(), &"memory_limit".into()), "{ran}");
+    assert_eq!(response["enforcement"]["memory"], "enforced", "{ran}");
+}
+
 #[test]
 fn a_monitor_that_is_killed_or_stopped_ends_its_job() {
     const NAME: &str = "a_monitor_that_is_killed_or_stopped_ends_its_job";
@@ -118,6 +154,26 @@ fn a_monitor_that_is_killed_or_stopped_ends_its_job() {
     is_our_fault(&killed, "its monitor was ended");
     let stopped = after(&home, RUN_TIME + MOMENT, |_, monitor| assert!(monitor.signal(Signal::STOP)));
     is_past_its_time(&stopped);
+}
+
+/// Nobody is left who would end the job, but the warden.
+#[test]
+fn an_engine_that_is_stopped_does_not_keep_its_machine() {
+    const NAME: &str = "an_engine_that_is_stopped_does_not_keep_its_machine";
+    if !kvm::runs_kernels(NAME) {
+        return;
+    }
+    let Some(home) = complete_home(NAME) else { return };
+    let ended = after(&home, MOMENT, |call, monitor| {
+        call.signal(Signal::STOP);
+        let until = Instant::now() + RUN_TIME + 2 * MOMENT;
+        while monitor.parent().is_some() {
+            assert!(Instant::now() < until, "its monitor is still there");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        call.signal(Signal::CONT);
+    });
+    assert!([FAULT, TIMEOUT].contains(&ended.code()), "{ended}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl CellMaker for MicroVms {
 fn make(cells: &Cells, view: u16, introduction: &[u8]) -> Result<Cell, CellError> {
     let Machine { doors, end, host } = Machine::boot(cells, view)?;
     let Doors { introduction: door, agent, control } = doors;
-    introduce(door, introduction, &end)?;
+    introduce(door, introduction, BOOT, &end)?;
     let call = |stream, port| call(&stream, port).map(|()| stream).map_err(|error| end.fault("be called", error));
     let (agent, control) = (call(agent, AGENT)?, call(control, CONTROL)?);
     // Whoever talks to the agent waits for it with a time of their own.
@@ -94,10 +94,10 @@ fn make(cells: &Cells, view: u16, introduction: &[u8]) -> Result<Cell, CellError
 }
 
 /// Tells the guest what it is for, and waits until there is a cell.
-fn introduce(door: UnixStream, introduction: &[u8], end: &End) -> Result<(), CellError> {
+fn introduce(door: UnixStream, introduction: &[u8], within: Duration, end: &End) -> Result<(), CellError> {
     const DOING: &str = "boot its guest";
     let said = || {
-        let mut door = Until::within(&door, BOOT);
+        let mut door = Until::within(&door, within);
         // The door's buffer takes the beginning of it; the rest waits until the guest has called.
         door.write_all(introduction)?;
         let mut word = [0];
@@ -234,7 +234,7 @@ mod tests {
             guest.write_all(answer).unwrap();
             heard
         });
-        let born = introduce(door, &introduction, end);
+        let born = introduce(door, &introduction, BOOT, end);
         assert!(guest.join().unwrap() == introduction, "it has heard something else");
         born
     }
@@ -250,6 +250,17 @@ mod tests {
         let error = introduced(answer, &ended(None)).unwrap_err();
         let expected = "a microVM cannot make a cell in its guest: cannot make a cell: \\u{1b}[2Jno room";
         assert_eq!(told(&error), expected);
+    }
+
+    /// As one whose kernel spins.
+    #[test]
+    fn a_guest_that_never_calls_is_given_up_at_its_time() {
+        let ((door, _guest), (near, _monitor)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        let begun = Instant::now();
+        let error = introduce(door, &[7; 300_000], Duration::from_millis(100), &End::of(near)).unwrap_err();
+        assert_eq!(told(&error), "a microVM cannot boot its guest: its guest does not answer in time");
+        // And then it is seen whether its monitor has anything to say of that.
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 
     #[test]
