@@ -30,15 +30,8 @@ pub(super) const STORE: &str = "/lab-store";
 /// What its tree and its disk are counted as, with some room: the file is sparse.
 const DISK: &str = "4G";
 
-pub(super) struct Debian {
-    /// From which the lab runs.
-    pub(super) disk: PathBuf,
-    /// The store on it, as it is outside.
-    pub(super) store: PathBuf,
-}
-
-/// Makes what is not there yet. `firebox` is what makes the store.
-pub(super) fn make(equipment: &Equipment, firebox: &Path) -> Result<Debian> {
+/// The disk from which the lab runs. Makes what is not there yet; `firebox` is what makes the store on it.
+pub(super) fn disk(equipment: &Equipment, firebox: &Path) -> Result<PathBuf> {
     let place = equipment.place().join("debian");
     let rust = said(Command::new("rustc").args(["--print", "sysroot"]))?;
     let recipe = format!("{} {PACKAGES} {LEFT_OUT:?} {}", debians_release(), said(Command::new("rustc").arg("-V"))?);
@@ -55,7 +48,15 @@ pub(super) fn make(equipment: &Equipment, firebox: &Path) -> Result<Debian> {
     _ = fs::remove_file(&disk);
     let mut make = Command::new("mkfs.ext4");
     done(make.args(["-q", "-O", "^has_journal", "-d"]).args([&root, &disk]).arg(DISK))?;
-    Ok(Debian { disk, store })
+    Ok(disk)
+}
+
+/// The same store for this host itself, beside the disk.
+pub(super) fn store(equipment: &Equipment, firebox: &Path) -> Result<PathBuf> {
+    let place = equipment.place().join("debian");
+    let store = place.join("store");
+    fill_store(&store, &place, equipment, firebox)?;
+    Ok(store)
 }
 
 /// The archive, unpacked, each made where it is not there yet.

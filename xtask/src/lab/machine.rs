@@ -17,8 +17,11 @@ use crate::lines::lines_of;
 /// What is run each time takes some six minutes, and all boots that are compared some four; on a machine that has others to serve, and with all
 /// that could be run, attacks too, several times as long.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
-/// No test takes so long, so a PC that says nothing for that time stands still.
-const SILENCE: Duration = Duration::from_secs(6 * 60);
+/// A PC without a sign of life for that time stands still: `init.sh` gives one twice a minute. One in which a test hangs does not.
+const STILL: Duration = Duration::from_secs(6 * 60);
+/// How often it is looked for them while no test says anything.
+const LOOK: Duration = Duration::from_secs(60);
+const SIGN_OF_LIFE: &str = "lab: alive";
 /// Two processors for guests, since races want them, and memory for the initramfs, which is in there twice for a moment, and for guests.
 ///
 /// And a first processor on which no guest runs: `init.sh` sees to that. Whichever processor of QEMU's executes FXRSTOR, as each switch of tasks does, rewrites flags of the
@@ -44,8 +47,10 @@ pub(super) struct Machine {
 pub(super) enum Ending {
     /// By itself, as QEMU says.
     Ended(ExitStatus),
-    /// It was still running when its time was up, or stood still.
+    /// It was still running when its time was up.
     TimedOut,
+    /// It did nothing at all any more.
+    StoodStill,
 }
 
 impl Machine {
@@ -74,10 +79,23 @@ impl Machine {
 
     /// Waits for its end, and tells of each line that comes.
     pub(super) fn watch(&mut self, mut hear: impl FnMut(&str)) -> Result<Ending> {
+        let (mut still, mut signs) = (Duration::ZERO, 0);
         loop {
-            match self.lines.recv_timeout(LIMIT.saturating_sub(self.started.elapsed()).min(SILENCE)) {
-                Ok(line) => hear(&line),
-                Err(RecvTimeoutError::Timeout) => return Ok(Ending::TimedOut),
+            let left = LIMIT.saturating_sub(self.started.elapsed());
+            match self.lines.recv_timeout(left.min(LOOK)) {
+                Ok(line) => {
+                    still = Duration::ZERO;
+                    hear(&line);
+                }
+                Err(RecvTimeoutError::Timeout) if left <= LOOK => return Ok(Ending::TimedOut),
+                Err(RecvTimeoutError::Timeout) => {
+                    let given = self.console().lines().filter(|line| line.contains(SIGN_OF_LIFE)).count();
+                    still = if given == signs { still + LOOK } else { Duration::ZERO };
+                    signs = given;
+                    if STILL <= still {
+                        return Ok(Ending::StoodStill);
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Ok(Ending::Ended(self.qemu.wait().context("cannot wait for QEMU")?));
                 }
@@ -100,10 +118,14 @@ impl Machine {
 
     /// What the kernel said last.
     pub(super) fn last_words(&self) -> String {
-        let said = fs::read(&self.console).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said);
-        let lines: Vec<&str> = said.lines().collect();
+        let said = self.console();
+        let lines: Vec<&str> = said.lines().filter(|line| !line.contains(SIGN_OF_LIFE)).collect();
         lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+    }
+
+    /// All that has come over the kernel's serial port.
+    fn console(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.console).unwrap_or_default()).into_owned()
     }
 }
 

@@ -97,7 +97,7 @@ impl<'a> Pc<'a> {
                 page.add(line);
             }
         })?;
-        if matches!(ending, Ending::TimedOut) {
+        if matches!(ending, Ending::TimedOut | Ending::StoodStill) {
             let processors = machine.processors().unwrap_or_else(|error| format!("{error:#}"));
             page.add(&format!("where its processors are:\n{processors}"));
         }

@@ -39,19 +39,20 @@ fn some_tests(repository: &Repository, equipment: &Equipment, only: &str, extent
     let of_machines = Program::of_machines(repository)?;
     let of_every_kind = Program::of_files(repository, list.iter().map(|file| file.file.as_str()))?;
     let started: Vec<&Program> = of_machines.iter().filter(|program| !program.is_test).collect();
-    let firebox = started.iter().find(|program| program.name == "firebox").context("cargo has built no `firebox`")?;
+    let firebox = *started.iter().find(|program| program.name == "firebox").context("cargo has built no `firebox`")?;
     let has_microvms = here::has_microvms(&firebox.path)?;
     let extent = if has_microvms { Extent::Full } else { extent };
     let mut turns: Vec<Turn<'_>> = Turn::of_machines(&of_machines).collect();
     turns.extend(Turn::in_every_kind(&list, &of_every_kind, extent)?);
     turns.retain(|turn| turn.name.contains(only));
     ensure!(!turns.is_empty(), "nothing with `{only}` in its name is run in the lab");
-    let debian = debian::make(equipment, &firebox.path)?;
+    let disk = debian::disk(equipment, &firebox.path)?;
     let (on_this_host, in_pcs): (Vec<_>, Vec<_>) =
         turns.into_iter().partition(|turn| has_microvms && turn.is_in_microvms());
-    let mut ended = pc::run(&Parts { repository, equipment, started, disk: &debian.disk }, in_pcs)?;
+    let mut ended = pc::run(&Parts { repository, equipment, started, disk: &disk }, in_pcs)?;
     if !on_this_host.is_empty() {
-        ended.push(here::run(&on_this_host, &debian.store)?);
+        let store = debian::store(equipment, &firebox.path)?;
+        ended.push(here::run(&on_this_host, &store)?);
     }
     Ok(Verdict::decide(ended, only.is_empty().then_some(extent)))
 }

@@ -114,9 +114,9 @@ impl Kind {
         }
     }
 
-    /// Whether all of it is run each time. Where that is so, nothing is left to be seen in the others but what differs between them.
+    /// Whether all of it is run each time.
     fn is_always_whole(self) -> bool {
-        matches!(self, Kind::JailOfRoot)
+        matches!(self, Kind::JailOfRoot | Kind::JailOfUser)
     }
 
     fn name(self) -> &'static str {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_chosen_runs_in_every_kind_of_cell_and_the_rest_in_one_unless_all_is_asked_for() {
+    fn all_runs_in_jails_and_what_is_chosen_in_microvms_unless_all_is_asked_for() {
         let (list, programs) = (list(), [program("statuses"), program("time")]);
         let turns = |extent| {
             let turns = Turn::in_every_kind(&list, &programs, extent).unwrap();
@@ -170,7 +170,13 @@ mod tests {
         let expected = |turns: &[(&str, usize)]| {
             turns.iter().map(|(name, tests)| ((*name).to_owned(), Some(*tests))).collect::<Vec<_>>()
         };
-        let chosen = [("statuses:jail", 2), ("statuses:users_jail", 1), ("statuses:microvm", 1), ("time:jail", 1)];
+        let chosen = [
+            ("statuses:jail", 2),
+            ("statuses:users_jail", 2),
+            ("statuses:microvm", 1),
+            ("time:jail", 1),
+            ("time:users_jail", 1),
+        ];
         assert_eq!(turns(Extent::Chosen), expected(&chosen));
         let full = ["jail", "users_jail", "microvm"];
         let full = [("statuses", 2), ("time", 1)]
@@ -200,7 +206,7 @@ mod tests {
         let (kind, words) = line.split_once(" env ").unwrap();
         assert_eq!(kind, "statuses:users_jail /r");
         assert!(words.contains("FIREBOX_TEST_AS_USER=1 ") && !words.contains("FIREBOX_TEST_ISOLATION"), "{line}");
-        assert!(words.ends_with(" /t/p --show-output --color=never --test-threads=1 --exact ends\n"), "{line}");
+        assert!(words.ends_with(" /t/p --show-output --color=never --test-threads=1 --exact ends dies\n"), "{line}");
         let all = Turn::of_machines(&programs).next().unwrap();
         assert_eq!((all.expected(), all.line().as_str()), (None, "statuses /r env /t/p --show-output --color=never\n"));
     }

@@ -85,7 +85,7 @@ impl Verdict {
     pub(super) fn give_another_chance(&mut self, ending: &Ending) -> Vec<String> {
         let mut unended = Vec::new();
         for record in &mut self.records {
-            if matches!(ending, Ending::TimedOut) && matches!(record.state, State::Waits | State::Runs) {
+            if matches!(ending, Ending::StoodStill) && matches!(record.state, State::Waits | State::Runs) {
                 (record.state, record.heard) = (State::Waits, Heard::default());
                 unended.push(record.name.clone());
             }
@@ -128,6 +128,7 @@ impl Verdict {
         }
         match ending {
             Ending::TimedOut => return Some(format!("its time was up {at}")),
+            Ending::StoodStill => return Some(format!("it stood still {at}")),
             Ending::Ended(status) if !self.is_over || !status.success() => {
                 return Some(format!("it ended {at} ({status} of QEMU)"));
             }
@@ -204,12 +205,13 @@ mod tests {
 
     #[test]
     fn where_it_ended_is_told() {
-        for ending in [ended(0), Ending::TimedOut] {
+        for ending in [ended(0), Ending::TimedOut, Ending::StoodStill] {
             let Ended::Failed(why) = decided(&GOOD[..4], ending) else { panic!("passed") };
             assert!(why.contains("in `b`"), "{why}");
         }
         assert_ne!(decided(&GOOD, ended(1)), Ended::Passed);
         assert_ne!(decided(&GOOD, Ending::TimedOut), Ended::Passed);
+        assert_ne!(decided(&GOOD, Ending::StoodStill), Ended::Passed);
     }
 
     #[test]
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_fails_has_no_other_chance() {
-        for ending in [ended(0), Ending::TimedOut] {
+        for ending in [ended(0), Ending::TimedOut, Ending::StoodStill] {
             let mut verdict = Verdict::of([("a", None)].into_iter());
             ["lab: a begins", "lab: a ended with 101", "lab: over"].into_iter().for_each(|line| _ = verdict.read(line));
             assert!(verdict.give_another_chance(&ending).is_empty());
@@ -251,7 +253,9 @@ mod tests {
         let mut verdict = Verdict::of([("a", Some(1)), ("b", Some(1)), ("c", None)].into_iter());
         let first = GOOD[..4].iter().chain(&["test result: ok. 9 passed; 0 failed"]);
         first.for_each(|line| _ = verdict.read(line));
-        assert_eq!(verdict.give_another_chance(&Ending::TimedOut), ["b", "c"]);
+        // A test that hangs is no PC that stands still.
+        assert!(verdict.give_another_chance(&Ending::TimedOut).is_empty());
+        assert_eq!(verdict.give_another_chance(&Ending::StoodStill), ["b", "c"]);
         let second = [GOOD[3], GOOD[1], GOOD[4], "lab: c begins", "lab: c ended with 0", GOOD[5]];
         second.into_iter().for_each(|line| _ = verdict.read(line));
         assert!(verdict.give_another_chance(&ended(0)).is_empty());
