@@ -79,7 +79,7 @@ impl Guest {
         }
         machine.add_virtio(Box::new(Vsock::new(GUESTS_NUMBER, Some(listener), doors).unwrap())).unwrap();
         let start = machine.load_linux(linux(beginning, &instead)).unwrap();
-        let machine = std::thread::spawn(move || machine.run(&start, PLENTY).unwrap());
+        let machine = std::thread::spawn(move || machine.run(&start, PLENTY).unwrap().ended().unwrap());
         Some(Guest { host, directory, machine: Some(machine), begun: Instant::now() })
     }
 

@@ -78,7 +78,7 @@ pub fn run(orders: Orders, parts: Parts) -> Result<Ran, NoMachine> {
         machine.add_virtio(Box::new(Block::new(disk)?))?;
     }
     let start = machine.load_linux(Linux { kernel, command_line: COMMAND_LINE, initramfs: Some(initramfs) })?;
-    Ok(machine.run(&start, WITHOUT_END)?)
+    Ok(machine.run(&start, WITHOUT_END)?.ended()?)
 }
 
 fn wire(doors: Doors) -> io::Result<Vsock> {

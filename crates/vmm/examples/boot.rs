@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     machine.add_virtio(Box::new(Entropy))?;
     let (kernel, initramfs) = (File::open(kernel)?, Some(File::open(initramfs)?));
     let start = machine.load_linux(Linux { kernel, command_line: &command_line, initramfs })?;
-    let ran = machine.run(&start, Duration::from_secs(60))?;
+    let ran = machine.run(&start, Duration::from_secs(60))?.ended()?;
     println!("{}\n{}", String::from_utf8_lossy(&ran.log.bytes()), ran.ending);
     Ok(())
 }

@@ -15,7 +15,7 @@ pub(crate) enum Order {
     GoOn,
     /// Say whether the processor waits for nothing, and go on.
     Look,
-    /// End.
+    /// Run the guest no longer.
     Stop,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn signal() -> i32 {
 
 impl Kick {
     /// Gives an order, and makes the thread hear of it.
-    pub(crate) fn give(&self, order: Order, thread: &JoinHandle<()>) {
+    pub(crate) fn give(&self, order: Order, thread: &JoinHandle<impl Sized>) {
         match order {
             Order::GoOn => return,
             Order::Look => {

@@ -1,6 +1,6 @@
 //! The monitor of a microVM: a machine of virtual processors, memory and a few devices, made of KVM.
 //!
-//! The principal type is [`Machine`]: it is made, given a program and devices, and run once, to an [`Ending`].
+//! The principal type is [`Machine`]: it is made, given a program and devices, and run, to an [`Ending`] or until it is [`Paused`].
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -10,13 +10,13 @@
 //! let hypervisor = Hypervisor::open()?;
 //! let machine = Machine::new(&hypervisor, Settings { memory: MemorySize::mib(2)?, cpus: 1 })?;
 //! machine.load(layout::PROGRAM, &[0xB0, 0xFE, 0xE6, 0x64])?; // mov al, 0xFE; out 0x64, al
-//! let ran = machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, Duration::from_secs(1))?;
+//! let ran = machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, Duration::from_secs(1))?.ended()?;
 //! assert_eq!(ran.ending, Ending::Reset);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! ```text
-//! machine ---- vcpu (a thread each) --- KVM_RUN, and what made it return
+//! machine ---- threads ---- vcpu (a thread each) --- KVM_RUN, and what made it return
 //!   |             |
 //!   |             `--> bus --> serial, keyboard, power            arch, serial
 //!   |                   `----> virtio: transport --> a device     virtio
@@ -48,10 +48,13 @@ mod interrupt;
 mod kick;
 mod machine;
 mod memory;
+mod paused;
+mod pauser;
 mod probe;
 mod region;
 mod serial;
 mod sys;
+mod threads;
 mod vcpu;
 pub mod virtio;
 mod wakers;
@@ -63,6 +66,8 @@ pub use hypervisor::{Hypervisor, NoKvm};
 pub use interrupt::{Interrupt, LineError};
 pub use machine::{LoadError, Machine, MachineError, Ran, RunError, Settings};
 pub use memory::{Memory, MemoryError, MemorySize};
+pub use paused::{Paused, Stopped};
+pub use pauser::Pauser;
 pub use probe::{Failed, Probe, Speed, probe};
 pub use region::Region;
 pub use serial::LogRing;

@@ -1,20 +1,22 @@
-//! A machine: made, given a program, and run once.
+//! A machine: made, given a program, and run to its end or until it is paused.
 //!
 //! ```text
-//! new --load--> loaded --run--> a thread for each processor --> the first that ends, or the time limit
-//!                                                                 '--> all others stop, and are joined
+//! new --load--> loaded --run--> a thread for each processor --> the first that ends, or the time limit --> ended
+//!                                  ^                       '--> somebody asks for it --> paused --> saved
+//!                                  '---------------- resume -------------------------------'  ^
+//!                                                                          restored ----------'
 //! ```
 //!
 //! Whoever calls [`Machine::run`] waits and looks now and then whether anything can still happen in there. Besides there are the
-//! processors' threads, and one for each device that something can happen to on the host's side. When it returns, nothing of the machine is left.
+//! processors' threads, and one for each device that something can happen to on the host's side. When it returns, none of them is left: a
+//! machine that is paused is at rest by its type, since it is in one hand.
 
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vm_memory::{Bytes, GuestAddress};
 
@@ -23,11 +25,12 @@ use crate::bus::{Bus, BusDevice, Taken};
 use crate::ending::Ending;
 use crate::hypervisor::Hypervisor;
 use crate::interrupt::LineError;
-use crate::kick::{Kick, Order};
 use crate::memory::{Memory, MemoryError, MemorySize};
+use crate::paused::{Paused, Stopped};
+use crate::pauser::Pauser;
 use crate::serial::LogRing;
 use crate::sys::{Cpu, Vm};
-use crate::vcpu::Vcpu;
+use crate::threads::{Stop, Threads, Told, last_word};
 use crate::virtio::{Device, Transport};
 use crate::wakers::Wakers;
 
@@ -45,7 +48,7 @@ impl Settings {
     pub const MOST_CPUS: u8 = 32;
 }
 
-/// A machine that has not run yet.
+/// A machine that does not run.
 pub struct Machine {
     // Before the memory's mapping goes, all that runs in it has to: `Cpu` and `Vm` see to that themselves.
     cpus: Vec<Cpu>,
@@ -55,11 +58,12 @@ pub struct Machine {
     /// How many virtio devices it has.
     devices: u32,
     /// Those that something can happen to outside, and how they are told.
-    woken: Vec<(Arc<Mutex<Transport>>, OwnedFd)>,
+    woken: Vec<(Arc<Mutex<Transport>>, Arc<OwnedFd>)>,
     ports: Bus,
     windows: Bus,
     log: Arc<Mutex<LogRing>>,
     confine: Confine,
+    pauser: Pauser,
 }
 
 /// What each thread that has to do with the guest does to itself before it has.
@@ -137,6 +141,9 @@ pub enum RunError {
     /// Every thread has ended, and none said how.
     #[error("the threads of all virtual processors are gone")]
     Gone,
+    /// It was paused, where it was to run to its end.
+    #[error("the machine was paused, and was to run to its end")]
+    Paused,
 }
 
 impl Machine {
@@ -165,6 +172,7 @@ impl Machine {
             windows: Bus::default(),
             log,
             confine: || Ok(()),
+            pauser: Pauser::default(),
         })
     }
 
@@ -203,7 +211,7 @@ impl Machine {
             transport.wakes().map(|wakes| wakes.try_clone_to_owned()).transpose().map_err(MachineError::Waker)?;
         let transport = Arc::new(Mutex::new(transport));
         self.windows.add(window, transport.clone())?;
-        self.woken.extend(wakes.map(|wakes| (transport, wakes)));
+        self.woken.extend(wakes.map(|wakes| (transport, Arc::new(wakes))));
         self.devices = self.devices.saturating_add(1);
         Ok(start)
     }
@@ -214,98 +222,54 @@ impl Machine {
         self.confine = confine;
     }
 
-    /// Runs it to its end, or for as long as it may.
-    pub fn run(self, start: &Start, limit: Duration) -> Result<Ran, RunError> {
-        let Machine { cpus, kind, vm, chips: _, devices: _, woken, ports, windows, log, confine } = self;
-        if let Some(first) = cpus.first() {
-            kind.begin(first, vm.memory(), start)?;
+    /// Who can ask it to pause.
+    pub fn pauser(&self) -> Pauser {
+        self.pauser.clone()
+    }
+
+    /// Runs it to its end, for as long as it may, or until it is asked to pause.
+    pub fn run(self, start: &Start, limit: Duration) -> Result<Stopped, RunError> {
+        if let Some(first) = self.cpus.first() {
+            self.kind.begin(first, self.vm.memory(), start)?;
         }
+        self.go(limit)
+    }
+
+    /// Lets its processors run on from where they are.
+    pub(crate) fn go(mut self, limit: Duration) -> Result<Stopped, RunError> {
         let (told, hear) = channel();
+        if !self.pauser.begin(told.clone()) {
+            return Ok(Stopped::Paused(Paused::new(self)));
+        }
         let mut wakers = Wakers::new().map_err(RunError::Thread)?;
-        for (device, wakes) in woken {
-            let told = told.clone();
+        for (device, wakes) in &self.woken {
+            let (told, confine) = (told.clone(), self.confine);
             // Without it nothing would come to the guest any more, and it would wait for ever.
-            let confined = move || confine().map_err(|error| _ = told.send(Err(RunError::Confine(error)))).is_ok();
-            wakers.start(device, wakes, confined).map_err(RunError::Thread)?;
+            let confined =
+                move || confine().map_err(|error| _ = told.send(Told::Failed(RunError::Confine(error)))).is_ok();
+            wakers.start(device.clone(), wakes.clone(), confined).map_err(RunError::Thread)?;
         }
         let mut threads = Threads::default();
-        for cpu in cpus {
-            threads.start(cpu, &ports, &windows, confine, &told)?;
+        for cpu in self.cpus.drain(..) {
+            threads.start(cpu, &self.ports, &self.windows, self.confine, &told)?;
         }
         drop(told);
-        let ending = threads.wait(&hear, limit);
-        drop(wakers);
-        drop(threads); // the log is complete when nobody runs any more
-        let log = std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Ran { ending: ending?, log })
-    }
-}
-
-type Told = Result<Ending, RunError>;
-
-/// The threads of the processors. Dropping this ends them all.
-#[derive(Default)]
-struct Threads(Vec<(Arc<Kick>, JoinHandle<()>)>);
-
-/// How often it is looked whether all processors wait for nothing: often enough for whoever waits for the end of a machine that has
-/// stopped, and too seldom to cost one that works anything.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// So many looks in a row have to see it: between two of them, one processor could have woken another and stopped.
-const LOOKS: u32 = 2;
-
-impl Threads {
-    fn start(
-        &mut self,
-        cpu: Cpu,
-        ports: &Bus,
-        windows: &Bus,
-        confine: Confine,
-        told: &Sender<Told>,
-    ) -> Result<(), RunError> {
-        let kick = Arc::new(Kick::default());
-        let vcpu = Vcpu { cpu, ports: ports.clone(), windows: windows.clone(), kick: kick.clone(), confine };
-        let told = told.clone();
-        let name = format!("vcpu{}", self.0.len());
-        // Nobody listens any more when another processor has ended the machine.
-        let body = move || _ = told.send(vcpu.run());
-        let thread = std::thread::Builder::new().name(name).spawn(body).map_err(RunError::Thread)?;
-        self.0.push((kick, thread));
-        Ok(())
+        let stop = threads.wait(&hear, limit);
+        let cpus = threads.stop();
+        drop(wakers); // the log and all devices are at rest when nobody runs any more
+        self.pauser.end();
+        let ending = match stop? {
+            Stop::Ended(ending) => Some(ending),
+            Stop::Pause => last_word(&hear)?,
+        };
+        self.cpus = cpus?;
+        Ok(match ending {
+            Some(ending) => Stopped::Ended(Ran { ending, log: self.take_log() }),
+            None => Stopped::Paused(Paused::new(self)),
+        })
     }
 
-    /// The first to end is the end of the machine.
-    fn wait(&self, hear: &Receiver<Told>, limit: Duration) -> Told {
-        let start = Instant::now();
-        let mut seen = 0_u32;
-        loop {
-            let left = limit.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Ok(Ending::TimedOut);
-            }
-            match hear.recv_timeout(left.min(LOOK_EVERY)) {
-                Ok(told) => return told,
-                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Gone),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            seen = if self.0.iter().all(|(kick, _)| kick.waits_for_nothing()) { seen.saturating_add(1) } else { 0 };
-            if LOOKS <= seen {
-                return Ok(Ending::Halted);
-            }
-            self.order(Order::Look);
-        }
-    }
-
-    fn order(&self, order: Order) {
-        self.0.iter().for_each(|(kick, thread)| kick.give(order, thread));
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        self.order(Order::Stop);
-        for (_, thread) in self.0.drain(..) {
-            // With a thread that panicked the whole process would have ended.
-            _ = thread.join();
-        }
+    fn take_log(&self) -> LogRing {
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

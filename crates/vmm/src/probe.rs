@@ -91,7 +91,7 @@ fn time_once(hypervisor: &Hypervisor) -> Result<Speed, Failed> {
         .map_err(MachineError::from)?;
     let program = loops(layout::STOPWATCH as u16, ROUNDS);
     machine.load(layout::PROGRAM, &program).map_err(|_| Failed::Ended(Ending::TimedOut))?;
-    let ran = machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, LIMIT)?;
+    let ran = machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, LIMIT)?.ended()?;
     let stopwatch = stopwatch.lock().unwrap_or_else(PoisonError::into_inner);
     match (ran.ending, stopwatch.times.as_slice()) {
         (Ending::PoweredOff, [begin, end, again, over]) => Ok(Speed {

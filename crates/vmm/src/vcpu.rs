@@ -23,14 +23,18 @@ pub(crate) struct Vcpu {
     pub(crate) confine: Confine,
 }
 
+/// Whether the processor goes on, and else how it ended, if it did.
+type Next = ControlFlow<Option<Ending>>;
+
 /// A signal has come.
 const INTERRUPTED: i32 = 4;
 /// KVM wants to be entered again.
 const AGAIN: i32 = 11;
 
 impl Vcpu {
-    /// Runs the guest until it ends, or this thread is told to stop. To be called in the thread that is kicked.
-    pub(crate) fn run(mut self) -> Result<Ending, RunError> {
+    /// Runs the guest until it ends, or until this thread is told to stop: then there is no ending, and the processor can run on. To be
+    /// called in the thread that is kicked.
+    pub(crate) fn run(&mut self) -> Result<Option<Ending>, RunError> {
         self.kick.listen();
         self.cpu.hear_only(kick::signal()).map_err(RunError::Signal)?;
         (self.confine)().map_err(RunError::Confine)?;
@@ -44,15 +48,16 @@ impl Vcpu {
         }
     }
 
-    /// Into the guest and out again.
-    fn enter(&mut self) -> Result<Go, RunError> {
+    /// Into the guest and out again. What the guest has asked for when it comes out, KVM finishes when it is next entered, and before it looks
+    /// for signals; so an order is only ever taken between two instructions.
+    fn enter(&mut self) -> Result<Next, RunError> {
         let Vcpu { cpu, ports, windows, kick: _, confine: _ } = self;
         let exit = match cpu.fd_mut().run() {
             Ok(exit) => exit,
             Err(error) if matches!(error.errno(), INTERRUPTED | AGAIN) => return self.obey(),
             Err(error) => return Err(RunError::Enter(error)),
         };
-        Ok(match exit {
+        let go: Go = match exit {
             VcpuExit::IoIn(port, data) => {
                 ports.read(port.into(), data);
                 ControlFlow::Continue(())
@@ -65,15 +70,16 @@ impl Vcpu {
             VcpuExit::MmioWrite(address, data) => windows.write(address, data),
             VcpuExit::Intr | VcpuExit::IrqWindowOpen => ControlFlow::Continue(()),
             other => ControlFlow::Break(ending_of(&other)),
-        })
+        };
+        Ok(go.map_break(Some))
     }
 
-    fn obey(&self) -> Result<Go, RunError> {
+    fn obey(&self) -> Result<Next, RunError> {
         match self.kick.take() {
             Order::GoOn => {}
             Order::Look => self.kick.report(waits_for_nothing(self.cpu.fd()).map_err(RunError::Look)?),
             // Whoever gave the order knows why.
-            Order::Stop => return Ok(ControlFlow::Break(Ending::TimedOut)),
+            Order::Stop => return Ok(ControlFlow::Break(None)),
         }
         Ok(ControlFlow::Continue(()))
     }

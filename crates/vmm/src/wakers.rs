@@ -26,7 +26,7 @@ impl Wakers {
     pub(crate) fn start(
         &mut self,
         device: Arc<Mutex<Transport>>,
-        wakes: OwnedFd,
+        wakes: Arc<OwnedFd>,
         confined: impl FnOnce() -> bool + Send + 'static,
     ) -> io::Result<()> {
         let end = self.end.clone();

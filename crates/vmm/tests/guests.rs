@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use firebox_vmm::virtio::Vsock;
 use firebox_vmm::{
     BusDevice, Bytes, CpuFault, Ending, Go, GuestAddress, Machine, MachineError, MemorySize, RunError, Settings, Start,
-    layout,
+    Stopped, layout,
 };
 use kit::{Assembler, PLENTY};
 
@@ -209,7 +209,7 @@ fn a_thread_that_cannot_be_confined_meets_no_guest() {
     let mut refused = machine(Assembler::new().out8(0x700, 1).reset());
     refused.add_ports(0x700..0x701, Arc::new(Mutex::new(Counter(counted.clone())))).unwrap();
     refused.confine_threads(refuse);
-    let ended = refused.run(&start, PLENTY);
+    let ended = refused.run(&start, PLENTY).and_then(Stopped::ended);
     assert!(matches!(ended, Err(RunError::Confine(_))), "{ended:?}");
     assert_eq!(counted.load(Ordering::SeqCst), 0);
     // Nor does a device's thread, and then nobody waits for what it would have told.
@@ -219,7 +219,7 @@ fn a_thread_that_cannot_be_confined_meets_no_guest() {
         Some("waker") => Err(io::Error::other("no")),
         _ => Ok(()),
     });
-    let ended = refused.run(&start, PLENTY);
+    let ended = refused.run(&start, PLENTY).and_then(Stopped::ended);
     assert!(matches!(ended, Err(RunError::Confine(_))), "{ended:?}");
 }
 

@@ -68,7 +68,7 @@ fn a_kernel_of_either_kind_begins_and_finds_its_command_line() {
         let Some(machine) = machine(NAME, 4, 1) else { return };
         let linux = Linux { kernel: file(&kernel), command_line: "quiet panic=-1", initramfs: None };
         let start = machine.load_linux(linux).unwrap();
-        let ran = machine.run(&start, PLENTY).unwrap();
+        let ran = machine.run(&start, PLENTY).unwrap().ended().unwrap();
         assert_eq!((ran.ending, said(&ran).as_str()), (Ending::Reset, format!("{WORDS} quiet panic=-1").as_str()));
     }
 }
@@ -81,7 +81,7 @@ fn a_kernel_that_begins_anew_by_the_bios_has_asked_for_a_reset() {
     let Some(machine) = machine(NAME, 4, 1) else { return };
     let linux = Linux { kernel: file(&elf(code.code())), command_line: "", initramfs: None };
     let start = machine.load_linux(linux).unwrap();
-    assert_eq!(machine.run(&start, PLENTY).unwrap().ending, Ending::Reset);
+    assert_eq!(machine.run(&start, PLENTY).unwrap().ended().unwrap().ending, Ending::Reset);
 }
 
 /// A second serial port, which ends the machine when it has heard what it waits for.
@@ -128,7 +128,7 @@ fn debians_kernel_finds_its_command_line_its_memory_and_the_tables() {
     let linux = Linux { kernel: file(&kernel), command_line: COMMAND_LINE, initramfs };
     let start = machine.load_linux(linux).unwrap();
 
-    let ran = machine.run(&start, Duration::from_secs(300)).unwrap();
+    let ran = machine.run(&start, Duration::from_secs(300)).unwrap().ended().unwrap();
 
     let said = said(&ran);
     assert_eq!(ran.ending, Ending::PoweredOff, "{said}");

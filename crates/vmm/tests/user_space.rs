@@ -92,7 +92,7 @@ fn a_kernel_that_panics_ends_its_machine_and_says_why() {
     // It ends, which a first process may not.
     let first = FirstProcess::new().say("in user space\n").read("not/there", 1).program();
     let start = load(&machine, &debian, &Initramfs::default().file("init", &first).bytes());
-    let ran = machine.run(&start, PLENTY).unwrap();
+    let ran = machine.run(&start, PLENTY).unwrap().ended().unwrap();
     let said = String::from_utf8_lossy(&ran.log.bytes()).into_owned();
     assert_eq!(ran.ending, Ending::Reset, "{said}");
     for words in ["in user space", "Kernel panic - not syncing: Attempted to kill init! exitcode="] {
@@ -114,7 +114,7 @@ fn check(test: &str, cpus: u8, processors: &str) {
     });
     let begun = Instant::now();
 
-    let ran = machine.run(&start, PLENTY).unwrap();
+    let ran = machine.run(&start, PLENTY).unwrap().ended().unwrap();
 
     let took = begun.elapsed();
     let said = String::from_utf8_lossy(&ran.log.bytes()).into_owned();

@@ -85,6 +85,11 @@ impl Assembler {
         self.raw(&[0xB9]).raw(&index.to_le_bytes()).raw(&[0x0F, 0x32]).say_eax() // mov ecx, index; rdmsr
     }
 
+    /// What is in `al` is said on the serial port.
+    pub(crate) fn say_al(self) -> Self {
+        self.set_edx(layout::SERIAL.start as u32).raw(&[0xEE])
+    }
+
     /// `mov rbx, address; mov dword [rbx], value`
     pub(crate) fn store32(self, address: u64, value: u32) -> Self {
         self.set_rbx(address).raw(&[0xC7, 0x03]).raw(&value.to_le_bytes())

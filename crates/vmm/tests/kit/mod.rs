@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
 
 pub(crate) mod assembler;
+pub(crate) mod counting;
 pub(crate) mod debian;
 pub(crate) mod driver;
 pub(crate) mod first_process;
@@ -47,5 +48,5 @@ pub(crate) fn machine(hypervisor: &Hypervisor, cpus: u8, program: &Assembler) ->
 
 /// Runs it.
 pub(crate) fn run(machine: Machine, limit: Duration) -> Ran {
-    machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, limit).unwrap()
+    machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, limit).unwrap().ended().unwrap()
 }
