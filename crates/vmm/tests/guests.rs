@@ -165,16 +165,6 @@ fn all_processors_stop_when_one_has_ended_the_machine() {
     assert_eq!(memory.read_obj::<u8>(GuestAddress(layout::PROGRAM)).unwrap(), 0xBA);
 }
 
-/// Wakes the second processor, in real mode, at `REAL_MODE`.
-fn wake_the_second(code: Assembler) -> Assembler {
-    const COMMAND: u64 = 0xFEE0_0300;
-    const INIT: u32 = 0x4500;
-    const START: u32 = 0x4600;
-    let code = code.store32(COMMAND + 0x10, 1 << 24).store32(COMMAND, INIT);
-    code.store32(COMMAND + 0x10, 1 << 24).store32(COMMAND, START | (REAL_MODE >> 12) as u32)
-}
-
-const REAL_MODE: u64 = 0x1_0000;
 /// mov dx, 0x3F8; mov al, '2'; out dx, al
 const SAY_TWO: [u8; 6] = [0xBA, 0xF8, 0x03, 0xB0, b'2', 0xEE];
 
@@ -182,8 +172,8 @@ const SAY_TWO: [u8; 6] = [0xBA, 0xF8, 0x03, 0xB0, b'2', 0xEE];
 fn a_machine_has_halted_when_all_of_its_processors_have() {
     const NAME: &str = "a_machine_has_halted_when_all_of_its_processors_have";
     let Some(hypervisor) = kit::hypervisor(NAME) else { return };
-    let machine = kit::machine(&hypervisor, 2, &wake_the_second(Assembler::new().say("1")).stop());
-    machine.load(REAL_MODE, &[SAY_TWO.as_slice(), &[0xFA, 0xF4]].concat()).unwrap(); // cli; hlt
+    let machine = kit::machine(&hypervisor, 2, &Assembler::new().say("1").wake_the_second().stop());
+    machine.load(Assembler::REAL_MODE, &[SAY_TWO.as_slice(), &[0xFA, 0xF4]].concat()).unwrap(); // cli; hlt
     let ran = kit::run(machine, PLENTY);
     assert_eq!((ran.ending, ran.log.bytes()), (Ending::Halted, b"12".to_vec()));
 }
@@ -192,8 +182,8 @@ fn a_machine_has_halted_when_all_of_its_processors_have() {
 fn a_machine_runs_on_when_one_of_its_processors_has_halted() {
     const NAME: &str = "a_machine_runs_on_when_one_of_its_processors_has_halted";
     let Some(hypervisor) = kit::hypervisor(NAME) else { return };
-    let machine = kit::machine(&hypervisor, 2, &wake_the_second(Assembler::new().say("1")).stop());
-    machine.load(REAL_MODE, &[SAY_TWO.as_slice(), &[0xEB, 0xFE]].concat()).unwrap(); // jmp $
+    let machine = kit::machine(&hypervisor, 2, &Assembler::new().say("1").wake_the_second().stop());
+    machine.load(Assembler::REAL_MODE, &[SAY_TWO.as_slice(), &[0xEB, 0xFE]].concat()).unwrap(); // jmp $
     let ran = kit::run(machine, Duration::from_secs(5));
     assert_eq!((ran.ending, ran.log.bytes()), (Ending::TimedOut, b"12".to_vec()));
 }

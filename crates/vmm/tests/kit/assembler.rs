@@ -20,6 +20,18 @@ pub(crate) enum Register {
 pub(crate) struct Label(usize);
 
 impl Assembler {
+    /// Where the second processor begins, in real mode.
+    pub(crate) const REAL_MODE: u64 = 0x1_0000;
+
+    /// Wakes the second processor.
+    pub(crate) fn wake_the_second(self) -> Self {
+        const COMMAND: u64 = 0xFEE0_0300;
+        const INIT: u32 = 0x4500;
+        const START: u32 = 0x4600;
+        let code = self.store32(COMMAND + 0x10, 1 << 24).store32(COMMAND, INIT);
+        code.store32(COMMAND + 0x10, 1 << 24).store32(COMMAND, START | (Self::REAL_MODE >> 12) as u32)
+    }
+
     pub(crate) fn new() -> Assembler {
         Assembler::default()
     }
@@ -118,6 +130,17 @@ impl Assembler {
     /// `lidt [address]`, by way of rbx.
     pub(crate) fn load_interrupt_table(self, address: u64) -> Self {
         self.set_rbx(address).raw(&[0x0F, 0x01, 0x1B])
+    }
+
+    /// Notes at one place that it has come here, and goes on when something is noted at the other.
+    pub(crate) fn wait_here(self, here: u64, go: u64) -> Self {
+        // cmp dword [rbx], 0; je to the comparison
+        self.store32(here, 1).set_rbx(go).raw(&[0x83, 0x3B, 0x00, 0x74, 0xFB])
+    }
+
+    /// Interrupts off.
+    pub(crate) fn no_interrupts(self) -> Self {
+        self.raw(&[0xFA])
     }
 
     /// Interrupts on, and wait for one.

@@ -9,6 +9,8 @@ pub(crate) mod driver;
 pub(crate) mod first_process;
 pub(crate) mod hostile_driver;
 pub(crate) mod initramfs;
+pub(crate) mod virtio_guest;
+pub(crate) mod wire_guest;
 
 use std::time::Duration;
 
