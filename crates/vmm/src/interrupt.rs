@@ -1,6 +1,7 @@
 //! How a device makes itself heard.
 
 use std::io;
+use std::sync::Arc;
 
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
@@ -11,7 +12,9 @@ pub trait Interrupt: Send {
 }
 
 /// A line into a machine's interrupt controller: whoever writes to its event, KVM raises the interrupt, without coming back to us.
-pub(crate) struct Line(EventFd);
+/// Copies are the same line.
+#[derive(Clone)]
+pub(crate) struct Line(Arc<EventFd>);
 
 /// Why there is no such line.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +36,7 @@ impl Line {
         // Without waiting: an event nobody takes must not hold up the device that raises it.
         let event = EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC).map_err(LineError::Event)?;
         connect(&event).map_err(LineError::Connect)?;
-        Ok(Line(event))
+        Ok(Line(Arc::new(event)))
     }
 }
 

@@ -24,11 +24,11 @@ use crate::arch::{self, BootError, Chips, Cpus, Linux, SetupError, Start, layout
 use crate::bus::{Bus, BusDevice, Taken};
 use crate::ending::Ending;
 use crate::hypervisor::Hypervisor;
-use crate::interrupt::LineError;
+use crate::interrupt::{Line, LineError};
 use crate::memory::{Memory, MemoryError, MemorySize};
 use crate::paused::{Paused, Stopped};
 use crate::pauser::Pauser;
-use crate::serial::LogRing;
+use crate::serial::{LogRing, SerialPort};
 use crate::sys::{Cpu, Vm};
 use crate::threads::{Stop, Threads, Told, last_word};
 use crate::virtio::{Device, Transport};
@@ -51,16 +51,19 @@ impl Settings {
 /// A machine that does not run.
 pub struct Machine {
     // Before the memory's mapping goes, all that runs in it has to: `Cpu` and `Vm` see to that themselves.
-    cpus: Vec<Cpu>,
-    kind: Cpus,
-    vm: Vm,
-    chips: Chips,
-    /// How many virtio devices it has.
-    devices: u32,
+    pub(crate) cpus: Vec<Cpu>,
+    pub(crate) kind: Cpus,
+    /// Of its memory.
+    pub(crate) size: MemorySize,
+    pub(crate) vm: Vm,
+    pub(crate) chips: Chips,
+    /// Virtio devices, in the order in which they stand.
+    pub(crate) devices: Vec<Arc<Mutex<Transport>>>,
     /// Those that something can happen to outside, and how they are told.
     woken: Vec<(Arc<Mutex<Transport>>, Arc<OwnedFd>)>,
     ports: Bus,
     windows: Bus,
+    pub(crate) serial: Arc<Mutex<SerialPort>>,
     log: Arc<Mutex<LogRing>>,
     confine: Confine,
     pauser: Pauser,
@@ -141,6 +144,9 @@ pub enum RunError {
     /// Every thread has ended, and none said how.
     #[error("the threads of all virtual processors are gone")]
     Gone,
+    /// KVM does not take the state of the chips.
+    #[error("KVM refuses the state of the interrupt controllers or of its clock: {0}")]
+    Chips(kvm_ioctls::Error),
     /// It was paused, where it was to run to its end.
     #[error("the machine was paused, and was to run to its end")]
     Paused,
@@ -149,27 +155,43 @@ pub enum RunError {
 impl Machine {
     /// A machine with memory, processors, interrupt controllers and the devices that each has, and nothing in its memory.
     pub fn new(hypervisor: &Hypervisor, settings: Settings) -> Result<Machine, MachineError> {
-        let refused = |step| move |source| MachineError::Refused { step, source };
         let Settings { memory, cpus } = settings;
         if !(1..=Settings::MOST_CPUS).contains(&cpus) {
             return Err(MachineError::Cpus(cpus));
         }
+        let mut machine = Machine::without_processors(hypervisor, memory, memory.map()?, cpus)?;
+        for number in 0..cpus {
+            let cpu = machine.kind.make(&machine.vm, number)?;
+            machine.cpus.push(cpu);
+        }
+        Ok(machine)
+    }
+
+    /// All but the processors, of which there are to be so many.
+    pub(crate) fn without_processors(
+        hypervisor: &Hypervisor,
+        size: MemorySize,
+        memory: Memory,
+        cpus: u8,
+    ) -> Result<Machine, MachineError> {
+        let refused = |step| move |source| MachineError::Refused { step, source };
         let fd = hypervisor.kvm().create_vm().map_err(refused("make a virtual machine"))?;
-        let vm = Vm::new(fd, memory.map()?).map_err(refused("take the memory of a virtual machine"))?;
+        let vm = Vm::new(fd, memory).map_err(refused("take the memory of a virtual machine"))?;
         let chips = Chips::install(&vm).map_err(refused("make interrupt controllers"))?;
         let log = Arc::new(Mutex::new(LogRing::new()));
-        let ports = arch::fixed_devices(chips.line(&vm, layout::SERIAL_INTERRUPT)?, &log)?;
-        let kind = Cpus::new(hypervisor, cpus)?;
-        let cpus = (0..cpus).map(|number| kind.make(&vm, number)).collect::<Result<_, SetupError>>()?;
+        let line = chips.line(&vm, layout::SERIAL_INTERRUPT)?;
+        let serial = Arc::new(Mutex::new(SerialPort::new(line, log.clone())));
         Ok(Machine {
-            cpus,
-            kind,
+            size,
+            cpus: Vec::new(),
+            kind: Cpus::new(hypervisor, cpus)?,
             vm,
             chips,
-            devices: 0,
+            devices: Vec::new(),
             woken: Vec::new(),
-            ports,
+            ports: arch::fixed_devices(serial.clone())?,
             windows: Bus::default(),
+            serial,
             log,
             confine: || Ok(()),
             pauser: Pauser::default(),
@@ -191,7 +213,7 @@ impl Machine {
     /// hear of.
     pub fn load_linux(&self, linux: Linux<'_>) -> Result<Start, BootError> {
         let cpus = u8::try_from(self.cpus.len()).unwrap_or(Settings::MOST_CPUS);
-        arch::load(self.memory(), cpus, self.devices, linux)
+        arch::load(self.memory(), cpus, self.count_devices(), linux)
     }
 
     /// Puts a device at ports.
@@ -202,18 +224,32 @@ impl Machine {
     /// Gives it a virtio device, and tells where the guest finds its registers: devices stand in the order in which they come, each
     /// with the next window and the next interrupt.
     pub fn add_virtio(&mut self, device: Box<dyn Device>) -> Result<u64, MachineError> {
-        let interrupt = layout::VIRTIO_INTERRUPT.saturating_add(self.devices);
-        let line = self.chips.line(&self.vm, interrupt)?;
-        let window = layout::virtio_window(self.devices);
-        let start = window.start;
+        let line = self.next_line()?;
         let transport = Transport::new(device, self.memory().clone(), Box::new(line));
+        self.add_transport(transport)
+    }
+
+    /// The interrupt of the next device.
+    pub(crate) fn next_line(&self) -> Result<Line, LineError> {
+        let number = self.count_devices();
+        self.chips.line(&self.vm, layout::VIRTIO_INTERRUPT.saturating_add(number))
+    }
+
+    /// Puts the next device where the guest finds it.
+    pub(crate) fn add_transport(&mut self, transport: Transport) -> Result<u64, MachineError> {
+        let window = layout::virtio_window(self.count_devices());
+        let start = window.start;
         let wakes =
             transport.wakes().map(|wakes| wakes.try_clone_to_owned()).transpose().map_err(MachineError::Waker)?;
         let transport = Arc::new(Mutex::new(transport));
         self.windows.add(window, transport.clone())?;
-        self.woken.extend(wakes.map(|wakes| (transport, Arc::new(wakes))));
-        self.devices = self.devices.saturating_add(1);
+        self.woken.extend(wakes.map(|wakes| (transport.clone(), Arc::new(wakes))));
+        self.devices.push(transport);
         Ok(start)
+    }
+
+    fn count_devices(&self) -> u32 {
+        u32::try_from(self.devices.len()).unwrap_or(u32::MAX)
     }
 
     /// Has each thread that runs a processor or wakes a device call this first: none of them opens anything, maps a program or starts anybody from

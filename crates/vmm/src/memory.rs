@@ -1,6 +1,9 @@
 //! The guest's memory: how much, and where in its address space.
 
-use vm_memory::mmap::FromRangesError;
+use std::fs::File;
+use std::sync::Arc;
+
+use vm_memory::mmap::{FromRangesError, MmapRegionError};
 use vm_memory::{GuestAddress, GuestRegionCollection};
 
 use crate::arch::layout::GAP;
@@ -45,6 +48,11 @@ impl MemorySize {
         MemorySize::bytes(mib.saturating_mul(MIB))
     }
 
+    /// How many bytes that are.
+    pub fn to_bytes(self) -> u64 {
+        self.0
+    }
+
     /// Where it is: all below the gap if it fits there, else the rest from 4 GiB on.
     fn ranges(self) -> Vec<(GuestAddress, usize)> {
         let low = self.0.min(GAP.start);
@@ -55,14 +63,32 @@ impl MemorySize {
 
     /// Asks the host for it.
     pub fn map(self) -> Result<Memory, MemoryError> {
-        let regions = self.ranges().into_iter().map(|(start, length)| Region::map(start, length));
-        let regions = regions.collect::<Result<Vec<Region>, _>>().map_err(FromRangesError::from)?;
-        Ok(Memory::from_regions(regions).map_err(FromRangesError::from)?)
+        collect(self.ranges().into_iter().map(|(start, length)| Region::map(start, length)))
     }
+
+    /// Takes it from a file, which is as long and stays as it is, whatever is written to the memory: one part after the other.
+    pub(crate) fn map_file(self, file: File) -> Result<Memory, MemoryError> {
+        let file = Arc::new(file);
+        let mut at = 0_u64;
+        collect(self.ranges().into_iter().map(|(start, length)| {
+            let begins = at;
+            at = at.saturating_add(length as u64);
+            Region::map_file(start, length, &file, begins)
+        }))
+    }
+}
+
+fn collect(regions: impl Iterator<Item = Result<Region, MmapRegionError>>) -> Result<Memory, MemoryError> {
+    let regions = regions.collect::<Result<Vec<Region>, _>>().map_err(FromRangesError::from)?;
+    Ok(Memory::from_regions(regions).map_err(FromRangesError::from)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use vm_memory::Bytes;
+
     use super::*;
 
     #[test]
@@ -71,6 +97,19 @@ mod tests {
         assert_eq!(ranges(512), [(GuestAddress(0), 512 << 20)]);
         assert_eq!(ranges(3072), [(GuestAddress(0), 3 << 30)]);
         assert_eq!(ranges(3073), [(GuestAddress(0), 3 << 30), (GuestAddress(4 << 30), 1 << 20)]);
+    }
+
+    #[test]
+    fn a_file_is_mapped_part_by_part_without_the_gap() {
+        let size = MemorySize::mib(3073).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(size.to_bytes()).unwrap();
+        file.write_all_at(b"low", 0).unwrap();
+        file.write_all_at(b"high", 3 << 30).unwrap();
+        let memory = size.map_file(file).unwrap();
+        let read = |at| memory.read_obj::<[u8; 4]>(GuestAddress(at)).unwrap();
+        assert_eq!((read(0), read(4 << 30)), (*b"low\0", *b"high"));
+        assert!(memory.read_obj::<u8>(GuestAddress(3 << 30)).is_err());
     }
 
     #[test]

@@ -1,6 +1,10 @@
-//! A region of the guest's memory: anonymous, private, there as soon as it is touched, and of huge pages where the host has them.
+//! A region of the guest's memory: private to its machine, and there as soon as it is touched. It is anonymous and of huge pages where the host has them; or, of a
+//! machine that was frozen, a part of a file.
 //!
-//! Whenever a guest touches a page that the host has not given it yet, it is left. A Linux touches 16,000 on its way to user space, which are in 40 of the
+//! A page of a file is the same for all machines until one of them writes to it, and then that one has a copy of its own, which no other machine and
+//! no file ever sees. No huge pages are asked for: the first byte that is written to one would copy all of it.
+//!
+//! Of memory that is anonymous: whenever a guest touches a page that the host has not given it yet, it is left. A Linux touches 16,000 on its way to user space, which are in 40 of the
 //! processor's huge pages, of 2 MiB each. KVM lets a guest have such a page when it begins at a boundary on either side, the guest's and the
 //! host's. Linux puts mappings there of its own accord from 6.7 on; here it is done for all, by a mapping that is longer by one huge page. What of it is
 //! before the boundary is never touched, so it costs addresses and no memory.
@@ -8,10 +12,14 @@
 //! Pages are given as the guest comes to them, not all at the start: a guest of 512 MiB in which Debian's kernel has started has taken 74, where
 //! it takes 67 in pages of 4 KiB.
 
+use std::fs::File;
+use std::sync::Arc;
+
+use rustix::mm::{MapFlags, ProtFlags};
 use vm_memory::bitmap::BS;
 use vm_memory::mmap::{MmapRegion, MmapRegionError};
 use vm_memory::{
-    Address, GuestAddress, GuestMemoryError, GuestMemoryRegion, GuestMemoryRegionBytes, GuestUsize,
+    Address, FileOffset, GuestAddress, GuestMemoryError, GuestMemoryRegion, GuestMemoryRegionBytes, GuestUsize,
     MemoryRegionAddress, VolatileMemory, VolatileSlice,
 };
 
@@ -42,6 +50,21 @@ impl Region {
             prefer_huge_pages(&all);
         }
         Ok(region)
+    }
+
+    /// Maps a part of a file, privately.
+    pub(crate) fn map_file(
+        start: GuestAddress,
+        length: usize,
+        file: &Arc<File>,
+        at: u64,
+    ) -> Result<Region, MmapRegionError> {
+        let rights = ProtFlags::READ | ProtFlags::WRITE;
+        // Nothing is set aside for copies of all pages: few will be made.
+        let kind = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let place = FileOffset::from_arc(file.clone(), at);
+        let mapping = MmapRegion::build(Some(place), length, rights.bits().cast_signed(), kind.bits().cast_signed())?;
+        Ok(Region { mapping, offset: 0, length, start })
     }
 
     /// Where so many bytes from there are in the mapping, if all of them are the guest's.
@@ -84,6 +107,8 @@ impl GuestMemoryRegionBytes for Region {}
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use vm_memory::Bytes;
 
     use super::*;
@@ -124,6 +149,24 @@ mod tests {
         }
         assert!(region.get_host_address(MemoryRegionAddress(last)).is_ok());
         assert!(region.get_host_address(MemoryRegionAddress(last + 1)).is_err());
+    }
+
+    #[test]
+    fn what_is_written_to_a_part_of_a_file_is_in_nobody_elses_and_not_in_the_file() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        file.set_len(0x4000).unwrap();
+        file.write_all_at(b"before", 0x2000).unwrap();
+        let [one, other] = [0, 1].map(|_| Region::map_file(GuestAddress(0), 0x2000, &file, 0x2000).unwrap());
+        one.write_slice(b"mine", MemoryRegionAddress(0)).unwrap();
+        let read = |region: &Region| {
+            let mut bytes = [0; 6];
+            region.read_slice(&mut bytes, MemoryRegionAddress(0)).unwrap();
+            bytes
+        };
+        let mut in_the_file = [0; 6];
+        file.read_exact_at(&mut in_the_file, 0x2000).unwrap();
+        assert_eq!([read(&one), read(&other), in_the_file], [*b"minere", *b"before", *b"before"]);
+        assert!(other.get_slice(MemoryRegionAddress(0x1FFF), 2).is_err());
     }
 
     #[test]

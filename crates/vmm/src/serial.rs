@@ -5,11 +5,12 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vm_superio::Serial;
 use vm_superio::serial::NoEvents;
+use vm_superio::{Serial, SerialState};
 
 use crate::bus::{BusDevice, Go};
 use crate::interrupt::Line;
+use crate::snapshot::{Nonsense, Piece, Reader, Writer};
 
 /// What a guest said on its serial port: the last [`LogRing::CAPACITY`] bytes.
 ///
@@ -55,9 +56,9 @@ impl Default for LogRing {
 }
 
 /// A writer to a ring that others read.
-struct Writer(Arc<Mutex<LogRing>>);
+struct Log(Arc<Mutex<LogRing>>);
 
-impl io::Write for Writer {
+impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         bytes.iter().for_each(|byte| ring.push(*byte));
@@ -70,11 +71,71 @@ impl io::Write for Writer {
 }
 
 /// A 16550, as `vm-superio` makes it.
-pub(crate) struct SerialPort(Serial<Line, NoEvents, Writer>);
+pub(crate) struct SerialPort {
+    serial: Serial<Line, NoEvents, Log>,
+    line: Line,
+    log: Arc<Mutex<LogRing>>,
+}
 
 impl SerialPort {
     pub(crate) fn new(line: Line, log: Arc<Mutex<LogRing>>) -> SerialPort {
-        SerialPort(Serial::new(line, Writer(log)))
+        SerialPort { serial: Serial::new(line.clone(), Log(log.clone())), line, log }
+    }
+
+    /// Its registers. What was said stays with whoever has heard it.
+    pub(crate) fn save(&self) -> PortState {
+        PortState(self.serial.state())
+    }
+
+    /// Goes on where another one was, and raises the interrupts again that wait.
+    pub(crate) fn restore(&mut self, PortState(state): &PortState) {
+        // It holds no more than there is room for, and the line never fails.
+        if let Ok(serial) = Serial::from_state(state, self.line.clone(), NoEvents, Log(self.log.clone())) {
+            self.serial = serial;
+        }
+    }
+}
+
+/// The registers of a serial port.
+pub(crate) struct PortState(SerialState);
+
+/// As many as a 16550 has room for.
+const MOST_WAITING: u32 = 64;
+
+impl Piece for PortState {
+    fn write(&self, to: &mut Writer) {
+        let PortState(SerialState {
+            baud_divisor_low,
+            baud_divisor_high,
+            interrupt_enable,
+            interrupt_identification,
+            line_control,
+            line_status,
+            modem_control,
+            modem_status,
+            scratch,
+            in_buffer,
+        }) = self;
+        to.bytes(&[*baud_divisor_low, *baud_divisor_high, *interrupt_enable, *interrupt_identification]);
+        to.bytes(&[*line_control, *line_status, *modem_control, *modem_status, *scratch]);
+        to.all(in_buffer.iter(), |to, byte| to.u8(*byte));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<PortState, Nonsense> {
+        let [baud_divisor_low, baud_divisor_high, interrupt_enable, interrupt_identification] = from.take()?;
+        let [line_control, line_status, modem_control, modem_status, scratch] = from.take()?;
+        Ok(PortState(SerialState {
+            baud_divisor_low,
+            baud_divisor_high,
+            interrupt_enable,
+            interrupt_identification,
+            line_control,
+            line_status,
+            modem_control,
+            modem_status,
+            scratch,
+            in_buffer: from.all("bytes at a serial port", MOST_WAITING, Reader::u8)?,
+        }))
     }
 }
 
@@ -82,7 +143,7 @@ impl BusDevice for SerialPort {
     fn read(&mut self, offset: u64, data: &mut [u8]) {
         // Its registers are bytes. Wider accesses are to nobody.
         match (data, u8::try_from(offset)) {
-            ([byte], Ok(offset)) => *byte = self.0.read(offset),
+            ([byte], Ok(offset)) => *byte = self.serial.read(offset),
             (data, _) => data.fill(0xFF),
         }
     }
@@ -90,7 +151,7 @@ impl BusDevice for SerialPort {
     fn write(&mut self, offset: u64, data: &[u8]) -> Go {
         if let ([byte], Ok(offset)) = (data, u8::try_from(offset)) {
             // Neither the ring nor the line ever fails.
-            _ = self.0.write(offset, *byte);
+            _ = self.serial.write(offset, *byte);
         }
         ControlFlow::Continue(())
     }

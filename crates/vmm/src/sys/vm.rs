@@ -4,7 +4,7 @@
 //! there whenever a processor runs. So machine and processors own the memory as well, and give it back after their descriptor.
 
 use kvm_bindings::kvm_userspace_memory_region;
-use kvm_ioctls::{VcpuFd, VmFd};
+use kvm_ioctls::{Cap, VcpuFd, VmFd};
 use vm_memory::{Address, GuestMemoryBackend, GuestMemoryRegion};
 
 use crate::memory::Memory;
@@ -20,6 +20,8 @@ pub(crate) struct Vm {
 pub(crate) struct Cpu {
     fd: VcpuFd,
     _memory: Memory,
+    /// How many bytes KVM reads and writes for its vector registers.
+    pub(super) vectors_length: usize,
 }
 
 impl Vm {
@@ -54,7 +56,10 @@ impl Vm {
 
     /// Makes the processor of that number.
     pub(crate) fn make_cpu(&self, number: u8) -> Result<Cpu, kvm_ioctls::Error> {
-        Ok(Cpu { fd: self.fd.create_vcpu(number.into())?, _memory: self.memory.clone() })
+        let fd = self.fd.create_vcpu(number.into())?;
+        // Older kernels have no word for it, and the length of the structure alone.
+        let vectors_length = usize::try_from(self.fd.check_extension_int(Cap::Xsave2)).unwrap_or(usize::MAX);
+        Ok(Cpu { fd, _memory: self.memory.clone(), vectors_length })
     }
 }
 

@@ -12,6 +12,7 @@ mod block;
 mod chain;
 mod entropy;
 mod queues;
+mod state;
 mod status;
 mod transport;
 mod vsock;
@@ -20,6 +21,7 @@ pub use block::{Block, NoDisk};
 pub use chain::{Chain, Spans};
 pub use entropy::Entropy;
 pub use queues::Queues;
+pub use state::{DeviceState, OtherDevice};
 pub use transport::Transport;
 pub use vsock::{Door, Vsock};
 
@@ -43,6 +45,17 @@ pub enum Broken {
     /// A chain is shorter than any request.
     #[error("a chain is too short")]
     Short,
+}
+
+/// Virtio as it has been since 1.0, and the one feature that is not for a driver to refuse.
+const VERSION_1: u64 = 1 << 32;
+
+/// Why a device cannot be frozen now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unrest {
+    /// Somebody is connected, and would be to nobody in a machine made of it.
+    #[error("{0} connections are open between host and guest; close them first")]
+    Connected(usize),
 }
 
 /// One kind of device, behind any transport.
@@ -78,4 +91,12 @@ pub trait Device: Send {
 
     /// The driver begins anew.
     fn reset(&mut self) {}
+
+    /// Whether another device could go on where this one is, by what its transport keeps.
+    fn rest(&self) -> Result<(), Unrest> {
+        Ok(())
+    }
+
+    /// This device goes on where another one was: the driver that is ready has known that one.
+    fn take_over(&mut self) {}
 }

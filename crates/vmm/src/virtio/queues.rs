@@ -31,6 +31,11 @@ impl<'a> Queues<'a> {
         self.queues.get(queue).map_or(0, QueueT::size)
     }
 
+    /// Whether the driver uses a queue at all.
+    pub fn is_set_up(&self, queue: usize) -> bool {
+        self.queues.get(queue).is_some_and(QueueT::ready)
+    }
+
     /// The next chain, if there is one.
     pub fn take(&mut self, queue: usize) -> Result<Option<Chain>, Broken> {
         let memory = self.memory;

@@ -39,6 +39,21 @@ impl Status {
         self.0
     }
 
+    /// A register with these bits, if a driver can have come to that.
+    pub(super) fn of(bits: u8) -> Option<Status> {
+        let steps = bits & !(NEEDS_RESET | FAILED);
+        let ways = STEPS.iter().scan(0, |way, step| {
+            *way |= step;
+            Some(*way)
+        });
+        (steps == 0 || ways.into_iter().any(|way| way == steps)).then_some(Status(bits))
+    }
+
+    /// Features are agreed on.
+    pub(super) fn has_agreed(self) -> bool {
+        self.0 & FEATURES_AGREED != 0
+    }
+
     /// Reads a write to the register.
     pub(super) fn asked(self, written: u32) -> Asked {
         let Ok(written) = u8::try_from(written) else { return Asked::Nothing };
@@ -108,6 +123,15 @@ mod tests {
             status = Status(step as u8);
         }
         assert!(status.is_ready());
+    }
+
+    #[test]
+    fn nobody_can_have_left_out_a_step() {
+        let possible: Vec<u8> = (0..=0xFF).filter(|bits| Status::of(*bits).is_some()).collect();
+        let ways = [0, 1, 3, 0xB, 0xF];
+        let expected =
+            [0, NEEDS_RESET, FAILED, FAILED | NEEDS_RESET].map(|failed| ways.map(|way| way | failed)).concat();
+        assert_eq!(possible, expected);
     }
 
     #[test]

@@ -13,15 +13,14 @@ use crate::interrupt::Interrupt;
 use crate::memory::Memory;
 
 use super::queues::is_sound;
+use super::state::{DeviceState, OtherDevice};
 use super::status::{Asked, Status};
-use super::{Broken, Device, Queues};
+use super::{Broken, Device, Queues, Unrest, VERSION_1};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"virt");
 const VERSION: u32 = 2;
 /// Nobody asks; any number will do.
 const VENDOR: u32 = u32::from_le_bytes(*b"fbox");
-/// Virtio as it has been since 1.0, and the one feature that is not for a driver to refuse.
-const VERSION_1: u64 = 1 << 32;
 /// Reasons for an interrupt: buffers were given back, and something else has happened.
 const GIVEN_BACK: u32 = 1;
 const CHANGED: u32 = 2;
@@ -60,6 +59,59 @@ impl Transport {
             chosen_half: 0,
             queues,
             chosen_queue: 0,
+        }
+    }
+
+    /// Registers for a device that goes on where another one was, with the same driver.
+    pub fn restore(
+        mut device: Box<dyn Device>,
+        memory: Memory,
+        interrupt: Box<dyn Interrupt>,
+        state: &DeviceState,
+    ) -> Result<Transport, OtherDevice> {
+        let (status, queues) = state.queues_for(device.as_ref(), &memory)?;
+        let DeviceState { reasons, features, offered_half, chosen_half, chosen_queue, .. } = *state;
+        if status.is_ready() {
+            device.take_over();
+        }
+        Ok(Transport {
+            device,
+            memory,
+            interrupt,
+            status,
+            reasons,
+            features,
+            offered_half,
+            chosen_half,
+            queues,
+            chosen_queue,
+        })
+    }
+
+    /// What another device needs to go on where this one is.
+    pub fn save(&self) -> Result<DeviceState, Unrest> {
+        self.device.rest()?;
+        Ok(DeviceState {
+            kind: self.device.kind(),
+            config: self.device.config().to_vec(),
+            status: self.status.bits(),
+            reasons: self.reasons,
+            features: self.features,
+            offered_half: self.offered_half,
+            chosen_half: self.chosen_half,
+            chosen_queue: self.chosen_queue,
+            queues: self.queues.iter().map(Queue::state).collect(),
+        })
+    }
+
+    /// The machine goes on after it was restored. What the driver has not acknowledged it is told again, since an interrupt on its way between us and
+    /// the chips is in no state; once too often does no harm. And what this device has to say it can say from now on.
+    pub fn go_on(&mut self) {
+        if self.reasons != 0 {
+            self.interrupt.raise();
+        }
+        if self.status.is_ready() {
+            self.work(|device, queues| device.serve(0, queues));
         }
     }
 

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use firebox_vmm::{BusDevice, Bytes, Go, GuestAddress, Machine, Memory, Paused, Pauser, Start, Stopped, layout};
+use firebox_vmm::{
+    BusDevice, Bytes, Go, GuestAddress, Machine, Memory, Paused, Pauser, Prepared, Start, Stopped, layout,
+};
 
 use super::{Assembler, PLENTY};
 
@@ -16,7 +18,12 @@ pub(crate) const ANSWER: u8 = 0x5A;
 
 /// The guest.
 pub(crate) fn program() -> Assembler {
-    let begin = Assembler::new().raw(&[0x48, 0xBB]).raw(&COUNT.to_le_bytes()).raw(&[0x4D, 0x31, 0xFF]);
+    after(Assembler::new())
+}
+
+/// It counts after it has done that.
+pub(crate) fn after(code: Assembler) -> Assembler {
+    let begin = code.raw(&[0x48, 0xBB]).raw(&COUNT.to_le_bytes()).raw(&[0x4D, 0x31, 0xFF]);
     // inc qword [rbx]; inc r15; cmp [rbx], r15; je to the first; ud2
     begin.raw(&[0x48, 0xFF, 0x03, 0x49, 0xFF, 0xC7, 0x4C, 0x39, 0x3B, 0x74, 0xF5]).fault()
 }
@@ -39,21 +46,43 @@ pub(crate) const AT_THE_PROGRAM: Start = Start { entry: layout::PROGRAM, argumen
 
 /// Starts a machine and pauses it when it has counted that far.
 pub(crate) fn run_to(machine: Machine, to: u64) -> Paused {
+    run_until(machine, |memory| to <= count(memory))
+}
+
+/// Starts a machine and pauses it when something is so in its memory.
+pub(crate) fn run_until(machine: Machine, is_so: impl FnMut(&Memory) -> bool + Send) -> Paused {
     let (memory, pauser) = (machine.memory().clone(), machine.pauser());
-    pause_at(memory, pauser, to, || machine.run(&AT_THE_PROGRAM, PLENTY).unwrap())
+    pause_when(memory, pauser, is_so, || machine.run(&AT_THE_PROGRAM, PLENTY).unwrap())
 }
 
 /// Lets a machine go on, and pauses it when it has counted so many more.
 pub(crate) fn go_on_for(paused: Paused, more: u64) -> Paused {
     let (memory, pauser) = (paused.memory().clone(), paused.pauser());
     let to = count(&memory) + more;
-    pause_at(memory, pauser, to, || paused.resume(PLENTY).unwrap())
+    pause_when(memory, pauser, |memory| to <= count(memory), || paused.resume(PLENTY).unwrap())
 }
 
-fn pause_at(memory: Memory, pauser: Pauser, to: u64, run: impl FnOnce() -> Stopped) -> Paused {
+/// Lets a clone go, and pauses it when it has counted so many more.
+pub(crate) fn go_for(prepared: Prepared, more: u64) -> Paused {
+    let to = count(prepared.memory()) + more;
+    go_until(prepared, |memory| to <= count(memory))
+}
+
+/// Lets a clone go, and pauses it when something is so in its memory.
+pub(crate) fn go_until(prepared: Prepared, is_so: impl FnMut(&Memory) -> bool + Send) -> Paused {
+    let (memory, pauser) = (prepared.memory().clone(), prepared.pauser());
+    pause_when(memory, pauser, is_so, || prepared.go(PLENTY).unwrap())
+}
+
+fn pause_when(
+    memory: Memory,
+    pauser: Pauser,
+    mut is_so: impl FnMut(&Memory) -> bool + Send,
+    run: impl FnOnce() -> Stopped,
+) -> Paused {
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            wait_until(|| to <= count(&memory));
+        scope.spawn(move || {
+            wait_until(|| is_so(&memory));
             pauser.pause();
         });
         paused(run())

@@ -19,16 +19,22 @@ enum Value {
     Opened,
     /// What the last call gave.
     Result,
+    /// What listens. A first argument alone.
+    Listener,
 }
 
-use Value::{Number, Opened, Result};
+use Value::{Listener, Number, Opened, Result};
 
 const READ: u32 = 0;
 const WRITE: u32 = 1;
 const OPEN: u32 = 2;
 const CLOSE: u32 = 3;
+const SLEEP: u32 = 35;
 const SOCKET: u32 = 41;
 const CONNECT: u32 = 42;
+const ACCEPT: u32 = 43;
+const BIND: u32 = 49;
+const LISTEN: u32 = 50;
 const EXIT: u32 = 60;
 const MOUNT: u32 = 165;
 const REBOOT: u32 = 169;
@@ -39,6 +45,8 @@ const CONSOLE: Value = Number(1);
 const VSOCK: u16 = 40;
 const STREAM: u64 = 1;
 const HOST: u32 = 2;
+/// Whatever number the guest has.
+const ANY: u32 = u32::MAX;
 
 const CODE: u64 = 0x40_0000;
 const DATA: u64 = 0x80_0000;
@@ -79,16 +87,51 @@ impl FirstProcess {
 
     /// Calls the host over the wire and says it there, waits for an answer, and says that on the console.
     pub(crate) fn ask_host(mut self, port: u32, text: &str) -> Self {
-        // Its family, two bytes of nothing, port, number, and four bytes of nothing.
-        let address = [u32::from(VSOCK), port, HOST, 0].map(u32::to_le_bytes).concat();
-        let (length, address) = (address.len() as u64, self.bytes(&address));
+        let (address, length) = self.address(HOST, port);
         let at = self.text(text);
         self.call(SOCKET, &[Number(VSOCK.into()), Number(STREAM), Number(0)])
             .keep_opened()
-            .call(CONNECT, &[Opened, address, Number(length)])
+            .call(CONNECT, &[Opened, address, length])
             .call(WRITE, &[Opened, at, Number(text.len() as u64)])
             .call(READ, &[Opened, Number(BUFFER), Number(PAGE as u64)])
             .call(WRITE, &[CONSOLE, Number(BUFFER), Result])
+    }
+
+    /// Lets the host call. There can be one who listens.
+    pub(crate) fn listen(mut self, port: u32) -> Self {
+        let (address, length) = self.address(ANY, port);
+        self.call(SOCKET, &[Number(VSOCK.into()), Number(STREAM), Number(0)])
+            .keep_opened()
+            .raw(&[0x4D, 0x89, 0xEE]) // mov r14, r13
+            .call(BIND, &[Opened, address, length])
+            .call(LISTEN, &[Opened, Number(4)])
+    }
+
+    /// Waits until the host has called and said something, says that on the console, and this to the host.
+    pub(crate) fn answer_host(mut self, text: &str) -> Self {
+        let at = self.text(text);
+        self.call(ACCEPT, &[Listener, Number(0), Number(0)])
+            .keep_opened()
+            .call(READ, &[Opened, Number(BUFFER), Number(PAGE as u64)])
+            .call(WRITE, &[CONSOLE, Number(BUFFER), Result])
+            .call(WRITE, &[Opened, at, Number(text.len() as u64)])
+    }
+
+    /// An address on the wire, and its length.
+    fn address(&mut self, number: u32, port: u32) -> (Value, Value) {
+        // Its family, two bytes of nothing, port, number, and four bytes of nothing.
+        let address = [u32::from(VSOCK), port, number, 0].map(u32::to_le_bytes).concat();
+        (self.bytes(&address), Number(address.len() as u64))
+    }
+
+    /// Ends the connection to the host.
+    pub(crate) fn hang_up(self) -> Self {
+        self.call(CLOSE, &[Opened])
+    }
+
+    pub(crate) fn sleep(mut self, seconds: u64) -> Self {
+        let time = self.bytes(&[seconds, 0].map(u64::to_le_bytes).concat());
+        self.call(SLEEP, &[time, Number(0)])
     }
 
     /// Starts the machine again, which ends ours.
@@ -145,6 +188,10 @@ impl FirstProcess {
                 Number(value) => self.raw(&NUMBER[place]).raw(&value.to_le_bytes()),
                 Opened => self.raw(&OPENED[place]),
                 Result => self.raw(&RESULT[place]),
+                Listener => {
+                    assert_eq!(place, 0);
+                    self.raw(&[0x4C, 0x89, 0xF7]) // mov rdi, r14
+                }
             };
         }
         self.steps += 1;

@@ -7,8 +7,10 @@ pub(crate) mod counting;
 pub(crate) mod debian;
 pub(crate) mod driver;
 pub(crate) mod first_process;
+pub(crate) mod frozen;
 pub(crate) mod hostile_driver;
 pub(crate) mod initramfs;
+pub(crate) mod sealed;
 pub(crate) mod virtio_guest;
 pub(crate) mod wire_guest;
 

@@ -6,12 +6,21 @@
 
 use kvm_bindings::kvm_cpuid_entry2;
 
-#[derive(Debug, Clone, Copy)]
-enum Register {
+/// One of the four in which CPUID answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Register {
     Eax,
     Ebx,
     Ecx,
     Edx,
+}
+
+impl Register {
+    /// What it holds.
+    pub(super) fn of(self, entry: &kvm_cpuid_entry2) -> u32 {
+        let mut entry = *entry;
+        *of(&mut entry, self)
+    }
 }
 
 /// What is taken away: leaf, subleaf, register, bits.

@@ -1,4 +1,4 @@
-//! The processors of a machine, made ready for their first instruction.
+//! The processors of a machine, made ready for their first instruction, or for the next one.
 
 use kvm_bindings::{
     CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_UNINITIALIZED,
@@ -10,6 +10,8 @@ use crate::hypervisor::Hypervisor;
 use crate::memory::Memory;
 use crate::sys::{Cpu, Vm};
 
+use super::cpu_state::CpuState;
+use super::features::{self, OtherProcessor};
 use super::{cpuid, local_apic, long_mode, msrs};
 
 /// Where the first processor begins. The others wait until it wakes them.
@@ -21,7 +23,7 @@ pub struct Start {
     pub argument: u64,
 }
 
-/// Why a processor could not be made ready.
+/// Why a processor could not be made ready, or its state not be told.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// KVM refused a step.
@@ -35,6 +37,9 @@ pub enum SetupError {
     /// KVM does not take the value of a model-specific register.
     #[error("KVM does not let model-specific register {0:#x} be set as a kernel needs it")]
     Register(u32),
+    /// KVM does not tell it.
+    #[error("KVM does not tell what is in model-specific register {0:#x}")]
+    Untold(u32),
     /// There are more of something than KVM has room for.
     #[error("there are more {0} than KVM takes")]
     TooMany(&'static str),
@@ -56,7 +61,24 @@ impl SetupError {
 pub(crate) struct Cpus {
     supported: CpuId,
     has_deadline_timer: bool,
+    /// KVM can let a guest's time counter run at another speed than the host's.
+    scales_time: bool,
     count: u8,
+    /// What each that was made was told of itself. KVM would tell that otherwise: with what the guest has turned on since, and here and there with what
+    /// it has by itself.
+    told: Vec<CpuId>,
+}
+
+/// Counters whose speeds differ by less than a four-thousandth are alike: that much the host is wrong about its own, and clocks on a network put right.
+const SAME_SPEED: u32 = 4_000;
+
+/// Why a processor cannot go on as another one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CannotBe {
+    #[error(transparent)]
+    Other(#[from] OtherProcessor),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
 }
 
 impl Cpus {
@@ -65,20 +87,69 @@ impl Cpus {
         Ok(Cpus {
             supported: supported.map_err(SetupError::refused("tell the features"))?,
             has_deadline_timer: hypervisor.kvm().check_extension(Cap::TscDeadlineTimer),
+            scales_time: hypervisor.kvm().check_extension(Cap::TscControl),
             count,
+            told: Vec::new(),
         })
     }
 
     /// Makes one of them. The order matters: the local APIC comes with the processor when the chips are there, and model-specific
     /// registers are checked against CPUID.
-    pub(crate) fn make(&self, vm: &Vm, number: u8) -> Result<Cpu, SetupError> {
+    pub(crate) fn make(&mut self, vm: &Vm, number: u8) -> Result<Cpu, SetupError> {
         let cpu = vm.make_cpu(number).map_err(SetupError::refused("make one"))?;
-        let mut features = self.supported.clone();
-        cpuid::restrict(features.as_mut_slice(), number, self.count, self.has_deadline_timer);
-        cpu.fd().set_cpuid2(&features).map_err(SetupError::refused("set the features"))?;
+        let told = self.tell(number);
+        cpu.fd().set_cpuid2(&told).map_err(SetupError::refused("set the features"))?;
         msrs::set(cpu.fd())?;
         local_apic::connect(cpu.fd()).map_err(SetupError::refused("set the local APIC"))?;
+        self.told.push(told);
         Ok(cpu)
+    }
+
+    /// What a processor is told of itself, on this host.
+    fn tell(&self, number: u8) -> CpuId {
+        let mut features = self.supported.clone();
+        cpuid::restrict(features.as_mut_slice(), number, self.count, self.has_deadline_timer);
+        features
+    }
+
+    /// The state of all, which are at rest.
+    pub(crate) fn save(&self, hypervisor: &Hypervisor, cpus: &[Cpu]) -> Result<Vec<CpuState>, SetupError> {
+        let listed = msrs::listed(hypervisor.kvm())?;
+        cpus.iter().zip(&self.told).map(|(cpu, told)| CpuState::of(cpu, told, &listed)).collect()
+    }
+
+    /// Makes the processor of that number in a state that one like it was in, but for the time. It goes on being told what that was told, which may be less than
+    /// this host has.
+    pub(crate) fn restore(&mut self, vm: &Vm, number: u8, state: &CpuState) -> Result<Cpu, CannotBe> {
+        features::differ(&state.told, self.tell(number).as_slice())?;
+        let cpu = vm.make_cpu(number).map_err(SetupError::refused("make one"))?;
+        self.set_speed(&cpu, state.counter_khz)?;
+        let told = CpuId::from_entries(&state.told).map_err(|_| SetupError::TooMany("features"))?;
+        cpu.fd().set_cpuid2(&told).map_err(SetupError::refused("set the features"))?;
+        state.set(&cpu)?;
+        self.told.push(told);
+        Ok(cpu)
+    }
+
+    /// Makes up for a time counter of another speed, as far as KVM can.
+    fn set_speed(&self, cpu: &Cpu, theirs: u32) -> Result<(), CannotBe> {
+        let ours = cpu.fd().get_tsc_khz().map_err(SetupError::refused("tell the speed of the time counter"))?;
+        if theirs.abs_diff(ours) <= ours.checked_div(SAME_SPEED).unwrap_or(0) {
+            return Ok(());
+        }
+        let set = if self.scales_time { cpu.fd().set_tsc_khz(theirs).is_ok() } else { false };
+        if set { Ok(()) } else { Err(OtherProcessor::Speed { theirs, ours }.into()) }
+    }
+
+    /// Lets the time of all go on.
+    pub(crate) fn start_time(&self, cpus: &[Cpu], states: &[CpuState]) -> Result<(), SetupError> {
+        let mut all = cpus.iter().zip(states).enumerate();
+        all.try_for_each(|(number, (cpu, state))| state.start_time(cpu.fd(), number == 0))
+    }
+
+    /// Tells the guest that it stood still, so that it does not take that for a processor that hangs. One that has not asked for KVM's clock is not told.
+    pub(crate) fn tell_of_pause(&self, cpus: &[Cpu]) {
+        cpus.iter().for_each(|cpu| _ = cpu.fd().kvmclock_ctrl());
     }
 
     /// Makes the first of them begin.

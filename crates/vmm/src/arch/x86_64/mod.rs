@@ -5,9 +5,11 @@ mod acpi;
 mod bios;
 mod bzimage;
 mod chips;
+mod cpu_state;
 mod cpuid;
 mod cpus;
 mod descriptors;
+mod features;
 mod kernel;
 mod keyboard;
 pub mod layout;
@@ -22,9 +24,11 @@ mod zero_page;
 mod zeros;
 
 pub use bzimage::{UnpackError, unpack};
-pub(crate) use chips::Chips;
-pub(crate) use cpus::{Cpus, waits_for_nothing};
+pub(crate) use chips::{Chips, ChipsState};
+pub(crate) use cpu_state::CpuState;
+pub(crate) use cpus::{CannotBe, Cpus, waits_for_nothing};
 pub use cpus::{SetupError, Start};
+pub use features::OtherProcessor;
 pub(crate) use linux::load;
 pub use linux::{BootError, Linux};
 pub(crate) use loops::loops;
@@ -35,10 +39,12 @@ use std::sync::{Arc, Mutex};
 use kvm_ioctls::Cap;
 
 use crate::bus::{Bus, Taken};
-use crate::interrupt::Line;
-use crate::serial::{LogRing, SerialPort};
+use crate::serial::SerialPort;
 use keyboard::Keyboard;
 use power::PowerSwitch;
+
+/// What ELF calls this kind of processor.
+pub(crate) const NUMBER: u32 = 62;
 
 /// What a machine cannot be made without. All of it is older than Linux 3.
 pub(crate) const NEEDED: [(Cap, &str); 7] = [
@@ -52,9 +58,9 @@ pub(crate) const NEEDED: [(Cap, &str); 7] = [
 ];
 
 /// The ports of a machine, with what every machine has there.
-pub(crate) fn fixed_devices(serial: Line, log: &Arc<Mutex<LogRing>>) -> Result<Bus, Taken> {
+pub(crate) fn fixed_devices(serial: Arc<Mutex<SerialPort>>) -> Result<Bus, Taken> {
     let mut ports = Bus::default();
-    ports.add(layout::SERIAL, Arc::new(Mutex::new(SerialPort::new(serial, log.clone()))))?;
+    ports.add(layout::SERIAL, serial)?;
     ports.add(layout::KEYBOARD, Arc::new(Mutex::new(Keyboard)))?;
     ports.add(layout::POWER, Arc::new(Mutex::new(PowerSwitch)))?;
     Ok(ports)

@@ -20,7 +20,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::event::epoll;
 
-use super::{Broken, Chain, Device, Queues};
+use super::{Broken, Chain, Device, Queues, Unrest};
 use caller::{Caller, Said};
 use connection::{Connection, Left, ROOM};
 use packet::{Header, Op, STREAM};
@@ -45,11 +45,25 @@ pub struct Vsock {
     connections: BTreeMap<Ports, Connection>,
     /// What the guest is to be told of connections that are none.
     resets: VecDeque<Header>,
+    /// What the guest has to hear before all else.
+    news: News,
     /// Who was served last.
     last: Ports,
     next_number: u32,
     events: OwnedFd,
     buffer: Vec<u8>,
+}
+
+/// That all connections are gone, which is what a guest that was frozen has to be told where it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// There are none.
+    None,
+    /// The guest is to be told.
+    Owed,
+    /// It was told, and may still be about to end all connections that it finds. What it hears of in the meantime would be among
+    /// them: so it hears of none, until it gives the buffer back in which it was told.
+    Told,
 }
 
 /// The guest's port, and the host's.
@@ -60,6 +74,9 @@ const KIND: u32 = 19;
 const LENGTH: u16 = 128;
 const RECEIVE: usize = 0;
 const SEND: usize = 1;
+const EVENTS: usize = 2;
+/// The one event there is: all connections are gone, and the guest's own number may be another.
+const TRANSPORT_RESET: u32 = 0;
 
 /// The host's address, everywhere.
 const HOST: u64 = 2;
@@ -95,6 +112,7 @@ impl Vsock {
             callers: BTreeMap::new(),
             connections: BTreeMap::new(),
             resets: VecDeque::new(),
+            news: News::None,
             last: (0, 0),
             next_number: 0,
             events,
@@ -189,6 +207,25 @@ impl Vsock {
         Ok(queues.length(RECEIVE))
     }
 
+    /// Tells the guest that its connections are gone, if it has to be. Whether it has heard that, or has nothing to hear.
+    fn tell_news(&mut self, queue: usize, queues: &mut Queues<'_>) -> Result<bool, Broken> {
+        match self.news {
+            News::None => {}
+            // A driver that has no use for events has none for this one.
+            News::Owed if !queues.is_set_up(EVENTS) => self.news = News::None,
+            News::Owed => {
+                if let Some(mut chain) = queues.take(EVENTS)? {
+                    chain.writable.write(queues.memory(), &TRANSPORT_RESET.to_le_bytes())?;
+                    queues.give_back(EVENTS, &chain, chain.writable.done())?;
+                    self.news = News::Told;
+                }
+            }
+            News::Told if queue == EVENTS => self.news = News::None,
+            News::Told => {}
+        }
+        Ok(self.news == News::None)
+    }
+
     /// The next packet: what is owed first, then of each connection in turn. Its bytes are in the buffer.
     fn next(&mut self, room: usize) -> Option<(Header, usize)> {
         if let Some(reset) = self.resets.pop_front() {
@@ -272,7 +309,7 @@ impl Device for Vsock {
     }
 
     fn queues(&self) -> &'static [u16] {
-        // The third is for events, and there are none.
+        // The third is for events.
         &[LENGTH, LENGTH, LENGTH]
     }
 
@@ -280,7 +317,10 @@ impl Device for Vsock {
         &self.config
     }
 
-    fn serve(&mut self, _queue: usize, queues: &mut Queues<'_>) -> Result<(), Broken> {
+    fn serve(&mut self, queue: usize, queues: &mut Queues<'_>) -> Result<(), Broken> {
+        if !self.tell_news(queue, queues)? {
+            return Ok(());
+        }
         for _ in 0..ROUNDS {
             let waits = self.hear(queues)?;
             let told = self.tell(queues)?;
@@ -320,6 +360,18 @@ impl Device for Vsock {
             self.hang_up(ports);
         }
         self.resets.clear();
+        self.news = News::None;
+    }
+
+    fn rest(&self) -> Result<(), Unrest> {
+        match self.connections.len() {
+            0 => Ok(()),
+            some => Err(Unrest::Connected(some)),
+        }
+    }
+
+    fn take_over(&mut self) {
+        self.news = News::Owed;
     }
 }
 
