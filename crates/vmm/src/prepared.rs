@@ -68,7 +68,7 @@ impl From<CannotBe> for RestoreError {
 
 impl Snapshot {
     /// Makes a machine that goes on from here, with devices like those that were there, in the same order, and nobody connected to any of them. The file is the memory
-    /// that belongs to it, of which the length alone is looked at; it is never written to, and has to stay as it is for as long as the machine is there.
+    /// that belongs to it, opened for reading alone, of which the length is looked at and no byte; it has to stay as it is for as long as the machine is there.
     pub fn restore(
         self,
         hypervisor: &Hypervisor,
@@ -79,7 +79,7 @@ impl Snapshot {
         if states.len() != devices.len() {
             return Err(RestoreError::Devices { theirs: states.len(), ours: devices.len() });
         }
-        snapshot::check_length(&memory, *size)?;
+        snapshot::check_for_clone(&memory, *size)?;
         let count = u8::try_from(cpus.len()).unwrap_or(Settings::MOST_CPUS);
         let mut machine = Machine::without_processors(hypervisor, *size, size.map_file(memory)?, count)?;
         for (number, state) in (0..).zip(cpus) {

@@ -2,7 +2,7 @@
 
 mod kit;
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -187,6 +187,8 @@ fn a_memory_that_is_another_is_refused() {
     short.set_len((2 << 20) - 4096).unwrap();
     assert!(matches!(with(short), RestoreError::OtherMemory(OtherMemory::Length { .. })));
     assert!(matches!(with(File::open("/dev/zero").unwrap()), RestoreError::OtherMemory(OtherMemory::NotAFile)));
+    let writable = OpenOptions::new().read(true).write(true).open(frozen.memory_path()).unwrap();
+    assert!(matches!(with(writable), RestoreError::OtherMemory(OtherMemory::Writable)));
     let other = tempfile::tempfile().unwrap();
     other.set_len(2 << 20).unwrap();
     assert!(matches!(frozen.snapshot().verify_memory(&other), Err(OtherMemory::Contents)));

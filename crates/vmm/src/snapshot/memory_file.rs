@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{SeekFrom, seek};
+use rustix::fs::{OFlags, SeekFrom, fcntl_getfl, seek};
 use rustix::io::Errno;
 use vm_memory::{Bytes, GuestMemoryBackend, GuestMemoryRegion, MemoryRegionAddress};
 
@@ -27,6 +27,9 @@ pub enum OtherMemory {
     /// It is a directory, a pipe, or another thing.
     #[error("the memory of a snapshot has to be a regular file")]
     NotAFile,
+    /// It could be written to through this descriptor.
+    #[error("the memory of a snapshot has to be opened for reading alone, so that no clone can ever write to it")]
+    Writable,
     /// It has another length.
     #[error(
         "the memory of the snapshot has {found} bytes and should have {expected}: fetch it, or make the snapshot, again"
@@ -91,8 +94,15 @@ pub(super) fn digest(file: &File) -> io::Result<Digest> {
     Ok(pages.digest())
 }
 
+/// Whether a clone may be made of a file: it is as long as such a memory, and nobody writes to it who has this descriptor.
+pub(crate) fn check_for_clone(file: &File, size: MemorySize) -> Result<(), OtherMemory> {
+    check_length(file, size)?;
+    let flags = fcntl_getfl(file).map_err(io::Error::from)?;
+    if flags & OFlags::RWMODE == OFlags::RDONLY { Ok(()) } else { Err(OtherMemory::Writable) }
+}
+
 /// Whether a file is as long as such a memory.
-pub(crate) fn check_length(file: &File, size: MemorySize) -> Result<(), OtherMemory> {
+pub(super) fn check_length(file: &File, size: MemorySize) -> Result<(), OtherMemory> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(OtherMemory::NotAFile);

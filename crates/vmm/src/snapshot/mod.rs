@@ -21,7 +21,7 @@ pub use encoding::Nonsense;
 pub(crate) use encoding::{Piece, Reader, Writer};
 pub use format::NoSnapshot;
 pub use memory_file::{Digest, OtherMemory};
-pub(crate) use memory_file::{check_length, write};
+pub(crate) use memory_file::{check_for_clone, write};
 
 use std::fs::File;
 
