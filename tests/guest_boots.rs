@@ -7,6 +7,8 @@
 mod agent;
 #[path = "guest_boots/beginning.rs"]
 mod beginning;
+#[path = "guest_boots/clones.rs"]
+mod clones;
 #[path = "../crates/vmm/tests/kit/debian.rs"]
 mod debian;
 #[path = "guest_boots/image.rs"]

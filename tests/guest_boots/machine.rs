@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 use firebox_cell::View;
 use firebox_guest::{INTRODUCTION, Introduction, RENEWAL, Renewal};
 use firebox_image::Initramfs;
-use firebox_vmm::virtio::{Block, Door, Entropy, Vsock};
-use firebox_vmm::{Ending, Hypervisor, Linux, Machine, MemorySize, Probe, Ran, Settings, probe};
+use firebox_vmm::virtio::{Block, Device, Door, Entropy, Vsock};
+use firebox_vmm::{
+    Ending, Hypervisor, Linux, Machine, MemorySize, Pauser, Probe, Ran, Settings, Snapshot, Stopped, probe,
+};
 use firebox_wire::warden::{CellReply, CellRequest, MESSAGE_BYTES, Message};
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::beginning::{Beginning, beginning};
 use crate::image;
@@ -44,10 +47,19 @@ impl Parts {
 /// It runs.
 pub(crate) struct Guest {
     host: UnixStream,
-    directory: tempfile::TempDir,
+    directory: TempDir,
+    disk: Option<File>,
+    pauser: Pauser,
     /// Until its end is heard of.
-    machine: Option<JoinHandle<Ran>>,
+    machine: Option<JoinHandle<Stopped>>,
     begun: Instant,
+}
+
+/// It was frozen.
+pub(crate) struct Frozen {
+    snapshot: Vec<u8>,
+    memory: NamedTempFile,
+    disk: Option<File>,
 }
 
 impl Guest {
@@ -65,22 +77,39 @@ impl Guest {
             }
         };
         let beginning = beginning(test)?;
-        let directory = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(directory.path().join("machine")).unwrap();
-        let (host, door) = UnixStream::pair().unwrap();
-        host.set_read_timeout(Some(PLENTY)).unwrap();
         let Parts { disk, has_door, instead } = parts;
+        let (host, door) = UnixStream::pair().unwrap();
         let doors = if has_door { vec![Door { port: INTRODUCTION, stream: door }] } else { Vec::new() };
+        let directory = tempfile::tempdir().unwrap();
         let settings = Settings { memory: MemorySize::mib(256).unwrap(), cpus: 1 };
         let mut machine = Machine::new(&hypervisor, settings).unwrap();
-        machine.add_virtio(Box::new(Entropy)).unwrap();
-        if let Some(disk) = disk {
-            machine.add_virtio(Box::new(Block::new(disk).unwrap())).unwrap();
-        }
-        machine.add_virtio(Box::new(Vsock::new(GUESTS_NUMBER, Some(listener), doors).unwrap())).unwrap();
+        devices(&directory, disk.as_ref(), doors)
+            .into_iter()
+            .for_each(|device| _ = machine.add_virtio(device).unwrap());
         let start = machine.load_linux(linux(beginning, &instead)).unwrap();
-        let machine = std::thread::spawn(move || machine.run(&start, PLENTY).unwrap().ended().unwrap());
-        Some(Guest { host, directory, machine: Some(machine), begun: Instant::now() })
+        let pauser = machine.pauser();
+        let run = move || machine.run(&start, PLENTY).unwrap();
+        Some(Guest::running(host, directory, disk, pauser, run))
+    }
+
+    fn running(
+        host: UnixStream,
+        directory: TempDir,
+        disk: Option<File>,
+        pauser: Pauser,
+        run: impl FnOnce() -> Stopped + Send + 'static,
+    ) -> Guest {
+        host.set_read_timeout(Some(PLENTY)).unwrap();
+        Guest { host, directory, disk, pauser, machine: Some(std::thread::spawn(run)), begun: Instant::now() }
+    }
+
+    /// Freezes it. Nobody may be connected to it.
+    pub(crate) fn freeze(mut self) -> Frozen {
+        self.pauser.pause();
+        let Stopped::Paused(paused) = self.machine.take().unwrap().join().unwrap() else { panic!("it has ended") };
+        let memory = NamedTempFile::new().unwrap();
+        let snapshot = paused.save(&Hypervisor::open().unwrap(), memory.as_file()).unwrap().encode();
+        Frozen { snapshot, memory, disk: self.disk.take() }
     }
 
     /// Tells it what its cell shows, and that firebox's agent lives there.
@@ -129,7 +158,7 @@ impl Guest {
 
     /// It has switched itself off. What it said before on its serial port, but for what its kernel had to say.
     pub(crate) fn last_words(mut self) -> String {
-        let Ran { ending, log } = self.machine.take().unwrap().join().unwrap();
+        let Ran { ending, log } = self.machine.take().unwrap().join().unwrap().ended().unwrap();
         let words = String::from_utf8_lossy(&log.bytes()).replace("\r\n", "\n");
         let last = words.lines().next_back().unwrap_or_default();
         println!("from its first instruction to its end: {:?}; by its own clock: {last}", self.begun.elapsed());
@@ -141,10 +170,34 @@ impl Guest {
 impl Drop for Guest {
     /// Of a test that failed, what the guest said tells more.
     fn drop(&mut self) {
-        if let Some(ran) = self.machine.take().and_then(|machine| machine.join().ok()) {
+        if let Some(Stopped::Ended(ran)) = self.machine.take().and_then(|machine| machine.join().ok()) {
             println!("{}\n{}", String::from_utf8_lossy(&ran.log.bytes()), ran.ending);
         }
     }
+}
+
+impl Frozen {
+    /// One more that goes on from there, by itself.
+    pub(crate) fn clone(&self) -> Guest {
+        let directory = tempfile::tempdir().unwrap();
+        let devices = devices(&directory, self.disk.as_ref(), Vec::new());
+        let (snapshot, memory) = (Snapshot::decode(&self.snapshot).unwrap(), File::open(self.memory.path()).unwrap());
+        let prepared = snapshot.restore(&Hypervisor::open().unwrap(), memory, devices).unwrap();
+        let (host, _) = UnixStream::pair().unwrap();
+        let disk = self.disk.as_ref().map(|disk| disk.try_clone().unwrap());
+        Guest::running(host, directory, disk, prepared.pauser(), move || prepared.go(PLENTY).unwrap())
+    }
+}
+
+/// What a machine has in it, with a socket in that directory by which to call its guest.
+fn devices(directory: &TempDir, disk: Option<&File>, doors: Vec<Door>) -> Vec<Box<dyn Device>> {
+    let listener = UnixListener::bind(directory.path().join("machine")).unwrap();
+    let disk = disk.map(|disk| Block::new(disk.try_clone().unwrap()).unwrap());
+    let wire = Vsock::new(GUESTS_NUMBER, Some(listener), doors).unwrap();
+    let mut devices: Vec<Box<dyn Device>> = vec![Box::new(Entropy)];
+    devices.extend(disk.map(|disk| Box::new(disk) as Box<dyn Device>));
+    devices.push(Box::new(wire));
+    devices
 }
 
 fn linux(beginning: &Beginning, instead: &[(&str, &str)]) -> Linux<'static> {
