@@ -4,9 +4,7 @@
 
 mod kit;
 
-use std::fs;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use firebox_vmm::virtio::{Broken, Device, Queues};
@@ -14,6 +12,7 @@ use firebox_vmm::{Hypervisor, Machine, MemorySize, Prepared, Settings, layout};
 use kit::PLENTY;
 use kit::counting::{self, count};
 use kit::frozen::Frozen;
+use kit::process::{alone, descriptors, private_kib};
 use kit::virtio_guest::set_up;
 
 /// Says when its guest writes to it.
@@ -38,28 +37,6 @@ impl Device for Stopwatch {
         }
         Ok(())
     }
-}
-
-/// Of `/proc/self/smaps_rollup`, or `/proc/self/status`.
-fn kib(file: &str, field: &str) -> u64 {
-    let text = fs::read_to_string(file).unwrap();
-    let line = text.lines().find(|line| line.starts_with(field)).unwrap_or_else(|| panic!("{file} has no {field}"));
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-fn private_kib() -> u64 {
-    kib("/proc/self/smaps_rollup", "Private_Dirty:")
-}
-
-/// What is measured of the process is to be one test's.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 #[test]

@@ -14,13 +14,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use firebox_vmm::virtio::{Block, Device, Door, Entropy, Vsock};
-use firebox_vmm::{Ending, Linux, Machine, MemorySize, Pauser, Ran, Settings, Stopped, unpack};
+use firebox_vmm::{Ending, Hypervisor, Linux, Machine, MemorySize, Pauser, Prepared, Ran, Settings, Stopped, unpack};
 use kit::PLENTY;
 use kit::counting::paused;
 use kit::debian::Debian;
 use kit::first_process::FirstProcess;
 use kit::frozen::Frozen;
 use kit::initramfs::Initramfs;
+use kit::process::{alone, private_kib};
 
 const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1";
 const BEFORE: u32 = 5000;
@@ -110,7 +111,20 @@ fn check_that_it_went_on(who: &str, stopped: Stopped) {
     }
 }
 
+fn check_that_it_takes_little_to_wait(hypervisor: &Hypervisor, frozen: &Frozen) {
+    const CLONES: u64 = 8;
+    const MOST_KIB: u64 = 5 << 10;
+    let before = private_kib();
+    let clones =
+        (0..CLONES).map(|_| frozen.prepare_with(hypervisor, devices(Vec::new(), UnixStream::pair().unwrap().0)));
+    let clones: Vec<Prepared> = clones.collect();
+    let each = private_kib().saturating_sub(before) / CLONES;
+    println!("of its own, each of {} clones has {each} KiB while it waits", clones.len());
+    assert!(each < MOST_KIB, "{each} KiB");
+}
+
 fn check(test: &str, cpus: u8) {
+    let _alone = alone();
     let Some(hypervisor) = kit::hypervisor_at_speed(test) else { return };
     let Some(debian) = Debian::find(test) else { return };
     let settings = Settings { memory: MemorySize::mib(256).unwrap(), cpus };
@@ -134,6 +148,7 @@ fn check(test: &str, cpus: u8) {
     let begun = Instant::now();
     let frozen = Frozen::of(&hypervisor, &original);
     println!("freezing took {:?}; its state has {} bytes", begun.elapsed(), frozen.bytes.len());
+    check_that_it_takes_little_to_wait(&hypervisor, &frozen);
     // Longer than anybody in there sleeps: what they wait for is not in the past when they go on.
     std::thread::sleep(Duration::from_secs(4));
     for clone in ["the first clone", "the second clone"] {
