@@ -1,6 +1,7 @@
 //! A guest that counts for ever, in a register and in memory, and faults as soon as the two differ: whatever is lost or done twice is seen.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -80,12 +81,15 @@ fn pause_when(
     mut is_so: impl FnMut(&Memory) -> bool + Send,
     run: impl FnOnce() -> Stopped,
 ) -> Paused {
+    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            wait_until(|| is_so(&memory));
+        scope.spawn(|| {
+            wait_until(|| is_so(&memory) || over.load(Ordering::SeqCst));
             pauser.pause();
         });
-        paused(run())
+        let stopped = run();
+        over.store(true, Ordering::SeqCst);
+        paused(stopped)
     })
 }
 
