@@ -5,9 +5,10 @@ mod kit;
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
 
-use firebox_vmm::virtio::{Block, Device, Entropy, OtherDevice};
+use firebox_vmm::virtio::{Block, Device, Entropy, OtherDevice, Transport};
 use firebox_vmm::{Bytes, Ending, GuestAddress, Memory, Paused, Prepared, RestoreError, layout};
 use kit::counting::{self, COUNT, count};
+use kit::driver::{BUFFER, Bell, Driver, WRITE};
 use kit::frozen::Frozen;
 use kit::virtio_guest::{
     ANSWER, AVAILABLE, DATA, HEADER, LOCAL_APIC, USED, VECTOR, hear_interrupts, load_handler, machine, set_up,
@@ -104,6 +105,27 @@ fn an_interrupt_on_its_way_is_not_lost() {
         let machine = machine(NAME, Box::new(Entropy), &[(DATA, 64, 2)], &program).unwrap();
         let frozen = Frozen::of(&hypervisor, &counting::run_until(machine, is_here));
         assert_eq!(go_to_the_end(frozen.prepare_with(&hypervisor, vec![Box::new(Entropy)])), "woken");
+    }
+}
+
+#[test]
+fn an_interrupt_that_the_driver_has_not_acknowledged_is_raised_again_and_no_other() {
+    for acknowledged in [false, true] {
+        let mut driver = Driver::ready(Entropy);
+        driver.send(&[(BUFFER, 32, WRITE)]);
+        assert_eq!((driver.collect(), driver.bell.rung()), (Some(32), 1));
+        if acknowledged {
+            driver.set(0x64, 1);
+        }
+        let (state, bell) = (driver.transport.save().unwrap(), Bell::default());
+        let (memory, interrupt) = (driver.memory.clone(), Box::new(bell.clone()));
+        driver.transport = Transport::restore(Box::new(Entropy), memory, interrupt, &state).unwrap();
+        assert_eq!(bell.rung(), 0, "before the machine goes on");
+        driver.transport.go_on();
+        assert_eq!((bell.rung(), driver.get(0x60)), if acknowledged { (0, 0) } else { (1, 1) });
+        // And the queue goes on from where it was.
+        driver.send(&[(BUFFER, 16, WRITE)]);
+        assert_eq!(driver.collect(), Some(16));
     }
 }
 
