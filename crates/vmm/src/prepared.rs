@@ -83,7 +83,7 @@ impl Snapshot {
         let count = u8::try_from(cpus.len()).unwrap_or(Settings::MOST_CPUS);
         let mut machine = Machine::without_processors(hypervisor, *size, size.map_file(memory)?, count)?;
         for (number, state) in (0..).zip(cpus) {
-            let cpu = machine.kind.restore(&machine.vm, number, state)?;
+            let cpu = machine.kind.restore(hypervisor, &machine.vm, number, state)?;
             machine.cpus.push(cpu);
         }
         for (number, (state, device)) in states.iter().zip(devices).enumerate() {

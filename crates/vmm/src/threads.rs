@@ -94,6 +94,10 @@ impl Threads {
                 Err(RecvTimeoutError::Disconnected) => return Err(RunError::Gone),
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            // Nobody ends before it is told why, or to: one that has is gone by a fault of ours.
+            if self.0.iter().any(|(_, thread)| thread.is_finished()) {
+                return hear.try_recv().map_err(|_| RunError::Gone)?.into_stop();
+            }
             seen = if self.0.iter().all(|(kick, _)| kick.waits_for_nothing()) { seen.saturating_add(1) } else { 0 };
             if LOOKS <= seen {
                 return Ok(Stop::Ended(Ending::Halted));

@@ -177,6 +177,64 @@ fn a_feature_that_this_host_has_not_is_named() {
     }
 }
 
+/// Virtual machines in virtual machines and counters are hidden from guests of ours. KVM would give them to one that is said to have been told of them.
+#[test]
+fn what_no_guest_of_ours_is_told_is_refused() {
+    const NAME: &str = "what_no_guest_of_ours_is_told_is_refused";
+    let Some(hypervisor) = kit::hypervisor(NAME) else { return };
+    let Some(frozen) = frozen() else { return };
+    let told = |change: &dyn Fn(&mut Vec<u8>)| {
+        let refused = restore(&hypervisor, frozen, &changed(frozen, change)).err().expect("it goes on");
+        let RestoreError::OtherProcessor(other) = refused else { panic!("{refused}") };
+        other
+    };
+    // Before the honest one, and in a place where nobody would look for it but KVM.
+    let basic = leaf(frozen, 1);
+    let beside = told(&|bytes| {
+        let mut entry = bytes[basic..basic + ENTRY].to_vec();
+        entry[4] = 1;
+        entry[20] |= 1 << 5;
+        bytes.splice(ENTRIES..ENTRIES, entry);
+        let entries = u32_at(bytes, TOLD) + 1;
+        set_u32(bytes, TOLD, entries);
+    });
+    assert_eq!(beside, OtherProcessor::Told(1));
+    // Twice, the second time with more.
+    let twice = told(&|bytes| {
+        let entry = bytes[basic..basic + ENTRY].to_vec();
+        bytes.splice(ENTRIES..ENTRIES, entry);
+        let entries = u32_at(bytes, TOLD) + 1;
+        set_u32(bytes, TOLD, entries);
+    });
+    assert_eq!(twice, OtherProcessor::Told(1));
+    let number = told(&|bytes| bytes[basic + 19] ^= 1);
+    assert_eq!(number, OtherProcessor::Told(1), "another processor's number");
+    let model = told(&|bytes| bytes[basic + 12] ^= 1 << 4);
+    assert!(matches!(model, OtherProcessor::Model { .. }), "{model}");
+}
+
+/// What a guest would be refused to write, whoever restores it could.
+#[test]
+fn a_register_that_kvm_does_not_list_for_guests_of_ours_is_refused_unless_there_is_nothing_in_it() {
+    const NAME: &str = "a_register_that_kvm_does_not_list_for_guests_of_ours_is_refused_unless_there_is_nothing_in_it";
+    let Some(hypervisor) = kit::hypervisor(NAME) else { return };
+    let Some(frozen) = frozen() else { return };
+    let types = [0x2FF_u64.to_le_bytes(), 0x806_u64.to_le_bytes()].concat();
+    let at = frozen.bytes.windows(types.len()).position(|bytes| bytes == types).expect("the types of memory are saved");
+    for (index, data) in [(0x4000_0001, 1), (0x1234_5678, 1), (0x1234_5678, 0)] {
+        let bytes = changed(frozen, |bytes| {
+            set_u32(bytes, at, index);
+            set_u32(bytes, at + 8, data);
+        });
+        match (restore(&hypervisor, frozen, &bytes), data) {
+            (Ok(_), 0) => {}
+            (Err(RestoreError::OtherProcessor(OtherProcessor::Register(refused))), 1) => assert_eq!(refused, index),
+            (Ok(_), _) => panic!("{index:#x} is set"),
+            (Err(other), _) => panic!("{other}"),
+        }
+    }
+}
+
 #[test]
 fn a_memory_that_is_another_is_refused() {
     const NAME: &str = "a_memory_that_is_another_is_refused";

@@ -61,7 +61,7 @@ const LABEL: usize = 20;
 const DIGEST: usize = 32;
 
 impl Snapshot {
-    /// No snapshot is longer: one processor is 30 KiB at most.
+    /// No snapshot is longer: one processor is some 33 KiB at most.
     pub const MOST_BYTES: usize = 2 << 20;
 
     /// Writes it down.

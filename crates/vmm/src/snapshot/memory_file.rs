@@ -51,10 +51,17 @@ const PAGE: usize = 4096;
 /// At a time.
 const PART: usize = 64 * PAGE;
 
-/// Writes all of the memory to a file. The machine is at rest.
+/// Writes all of the memory to a file, which has to be empty. The machine is at rest.
+///
+/// A file that clones have mapped would be taken from under them: what is cut off is gone from private mappings, too, and who reads there is killed.
 pub(crate) fn write(memory: &Memory, file: &File) -> io::Result<Digest> {
-    // Of what it held before, nothing is to be left where there will be a hole.
-    file.set_len(0)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() != 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "it has to go into a new file, in which nothing is yet",
+        ));
+    }
     let (mut pages, mut buffer) = (Pages::default(), vec![0; PART]);
     let mut begins = 0_u64;
     for region in memory.iter() {
@@ -154,10 +161,17 @@ mod tests {
             memory.write_obj(7_u8, GuestAddress(at)).unwrap();
         }
         let file = tempfile::tempfile().unwrap();
-        // What was there before is gone.
-        file.write_all_at(&[9; 0x8000], 0x4000).unwrap();
         let digest = write(&memory, &file).unwrap();
         (file, digest)
+    }
+
+    #[test]
+    fn a_file_with_something_in_it_is_left_as_it_is() {
+        let memory = MemorySize::bytes(LENGTH).unwrap().map().unwrap();
+        let (file, before) = written();
+        assert_eq!(write(&memory, &file).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(digest(&file).unwrap(), before);
+        assert!(write(&memory, &File::open("/dev/null").unwrap()).is_err());
     }
 
     #[test]

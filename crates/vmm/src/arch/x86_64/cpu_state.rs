@@ -76,6 +76,17 @@ impl CpuState {
         })
     }
 
+    /// What one of its model-specific registers holds; none is zero.
+    pub(super) fn model_specific(&self, index: u32) -> u64 {
+        self.model_specific.iter().find(|entry| entry.index == index).map_or(0, |entry| entry.data)
+    }
+
+    /// The first register of its model that is not among these, and holds something: KVM would take some for which a guest would be refused.
+    pub(super) fn unknown(&self, listed: &[u32]) -> Option<u32> {
+        let unknown = self.model_specific.iter().find(|entry| entry.data != 0 && !listed.contains(&entry.index));
+        unknown.map(|entry| entry.index)
+    }
+
     /// Gives it to a processor that is new and was told the same of itself, by which it has the same registers; but for what counts time. The special ones
     /// decide which of the others mean anything; and its activity is last, since interrupts on their way can change it.
     pub(super) fn set(&self, cpu: &Cpu) -> Result<(), SetupError> {

@@ -31,10 +31,11 @@ const HIDDEN: [(u32, u32, Register, u32); 9] = [
     (1, 0, Register::Edx, 1 << 21 | 1 << 22 | 1 << 29 | 1 << 31),
     // SGX, HLE, RTM, MPX, processor trace: enclaves and transactions have been read through, the last two cost without a use.
     (7, 0, Register::Ebx, 1 << 2 | 1 << 4 | 1 << 11 | 1 << 14 | 1 << 25),
-    // UMWAIT and TPAUSE, which keep a host's processor to themselves; launch configuration of SGX.
-    (7, 0, Register::Ecx, 1 << 5 | 1 << 30),
-    // Stepping back from transactions, and platform configuration.
-    (7, 0, Register::Edx, 1 << 11 | 1 << 13 | 1 << 18),
+    // UMWAIT and TPAUSE, which keep a host's processor to themselves; launch configuration of SGX; shadow stacks, of whose pointer
+    // KVM tells nobody who asks for all registers, so that no clone would have it.
+    (7, 0, Register::Ecx, 1 << 5 | 1 << 7 | 1 << 30),
+    // Stepping back from transactions, platform configuration, and what goes with shadow stacks.
+    (7, 0, Register::Edx, 1 << 11 | 1 << 13 | 1 << 18 | 1 << 20),
     // Of power saving a guest has to know one thing: that its timer does not stop (bit 2).
     (6, 0, Register::Eax, !(1 << 2)),
     (6, 0, Register::Ebx, u32::MAX),
@@ -128,6 +129,7 @@ mod tests {
         assert_eq!((counters.eax, counters.edx), (0, 0));
         assert_eq!(amd.ecx & 1 << 2, 0, "SVM: {:#x}", amd.ecx);
         assert_ne!(extended.ebx & 1 << 5, 0, "AVX2 is for everybody: {:#x}", extended.ebx);
+        assert_eq!((extended.ecx & 1 << 7, extended.edx & 1 << 20), (0, 0), "shadow stacks, which no snapshot has");
     }
 
     #[test]

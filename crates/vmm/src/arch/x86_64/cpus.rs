@@ -2,6 +2,7 @@
 
 use kvm_bindings::{
     CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_UNINITIALIZED,
+    kvm_cpuid_entry2,
 };
 
 use kvm_ioctls::{Cap, VcpuFd};
@@ -120,15 +121,42 @@ impl Cpus {
 
     /// Makes the processor of that number in a state that one like it was in, but for the time. It goes on being told what that was told, which may be less than
     /// this host has.
-    pub(crate) fn restore(&mut self, vm: &Vm, number: u8, state: &CpuState) -> Result<Cpu, CannotBe> {
-        features::differ(&state.told, self.tell(number).as_slice())?;
+    pub(crate) fn restore(
+        &mut self,
+        hypervisor: &Hypervisor,
+        vm: &Vm,
+        number: u8,
+        state: &CpuState,
+    ) -> Result<Cpu, CannotBe> {
+        self.check_told(number, &state.told)?;
+        if let Some(register) = state.unknown(&msrs::listed(hypervisor.kvm())?) {
+            return Err(OtherProcessor::Register(register).into());
+        }
         let cpu = vm.make_cpu(number).map_err(SetupError::refused("make one"))?;
         self.set_speed(&cpu, state.counter_khz)?;
         let told = CpuId::from_entries(&state.told).map_err(|_| SetupError::TooMany("features"))?;
         cpu.fd().set_cpuid2(&told).map_err(SetupError::refused("set the features"))?;
+        let theirs = state.model_specific(msrs::CAPABILITIES);
+        let ours = msrs::read_one(cpu.fd(), msrs::CAPABILITIES)?.unwrap_or(0);
+        if theirs & !ours != 0 {
+            return Err(OtherProcessor::Flawed { theirs, ours }.into());
+        }
         state.set(&cpu)?;
         self.told.push(told);
         Ok(cpu)
+    }
+
+    /// Whether the processor of that number can go on being told this here: there is all that it was told of, and it was told as guests of ours are, of nothing that is hidden from them.
+    fn check_told(&self, number: u8, told: &[kvm_cpuid_entry2]) -> Result<(), OtherProcessor> {
+        let here = self.tell(number);
+        features::differ(told, here.as_slice())?;
+        features::is_told_alike(told, here.as_slice())?;
+        let mut restricted = told.to_vec();
+        cpuid::restrict(&mut restricted, number, self.count, self.has_deadline_timer);
+        match told.iter().zip(&restricted).find(|(told, restricted)| told != restricted) {
+            Some((told, _)) => Err(OtherProcessor::Told(told.function)),
+            None => Ok(()),
+        }
     }
 
     /// Makes up for a time counter of another speed, as far as KVM can.

@@ -1,6 +1,8 @@
 //! Whether a host has every feature that a frozen machine's processors were told of. What a program has found out about its processor it never asks again: one
 //! that is missing ends the program, at the first instruction of it, much later.
 
+use std::collections::BTreeSet;
+
 use kvm_bindings::kvm_cpuid_entry2;
 
 use super::cpuid::Register::{self, Eax, Ebx, Ecx, Edx};
@@ -16,6 +18,30 @@ pub enum OtherProcessor {
         /// Of this host.
         ours: String,
     },
+    /// Kernels choose by the model what they guard against.
+    #[error("it was made on a processor of the model {theirs:#x}, and this one is of the model {ours:#x}")]
+    Model {
+        /// Of the snapshot.
+        theirs: u32,
+        /// Of this host.
+        ours: u32,
+    },
+    /// Its kernel has been told of fewer flaws.
+    #[error(
+        "it was made on a processor with fewer flaws than this one has (ARCH_CAPABILITIES {theirs:#x}, and here {ours:#x})"
+    )]
+    Flawed {
+        /// In the snapshot.
+        theirs: u64,
+        /// On this host.
+        ours: u64,
+    },
+    /// It was told what no guest is.
+    #[error("its processors were told of what this host tells no guest (leaf {0:#x} of CPUID)")]
+    Told(u32),
+    /// A register of the processor's model is unknown.
+    #[error("it has something in model-specific register {0:#x}, which there is not here")]
+    Register(u32),
     /// A feature is missing.
     #[error("it needs a processor with {0}, which this host's has not, or KVM does not give")]
     Lacks(String),
@@ -103,6 +129,10 @@ pub(super) fn differ(told: &[kvm_cpuid_entry2], here: &[kvm_cpuid_entry2]) -> Re
     if theirs != ours {
         return Err(OtherProcessor::Maker { theirs, ours });
     }
+    let [theirs, ours] = [told, here].map(|entries| find(entries, 1, 0).map_or(0, |entry| entry.eax));
+    if theirs != ours {
+        return Err(OtherProcessor::Model { theirs, ours });
+    }
     for (leaf, subleaf, register, names) in FEATURES {
         let [theirs, ours] =
             [told, here].map(|entries| find(entries, leaf, subleaf).map_or(0, |entry| register.of(entry)));
@@ -119,6 +149,21 @@ pub(super) fn differ(told: &[kvm_cpuid_entry2], here: &[kvm_cpuid_entry2]) -> Re
             [told, here].map(|entries| find(entries, 0x8000_0008, 0).map_or(0, |entry| entry.eax >> shift & 0xFF));
         if ours < theirs {
             return Err(OtherProcessor::Shorter { what, theirs, ours });
+        }
+    }
+    Ok(())
+}
+
+/// Whether all that was told is in a place where this host tells something, once, and in the same way: KVM takes the first entry of a leaf whatever its subleaf, unless
+/// that says that it counts, so what stands elsewhere could be what a guest is told, past all that is looked at here.
+pub(super) fn is_told_alike(told: &[kvm_cpuid_entry2], here: &[kvm_cpuid_entry2]) -> Result<(), OtherProcessor> {
+    let mut places = BTreeSet::new();
+    for entry in told {
+        let is_known = |other: &kvm_cpuid_entry2| {
+            (other.function, other.index, other.flags) == (entry.function, entry.index, entry.flags)
+        };
+        if !places.insert((entry.function, entry.index)) || !here.iter().any(is_known) {
+            return Err(OtherProcessor::Told(entry.function));
         }
     }
     Ok(())
@@ -178,6 +223,31 @@ mod tests {
         assert_eq!(less(|told| told[4].eax = 0x3930), Err(shorter));
         // Nothing said of a leaf is that it has none of its features.
         assert_eq!(differ(&processor(), &processor()[..1]), lacks("`avx`"));
+    }
+
+    #[test]
+    fn a_model_is_not_exchanged_for_another() {
+        let mut other = processor();
+        other[1].eax = 0x00A2_0F12;
+        let model = OtherProcessor::Model { theirs: 0x00A2_0F12, ours: 0 };
+        assert_eq!(differ(&other, &processor()), Err(model));
+    }
+
+    #[test]
+    fn what_is_told_in_another_place_or_twice_or_in_another_way_is_refused() {
+        let here = processor();
+        assert_eq!(is_told_alike(&here, &here), Ok(()));
+        assert_eq!(is_told_alike(&here[1..3], &here), Ok(()), "less is told");
+        for change in [
+            |told: &mut Vec<kvm_cpuid_entry2>| told[1].index = 1,
+            |told: &mut Vec<kvm_cpuid_entry2>| told[1].flags = 1,
+            |told: &mut Vec<kvm_cpuid_entry2>| told.push(told[1]),
+            |told: &mut Vec<kvm_cpuid_entry2>| told[1].function = 0xA,
+        ] {
+            let mut told = processor();
+            change(&mut told);
+            assert!(matches!(is_told_alike(&told, &here), Err(OtherProcessor::Told(1 | 0xA))));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The model-specific registers: those a kernel expects to find set, where all others are zero when a processor is made; and all there are, when a
 //! processor is frozen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use kvm_bindings::{KVM_MAX_MSR_ENTRIES, Msrs, kvm_msr_entry};
@@ -22,16 +22,21 @@ pub(super) const TIMES: [u32; 2] = [0x10, 0x6E0];
 const UNLISTED: [RangeInclusive<u32>; 6] =
     [0x200..=0x20F, 0x250..=0x250, 0x258..=0x259, 0x268..=0x26F, MEMORY_TYPES..=MEMORY_TYPES, 0x400..=0x47F];
 
+/// Those of Hyper-V, which no guest of ours is told of. KVM lists them; to ask for them makes it keep more of a processor, and some tell how long the asking thread has run.
+const HYPER_V: RangeInclusive<u32> = 0x4000_0000..=0x4000_01FF;
+/// Which flaws a processor has not.
+pub(super) const CAPABILITIES: u32 = 0x10A;
+
 /// Sets what a kernel expects. After CPUID, which says which of them there are.
 pub(super) fn set(cpu: &VcpuFd) -> Result<(), SetupError> {
     set_all(cpu, &[entry(MISCELLANEOUS, FAST_STRINGS), entry(MEMORY_TYPES, ENABLED_WRITE_BACK)])
 }
 
-/// All that KVM has, but for those that count time. Which of them a processor has, it says when it is asked.
+/// All that KVM has for guests of ours, but for those that count time. Which of them a processor has, it says when it is asked.
 pub(super) fn listed(kvm: &Kvm) -> Result<Vec<u32>, SetupError> {
     let listed = kvm.get_msr_index_list().map_err(SetupError::refused("list the model-specific registers"))?;
     let all: BTreeSet<u32> = listed.as_slice().iter().copied().chain(UNLISTED.into_iter().flatten()).collect();
-    Ok(all.into_iter().filter(|index| !TIMES.contains(index)).collect())
+    Ok(all.into_iter().filter(|index| !TIMES.contains(index) && !HYPER_V.contains(index)).collect())
 }
 
 /// What those of them hold that the processor has.
@@ -64,8 +69,9 @@ pub(super) fn set_one(cpu: &VcpuFd, index: u32, data: u64) -> Result<(), SetupEr
 /// would have to find memory for, or would refuse.
 pub(super) fn set_those_that_differ(cpu: &VcpuFd, entries: &[kvm_msr_entry]) -> Result<(), SetupError> {
     let indices: Vec<u32> = entries.iter().map(|entry| entry.index).collect();
-    let has: BTreeSet<(u32, u64)> = read(cpu, &indices)?.iter().map(|entry| (entry.index, entry.data)).collect();
-    let differ = entries.iter().filter(|entry| !has.contains(&(entry.index, entry.data)));
+    let has: BTreeMap<u32, u64> = read(cpu, &indices)?.iter().map(|entry| (entry.index, entry.data)).collect();
+    // One that the new processor has not holds nothing.
+    let differ = entries.iter().filter(|entry| has.get(&entry.index).copied().unwrap_or(0) != entry.data);
     set_all(cpu, &differ.copied().collect::<Vec<_>>())
 }
 
