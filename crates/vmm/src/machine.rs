@@ -268,11 +268,12 @@ impl Machine {
         if let Some(first) = self.cpus.first() {
             self.kind.begin(first, self.vm.memory(), start)?;
         }
-        self.go(limit)
+        self.go(limit, |_| ())
     }
 
-    /// Lets its processors run on from where they are.
-    pub(crate) fn go(mut self, limit: Duration) -> Result<Stopped, RunError> {
+    /// Lets its processors run on from where they are. Before they do, this is done with each device that something can happen to outside, in the thread that looks
+    /// after it from then on: a device reads what its guest has written, and nobody does that who is not confined.
+    pub(crate) fn go(mut self, limit: Duration, before: fn(&mut Transport)) -> Result<Stopped, RunError> {
         let (told, hear) = channel();
         if !self.pauser.begin(told.clone()) {
             return Ok(Stopped::Paused(Paused::new(self)));
@@ -283,8 +284,9 @@ impl Machine {
             // Without it nothing would come to the guest any more, and it would wait for ever.
             let confined =
                 move || confine().map_err(|error| _ = told.send(Told::Failed(RunError::Confine(error)))).is_ok();
-            wakers.start(device.clone(), wakes.clone(), confined).map_err(RunError::Thread)?;
+            wakers.start(device.clone(), wakes.clone(), confined, before).map_err(RunError::Thread)?;
         }
+        wakers.have_begun();
         let mut threads = Threads::default();
         for cpu in self.cpus.drain(..) {
             threads.start(cpu, &self.ports, &self.windows, self.confine, &told)?;

@@ -91,6 +91,6 @@ impl Paused {
     /// Lets it run on from where it was.
     pub fn resume(self, limit: Duration) -> Result<Stopped, RunError> {
         self.machine.kind.tell_of_pause(&self.machine.cpus);
-        self.machine.go(limit)
+        self.machine.go(limit, |_| ())
     }
 }

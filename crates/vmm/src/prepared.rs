@@ -120,8 +120,8 @@ impl Prepared {
         machine.kind.tell_of_pause(&machine.cpus);
         machine.serial.lock().unwrap_or_else(PoisonError::into_inner).restore(&serial);
         for device in &machine.devices {
-            device.lock().unwrap_or_else(PoisonError::into_inner).go_on();
+            device.lock().unwrap_or_else(PoisonError::into_inner).raise_again();
         }
-        machine.go(limit)
+        machine.go(limit, Transport::speak_first)
     }
 }

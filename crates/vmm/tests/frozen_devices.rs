@@ -121,7 +121,8 @@ fn an_interrupt_that_the_driver_has_not_acknowledged_is_raised_again_and_no_othe
         let (memory, interrupt) = (driver.memory.clone(), Box::new(bell.clone()));
         driver.transport = Transport::restore(Box::new(Entropy), memory, interrupt, &state).unwrap();
         assert_eq!(bell.rung(), 0, "before the machine goes on");
-        driver.transport.go_on();
+        driver.transport.raise_again();
+        driver.transport.speak_first();
         assert_eq!((bell.rung(), driver.get(0x60)), if acknowledged { (0, 0) } else { (1, 1) });
         // And the queue goes on from where it was.
         driver.send(&[(BUFFER, 16, WRITE)]);

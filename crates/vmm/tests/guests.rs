@@ -150,6 +150,32 @@ impl BusDevice for Counter {
     }
 }
 
+/// As no device of ours: a fault of ours in a processor's thread.
+struct Faulty;
+
+impl BusDevice for Faulty {
+    fn read(&mut self, _offset: u64, data: &mut [u8]) {
+        data.fill(0);
+    }
+
+    fn write(&mut self, _offset: u64, _data: &[u8]) -> Go {
+        panic!("a fault of ours");
+    }
+}
+
+/// Where a panic is not the end of all, as in tests.
+#[test]
+fn a_processor_that_is_gone_is_told_long_before_its_time() {
+    const NAME: &str = "a_processor_that_is_gone_is_told_long_before_its_time";
+    let Some(hypervisor) = kit::hypervisor(NAME) else { return };
+    let mut machine = kit::machine(&hypervisor, 1, &Assembler::new().out8(0x700, 1).spin());
+    machine.add_ports(0x700..0x701, Arc::new(Mutex::new(Faulty))).unwrap();
+    let begun = Instant::now();
+    let ran = machine.run(&Start { entry: layout::PROGRAM, argument: 0 }, PLENTY);
+    assert!(matches!(ran, Err(RunError::Gone)));
+    assert!(begun.elapsed() < PLENTY / 2, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn all_processors_stop_when_one_has_ended_the_machine() {
     const NAME: &str = "all_processors_stop_when_one_has_ended_the_machine";

@@ -66,7 +66,8 @@ fn a_guest_is_told_that_its_connections_are_gone_and_nothing_else_until_it_has_h
     let mut guest = guest.frozen(doors, Some(caller));
     assert_eq!(guest.events(), (0, u32::MAX), "a clone that does not run yet writes nothing");
     host.write_all(b"CONNECT 9\n").unwrap();
-    guest.transport.go_on();
+    guest.transport.raise_again();
+    guest.transport.speak_first();
     assert_eq!(guest.events(), (1, 0));
     // Neither what the guest says nor who calls it is heard now: it would end all that it finds.
     guest.send(&packet(REQUEST, PORTS, b""));
@@ -85,7 +86,8 @@ fn a_guest_that_has_no_use_for_events_is_served_at_once() {
     guest.set_up_without(EVENTS as u32);
     guest.give_buffers(LENGTH);
     let mut guest = guest.frozen(doors, None);
-    guest.transport.go_on();
+    guest.transport.raise_again();
+    guest.transport.speak_first();
     guest.send(&packet(REQUEST, PORTS, b""));
     guest.hear(RESPONSE);
 }
@@ -94,7 +96,8 @@ fn a_guest_that_has_no_use_for_events_is_served_at_once() {
 fn a_guest_without_room_for_the_event_is_told_when_it_has() {
     let (_host, doors) = door();
     let mut guest = Guest::ready(None, Vec::new()).frozen(doors, None);
-    guest.transport.go_on();
+    guest.transport.raise_again();
+    guest.transport.speak_first();
     guest.send(&packet(REQUEST, PORTS, b""));
     assert_eq!((guest.receive(), guest.events().0), (None, 0));
     guest.give_event_buffer();
@@ -107,7 +110,8 @@ fn a_guest_without_room_for_the_event_is_told_when_it_has() {
 fn a_driver_that_begins_anew_has_nothing_to_hear() {
     let (_host, doors) = door();
     let mut guest = Guest::ready(None, Vec::new()).frozen(doors, None);
-    guest.transport.go_on();
+    guest.transport.raise_again();
+    guest.transport.speak_first();
     guest.set_up();
     guest.give_buffers(LENGTH);
     guest.send(&packet(REQUEST, PORTS, b""));

@@ -104,12 +104,16 @@ impl Transport {
         })
     }
 
-    /// The machine goes on after it was restored. What the driver has not acknowledged it is told again, since an interrupt on its way between us and
-    /// the chips is in no state; once too often does no harm. And what this device has to say it can say from now on.
-    pub fn go_on(&mut self) {
+    /// The machine goes on after it was restored: what the driver has not acknowledged it is told again, since an interrupt on its way between us and
+    /// the chips is in no state. Once too often does no harm.
+    pub fn raise_again(&self) {
         if self.reasons != 0 {
             self.interrupt.raise();
         }
+    }
+
+    /// What the device has to say before all else, now that its machine goes on. Reads what the guest has written.
+    pub fn speak_first(&mut self) {
         if self.status.is_ready() {
             self.work(|device, queues| device.serve(0, queues));
         }
