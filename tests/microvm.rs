@@ -54,9 +54,10 @@ fn what_a_host_lacks_for_a_microvm_is_said_with_what_to_do() {
     const NAME: &str = "what_a_host_lacks_for_a_microvm_is_said_with_what_to_do";
     if !has_kvm(NAME) {
         let words = Hypervisor::open().err().map(|none| none.to_string()).unwrap();
-        return Home::new().is_refused(&words, "help:");
+        return Home::in_directory(tempfile::tempdir().unwrap().path()).is_refused(&words, "help:");
     }
-    let home = Home::new();
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::in_directory(place.path());
     home.is_refused("from an image", "firebox rootfs from-docker");
     home.take_in_bash();
     home.is_refused("a microVM needs a kernel, and there is none", "firebox kernel fetch");
@@ -69,7 +70,8 @@ fn what_a_host_lacks_for_a_microvm_is_said_with_what_to_do() {
 
 #[test]
 fn the_command_of_the_page_gets_a_jail_where_there_is_no_kernel_or_no_image() {
-    let home = Home::new();
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::in_directory(place.path());
     let gets_a_jail_since = |lacks: &str| {
         let Output { status, stdout, stderr } = home.host("echo hi", &[]);
         let said = String::from_utf8_lossy(&stderr);
@@ -89,7 +91,8 @@ fn a_kernel_that_is_not_there_is_the_requests_mistake() {
     if !has_kvm(NAME) {
         return;
     }
-    let home = Home::new();
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::in_directory(place.path());
     home.take_in_bash();
     let Output { status, stderr, .. } = home.run("echo hi", &["--kernel", "nobodys"]);
     let said = String::from_utf8_lossy(&stderr);
@@ -103,7 +106,8 @@ fn a_job_in_a_machine_of_its_own_is_told_like_any_other() {
     if !runs_kernels(NAME) {
         return;
     }
-    let Some(home) = Home::complete(NAME) else { return };
+    let place = tempfile::tempdir().unwrap();
+    let Some(home) = Home::in_directory(place.path()).complete(NAME) else { return };
     let Output { status, stdout, stderr } = home.run("echo $((6 * 7)); echo aside >&2; exit 3", &[]);
     let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert_eq!((stdout.as_ref(), stderr.as_ref(), status.code()), ("42\n", "aside\n", Some(3)));

@@ -22,6 +22,7 @@ mod kvm;
 mod saved;
 
 use std::os::unix::fs::chown;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use debian::Debian;
@@ -30,7 +31,7 @@ use firebox_vmm::unpack;
 use guest_memory::{GuestMemory, KERNEL_TEXT, KERNEL_WHOLE};
 use home::Home;
 use kit::{
-    Finished, HostInventory, Lineage, Member, OrdinaryUser, Role, Started, family, firebox, leaving_nothing,
+    Finished, HostInventory, Lasting, Lineage, Member, OrdinaryUser, Role, Started, family, firebox, leaving_nothing,
     show_to_everybody, temp_dir,
 };
 use rustix::process::Signal;
@@ -44,11 +45,17 @@ const KILLED: i32 = 137;
 /// How soon what has ended is told, on a machine that is emulated.
 const MOMENT: Duration = Duration::from_secs(20);
 /// The limit of each job's run.
-const RUN_TIME: Duration = Duration::from_secs(10);
+const RUN_TIME: Duration = Duration::from_secs(5);
 
-/// See [`Home::complete`]. In this host's turn, as all that starts firebox.
-fn complete_home(test: &str) -> Option<Home> {
-    leaving_nothing(|| Home::complete(test))
+/// See [`Home::complete`]: one for all tests, made in this host's turn, as all that starts firebox.
+fn complete_home(test: &str) -> Option<&'static Home> {
+    static MADE: OnceLock<(Lasting, Option<Home>)> = OnceLock::new();
+    let make = || {
+        let place = Lasting::make();
+        let home = leaving_nothing(|| Home::in_directory(place.path()).complete(test));
+        (place, home)
+    };
+    MADE.get_or_init(make).1.as_ref()
 }
 
 /// A job that runs in the middle of its work.
@@ -90,7 +97,7 @@ fn a_monitors_own_memory_is_five_mib_at_most() {
         return;
     }
     let Some(home) = complete_home(NAME) else { return };
-    let ended = after(&home, MOMENT, |_, monitor| {
+    let ended = after(home, MOMENT, |_, monitor| {
         let own = GuestMemory::of(monitor.pid).monitors_own_kib();
         println!("a monitor's own memory in the middle of a job: {own} KiB");
         assert!((1..=5 << 10).contains(&own), "{own} KiB");
@@ -108,7 +115,7 @@ fn is_our_fault(finished: &Finished, words: &str) {
 #[track_caller]
 fn is_past_its_time(finished: &Finished) {
     assert_eq!(finished.code(), TIMEOUT, "{finished}");
-    assert!(finished.stderr().contains("the run took longer than 10 s"), "{finished}");
+    assert!(finished.stderr().contains("the run took longer than 5 s"), "{finished}");
 }
 
 /// A store of one's own and a `/dev/kvm` that one may open is all that it takes. What an ordinary user's jail can only watch, a guest enforces.
@@ -150,9 +157,9 @@ fn a_monitor_that_is_killed_or_stopped_ends_its_job() {
         return;
     }
     let Some(home) = complete_home(NAME) else { return };
-    let killed = after(&home, MOMENT, |_, monitor| assert!(monitor.kill()));
+    let killed = after(home, MOMENT, |_, monitor| assert!(monitor.kill()));
     is_our_fault(&killed, "its monitor was ended");
-    let stopped = after(&home, RUN_TIME + MOMENT, |_, monitor| assert!(monitor.signal(Signal::STOP)));
+    let stopped = after(home, RUN_TIME + MOMENT, |_, monitor| assert!(monitor.signal(Signal::STOP)));
     is_past_its_time(&stopped);
 }
 
@@ -164,7 +171,7 @@ fn an_engine_that_is_stopped_does_not_keep_its_machine() {
         return;
     }
     let Some(home) = complete_home(NAME) else { return };
-    let ended = after(&home, MOMENT, |call, monitor| {
+    let ended = after(home, MOMENT, |call, monitor| {
         call.signal(Signal::STOP);
         let until = Instant::now() + RUN_TIME + 2 * MOMENT;
         while monitor.parent().is_some() {
@@ -187,9 +194,9 @@ fn a_guest_whose_kernel_breaks_down_ends_its_job() {
     const NOTHING: &[u8] = &[0];
     const HALT: &[u8] = &[0xF4];
     const SPIN: &[u8] = &[0xEB, 0xFE];
-    is_our_fault(&after(&home, MOMENT, fill(KERNEL_WHOLE, NOTHING)), "triple fault");
-    is_our_fault(&after(&home, MOMENT, fill(KERNEL_TEXT, HALT)), "nothing that could wake it");
-    let spun = after(&home, RUN_TIME + MOMENT, fill(KERNEL_TEXT, SPIN));
+    is_our_fault(&after(home, MOMENT, fill(KERNEL_WHOLE, NOTHING)), "triple fault");
+    is_our_fault(&after(home, MOMENT, fill(KERNEL_TEXT, HALT)), "nothing that could wake it");
+    let spun = after(home, RUN_TIME + MOMENT, fill(KERNEL_TEXT, SPIN));
     is_past_its_time(&spun);
 }
 
@@ -197,7 +204,8 @@ fn a_guest_whose_kernel_breaks_down_ends_its_job() {
 fn a_kernel_that_does_not_come_up_is_told_at_once_with_how_it_ended() {
     const NAME: &str = "a_kernel_that_does_not_come_up_is_told_at_once_with_how_it_ended";
     let Some(debian) = Debian::find(NAME).filter(|_| kvm::runs_kernels(NAME)) else { return };
-    let (home, kernel) = (Home::new(), unpack(&debian.kernel).expect("it is a kernel"));
+    let (place, kernel) = (temp_dir(), unpack(&debian.kernel).expect("it is a kernel"));
+    let home = Home::in_directory(place.path());
     leaving_nothing(|| home.take_in_bash());
     for (name, code, words) in [
         ("halts", [0xFA, 0xF4, 0xF4, 0xF4], "the guest stopped, with nothing that could wake it"), // cli; hlt
@@ -229,6 +237,6 @@ fn whoever_above_it_is_killed_takes_the_machine_along() {
             let family = family(call.pid(), Lineage::MicroVm);
             assert!(family.iter().find(|member| member.role == role).is_some_and(Member::kill), "there is no {role:?}");
         };
-        assert_eq!(after(&home, MOMENT, kill).code(), code, "{role:?}");
+        assert_eq!(after(home, MOMENT, kill).code(), code, "{role:?}");
     }
 }

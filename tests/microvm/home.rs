@@ -6,28 +6,30 @@ use std::process::{Command, Output, Stdio};
 
 use super::{bash, debian::Debian};
 
-pub(crate) struct Home(tempfile::TempDir);
+pub(crate) struct Home {
+    place: PathBuf,
+}
 
 impl Home {
-    pub(crate) fn new() -> Home {
-        Home(tempfile::tempdir().unwrap())
+    /// In this directory, which goes when whoever made it wants it to.
+    pub(crate) fn in_directory(place: &Path) -> Home {
+        Home { place: place.to_owned() }
     }
 
     /// With all that a microVM takes. None where there is no kernel, which is said.
-    pub(crate) fn complete(test: &str) -> Option<Home> {
-        let home = Home::new();
-        home.take_in_bash();
-        home.fetch_kernel(test).map(|()| home)
+    pub(crate) fn complete(self, test: &str) -> Option<Home> {
+        self.take_in_bash();
+        self.fetch_kernel(test).map(|()| self)
     }
 
     /// What `FIREBOX_HOME` is to say.
     pub(crate) fn path(&self) -> PathBuf {
-        self.0.path().join("home")
+        self.place.join("home")
     }
 
     pub(crate) fn firebox(&self, words: &[&str]) -> Output {
         let mut firebox = Command::new(env!("CARGO_BIN_EXE_firebox"));
-        firebox.args(words).env("FIREBOX_HOME", self.path()).current_dir(self.0.path());
+        firebox.args(words).env("FIREBOX_HOME", self.path()).current_dir(&self.place);
         firebox.stdin(Stdio::null()).output().unwrap()
     }
 
@@ -39,7 +41,7 @@ impl Home {
 
     /// An image with Bash, under that language's name.
     pub(crate) fn take_in_bash(&self) {
-        let archive = bash::archive_in(self.0.path());
+        let archive = bash::archive_in(&self.place);
         let archive = format!("docker-archive:{}", text(&archive));
         self.succeeds(&["rootfs", "from-docker", "--image", &archive, "--name", "bash", "--size", "200"]);
     }
@@ -53,7 +55,7 @@ impl Home {
 
     /// This kernel, under this name.
     pub(crate) fn keep_kernel(&self, name: &str, kernel: &[u8], modules: &Path) {
-        let file = self.0.path().join(name);
+        let file = self.place.join(name);
         fs::write(&file, kernel).unwrap();
         self.succeeds(&["kernel", "fetch", "--from", text(&file), "--modules", text(modules), "--name", name]);
     }

@@ -21,7 +21,7 @@ use crate::test::Show;
 /// The first process.
 const INIT: &str = include_str!("init.sh");
 /// What of the repository is read by tests: seeds; attacks; and sources, by which a failed property test finds where to keep what it has found.
-const READ: [&str; 4] = ["crates/vmm", "fuzz/seeds/devices", "tests/attacks", "tests/mission"];
+const READ: [&str; 4] = ["crates/vmm", "fuzz/seeds", "tests/attacks", "tests/mission"];
 /// Each takes the memory of a PC, and its files in it.
 const MOST: usize = 2;
 
