@@ -291,7 +291,6 @@ impl Machine {
         for cpu in self.cpus.drain(..) {
             threads.start(cpu, &self.ports, &self.windows, self.confine, &told)?;
         }
-        drop(told);
         let stop = threads.wait(&hear, limit);
         let cpus = threads.stop();
         drop(wakers); // the log and all devices are at rest when nobody runs any more

@@ -82,10 +82,7 @@ impl Snapshot {
         snapshot::check_for_clone(&memory, *size)?;
         let count = u8::try_from(cpus.len()).unwrap_or(Settings::MOST_CPUS);
         let mut machine = Machine::without_processors(hypervisor, *size, size.map_file(memory)?, count)?;
-        for (number, state) in (0..).zip(cpus) {
-            let cpu = machine.kind.restore(hypervisor, &machine.vm, number, state)?;
-            machine.cpus.push(cpu);
-        }
+        machine.cpus = machine.kind.restore(hypervisor, &machine.vm, cpus)?;
         for (number, (state, device)) in states.iter().zip(devices).enumerate() {
             let line = machine.next_line().map_err(MachineError::from)?;
             let transport = Transport::restore(device, machine.memory().clone(), Box::new(line), state);

@@ -119,17 +119,21 @@ impl Cpus {
         cpus.iter().zip(&self.told).map(|(cpu, told)| CpuState::of(cpu, told, &listed)).collect()
     }
 
-    /// Makes the processor of that number in a state that one like it was in, but for the time. It goes on being told what that was told, which may be less than
+    /// Makes processors in the states that others like them were in, but for the time. They go on being told what those were told, which may be less than
     /// this host has.
     pub(crate) fn restore(
         &mut self,
         hypervisor: &Hypervisor,
         vm: &Vm,
-        number: u8,
-        state: &CpuState,
-    ) -> Result<Cpu, CannotBe> {
+        states: &[CpuState],
+    ) -> Result<Vec<Cpu>, CannotBe> {
+        let listed = msrs::listed(hypervisor.kvm())?;
+        (0..).zip(states).map(|(number, state)| self.restore_one(vm, number, state, &listed)).collect()
+    }
+
+    fn restore_one(&mut self, vm: &Vm, number: u8, state: &CpuState, listed: &[u32]) -> Result<Cpu, CannotBe> {
         self.check_told(number, &state.told)?;
-        if let Some(register) = state.unknown(&msrs::listed(hypervisor.kvm())?) {
+        if let Some(register) = state.unknown(listed) {
             return Err(OtherProcessor::Register(register).into());
         }
         let cpu = vm.make_cpu(number).map_err(SetupError::refused("make one"))?;
