@@ -234,7 +234,7 @@ fn is_gone(end: BorrowedFd<'_>) -> Result<bool, Errno> {
 }
 
 /// None where it would have to be waited for.
-fn now<T>(done: Result<T, Errno>) -> Result<Option<T>, Errno> {
+pub(crate) fn now<T>(done: Result<T, Errno>) -> Result<Option<T>, Errno> {
     match done {
         Ok(done) => Ok(Some(done)),
         Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),

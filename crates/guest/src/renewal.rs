@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -13,6 +13,7 @@ use rustix::net::{SocketFlags, accept_with};
 use rustix::time::{ClockId, Timespec, clock_settime};
 
 use crate::host::FAILED;
+use crate::relay::now;
 use crate::sys::{mix_in, reseed};
 
 /// What a clone is given.
@@ -74,7 +75,7 @@ pub(crate) fn listen(listener: &OwnedFd) -> io::Result<()> {
     loop {
         poll(&mut [PollFd::new(listener, PollFlags::IN)], None)?;
         // Who has called may have gone again.
-        let Ok(caller) = accept_with(listener.as_fd(), SocketFlags::CLOEXEC) else { continue };
+        let Some(caller) = now(accept_with(listener, SocketFlags::CLOEXEC))? else { continue };
         let mut caller = File::from(caller);
         let done = Renewal::read(&caller).and_then(|renewal| renewal.carry_out());
         let answer = done.map_or_else(|error| [&[FAILED], error.to_string().as_bytes()].concat(), |()| vec![RENEWED]);
