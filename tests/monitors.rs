@@ -18,6 +18,8 @@ mod home;
 mod kit;
 #[path = "microvm/kvm.rs"]
 mod kvm;
+#[path = "../crates/microvm/tests/walls/memory.rs"]
+mod memory;
 #[path = "guest_boots/saved.rs"]
 mod saved;
 
@@ -47,8 +49,11 @@ const MOMENT: Duration = Duration::from_secs(20);
 /// The limit of each job's run.
 const RUN_TIME: Duration = Duration::from_secs(5);
 
-/// See [`Home::complete`]: one for all tests, made in this host's turn, as all that starts firebox.
+/// See [`Home::complete`]. None where no kernel runs either, which is said. One for all tests, made in this host's turn, as all that starts firebox.
 fn complete_home(test: &str) -> Option<&'static Home> {
+    if !kvm::runs_kernels(test) {
+        return None;
+    }
     static MADE: OnceLock<(Lasting, Option<Home>)> = OnceLock::new();
     let make = || {
         let place = Lasting::make();
@@ -93,9 +98,6 @@ fn after(home: &Home, soon: Duration, happens: impl FnOnce(&Started, &Member)) -
 #[test]
 fn a_monitors_own_memory_is_five_mib_at_most() {
     const NAME: &str = "a_monitors_own_memory_is_five_mib_at_most";
-    if !kvm::runs_kernels(NAME) {
-        return;
-    }
     let Some(home) = complete_home(NAME) else { return };
     let ended = after(home, MOMENT, |_, monitor| {
         let own = GuestMemory::of(monitor.pid).monitors_own_kib();
@@ -153,9 +155,6 @@ fn who_is_not_root_has_machines_too() {
 #[test]
 fn a_monitor_that_is_killed_or_stopped_ends_its_job() {
     const NAME: &str = "a_monitor_that_is_killed_or_stopped_ends_its_job";
-    if !kvm::runs_kernels(NAME) {
-        return;
-    }
     let Some(home) = complete_home(NAME) else { return };
     let killed = after(home, MOMENT, |_, monitor| assert!(monitor.kill()));
     is_our_fault(&killed, "its monitor was ended");
@@ -167,9 +166,6 @@ fn a_monitor_that_is_killed_or_stopped_ends_its_job() {
 #[test]
 fn an_engine_that_is_stopped_does_not_keep_its_machine() {
     const NAME: &str = "an_engine_that_is_stopped_does_not_keep_its_machine";
-    if !kvm::runs_kernels(NAME) {
-        return;
-    }
     let Some(home) = complete_home(NAME) else { return };
     let ended = after(home, MOMENT, |call, monitor| {
         call.signal(Signal::STOP);
@@ -186,9 +182,6 @@ fn an_engine_that_is_stopped_does_not_keep_its_machine() {
 #[test]
 fn a_guest_whose_kernel_breaks_down_ends_its_job() {
     const NAME: &str = "a_guest_whose_kernel_breaks_down_ends_its_job";
-    if !kvm::runs_kernels(NAME) {
-        return;
-    }
     let Some(home) = complete_home(NAME) else { return };
     let fill = |place, with| move |_: &Started, monitor: &Member| GuestMemory::of(monitor.pid).fill(place, with);
     const NOTHING: &[u8] = &[0];
@@ -228,9 +221,6 @@ fn a_kernel_that_does_not_come_up_is_told_at_once_with_how_it_ended() {
 #[test]
 fn whoever_above_it_is_killed_takes_the_machine_along() {
     const NAME: &str = "whoever_above_it_is_killed_takes_the_machine_along";
-    if !kvm::runs_kernels(NAME) {
-        return;
-    }
     let Some(home) = complete_home(NAME) else { return };
     for (role, code) in [(Role::Engine, KILLED), (Role::Warden, FAULT)] {
         let kill = |call: &Started, _: &Member| {

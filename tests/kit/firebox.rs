@@ -148,11 +148,7 @@ impl Firebox {
     /// Starts it; the caller waits. The directory goes with the returned value.
     pub(crate) fn start(mut self) -> Started {
         self.keep_apart();
-        if self.is_word_for_word {
-            self.allowance.wall += kind::more_time();
-        } else {
-            kind::ask_for(&mut self.args, &mut self.allowance);
-        }
+        kind::ask_for(&mut self.args, self.is_word_for_word, &mut self.allowance);
         let guard = Guard::new(self.allowance);
         let binary = Binary::of(self.user.as_ref());
         let user = self.user.map(|user| user.words(&self.env)).unwrap_or_default();

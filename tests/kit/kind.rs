@@ -41,8 +41,8 @@ fn told(kind: &OsStr) -> String {
     format!("a job in a {}", kind.display())
 }
 
-/// Has a call that runs a job run it in the kind of cell that was asked for.
-pub(crate) fn ask_for(arguments: &mut Vec<OsString>, allowance: &mut Allowance) {
+/// Has a call that runs a job run it in the kind of cell that was asked for. One that is to stay word for word as it is finds that by itself, and counts as well.
+pub(crate) fn ask_for(arguments: &mut Vec<OsString>, is_word_for_word: bool, allowance: &mut Allowance) {
     let Some(kind) = std::env::var_os(ISOLATION) else { return };
     let is = |argument: &OsString, word: &str| argument == OsStr::new(word);
     let runs_a_job = arguments.first().is_some_and(|command| is(command, "run") || is(command, "host"));
@@ -51,12 +51,9 @@ pub(crate) fn ask_for(arguments: &mut Vec<OsString>, allowance: &mut Allowance) 
         for limit in arguments.iter().filter(|argument| LIMITS.iter().any(|limit| is(argument, limit))) {
             println!("{} limited by: {}", told(&kind), limit.display());
         }
-        arguments.extend(["--isolation".into(), kind]);
-        allowance.wall += more_time();
+        if !is_word_for_word {
+            arguments.extend(["--isolation".into(), kind]);
+        }
+        allowance.wall += BOOTING;
     }
-}
-
-/// How much longer a call that runs a job takes than it would in a jail.
-pub(crate) fn more_time() -> Duration {
-    if is_microvm() { BOOTING } else { Duration::ZERO }
 }

@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
+use crate::memory::{Memory, mapping};
+
 /// Where the text of Debian's kernel is in a guest's memory, but for its end, which has the entries.
 pub(crate) const KERNEL_TEXT: Range<u64> = 18 << 20..24 << 20;
 /// All of it, and its first tables of pages.
@@ -36,20 +38,7 @@ impl GuestMemory {
 
     /// How much memory the monitor has besides, in KiB; what it shares with others counted in parts.
     pub(crate) fn monitors_own_kib(&self) -> u64 {
-        let (mut own, mut is_guests) = (0, false);
-        for line in fs::read_to_string(format!("/proc/{}/smaps", self.monitor)).expect("a monitor has memory").lines() {
-            if let Some(mapping) = mapping(line) {
-                is_guests = mapping == self.mapping;
-            } else if let Some(kib) = line.strip_prefix("Pss:").filter(|_| !is_guests) {
-                own += kib.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of KiB");
-            }
-        }
-        own
+        let smaps = fs::read_to_string(format!("/proc/{}/smaps", self.monitor)).expect("a monitor has memory");
+        Memory::of(&smaps, |mapping| *mapping == self.mapping).proportional
     }
-}
-
-/// From where to where, as a line of `maps` begins.
-fn mapping(line: &str) -> Option<Range<u64>> {
-    let (from, to) = line.split_whitespace().next()?.split_once('-')?;
-    Some(u64::from_str_radix(from, 16).ok()?..u64::from_str_radix(to, 16).ok()?)
 }

@@ -53,7 +53,7 @@ impl Turn<'_> {
             let program = programs.iter().find(|program| program.is_test && program.name == *file);
             let program = program.with_context(|| format!("cargo has built no tests of `{file}`"))?;
             for &kind in Kind::of(*kinds) {
-                let is_run = |test: &&Test| test.is_chosen || kind.is_always_whole() || extent == Extent::Full;
+                let is_run = |test: &&Test| test.is_chosen || !kind.boots() || extent == Extent::Full;
                 let tests: Vec<&str> = tests.iter().filter(is_run).map(|test| test.name.as_str()).collect();
                 if !tests.is_empty() {
                     let name = format!("{file}:{}", kind.name());
@@ -80,7 +80,7 @@ impl Turn<'_> {
 
     /// Whether each of its jobs boots a machine.
     pub(super) fn is_in_microvms(&self) -> bool {
-        matches!(self.kind, Some(Kind::MicroVm))
+        self.kind.is_some_and(Kind::boots)
     }
 
     /// For `init.sh`: a name, where it is run, what is run.
@@ -114,9 +114,9 @@ impl Kind {
         }
     }
 
-    /// Whether all of it is run each time.
-    fn is_always_whole(self) -> bool {
-        matches!(self, Kind::JailOfRoot | Kind::JailOfUser)
+    /// Whether each job boots a machine. Where none does, all of the list is run each time.
+    fn boots(self) -> bool {
+        matches!(self, Kind::MicroVm)
     }
 
     fn name(self) -> &'static str {

@@ -14,6 +14,7 @@ use firebox_monitor::Whose;
 
 use crate::guests::{faults, says_and_resets, says_and_spins, writes_to_all_memory_below};
 use crate::host::{Host, MEMORY, Monitor, PLENTY, wait_until};
+use crate::memory::Memory;
 
 type Claim = fn();
 
@@ -178,49 +179,15 @@ fn a_monitors_own_memory_is_five_mib_at_most() {
     let (_machine, monitor) = host.boot(0);
     monitor.wait_for_its_processor();
     let guests = |own: &Memory| MEMORY.as_u64() / 1024 - 3 * 1024 < own.guest;
-    wait_until("the guest has written to all of its memory", || guests(&Memory::of(&monitor)));
-    let own = Memory::of(&monitor);
+    // The guest's memory is a mapping of exactly that length, or its largest part.
+    let own = || Memory::of(&monitor.read("smaps"), |mapping| mapping.end - mapping.start >= MEMORY.as_u64());
+    wait_until("the guest has written to all of its memory", || guests(&own()));
+    let own = own();
     #[allow(clippy::print_stdout, reason = "a measurement is told")]
     {
         println!("a monitor's own memory: {} KiB, {} KiB of them private", own.proportional, own.private);
     }
     assert!(0 < own.private && own.proportional <= MOST_KIB, "{own:?}");
-}
-
-/// What a monitor has of the host's memory, in KiB.
-#[derive(Debug, Default)]
-struct Memory {
-    /// Its guest's.
-    guest: u64,
-    /// Its own: what it shares with others counted in parts.
-    proportional: u64,
-    /// Of that what it shares with nobody.
-    private: u64,
-}
-
-impl Memory {
-    fn of(monitor: &Monitor) -> Memory {
-        let mut all = Memory::default();
-        let mut is_guests = false;
-        for line in monitor.read("smaps").lines() {
-            let mut words = line.split_whitespace();
-            let (name, value) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            if !name.ends_with(':') {
-                // A mapping begins; the guest's memory is one of exactly that length, or its largest part.
-                let ends = name.split('-').filter_map(|end| u64::from_str_radix(end, 16).ok()).collect::<Vec<_>>();
-                is_guests = matches!(ends[..], [start, end] if end - start >= MEMORY.as_u64());
-                continue;
-            }
-            let kib: u64 = value.parse().unwrap_or(0);
-            match (name, is_guests) {
-                ("Rss:", true) => all.guest += kib,
-                ("Pss:", false) => all.proportional += kib,
-                ("Private_Dirty:", false) => all.private += kib,
-                _ => {}
-            }
-        }
-        all
-    }
 }
 
 /// What it may still do, by which it is seen to have tried.

@@ -8,6 +8,7 @@
 mod claims;
 mod guests;
 mod host;
+mod memory;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
