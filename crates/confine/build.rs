@@ -35,12 +35,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let monitor = read("seccomp/monitor.toml")?.answers(architecture);
     let machine = read("seccomp/machine.toml")?.answers(architecture);
+    let freezing = read("seccomp/freezing.toml")?.answers(architecture);
+    let clones = read("seccomp/clones.toml")?.answers(architecture);
     let unknown = Answer::Refuse(Refusal::Enosys);
     let filters = [
         ("AGENT", over(&job, &beyond), &unknown),
         ("FENCE_AGENT", over(&fence, &beyond), &unknown),
         ("JOB", job, &unknown),
         ("FENCE", fence, &unknown),
+        ("FREEZING_MONITOR", and(&monitor, &freezing), &unknown),
+        ("CLONES_MONITOR", and(&monitor, &clones), &unknown),
         ("MONITOR", monitor, &unknown),
         ("MACHINE", machine, &unknown),
         ("STEP", step, &Answer::Allow),
@@ -58,6 +62,16 @@ type Answers = BTreeMap<u32, Answer>;
 /// The answers of one policy, but for what another says.
 fn over(below: &Answers, above: &Answers) -> Answers {
     below.iter().chain(above).map(|(number, answer)| (*number, answer.clone())).collect()
+}
+
+/// What either of two policies lets through.
+fn and(one: &Answers, other: &Answers) -> Answers {
+    let mut both = one.clone();
+    for (number, answer) in other {
+        let joined = both.get(number).map_or_else(|| answer.clone(), |known| known.or(answer));
+        both.insert(*number, joined);
+    }
+    both
 }
 
 fn said(answers: &Answers, number: u32) -> Answer {

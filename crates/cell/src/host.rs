@@ -1,7 +1,9 @@
 //! The host's side of a cell.
 
 use std::fmt;
+use std::io;
 use std::num::NonZeroU32;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use firebox_job::{ByteSize, CellKind, Enforcement};
@@ -18,6 +20,28 @@ pub struct Cell {
     pub host: Box<dyn CellHost>,
     /// Where its programs find things.
     pub layout: Layout,
+    /// How far it had come when it was made.
+    pub begun: Begun,
+}
+
+/// How far a cell had come when it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// It is new, and its agent says when it stands.
+    No,
+    /// It goes on where another was frozen, whose agent stood.
+    Agent,
+    /// So it does, and the tool of a first step stood there as well.
+    Tool,
+}
+
+/// Where a cell is frozen into: two empty files that can be written to.
+#[derive(Debug, Clone, Copy)]
+pub struct FrozenInto<'a> {
+    /// For how all stands in there.
+    pub state: BorrowedFd<'a>,
+    /// For its memory.
+    pub memory: BorrowedFd<'a>,
 }
 
 /// Makes cells of one kind.
@@ -54,6 +78,11 @@ pub trait CellHost: Send {
     /// What has become of the place around the cell, where its agent is not heard any more and that may be why. May wait a moment to hear of it.
     fn fate(&self) -> Option<CellError> {
         None
+    }
+
+    /// Has the cell frozen, whose agent nobody is connected to any more. It is removed when this returns. Only machines can be.
+    fn freeze(self: Box<Self>, _into: FrozenInto<'_>) -> Result<(), CellError> {
+        Err(CellError::Refused { doing: "freeze a cell", source: io::ErrorKind::Unsupported.into() })
     }
 
     /// Has the cell removed, and does not wait for that: what ends its processes has been asked for when this returns.

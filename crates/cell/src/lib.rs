@@ -11,7 +11,7 @@ mod stream;
 mod view;
 
 pub use error::{CellError, LastWords};
-pub use host::{Cell, CellHost, CellMaker, Measured, Past, Removal, StepLimits};
+pub use host::{Begun, Cell, CellHost, CellMaker, FrozenInto, Measured, Past, Removal, StepLimits};
 pub use layout::Layout;
 pub use stream::{AgentStream, StreamError};
 pub use view::{Link, Mount, Supply, TextFile, View};

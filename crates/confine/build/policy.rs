@@ -218,6 +218,20 @@ impl Conditional {
     }
 }
 
+impl Answer {
+    /// Lets through what either does; what neither does is answered as the first has it.
+    pub(crate) fn or(&self, other: &Answer) -> Answer {
+        match (self, other) {
+            (Answer::Allow, _) | (_, Answer::Allow) => Answer::Allow,
+            (Answer::Refuse(_), other) => other.clone(),
+            (one, Answer::Refuse(_)) => one.clone(),
+            (Answer::When { alternatives, otherwise }, Answer::When { alternatives: more, .. }) => {
+                Answer::When { alternatives: [alternatives.as_slice(), more].concat(), otherwise: *otherwise }
+            }
+        }
+    }
+}
+
 impl Refusal {
     /// The number that the caller finds in `errno`, the same on both architectures.
     pub(crate) fn errno(self) -> u32 {

@@ -45,7 +45,13 @@ impl Filter {
     /// What the monitor of a microVM may ask.
     pub const MONITOR: Filter = Filter(&MONITOR);
 
-    /// On top of that, for a thread of it that meets the guest.
+    /// The same of one whose machine is to be frozen: it reads all there is to know of it, too, and writes that down.
+    pub const FREEZING_MONITOR: Filter = Filter(&FREEZING_MONITOR);
+
+    /// The same of one whose machine goes on where another was frozen: it sets all there is to be set, too.
+    pub const CLONES_MONITOR: Filter = Filter(&CLONES_MONITOR);
+
+    /// On top of any of these, for a thread that meets the guest.
     pub const MACHINE: Filter = Filter(&MACHINE);
 
     /// Puts the calling thread and all it starts under this filter, for good and on top of filters already there.

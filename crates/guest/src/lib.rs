@@ -28,7 +28,7 @@ pub use introduction::{Introduction, NoIntroduction};
 /// For a fuzzer: callers, an agent and a cell that do what this says, and what must be true all the same.
 #[cfg(any(test, fuzzing))]
 pub use relay::chance::play as play_relay;
-pub use renewal::{RENEWED, Renewal};
+pub use renewal::{RANDOMNESS_BYTES, RENEWED, Renewal};
 pub use sys::{call_host, listen_to_host};
 
 /// Where the guest calls the host, once: for its introduction.

@@ -26,7 +26,7 @@ pub struct Renewal {
 }
 
 /// As much as the kernel's generator has inside, twice.
-const RANDOMNESS_BYTES: usize = 64;
+pub const RANDOMNESS_BYTES: usize = 64;
 /// Seconds, nanoseconds, randomness.
 const BYTES: usize = 8 + 4 + RANDOMNESS_BYTES;
 /// What the host hears when it is done; else [`FAILED`], and why, in words, to the end.

@@ -15,7 +15,7 @@ use firebox_wire::warden::{Failure, Held, Measured, Stage, StepLimits};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use crate::blueprint::{Blueprint, DISK, INITRAMFS, KERNEL};
+use crate::blueprint::{Blueprint, CONTENTS, DISK, PROGRAM};
 
 /// What a monitor may take beyond its guest's memory and the tables for that: its own (5 MiB at most, which a test holds it to), and what KVM keeps
 /// of the machine.
@@ -74,17 +74,18 @@ impl Housing for Machines {
 
     fn make(&mut self, view: usize, number: u32, ends: Ends) -> Result<Newborn<Enclosure>, Failure> {
         let blueprint = self.blueprints.get(view).ok_or(at(Stage::View)(Errno::NOENT))?;
-        let Blueprint { memory, vcpus, ref disk, .. } = *blueprint;
+        let Blueprint { memory, vcpus, ref disk, ref beginning } = *blueprint;
         let open = |inside: &str| self.enclosures.open(view, Path::new(inside));
-        let (kernel, initramfs) = (open(KERNEL)?, open(INITRAMFS)?);
+        let (program, contents) = (open(PROGRAM)?, open(CONTENTS)?);
         let disk = disk.is_some().then(|| open(DISK)).transpose()?;
         // In the order of `firebox_monitor::Handed`.
         let handed =
-            [self.kvm.as_fd(), kernel.as_fd(), initramfs.as_fd()].into_iter().chain(disk.as_ref().map(AsFd::as_fd));
+            [self.kvm.as_fd(), program.as_fd(), contents.as_fd()].into_iter().chain(disk.as_ref().map(AsFd::as_fd));
         let handed: Vec<BorrowedFd<'_>> = handed.collect();
-        let orders = Orders { memory: memory.as_u64(), cpus: vcpus.get(), has_disk: disk.is_some() };
+        let orders =
+            Orders { memory: memory.as_u64(), cpus: vcpus.get(), has_disk: disk.is_some(), course: beginning.course() };
         let limits = EnclosureLimits {
-            memory: with_overhead(memory).as_u64(),
+            memory: with_overhead(memory).as_u64().saturating_add(beginning.written(memory).as_u64()),
             tasks: u32::from(vcpus.get()).saturating_add(OTHER_THREADS),
             cpus: NonZeroU32::from(vcpus),
         };

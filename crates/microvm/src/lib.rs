@@ -17,11 +17,13 @@ mod cells;
 mod housing;
 mod machine;
 mod until;
+mod welcome;
 
-pub use blueprint::Blueprint;
+pub use blueprint::{Beginning, Blueprint, Kernel};
 pub use cells::MicroVms;
 pub use housing::{start, with_overhead};
 pub use machine::{End, Machine};
+pub use welcome::Welcome;
 
 /// The program in the walls, for [`start`].
 pub static MONITOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor"));

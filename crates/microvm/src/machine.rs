@@ -5,15 +5,15 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use firebox_cell::{CellError, CellHost, LastWords};
-use firebox_monitor::{DoorError, Doors, Report};
+use firebox_cell::{CellError, CellHost, FrozenInto, LastWords};
+use firebox_monitor::{Doors, FrozenFiles, HandoverError, Report, Whose};
 use firebox_warden::Cells;
 
 use crate::until::Until;
 
 /// A machine that boots, or has. Dropping it ends it at once.
 pub struct Machine {
-    /// The ways to the guest: where it calls to be introduced; and for who wants to call it for the agent, and for control, and says so.
+    /// The ways to the guest: for what is said before there is a cell; and for who wants to call it for the agent, and for control, and says so.
     pub doors: Doors,
     /// Where its end is told.
     pub end: End,
@@ -27,6 +27,8 @@ pub struct End(UnixStream);
 
 /// Who finds that a machine has ended waits so long to hear why: it says so in the moment that it ends, if it can.
 const SOON: Duration = Duration::from_secs(2);
+/// For a monitor to write a machine down: some GiB, on a slow disk; and for its guest to hear that everybody has hung up.
+const TO_FREEZE: Duration = Duration::from_secs(300);
 
 impl Machine {
     /// Has a machine made by the blueprint of that number. When this returns its monitor is confined or about to be, and boots it.
@@ -36,6 +38,13 @@ impl Machine {
         let (doors, machines) = Doors::pairs().map_err(refused("make the doors of a machine"))?;
         machines.send(stream.as_fd()).map_err(|error| refused("hand over the doors of a machine")(errno(error)))?;
         Ok(Machine { doors, end: End(UnixStream::from(stream)), host: cells.host_of(socket) })
+    }
+
+    /// Has it frozen, with nobody connected to its guest. It is removed when this returns.
+    pub fn freeze(self, into: FrozenInto<'_>) -> Result<(), CellError> {
+        let Machine { doors, end, host } = self;
+        drop(doors);
+        end.freeze_and_remove(host, into)
     }
 
     /// Removes it, and returns when nothing of it is left.
@@ -60,6 +69,25 @@ impl End {
         }
     }
 
+    /// Has the machine frozen to whose guest nobody is connected, and removes it.
+    pub(crate) fn freeze_and_remove(self, host: Box<dyn CellHost>, into: FrozenInto<'_>) -> Result<(), CellError> {
+        let frozen = self.freeze(into);
+        let removed = host.remove();
+        frozen.and(removed)
+    }
+
+    fn freeze(&self, into: FrozenInto<'_>) -> Result<(), CellError> {
+        const DOING: &str = "be frozen";
+        let files = FrozenFiles { state: into.state, memory: into.memory };
+        files.send(self.0.as_fd()).map_err(|error| self.fault(DOING, error))?;
+        let none = |how: String| CellError::Machine { doing: DOING, how, source: None };
+        match self.wait(TO_FREEZE).map_err(|error| none(error.to_string()))? {
+            Some(Report { whose: Whose::Owners, .. }) => Ok(()),
+            Some(report) => Err(told(DOING, &report)),
+            None => Err(none("its monitor says nothing of it".to_owned())),
+        }
+    }
+
     /// Why this could not be done: because the machine has ended, or else for this reason.
     pub(crate) fn fault(&self, doing: &'static str, otherwise: impl std::fmt::Display) -> CellError {
         self.fate(doing).unwrap_or_else(|| CellError::Machine { doing, how: otherwise.to_string(), source: None })
@@ -67,9 +95,13 @@ impl End {
 
     /// Why the machine cannot do this, if it has ended and that is told soon.
     pub(crate) fn fate(&self, doing: &'static str) -> Option<CellError> {
-        let Report { whose: _, words, last_words } = self.wait(SOON).ok()??;
-        Some(CellError::Machine { doing, how: without_commands(&words), source: LastWords::of(&last_words) })
+        Some(told(doing, &self.wait(SOON).ok()??))
     }
+}
+
+fn told(doing: &'static str, report: &Report) -> CellError {
+    let Report { whose: _, words, last_words } = report;
+    CellError::Machine { doing, how: without_commands(words), source: LastWords::of(last_words) }
 }
 
 /// The words of a monitor, which a guest may have taken, without what a terminal would take for a command.
@@ -78,9 +110,9 @@ fn without_commands(words: &str) -> String {
     words.chars().map(shown).collect()
 }
 
-fn errno(error: DoorError) -> io::Error {
+fn errno(error: HandoverError) -> io::Error {
     match error {
-        DoorError::Stream(errno) => errno.into(),
-        DoorError::Others => io::ErrorKind::InvalidData.into(),
+        HandoverError::Stream(errno) => errno.into(),
+        HandoverError::Others => io::ErrorKind::InvalidData.into(),
     }
 }

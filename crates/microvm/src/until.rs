@@ -46,6 +46,19 @@ impl Write for Until<'_> {
     }
 }
 
+/// What the end of time is called.
+pub(crate) fn in_time(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::new(io::ErrorKind::TimedOut, "its guest does not answer in time")
+        }
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            io::Error::new(error.kind(), "its monitor was ended")
+        }
+        _ => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;

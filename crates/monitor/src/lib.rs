@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! warden --clone--> the walls of a jail --execve--> this program, with nothing open but what it is handed
+//!                                                    orders      its one argument: what the machine is to have, and what is to become of it
 //!                                                    confine     rlimits, capabilities, Landlock, system calls
 //!                                                    doors       comes over the stream: the guest's ways to the host
-//!                                                    machine     made, loaded, run: each thread of it under a narrower filter
+//!                                                    machine     made, loaded or restored, run: each thread of it under a narrower filter
+//!                                                    freezer     files come over the stream, and the machine goes into them
 //!                                                    report      goes over the stream: how it ended, and the guest's last words
 //! ```
 //!
@@ -15,12 +17,18 @@
 
 mod confine;
 mod doors;
+mod freezer;
+mod frozen_files;
+mod handover;
 mod machine;
 mod orders;
 mod report;
 
 pub use confine::confine;
-pub use doors::{DoorError, Doors};
-pub use machine::{INTRODUCTION, NoMachine, Parts, run};
-pub use orders::{Handed, Orders};
+pub use doors::Doors;
+pub use freezer::Freezer;
+pub use frozen_files::FrozenFiles;
+pub use handover::HandoverError;
+pub use machine::{Became, INTRODUCTION, NoMachine, Parts, run};
+pub use orders::{Course, Handed, Orders};
 pub use report::{Report, Whose};

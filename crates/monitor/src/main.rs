@@ -7,14 +7,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use firebox_monitor::{Doors, Handed, Orders, Parts, Report, Whose, confine, run};
+use firebox_monitor::{Became, Course, Doors, Freezer, Handed, Orders, Parts, Report, Whose, confine, run};
 use firebox_vmm::Ran;
 
 fn main() -> ExitCode {
-    // Before anything is read: a stream that is no stream, or orders that are none, end it all the same.
-    let confined = confine();
+    // The one thing that is read before: its warden's words came with the program.
+    let orders: Result<Orders, _> = std::env::args().nth(1).unwrap_or_default().parse();
+    let least = Orders { memory: 0, cpus: 0, has_disk: false, course: Course::Boot };
+    let confined = confine(*orders.as_ref().unwrap_or(&least));
     let stream = UnixStream::from(sys::take(Handed::Stream));
-    let ended = confined.map_err(|error| error.to_string()).and_then(|_| watch_over(stream.as_fd()));
+    let ended = confined
+        .map_err(in_words)
+        .and_then(|_| orders.map_err(in_words))
+        .and_then(|orders| watch_over(orders, &stream));
     match report(&ended).write(&stream) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody listens any more.
@@ -22,23 +27,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn watch_over(stream: impl AsFd) -> Result<Ran, String> {
-    let orders: Orders = std::env::args().nth(1).unwrap_or_default().parse().map_err(in_words)?;
+fn watch_over(orders: Orders, stream: &UnixStream) -> Result<Became, String> {
     let file = |handed| File::from(sys::take(handed));
-    let (kernel, initramfs) = (file(Handed::Kernel), file(Handed::Initramfs));
+    let (program, contents) = (file(Handed::Program), file(Handed::Contents));
     let kvm: OwnedFd = sys::take(Handed::Kvm);
     let disk = orders.has_disk.then(|| file(Handed::Disk));
-    let doors = Doors::receive(stream.as_fd()).map_err(in_words)?;
-    run(orders, Parts { kvm, kernel, initramfs, disk, doors }).map_err(in_words)
+    let doors = Doors::receive(stream.as_fd()).map_err(|error| format!("there are no doors: {error}"))?;
+    run(orders, kvm, Parts { program, contents, disk, doors }, Freezer::listening(stream)).map_err(in_words)
 }
 
 fn in_words(error: impl std::error::Error) -> String {
     error.to_string()
 }
 
-fn report(ended: &Result<Ran, String>) -> Report {
-    match ended {
-        Ok(Ran { ending, log }) => Report { whose: Whose::Guests, words: ending.to_string(), last_words: log.bytes() },
-        Err(words) => Report { whose: Whose::Ours, words: words.clone(), last_words: Vec::new() },
-    }
+fn report(ended: &Result<Became, String>) -> Report {
+    let (whose, words, last_words) = match ended {
+        Ok(Became::Ended(Ran { ending, log })) => (Whose::Guests, ending.to_string(), log.bytes()),
+        Ok(Became::Frozen) => (Whose::Owners, "the machine was frozen".to_owned(), Vec::new()),
+        Err(words) => (Whose::Ours, words.clone(), Vec::new()),
+    };
+    Report { whose, words, last_words }
 }

@@ -26,6 +26,8 @@ pub enum Whose {
     Guests,
     /// Ours, or the host's.
     Ours,
+    /// Of whoever asked for the machine, and had it frozen.
+    Owners,
 }
 
 /// The most of what happened, and of the guest's last words: a kernel's panic has some three thousand bytes.
@@ -37,6 +39,7 @@ impl Whose {
         match self {
             Whose::Guests => 1,
             Whose::Ours => 2,
+            Whose::Owners => 3,
         }
     }
 }
@@ -60,6 +63,7 @@ impl Report {
         let whose = match *whose {
             1 => Whose::Guests,
             2 => Whose::Ours,
+            3 => Whose::Owners,
             _ => return Ok(None),
         };
         let length = usize::from(u16::from_le_bytes([*low, *high]));

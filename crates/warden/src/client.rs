@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use firebox_cell::{AgentStream, Cell, CellError, CellHost, CellMaker, Layout, Measured, Removal, StepLimits};
+use firebox_cell::{AgentStream, Begun, Cell, CellError, CellHost, CellMaker, Layout, Measured, Removal, StepLimits};
 use firebox_job::{CellKind, Enforcement};
 use firebox_wire::warden::{CellReply, CellRequest, Made, Make, Message};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -77,7 +77,7 @@ impl CellMaker for Cells {
         let (number, stream, socket) = self.bear(&Make { view })?;
         let agent = AgentStream::new(stream)?;
         let host = Box::new(WardensCell { socket, kind: self.kind });
-        Ok(Cell { agent, host, layout: self.ground.layout(number) })
+        Ok(Cell { agent, host, layout: self.ground.layout(number), begun: Begun::No })
     }
 
     fn is_gone(&self) -> bool {

@@ -15,6 +15,10 @@ const JOB: &str = include_str!("../../seccomp/job.toml");
 const FENCE: &str = include_str!("../../seccomp/fence.toml");
 const AGENT: &str = include_str!("../../seccomp/agent.toml");
 const MONITOR: &str = include_str!("../../seccomp/monitor.toml");
+const FREEZING: &str = include_str!("../../seccomp/freezing.toml");
+const CLONES: &str = include_str!("../../seccomp/clones.toml");
+/// That of a machine that boots and runs, and those of machines that are frozen, or go on.
+const MONITORS: [Filter; 3] = [Filter::MONITOR, Filter::FREEZING_MONITOR, Filter::CLONES_MONITOR];
 const MACHINE: &str = include_str!("../../seccomp/machine.toml");
 const I386: u32 = 0x4000_0003;
 const EPERM: Verdict = Verdict::Errno(1);
@@ -248,10 +252,23 @@ fn the_filter_says_what_the_policy_says() {
     let job = Policy::parse(JOB).unwrap().answers(here());
     let mut fence = job.clone();
     fence.extend(Policy::parse(FENCE).unwrap().answers(here()));
-    let [monitor, machine] = [MONITOR, MACHINE].map(|policy| Policy::parse(policy).unwrap().answers(here()));
-    for (filter, answers) in
-        [(Filter::JOB, job), (Filter::FENCE, fence), (Filter::MONITOR, monitor), (Filter::MACHINE, machine)]
-    {
+    let [monitor, machine, freezing, clones] =
+        [MONITOR, MACHINE, FREEZING, CLONES].map(|policy| Policy::parse(policy).unwrap().answers(here()));
+    let and = |more: &BTreeMap<u32, policy::Answer>| {
+        let mut both = monitor.clone();
+        for (number, answer) in more {
+            both.entry(*number).and_modify(|known| *known = known.or(answer)).or_insert_with(|| answer.clone());
+        }
+        both
+    };
+    for (filter, answers) in [
+        (Filter::JOB, job),
+        (Filter::FENCE, fence),
+        (Filter::FREEZING_MONITOR, and(&freezing)),
+        (Filter::CLONES_MONITOR, and(&clones)),
+        (Filter::MONITOR, monitor.clone()),
+        (Filter::MACHINE, machine),
+    ] {
         for number in 0..1024 {
             for arguments in telling_arguments(&answers, number) {
                 let got = run(filter, &Call { architecture: here().audit(), number, arguments });
@@ -334,20 +351,38 @@ fn a_monitor_opens_starts_and_runs_nothing() {
         "prlimit64",
         "sendmsg",
     ] {
-        check_in(Filter::MONITOR, call, &[], ENOSYS);
-        check_in(Filter::MACHINE, call, &[], ENOSYS);
+        MONITORS.into_iter().chain([Filter::MACHINE]).for_each(|filter| check_in(filter, call, &[], ENOSYS));
     }
     // A thread, a process, a thread in namespaces of its own.
     for (flags, expected) in [(0x003d_0f00, Verdict::Allow), (17, EPERM), (0x103d_0f00, EPERM)] {
-        check_in(Filter::MONITOR, "clone", &[flags], expected);
+        MONITORS.into_iter().for_each(|filter| check_in(filter, "clone", &[flags], expected));
         check_in(Filter::MACHINE, "clone", &[flags], ENOSYS);
     }
-    for filter in [Filter::MONITOR, Filter::MACHINE] {
+    for filter in MONITORS.into_iter().chain([Filter::MACHINE]) {
         check_in(filter, "mmap", &[0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS], Verdict::Allow);
         check_in(filter, "mmap", &[0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS], EPERM);
         check_in(filter, "mprotect", &[0, 4096, PROT_READ | PROT_EXEC], EPERM);
     }
     check_in(Filter::MACHINE, "mmap", &[0, 4096, PROT_READ, MAP_PRIVATE], EPERM);
+}
+
+#[test]
+fn only_a_monitor_that_freezes_writes_files_and_reads_a_machine_and_only_a_clones_sets_one() {
+    const GET_XSAVE: u64 = 0x9000_aea4;
+    const SET_XSAVE: u64 = 0x5000_aea5;
+    let (allow, refused) = (Verdict::Allow, Verdict::Errno(policy::Refusal::Enotty.errno()));
+    for (filter, writes, gets, sets) in [
+        (Filter::MONITOR, ENOSYS, refused, refused),
+        (Filter::FREEZING_MONITOR, allow, allow, refused),
+        (Filter::CLONES_MONITOR, ENOSYS, refused, allow),
+        (Filter::MACHINE, ENOSYS, refused, refused),
+    ] {
+        for call in ["pwrite64", "ftruncate"] {
+            check_in(filter, call, &[], writes);
+        }
+        check_in(filter, "ioctl", &[5, GET_XSAVE], gets);
+        check_in(filter, "ioctl", &[5, SET_XSAVE], sets);
+    }
 }
 
 #[test]
@@ -357,9 +392,11 @@ fn a_thread_that_meets_a_guest_may_ask_nothing_that_its_monitor_may_not() {
     for number in (0..1024).chain([0x4000_0000, u32::MAX]) {
         for arguments in [&monitor, &machine].into_iter().flat_map(|answers| telling_arguments(answers, number)) {
             let call = Call { architecture: here().audit(), number, arguments };
-            let (whole, part) = (run(Filter::MONITOR, &call), run(Filter::MACHINE, &call));
-            assert!(part != Verdict::Allow || whole == Verdict::Allow, "{number} {arguments:#x?}");
-            less += usize::from(part != whole);
+            let part = run(Filter::MACHINE, &call);
+            for whole in MONITORS.map(|filter| run(filter, &call)) {
+                assert!(part != Verdict::Allow || whole == Verdict::Allow, "{number} {arguments:#x?}");
+                less += usize::from(part != whole);
+            }
         }
     }
     assert!(0 < less, "it may ask all of it");

@@ -2,23 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use firebox_cell::View;
+use firebox_cell::{FrozenInto, View};
 use firebox_guest::Introduction;
-use firebox_microvm::{MONITOR, MicroVms, with_overhead};
-use firebox_monitor::Whose;
+use firebox_microvm::{MONITOR, Machine, MicroVms, Welcome, with_overhead};
+use firebox_monitor::{Report, Whose};
 
-use crate::guests::{faults, says_and_resets, says_and_spins, writes_to_all_memory_below};
+use crate::guests::{
+    faults, says_and_resets, says_and_spins, says_and_waits_and_says_and_resets, writes_to_all_memory_below,
+};
 use crate::host::{Host, MEMORY, Monitor, PLENTY, wait_until};
 use crate::memory::Memory;
 
 type Claim = fn();
 
-pub(crate) const CLAIMS: [(&str, Claim); 10] = [
+pub(crate) const CLAIMS: [(&str, Claim); 12] = [
     ("a_guests_end_is_told_with_its_last_words", a_guests_end_is_told_with_its_last_words),
     ("a_guest_that_ends_before_it_has_a_cell_is_a_fault", a_guest_that_ends_before_it_has_a_cell_is_a_fault),
     ("what_is_no_kernel_is_not_the_guests_doing", what_is_no_kernel_is_not_the_guests_doing),
@@ -34,6 +38,8 @@ pub(crate) const CLAIMS: [(&str, Claim); 10] = [
     ("a_monitors_own_memory_is_five_mib_at_most", a_monitors_own_memory_is_five_mib_at_most),
     ("a_monitor_that_is_taken_reaches_nothing", a_monitor_that_is_taken_reaches_nothing),
     ("the_walls_hold_without_the_filter", the_walls_hold_without_the_filter),
+    ("a_frozen_machine_is_gone_and_goes_on_in_others", a_frozen_machine_is_gone_and_goes_on_in_others),
+    ("what_is_no_snapshot_is_told_with_what_to_do", what_is_no_snapshot_is_told_with_what_to_do),
     ("a_thread_that_crashes_ends_its_monitor_at_once", a_thread_that_crashes_ends_its_monitor_at_once),
 ];
 
@@ -52,7 +58,7 @@ fn a_guests_end_is_told_with_its_last_words() {
 fn a_guest_that_ends_before_it_has_a_cell_is_a_fault() {
     let host = Host::start(&[(says_and_resets("no such disk"), 1)], MONITOR);
     let introduction = Introduction { agent: Vec::new(), view: View::default() };
-    let Err(fault) = MicroVms::first(host.cells(), &introduction) else { panic!("a cell") };
+    let Err(fault) = MicroVms::first(host.cells(), &Welcome::from(&introduction)) else { panic!("a cell") };
     assert_eq!(fault.to_string(), "a microVM cannot boot its guest: the guest reset itself");
     assert_eq!(fault.source().expect("its last words").to_string(), "its guest said last: no such disk");
     host.assert_at_rest();
@@ -66,6 +72,71 @@ fn what_is_no_kernel_is_not_the_guests_doing() {
     assert!(report.words.contains("no Linux kernel"), "{report:?}");
     drop(machine);
     host.assert_at_rest();
+}
+
+fn a_frozen_machine_is_gone_and_goes_on_in_others() {
+    for vcpus in [1, 2] {
+        let frozen = Frozen::of(&says_and_waits_and_says_and_resets("before", "after"), vcpus);
+        let host = Host::start_to_go_on(&frozen.state, &frozen.memory, vcpus);
+        // At the same time, and one later.
+        for many in [2, 1] {
+            let clones: Vec<Machine> = (0..many).map(|_| host.boot(0).0).collect();
+            for clone in clones {
+                let Report { whose, words, last_words } = clone.end.wait(PLENTY).expect("a report").expect("an end");
+                let told = (whose, words.as_str(), String::from_utf8_lossy(&last_words).into_owned());
+                assert_eq!(told, (Whose::Guests, "the guest reset itself", "after".to_owned()));
+            }
+        }
+        host.assert_at_rest();
+    }
+}
+
+fn what_is_no_snapshot_is_told_with_what_to_do() {
+    let frozen = Frozen::of(&says_and_spins("here"), 1);
+    let state = fs::read(&frozen.state).expect("a state");
+    let place = |name: &str, bytes: &[u8]| {
+        let path = frozen.files.path().join(name);
+        fs::write(&path, bytes).expect("a file");
+        path
+    };
+    let mut altered = state.clone();
+    altered[state.len() / 2] ^= 1;
+    let short = place("short", &[0; 4096]);
+    for (state, memory, vcpus, words) in [
+        (place("altered", &altered), &frozen.memory, 1, "altered since it was written"),
+        (place("cut", &state[..state.len() - 1]), &frozen.memory, 1, "cut off"),
+        (place("other", b"#!/bin/sh"), &frozen.memory, 1, "no snapshot"),
+        (frozen.state.clone(), &short, 1, "make the snapshot, again"),
+        (frozen.state.clone(), &frozen.memory, 2, "make it again"),
+    ] {
+        let host = Host::start_to_go_on(&state, memory, vcpus);
+        let (machine, _) = host.boot(0);
+        let report = machine.end.wait(PLENTY).expect("a report").expect("an end");
+        assert!(report.whose == Whose::Ours && report.words.contains(words), "{words}: {report:?}");
+        drop(machine);
+        host.assert_at_rest();
+    }
+}
+
+/// A machine that was frozen while it ran.
+struct Frozen {
+    state: PathBuf,
+    memory: PathBuf,
+    files: tempfile::TempDir,
+}
+
+impl Frozen {
+    fn of(kernel: &[u8], vcpus: u8) -> Frozen {
+        let files = tempfile::tempdir().expect("a directory");
+        let [state, memory] = ["state", "memory"].map(|name| files.path().join(name));
+        let host = Host::start_to_freeze(kernel, vcpus);
+        let (machine, monitor) = host.boot(0);
+        monitor.wait_for_its_processor();
+        let [to_state, to_memory] = [&state, &memory].map(|path| File::create(path).expect("a file"));
+        machine.freeze(FrozenInto { state: to_state.as_fd(), memory: to_memory.as_fd() }).expect("a frozen machine");
+        host.assert_at_rest();
+        Frozen { state, memory, files }
+    }
 }
 
 fn a_machine_that_is_let_go_ends_at_once_and_nothing_is_left() {

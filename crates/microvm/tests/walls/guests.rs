@@ -31,6 +31,20 @@ pub(crate) fn writes_to_all_memory_below(end: u32) -> Vec<u8> {
     kernel(&[code, say("written"), spin()].concat())
 }
 
+/// Says something, lets some seconds go by its own clock, says something else, and resets the machine.
+pub(crate) fn says_and_waits_and_says_and_resets(words: &str, later: &str) -> Vec<u8> {
+    const CYCLES: u64 = 6_000_000_000;
+    // rdtsc; shl rdx, 32; or rax, rdx
+    let now = [0x0F, 0x31, 0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0];
+    // mov rbx, rax; mov rcx, CYCLES; add rbx, rcx
+    let until = [[0x48, 0x89, 0xC3, 0x48, 0xB9].as_slice(), &CYCLES.to_le_bytes(), &[0x48, 0x01, 0xCB]].concat();
+    // cmp rax, rbx; jb to the beginning of `now`
+    let look = [0x48, 0x39, 0xD8, 0x72, 0xF2];
+    kernel(
+        &[say(words), now.to_vec(), until, now.to_vec(), look.to_vec(), say(later), out(RESET, 0xFE), spin()].concat(),
+    )
+}
+
 fn say(words: &str) -> Vec<u8> {
     words.bytes().flat_map(|byte| out(SERIAL, byte)).collect()
 }

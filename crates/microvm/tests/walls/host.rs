@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use firebox_job::ByteSize;
-use firebox_microvm::{Blueprint, Machine, start};
+use firebox_microvm::{Beginning, Blueprint, Kernel, MONITOR, Machine, start};
 use firebox_warden::{Cells, Warden};
 
 /// Nothing in here takes longer.
@@ -21,8 +21,11 @@ pub(crate) struct Host {
     warden: Warden,
     pid: u32,
     at_rest: Seen,
-    _files: tempfile::TempDir,
+    _files: Files,
 }
+
+/// What machines are made of.
+struct Files(tempfile::TempDir);
 
 /// What a warden holds, as the host sees it.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,25 +43,34 @@ pub(crate) struct Monitor {
 impl Host {
     /// One whose machines have these kernels, each with that many processors, and this program as their monitor.
     pub(crate) fn start(kernels: &[(Vec<u8>, u8)], monitor: &'static [u8]) -> Host {
-        let files = tempfile::tempdir().expect("a directory");
-        let file = |name: &str, content: &[u8]| {
-            let path = files.path().join(name);
-            fs::write(&path, content).expect("a file");
-            path
-        };
-        let (initramfs, disk) = (file("initramfs", b"nothing"), file("disk", &[0; 4096]));
-        let blueprint = |(number, (kernel, vcpus)): (usize, &(Vec<u8>, u8))| Blueprint {
-            kernel: file(&format!("kernel{number}"), kernel),
-            initramfs: initramfs.clone(),
-            disk: Some(disk.clone()),
-            memory: MEMORY,
-            vcpus: NonZeroU8::new(*vcpus).expect("a processor"),
+        let files = Files::new();
+        let blueprint = |(number, (kernel, vcpus)): (usize, &(Vec<u8>, u8))| {
+            files.blueprint(Beginning::Boot(files.kernel(&format!("kernel{number}"), kernel)), *vcpus)
         };
         let blueprints: Vec<Blueprint> = kernels.iter().enumerate().map(blueprint).collect();
-        let warden = start(&blueprints, monitor).expect("a warden");
+        Host::of(&blueprints, files, monitor)
+    }
+
+    /// One with a machine that can be frozen.
+    pub(crate) fn start_to_freeze(kernel: &[u8], vcpus: u8) -> Host {
+        let files = Files::new();
+        let blueprint = files.blueprint(Beginning::Freeze(files.kernel("kernel", kernel)), vcpus);
+        Host::of(&[blueprint], files, MONITOR)
+    }
+
+    /// One whose machines go on from here.
+    pub(crate) fn start_to_go_on(state: &Path, memory: &Path, vcpus: u8) -> Host {
+        let files = Files::new();
+        let beginning = Beginning::GoOn { state: state.to_owned(), memory: memory.to_owned() };
+        let blueprint = files.blueprint(beginning, vcpus);
+        Host::of(&[blueprint], files, MONITOR)
+    }
+
+    fn of(blueprints: &[Blueprint], files: Files, monitor: &'static [u8]) -> Host {
+        let warden = start(blueprints, monitor).expect("a warden");
         let [pid] = children(std::process::id())[..] else { panic!("one warden") };
-        // The first machine finds it moved in.
-        Machine::boot(warden.cells(), 0).and_then(Machine::remove).expect("a machine that comes and goes");
+        // Whatever becomes of the first machine, which a monitor that crashes does not wait for: the warden has moved in by then.
+        let _ = Machine::boot(warden.cells(), 0).and_then(Machine::remove);
         Host { warden, pid, at_rest: Seen::at_last(pid), _files: files }
     }
 
@@ -95,6 +107,31 @@ impl Host {
         while Seen::of(self.pid) != self.at_rest {
             assert!(Instant::now() < until, "left: {:?}\nbefore: {:?}", Seen::of(self.pid), self.at_rest);
             std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Files {
+    fn new() -> Files {
+        Files(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, content).expect("a file");
+        path
+    }
+
+    fn kernel(&self, name: &str, kernel: &[u8]) -> Kernel {
+        Kernel { kernel: self.write(name, kernel), initramfs: self.write("initramfs", b"nothing") }
+    }
+
+    fn blueprint(&self, beginning: Beginning, vcpus: u8) -> Blueprint {
+        Blueprint {
+            beginning,
+            disk: Some(self.write("disk", &[0; 4096])),
+            memory: MEMORY,
+            vcpus: NonZeroU8::new(vcpus).expect("a processor"),
         }
     }
 }

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let orders: Orders = std::env::args().nth(1).unwrap_or_default().parse()?;
     let is_confined = orders.cpus != 2;
     if is_confined {
-        confine()?;
+        confine(orders)?;
     }
     let mut stream: UnixStream = sys::stream();
     if let Some(crash) = crash(orders.cpus) {

@@ -47,6 +47,11 @@ impl Snapshot {
         self.memory
     }
 
+    /// How many processors its machine has.
+    pub fn count_cpus(&self) -> usize {
+        self.cpus.len()
+    }
+
     /// What its machine's memory held.
     pub fn memory_digest(&self) -> Digest {
         self.digest
