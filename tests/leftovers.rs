@@ -16,7 +16,10 @@ fn check(code: &str) {
     let outcome = job("python", &code).args(time).outcome();
     assert_eq!(outcome.verdict(), ("ok", "run", 0, None), "{outcome}");
     assert_eq!(outcome.stdout(), "made\n", "{outcome}");
-    assert!(outcome.run_time() < Duration::from_secs(if is_microvm() { 50 } else { 9 }), "it was waited for\n{outcome}");
+    assert!(
+        outcome.run_time() < Duration::from_secs(if is_microvm() { 50 } else { 9 }),
+        "it was waited for\n{outcome}"
+    );
     host.assert_nothing_left();
 }
 

@@ -93,7 +93,7 @@ pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
     let engine = Engine::new(vec![Installed::new(language.clone(), toolchain)], cells, policy);
     let done = read.and_then(|Inputs { sources, stdin }| {
         let job = draft.into_job(language.name(), sources);
-        let cell = PreparedCell::new(0, cell).map_err(refused)?;
+        let cell = engine.take_in(0, cell).map_err(refused)?;
         carry_out(&engine, cell, &job, stdin, show, &policy)
     });
 

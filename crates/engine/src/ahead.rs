@@ -79,14 +79,14 @@ impl Supply {
     }
 
     /// Has the driver of others tell what it would have them do, and makes a step of it that does the same.
-    fn without_driver(&self, language: usize, driver: &Driver) -> Result<Step, RunError> {
+    pub(crate) fn without_driver(&self, language: usize, driver: &Driver) -> Result<Step, RunError> {
         let told = self.trial(self.make(language)?, &driver.asked, "")?;
         let said = told.steps.last().map(|report| &report.stderr).filter(|said| said.truncated().is_none());
         let said = said.filter(|_| told.verdict == Verdict::Ok);
         said.and_then(|said| driver.replaced(said.bytes())).ok_or(RunError::Image(io::ErrorKind::InvalidData.into()))
     }
 
-    fn first_step_ahead(&self, language: usize, layout: &Layout) -> Option<StepAhead> {
+    pub(crate) fn first_step_ahead(&self, language: usize, layout: &Layout) -> Option<StepAhead> {
         let Installed { language, toolchain, .. } = self.installed.get(language)?;
         language.first_step_ahead(toolchain, layout)
     }

@@ -16,7 +16,6 @@ use crate::course::{Course, Over};
 use crate::edge::Listeners;
 use crate::kept::{Admitted, Keeping, Kept, Partition};
 use crate::leaving::Leaving;
-use crate::patience::Patience;
 use crate::pool::{Filler, Filling, PoolPolicy, Shelves, Visit};
 use crate::removals::CellsEnded;
 use crate::session::Session;
@@ -64,11 +63,6 @@ struct Admission {
 }
 
 impl PreparedCell {
-    /// Takes a new cell into use, once its agent stands.
-    pub fn new(language: usize, cell: Cell) -> Result<PreparedCell, RunError> {
-        Ok(PreparedCell { language, session: Session::begin(cell, Patience::DEFAULT)? })
-    }
-
     /// Whether a job can still come: an agent that waits says nothing, and one that is gone can be heard to be.
     pub(crate) fn is_waiting(&self) -> bool {
         self.session.cell.agent.is_quiet()
@@ -138,6 +132,11 @@ impl Engine {
             self.take_waiting(language, Filling::Tool).map_or_else(|| self.supply.make_at_once(language), Ok)?;
         cell.session.is_for(visit);
         Ok(cell)
+    }
+
+    /// Takes a cell for this language into use that was made otherwise than by this, once its agent stands.
+    pub fn take_in(&self, language: usize, cell: Cell) -> Result<PreparedCell, RunError> {
+        self.supply.take_in(language, cell)
     }
 
     /// Makes a cell as they wait in pools: with the tool of a first step started, as far as may be.

@@ -62,7 +62,16 @@ pub(crate) struct Prepared {
 impl Session {
     /// Takes a cell into use, once its agent has said that it stands.
     pub(crate) fn begin(cell: Cell, patience: Patience) -> Result<Session, RunError> {
-        let mut session = Session {
+        let mut session = Session::go_on(cell, patience);
+        match session.answer("start", session.deadline())? {
+            Answer::Ready(VERSION) => Ok(session),
+            other => Err(other.out_of_turn("start")),
+        }
+    }
+
+    /// Takes a cell into use whose agent has said before that it stands.
+    pub(crate) fn go_on(cell: Cell, patience: Patience) -> Session {
+        Session {
             cell,
             patience,
             laps: Laps::since(Instant::now()),
@@ -70,11 +79,12 @@ impl Session {
             ahead: None,
             visit: None,
             taken_down: 0,
-        };
-        match session.answer("start", session.deadline())? {
-            Answer::Ready(VERSION) => Ok(session),
-            other => Err(other.out_of_turn("start")),
         }
+    }
+
+    /// Says of a cell that goes on that the tool of this step stands in it, as in all others that go on from there.
+    pub(crate) fn found_standing(&mut self, step: Step) {
+        self.ahead = Some(Ahead::Stands(step, Seed::MayBeShared));
     }
 
     /// Where the cell's programs find things.
@@ -282,7 +292,7 @@ impl Session {
 
     /// The host's side of the cell: there is nothing more to say to its agent.
     pub(crate) fn let_go(self) -> Box<dyn CellHost> {
-        let Cell { agent, host, layout: _ } = self.cell;
+        let Cell { agent, host, layout: _, begun: _ } = self.cell;
         drop(agent);
         host
     }

@@ -3,12 +3,13 @@
 
 use std::time::Instant;
 
-use firebox_cell::{CellMaker, Layout};
+use firebox_cell::{Begun, Cell, CellMaker, Layout};
 use firebox_job::{ByteSize, Outcome, Policy, Require, Seed, SourceFile, TraceId};
 use firebox_lang::Step;
 
 use crate::course::Course;
 use crate::edge::Listeners;
+use crate::patience::Patience;
 use crate::pool::{CELL_WITH_TOOL, EMPTY_CELL};
 use crate::removals::Removals;
 use crate::session::Session;
@@ -54,7 +55,25 @@ impl Supply {
     /// Makes a cell for a job in this language that is here already.
     pub(crate) fn make(&self, language: usize) -> Result<PreparedCell, RunError> {
         let view = u16::try_from(language).map_err(|_| RunError::NotInstalled(format!("number {language}")))?;
-        PreparedCell::new(language, self.cells.make(view)?)
+        self.take_in(language, self.cells.make(view)?)
+    }
+
+    /// Takes a cell into use, once its agent stands.
+    pub(crate) fn take_in(&self, language: usize, cell: Cell) -> Result<PreparedCell, RunError> {
+        let begun = cell.begun;
+        let session = match begun {
+            Begun::No => Session::begin(cell, Patience::DEFAULT)?,
+            Begun::Agent | Begun::Tool => Session::go_on(cell, Patience::DEFAULT),
+        };
+        let mut cell = PreparedCell { language, session };
+        if begun == Begun::Tool {
+            let step = self.usual_step(language).ok_or(RunError::OutOfTurn {
+                doing: "go on with a tool",
+                answer: "that it has one, where there is none for its language".to_owned(),
+            })?;
+            cell.session.found_standing(step.clone());
+        }
+        Ok(cell)
     }
 
     /// What a cell costs that waits for jobs in each of the languages.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::slice;
 
 use firebox_cell::View;
-use firebox_engine::{Engine, Installed, PreparedCell};
+use firebox_engine::{Engine, Installed};
 use firebox_job::{CellKind, Enforcement, Protection, Safeguard};
 use firebox_lang::{Catalogue, Host};
 
@@ -61,7 +61,7 @@ pub(super) fn examine(kind: CellKind, file: &Path) -> Result<Examined, Failure> 
     let cells = warden.drop_privileges().map_err(Failure::host)?;
     let engine = Engine::new(vec![Installed::new(language, toolchain)], Box::new(cells), policy);
     let trier = Trier { engine: &engine, policy: &policy };
-    let found = PreparedCell::new(0, cell).map_err(Failure::host).and_then(|cell| {
+    let found = engine.take_in(0, cell).map_err(Failure::host).and_then(|cell| {
         let seen = trier.probe(cell, PROBE, &bait.arguments())?;
         Ok((bait.states(&seen.said), limits(&trier, seen.enforcement)?))
     });

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use firebox_cell::{AgentStream, Cell, CellError, CellMaker, Layout, View};
+use firebox_cell::{AgentStream, Begun, Cell, CellError, CellMaker, Layout, View};
 use firebox_job::{
     Ask, ByteSize, CellKind, Isolation, Job, Limits, Outcome, Policy, Require, Seed, SourceFile, SourcePath, Sources,
     TraceId, Verdict,
@@ -65,7 +65,7 @@ impl Maker {
         self.agents.lock().unwrap().push(Agent { stream, _over: end, thread });
         let answers = Answers { refuses: self.refuses, ..Answers::INNOCENT };
         let host = Box::new(FakeHost { answers, asked: Arc::clone(&self.asked) });
-        Ok(Cell { agent: AgentStream::new(ours.into())?, host, layout: Layout::Viewed })
+        Ok(Cell { agent: AgentStream::new(ours.into())?, host, layout: Layout::Viewed, begun: Begun::No })
     }
 
     fn made(&self) -> usize {

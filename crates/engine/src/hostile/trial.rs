@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firebox_cell::{AgentStream, Cell, Layout, Past};
+use firebox_cell::{AgentStream, Begun, Cell, Layout, Past};
 use firebox_job::{
     Building, ByteSize, Captured, Limits, Outcome, Require, Seed, SourceFile, SourcePath, StepKind, TraceId, Verdict,
 };
@@ -108,6 +108,7 @@ impl Trial {
             agent: AgentStream::new(ours.into()).expect("a stream"),
             host: Box::new(host),
             layout: Layout::Viewed,
+            begun: Begun::No,
         };
         let mut passed_on = Passed { is_heard: self.is_heard, counts: [0; 4] };
         let removals = Removals::default();

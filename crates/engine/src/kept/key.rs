@@ -89,6 +89,13 @@ fn take_sighting(encoder: &mut Encoder, Sighting { path, marks }: &Sighting) {
     });
 }
 
+/// The number of a step by itself.
+pub(crate) fn mark_of(step: &Step) -> [u8; blake3::OUT_LEN] {
+    let mut encoder = Encoder::new("firebox mark of a step, version 1");
+    take_step(&mut encoder, step);
+    encoder.finish()
+}
+
 fn take_step(encoder: &mut Encoder, step: &Step) {
     let Step { name, kind, argv, env, crash_codes, makes } = step;
     encoder.text(name);

@@ -34,6 +34,7 @@ use firebox_job::ByteSize;
 use build::Build;
 pub(crate) use keeping::{Admitted, Keeping, Served};
 use key::Key;
+pub(crate) use key::mark_of;
 pub use partition::Partition;
 use shelves::Shelves;
 
