@@ -12,7 +12,10 @@ use kit::{Attack, Firebox, temp_dir, tool};
 
 const REFUSED: i32 = 2;
 
-/// Refused with these words, at once, and without a panic.
+/// Where code is read when there is a cell, a machine boots before, on a processor that may be emulated.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Refused with these words, soon, and without a panic.
 fn check_refused(call: Firebox, words: &[&str]) {
     let call = call.run();
     assert_eq!((call.code(), call.stdout().as_str()), (REFUSED, ""), "{call}");
@@ -20,7 +23,7 @@ fn check_refused(call: Firebox, words: &[&str]) {
     assert!(words.iter().all(|word| said.contains(word)), "the message lacks one of {words:?}\n{call}");
     assert!(!said.contains("panicked"), "a panic is no message\n{call}");
     assert!(!said.contains('\u{1b}'), "an escape sequence of a name reached the terminal\n{call}");
-    assert!(call.wall < Duration::from_secs(10), "{call}");
+    assert!(call.wall < SOON, "{call}");
 }
 
 #[test]
