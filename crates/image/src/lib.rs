@@ -43,6 +43,7 @@ mod reference;
 mod registry;
 mod remote;
 mod several;
+mod snapshot;
 mod source;
 mod store;
 mod strokes;
@@ -77,6 +78,9 @@ pub use registry::{
     UnreadableCredentials,
 };
 pub use remote::{Bucket, BucketError, BucketPlace, Catalogued, NoPlace, Refusal, Sent, Settings};
+pub use snapshot::{
+    Frozen, NoSnapshotName, ReadySnapshot, SnapshotDamage, SnapshotDraft, SnapshotName, SnapshotRecord, Snapshots,
+};
 pub use source::{DockerArchive, OciLayout, Source, SourceError};
 pub use store::{Collected, Damage, Held, HeldDisk, Home, ImageName, NoHome, NoName, Store, StoreError, Verified};
 pub use take_in::{Progress, Request, TakeInError, take_in};

@@ -39,7 +39,7 @@ pub struct KeptModule {
 }
 
 impl KeptFile {
-    pub(super) fn of(bytes: &[u8]) -> KeptFile {
+    pub(crate) fn of(bytes: &[u8]) -> KeptFile {
         KeptFile { digest: Digest::of(bytes), bytes: bytes.len() as u64 }
     }
 }

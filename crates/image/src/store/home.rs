@@ -44,6 +44,11 @@ impl Home {
         self.0.join("kernels")
     }
 
+    /// Where the snapshots of microVMs are.
+    pub fn snapshots(&self) -> PathBuf {
+        self.0.join("snapshots")
+    }
+
     /// Where what was made once of toolchains is.
     pub fn groundworks(&self) -> PathBuf {
         self.0.join("groundworks")

@@ -48,6 +48,7 @@ pub(crate) use verify::is_our_own_error;
 pub use verify::{Damage, Verified};
 
 use crate::digest::Digest;
+use crate::snapshot::SnapshotDamage;
 
 /// The directory, opened.
 #[derive(Debug)]
@@ -107,6 +108,14 @@ pub enum StoreError {
     /// Something of a kernel is not.
     #[error("`{}` is damaged: `firebox kernel fetch` brings it back", .0.display())]
     DamagedKernel(PathBuf),
+    /// A file of a snapshot is not.
+    #[error("`{}` is damaged ({damage}): `firebox snapshot create` makes the snapshot again", .path.display())]
+    DamagedSnapshot {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: SnapshotDamage,
+    },
 }
 
 /// What kinds of things are kept under a digest.
