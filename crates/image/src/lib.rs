@@ -21,7 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Between hosts, images travel through a [`Bucket`], which is sent what it lacks and is a source like the others.
+//! Between hosts, images travel through a [`Bucket`], which is sent what it lacks and is a source like the others. Snapshots of microVMs, kept as
+//! [`Snapshots`], travel through the same.
 //!
 //! Everything an image says is hostile. Its archives are read by one reader that knows no path (`layer::tar`); its
 //! files are written under numbers (`layer::unpack`); what its layers come to is worked out in memory (`tree::merge`);
@@ -77,7 +78,10 @@ pub use registry::{
     CredentialHelperError, Credentials, Endpoint, Login, Mirrors, NoMirrors, Patience, Registry, RegistryError,
     UnreadableCredentials,
 };
-pub use remote::{Bucket, BucketError, BucketPlace, Catalogued, NoPlace, Refusal, Sent, Settings};
+pub use remote::{
+    Bucket, BucketError, BucketPlace, Catalogued, CataloguedSnapshot, Fetched, NoPlace, Refusal, Sent, Settings,
+    SnapshotProgress, TellOfSnapshot, TravelError, VerifySnapshot,
+};
 pub use snapshot::{
     Frozen, NoSnapshotName, ReadySnapshot, SnapshotDamage, SnapshotDraft, SnapshotName, SnapshotRecord, Snapshots,
 };

@@ -12,15 +12,16 @@ use crate::layer::unpack::prove;
 use crate::record::Record;
 use crate::reference::Reference;
 use crate::remote::BucketPlace;
+use crate::snapshot::SnapshotName;
 use crate::source::{DockerArchive, OciLayout, Source, find};
 use crate::store::ImageName;
-use crate::{kernel, registry};
+use crate::{kernel, registry, remote};
 
 /// What a digest takes in a document, at least: its letters.
 const DIGEST: usize = 64;
 
 /// The first byte says which: an index or a manifest (`m`), a configuration (`c`), the record of an image (`r`) or of a kernel (`k`), what is
-/// under a kernel's name (`n`), what a mirror of Debian says (`d`), what a registry wants (`w`), a file of logins (`l`), a name (`b`), or an
+/// under a kernel's name (`n`), what is under a snapshot's in a bucket (`s`), the chunks of a memory (`t`), what a mirror of Debian says (`d`), what a registry wants (`w`), a file of logins (`l`), a name (`b`), or an
 /// archive of images (`a`), whose check sums are put right. False where it says nothing. Panics where something is taken that should not be.
 pub fn document(bytes: &[u8]) -> bool {
     let Some((which, rest)) = bytes.split_first() else { return false };
@@ -30,6 +31,8 @@ pub fn document(bytes: &[u8]) -> bool {
         b'r' => record(rest),
         b'k' => kernel::record(rest),
         b'n' => kernel::name(rest),
+        b's' => remote::fuzzing::named(rest),
+        b't' => remote::fuzzing::chunks(rest),
         b'd' => kernel::list(rest),
         b'w' => registry::fuzzing::hear(rest),
         b'l' => registry::fuzzing::logins(rest, &reference()),
@@ -74,6 +77,10 @@ fn record(bytes: &[u8]) {
 fn name(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(name) = text.parse::<ImageName>() {
+        let name = name.to_string();
+        assert!(name == text && !name.starts_with('.') && !name.contains(['/', '\0']), "{name:?} leads elsewhere");
+    }
+    if let Ok(name) = text.parse::<SnapshotName>() {
         let name = name.to_string();
         assert!(name == text && !name.starts_with('.') && !name.contains(['/', '\0']), "{name:?} leads elsewhere");
     }

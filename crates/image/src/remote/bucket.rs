@@ -103,16 +103,15 @@ impl Bucket {
         let what = format!("look for image `{name}`");
         let written = self.document(&place_of_name(&self.base, name), &what, Bounds::default().document)?;
         if written.is_none() {
-            self.exists(&what)?;
+            self.exists(&self.base.clone().join(NAMES), &what)?;
         }
         Ok(written)
     }
 
     /// Some who speak as S3 does say of an object that it is missing where there is no bucket, and take one for it. They
     /// have no list of it, though.
-    fn exists(&self, what: &str) -> Result<(), BucketError> {
-        let folder = self.base.clone().join(NAMES);
-        match self.handle().block_on(self.objects.list(Some(&folder)).next()) {
+    pub(super) fn exists(&self, folder: &Path, what: &str) -> Result<(), BucketError> {
+        match self.handle().block_on(self.objects.list(Some(folder)).next()) {
             Some(Err(error)) => match self.wrong(what)(error) {
                 // Whoever may look for a name need not be somebody who may list them.
                 BucketError::Denied { .. } => Ok(()),

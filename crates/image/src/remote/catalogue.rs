@@ -1,5 +1,6 @@
 //! What a bucket has.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
@@ -29,7 +30,8 @@ pub struct Catalogued {
 impl Bucket {
     /// All images, by name. What is under no possible name is none.
     pub fn images(&self) -> Result<Vec<Catalogued>, BucketError> {
-        let mut names = self.handle().block_on(self.names())?;
+        let folder = self.base.clone().join(NAMES);
+        let mut names: Vec<ImageName> = self.handle().block_on(self.names_below(&folder, "list the images"))?;
         names.sort();
         let questions = futures_util::stream::iter(names).map(|name| async {
             let object = place_of_name(&self.base, &name);
@@ -49,16 +51,16 @@ impl Bucket {
         Ok(images)
     }
 
-    async fn names(&self) -> Result<Vec<ImageName>, BucketError> {
-        let folder: Path = self.base.clone().join(NAMES);
-        let listed = self.objects.list(Some(&folder)).take(MOST + 1).try_collect::<Vec<_>>();
+    /// What is right below a folder, and is called as such a thing can be.
+    pub(super) async fn names_below<N: FromStr>(&self, folder: &Path, what: &str) -> Result<Vec<N>, BucketError> {
+        let listed = self.objects.list(Some(folder)).take(MOST + 1).try_collect::<Vec<_>>();
         let endless = || BucketError::Endless { place: self.place.clone(), most: MOST };
         let listed = tokio::time::timeout(LONGEST, listed).await.map_err(|_| endless())?;
-        let listed = listed.map_err(self.wrong("list the images"))?;
+        let listed = listed.map_err(self.wrong(what))?;
         if MOST < listed.len() {
             return Err(endless());
         }
-        let below = listed.iter().filter(|meta| meta.location.prefix_matches(&folder));
+        let below = listed.iter().filter(|meta| meta.location.prefix_matches(folder));
         let below = below.filter(|meta| meta.location.parts().count() == folder.parts().count() + 1);
         Ok(below.filter_map(|meta| meta.location.filename()?.parse().ok()).collect())
     }

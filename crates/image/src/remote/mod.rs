@@ -3,6 +3,7 @@
 //! ```text
 //! names/NAME            which image a name stands for: the record, as the store of a host keeps it
 //! blobs/sha256/HEX      a manifest, a configuration, a layer as it was transferred
+//! snapshots/            of microVMs: see [`snapshots`]
 //! ```
 //!
 //! Layers travel as they came, compressed; whatever else an image consists of is made of them again, bit for bit. What is
@@ -21,6 +22,7 @@ mod keeper;
 mod pieces;
 mod place;
 mod send;
+mod snapshots;
 mod upload;
 mod wire;
 
@@ -29,6 +31,9 @@ pub use catalogue::Catalogued;
 pub use error::BucketError;
 pub use place::{BucketPlace, NoPlace};
 pub use send::Sent;
+#[cfg(any(test, fuzzing))]
+pub(crate) use snapshots::fuzzing;
+pub use snapshots::{CataloguedSnapshot, Fetched, SnapshotProgress, TellOfSnapshot, TravelError, VerifySnapshot};
 pub use wire::Refusal;
 
 use object_store::path::Path;

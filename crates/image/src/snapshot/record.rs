@@ -55,7 +55,7 @@ impl Frozen {
 /// As it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+pub(crate) struct WrittenSnapshot {
     language: String,
     mebibytes: u32,
     vcpus: u8,
@@ -79,9 +79,9 @@ struct WrittenFile {
 
 impl SnapshotRecord {
     /// The longest that is read.
-    pub(super) const MOST_BYTES: u64 = 16 << 10;
-    /// The longest state that is read. That of the largest machine has half as much.
-    pub const MOST_STATE_BYTES: u64 = 4 << 20;
+    pub(crate) const MOST_BYTES: u64 = 16 << 10;
+    /// The longest state that is read. No monitor reads a longer one.
+    pub const MOST_STATE_BYTES: u64 = 2 << 20;
 
     /// What it is called by where it is kept: the digest of how it is written.
     pub fn digest(&self) -> Digest {
@@ -89,10 +89,23 @@ impl SnapshotRecord {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(&self.written()).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<SnapshotRecord> {
+        if SnapshotRecord::MOST_BYTES < bytes.len() as u64 {
+            return None;
+        }
+        SnapshotRecord::of_written(serde_json::from_slice(bytes).ok()?)
+    }
+
+    pub(crate) fn written(&self) -> WrittenSnapshot {
         let SnapshotRecord { frozen, state } = self;
         // Exhaustive: what else is known of a machine has to be written down here.
         let Frozen { name, image, tree, disk, kernel, machine_bytes, tool, protocol, made } = frozen;
-        let written = Written {
+        WrittenSnapshot {
             language: name.language().to_owned(),
             mebibytes: name.mebibytes(),
             vcpus: name.vcpus(),
@@ -105,43 +118,24 @@ impl SnapshotRecord {
             protocol: *protocol,
             made: *made,
             state: WrittenFile { digest: state.digest.to_string(), bytes: state.bytes },
-        };
-        let mut text = serde_json::to_vec_pretty(&written).unwrap_or_default();
-        text.push(b'\n');
-        text
+        }
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<SnapshotRecord> {
-        if SnapshotRecord::MOST_BYTES < bytes.len() as u64 {
-            return None;
-        }
-        let written: Written = serde_json::from_slice(bytes).ok()?;
-        let Written {
-            language,
-            mebibytes,
-            vcpus,
-            image,
-            tree,
-            disk,
-            kernel,
-            machine_bytes,
-            tool,
-            protocol,
-            made,
-            state,
-        } = written;
+    /// None where it says what cannot be.
+    pub(crate) fn of_written(written: WrittenSnapshot) -> Option<SnapshotRecord> {
+        let WrittenSnapshot { language, mebibytes, vcpus, image, tree, disk, kernel, .. } = written;
         let frozen = Frozen {
             name: SnapshotName::new(&language, mebibytes, vcpus).ok()?,
             image: image.parse().ok()?,
             tree: tree.parse().ok()?,
             disk: disk.parse().ok()?,
             kernel: kernel.parse().ok()?,
-            machine_bytes,
-            tool: tool.map(|digest| digest.parse()).transpose().ok()?,
-            protocol,
-            made,
+            machine_bytes: written.machine_bytes,
+            tool: written.tool.map(|digest| digest.parse()).transpose().ok()?,
+            protocol: written.protocol,
+            made: written.made,
         };
-        let state = KeptFile { digest: state.digest.parse().ok()?, bytes: state.bytes };
+        let state = KeptFile { digest: written.state.digest.parse().ok()?, bytes: written.state.bytes };
         let is_possible = frozen.is_possible() && state.bytes <= SnapshotRecord::MOST_STATE_BYTES;
         is_possible.then_some(SnapshotRecord { frozen, state })
     }
@@ -168,7 +162,7 @@ mod tests {
             ("8388608", "8388609"),
             ("8388608", "0"),
             ("8388608", "68719480832"),
-            ("\"bytes\": 5", "\"bytes\": 4194305"),
+            ("\"bytes\": 5", "\"bytes\": 2097153"),
             ("\"bytes\": 5", "\"bytes\": -5"),
             ("\"protocol\"", "\"unknown\": 1, \"protocol\""),
             ("}\n}", "}"),

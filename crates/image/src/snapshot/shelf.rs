@@ -3,6 +3,7 @@
 //! ```text
 //! frozen/HEX/        state, memory, record; named by the SHA-256 of its record, which has that of the state
 //! names/NAME         which of them a name stands for
+//! fetching/HEX/      what was fetched so far of the one that would be called so, and was not gone on with; beside it, HEX.claim is locked by who does
 //! staging/           what is being made, and what is being thrown away
 //! format, lock
 //! ```
@@ -18,6 +19,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::digest::Digest;
 use crate::snapshot::{SnapshotDraft, SnapshotName, SnapshotRecord};
@@ -63,8 +65,13 @@ pub enum SnapshotDamage {
 
 pub(super) const FROZEN: &str = "frozen";
 const NAMES: &str = "names";
-pub(super) const STATE: &str = "state";
-pub(super) const MEMORY: &str = "memory";
+pub(super) const FETCHING: &str = "fetching";
+/// How the name of a claim ends.
+pub(super) const CLAIM: &str = ".claim";
+/// What nobody has gone on with for so long is nobody's any more.
+const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(crate) const STATE: &str = "state";
+pub(crate) const MEMORY: &str = "memory";
 pub(super) const RECORD: &str = "record";
 
 impl Snapshots {
@@ -73,7 +80,7 @@ impl Snapshots {
 
     /// Opens the directory, and makes it if there is none.
     pub fn open(path: &Path) -> Result<Snapshots, StoreError> {
-        open_directories(path, &[FROZEN, NAMES, STAGING], Snapshots::FORMAT)?;
+        open_directories(path, &[FROZEN, NAMES, FETCHING, STAGING], Snapshots::FORMAT)?;
         Ok(Snapshots { path: path.to_owned() })
     }
 
@@ -91,9 +98,12 @@ impl Snapshots {
         &self.path
     }
 
-    /// All names, sorted.
+    /// All names, by language, memory and processors.
     pub fn names(&self) -> Result<Vec<SnapshotName>, StoreError> {
-        Ok(names_in(&self.path.join(NAMES))?.iter().filter_map(|name| name.parse().ok()).collect())
+        let names = names_in(&self.path.join(NAMES))?;
+        let mut names: Vec<SnapshotName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        names.sort();
+        Ok(names)
     }
 
     /// What a name stands for, if there is such a name.
@@ -124,6 +134,12 @@ impl Snapshots {
         // What killed processes have left is as large as what is about to be written.
         self.sweep()?;
         SnapshotDraft::begin(self.clone())
+    }
+
+    /// What was fetched so far of the snapshot of this digest. Waits for whoever is at work on it.
+    pub(crate) fn go_on_with(&self, digest: &Digest) -> Result<SnapshotDraft, StoreError> {
+        self.sweep()?;
+        SnapshotDraft::go_on_with(self.clone(), &digest.hex())
     }
 
     /// Takes a name away; false when there was none. What it stood for goes with it, or with the next, if somebody is adding.
@@ -172,7 +188,23 @@ impl Snapshots {
             let place = self.path.join(FROZEN).join(kept);
             std::fs::rename(&place, &gone).map_err(at("rename", &place))?;
         }
-        names_in(&staging)?.iter().try_for_each(|left| remove_whatever(&staging.join(left)))
+        names_in(&staging)?.iter().try_for_each(|left| remove_whatever(&staging.join(left)))?;
+        self.sweep_fetching()
+    }
+
+    /// Who fetches has entered, so nobody is at work on any of these.
+    fn sweep_fetching(&self) -> Result<(), StoreError> {
+        let fetching = self.path.join(FETCHING);
+        for name in names_in(&fetching)? {
+            let path = fetching.join(&name);
+            // What it was last written to says when somebody was at work on it.
+            let written = path.join(MEMORY).metadata().and_then(|memory| memory.modified());
+            let age = written.ok().and_then(|written| written.elapsed().ok());
+            if name.ends_with(CLAIM) || age.is_some_and(|age| FORGOTTEN < age) {
+                remove_whatever(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps everything from being swept as long as this lives.

@@ -202,7 +202,7 @@ fn a_name_never_stands_for_the_snapshot_of_another() {
     assert_eq!(damage(error), ("record".to_owned(), SnapshotDamage::Altered));
     // What is no name is nobody's, and what leads elsewhere is no name.
     fs::write(names.join("x"), "").unwrap();
-    assert_eq!(place.snapshots.names().unwrap(), [name("rust-1024-1"), name(NAME)]);
+    assert_eq!(place.snapshots.names().unwrap(), [name(NAME), name("rust-1024-1")]);
     assert!("../rust-512-1".parse::<SnapshotName>().is_err());
 }
 
