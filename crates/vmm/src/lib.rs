@@ -21,7 +21,7 @@
 //!   |             `--> bus --> serial, keyboard, power            arch, serial
 //!   |                   `----> virtio: transport --> a device     virtio
 //!   |-- memory, interrupt lines
-//!   '-- load_linux: a kernel, its command line and initramfs, and what it is told of the machine     arch
+//!   '-- load_linux: a kernel, its command line and initramfs, and what it is told of the machine     arch, generation
 //! ```
 //!
 //! Everything a guest does may be meant to break us. So: nothing it announces is allocated before it is bounded, no arithmetic on its
@@ -43,6 +43,7 @@
 mod arch;
 mod bus;
 mod ending;
+mod generation;
 mod hypervisor;
 mod interrupt;
 mod kick;
@@ -64,6 +65,7 @@ mod wakers;
 pub use arch::{BootError, Linux, OtherProcessor, SetupError, Start, UnpackError, WORDS, layout, unpack};
 pub use bus::{BusDevice, Go, Taken};
 pub use ending::{CpuFault, Ending};
+pub use generation::GenerationError;
 pub use hypervisor::{Hypervisor, NoKvm};
 pub use interrupt::{Interrupt, LineError};
 pub use machine::{LoadError, Machine, MachineError, Ran, RunError, Settings};

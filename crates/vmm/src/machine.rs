@@ -23,6 +23,7 @@ use vm_memory::{Bytes, GuestAddress};
 use crate::arch::{self, BootError, Chips, Cpus, Linux, SetupError, Start, layout};
 use crate::bus::{Bus, BusDevice, Taken};
 use crate::ending::Ending;
+use crate::generation::{Generation, GenerationError};
 use crate::hypervisor::Hypervisor;
 use crate::interrupt::{Line, LineError};
 use crate::memory::{Memory, MemoryError, MemorySize};
@@ -64,6 +65,8 @@ pub struct Machine {
     ports: Bus,
     windows: Bus,
     pub(crate) serial: Arc<Mutex<SerialPort>>,
+    /// Where there is a Linux, and so a place for it.
+    pub(crate) generation: Option<Generation>,
     log: Arc<Mutex<LogRing>>,
     confine: Confine,
     pauser: Pauser,
@@ -147,6 +150,9 @@ pub enum RunError {
     /// KVM does not take the state of the chips.
     #[error("KVM refuses the state of the interrupt controllers or of its clock: {0}")]
     Chips(kvm_ioctls::Error),
+    /// Its guest could not be told that it is in another machine.
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
     /// It was paused, where it was to run to its end.
     #[error("the machine was paused, and was to run to its end")]
     Paused,
@@ -192,6 +198,7 @@ impl Machine {
             ports: arch::fixed_devices(serial.clone())?,
             windows: Bus::default(),
             serial,
+            generation: None,
             log,
             confine: || Ok(()),
             pauser: Pauser::default(),
@@ -211,9 +218,21 @@ impl Machine {
 
     /// Puts a Linux into the guest's memory, with all that it has to know about the machine. Devices that are added later it does not
     /// hear of.
-    pub fn load_linux(&self, linux: Linux<'_>) -> Result<Start, BootError> {
+    pub fn load_linux(&mut self, linux: Linux<'_>) -> Result<Start, BootError> {
         let cpus = u8::try_from(self.cpus.len()).unwrap_or(Settings::MOST_CPUS);
-        arch::load(self.memory(), cpus, self.count_devices(), linux)
+        let start = arch::load(self.memory(), cpus, self.count_devices(), linux)?;
+        let generation = match self.generation.take() {
+            Some(generation) => generation,
+            None => self.connect_generation()?,
+        };
+        generation.begin(self.memory())?;
+        self.generation = Some(generation);
+        Ok(start)
+    }
+
+    /// What its guest hears by that it is in another machine.
+    pub(crate) fn connect_generation(&self) -> Result<Generation, GenerationError> {
+        Ok(Generation::new(self.chips.line(&self.vm, layout::GENERATION_INTERRUPT)?))
     }
 
     /// Puts a device at ports.

@@ -15,7 +15,8 @@ use crate::virtio::Unrest;
 
 /// A machine that is paused.
 pub struct Paused {
-    machine: Machine,
+    // Apart: who has a [`Stopped`] has mostly one that has ended, of which little is left.
+    machine: Box<Machine>,
 }
 
 /// Why a machine runs no longer.
@@ -60,7 +61,7 @@ impl Stopped {
 
 impl Paused {
     pub(crate) fn new(machine: Machine) -> Paused {
-        Paused { machine }
+        Paused { machine: Box::new(machine) }
     }
 
     /// The guest's memory.
@@ -75,7 +76,7 @@ impl Paused {
 
     /// Freezes it: its memory goes into that file, of which nothing else is left, and all the rest is told. It can run on, and what is frozen is not changed by that.
     pub fn save(&self, hypervisor: &Hypervisor, memory: &File) -> Result<Snapshot, SaveError> {
-        let Machine { cpus, kind, vm, chips, devices, serial, .. } = &self.machine;
+        let Machine { cpus, kind, vm, chips, devices, serial, generation, .. } = &*self.machine;
         let devices = devices.iter().enumerate().map(|(number, device)| {
             let device = device.lock().unwrap_or_else(PoisonError::into_inner);
             device.save().map_err(|source| SaveError::Device { number, source })
@@ -85,7 +86,8 @@ impl Paused {
         let chips = chips.save(vm).map_err(SaveError::Chips)?;
         let serial = serial.lock().unwrap_or_else(PoisonError::into_inner).save();
         let digest = snapshot::write(self.memory(), memory)?;
-        Ok(Snapshot { memory: self.machine.size, digest, cpus, chips, serial, devices })
+        let has_generation = generation.is_some();
+        Ok(Snapshot { memory: self.machine.size, digest, cpus, chips, serial, devices, has_generation })
     }
 
     /// Lets it run on from where it was.

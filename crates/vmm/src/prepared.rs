@@ -7,6 +7,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::arch::{CannotBe, OtherProcessor, SetupError};
+use crate::generation::GenerationError;
 use crate::hypervisor::Hypervisor;
 use crate::machine::{Machine, MachineError, RunError, Settings};
 use crate::memory::{Memory, MemoryError};
@@ -36,6 +37,9 @@ pub enum RestoreError {
     /// Its processors were others.
     #[error("the snapshot cannot go on here: {0}; make the snapshot again on this host")]
     OtherProcessor(#[from] OtherProcessor),
+    /// Its guest could not be told that it is in another machine.
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
     /// KVM does not take the state of a processor.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -89,6 +93,9 @@ impl Snapshot {
             let transport = transport.map_err(|source| RestoreError::Device { number, source })?;
             machine.add_transport(transport)?;
         }
+        if self.has_generation {
+            machine.generation = Some(machine.connect_generation()?);
+        }
         Ok(Prepared { machine, snapshot: self })
     }
 }
@@ -114,6 +121,9 @@ impl Prepared {
         let Prepared { machine, snapshot: Snapshot { cpus, chips, serial, .. } } = self;
         machine.kind.start_time(&machine.cpus, &cpus)?;
         machine.chips.start(&machine.vm, &chips).map_err(RunError::Chips)?;
+        if let Some(generation) = &machine.generation {
+            generation.renew(machine.memory())?;
+        }
         machine.kind.tell_of_pause(&machine.cpus);
         machine.serial.lock().unwrap_or_else(PoisonError::into_inner).restore(&serial);
         for device in &machine.devices {

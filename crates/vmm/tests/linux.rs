@@ -2,8 +2,6 @@
 
 mod kit;
 
-use std::fs::File;
-use std::io::Write;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,17 +9,12 @@ use std::time::Duration;
 use firebox_vmm::virtio::Entropy;
 use firebox_vmm::{BusDevice, Ending, Go, Linux, Machine, MemorySize, Ran, Settings, WORDS, unpack};
 use kit::debian::Debian;
+use kit::kernel::{elf, file};
 use kit::{Assembler, PLENTY};
 
 fn machine(test: &str, mib: u64, cpus: u8) -> Option<Machine> {
     let hypervisor = kit::hypervisor(test)?;
     Some(Machine::new(&hypervisor, Settings { memory: MemorySize::mib(mib).unwrap(), cpus }).unwrap())
-}
-
-fn file(bytes: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(bytes).unwrap();
-    file
 }
 
 fn said(ran: &Ran) -> String {
@@ -46,26 +39,15 @@ fn bzimage(code: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// In an ELF program that wants to be at 2 MiB.
-fn elf(code: &[u8]) -> Vec<u8> {
-    const PLACE: u64 = 2 << 20;
-    let length = code.len() as u64;
-    let mut bytes = b"\x7FELF\x02\x01".to_vec();
-    bytes.resize(0x78, 0);
-    (bytes[18], bytes[32], bytes[54], bytes[56], bytes[64]) = (62, 64, 56, 1, 1);
-    for (at, value) in [(24, PLACE), (72, 0x78), (88, PLACE), (96, length), (104, length)] {
-        bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
-    }
-    bytes.extend_from_slice(code);
-    bytes
-}
+/// Where the kernel of a few instructions wants to be.
+const PLACE: u64 = 2 << 20;
 
 #[test]
 fn a_kernel_of_either_kind_begins_and_finds_its_command_line() {
     const NAME: &str = "a_kernel_of_either_kind_begins_and_finds_its_command_line";
     let code = kernel_that_says_its_command_line();
-    for kernel in [bzimage(code.code()), elf(code.code())] {
-        let Some(machine) = machine(NAME, 4, 1) else { return };
+    for kernel in [bzimage(code.code()), elf(PLACE, code.code())] {
+        let Some(mut machine) = machine(NAME, 4, 1) else { return };
         let linux = Linux { kernel: file(&kernel), command_line: "quiet panic=-1", initramfs: None };
         let start = machine.load_linux(linux).unwrap();
         let ran = machine.run(&start, PLENTY).unwrap().ended().unwrap();
@@ -78,8 +60,8 @@ fn a_kernel_that_begins_anew_by_the_bios_has_asked_for_a_reset() {
     const NAME: &str = "a_kernel_that_begins_anew_by_the_bios_has_asked_for_a_reset";
     // mov eax, 0xFFFF0; jmp rax
     let code = Assembler::new().raw(&[0xB8, 0xF0, 0xFF, 0x0F, 0, 0xFF, 0xE0]).spin();
-    let Some(machine) = machine(NAME, 4, 1) else { return };
-    let linux = Linux { kernel: file(&elf(code.code())), command_line: "", initramfs: None };
+    let Some(mut machine) = machine(NAME, 4, 1) else { return };
+    let linux = Linux { kernel: file(&elf(PLACE, code.code())), command_line: "", initramfs: None };
     let start = machine.load_linux(linux).unwrap();
     assert_eq!(machine.run(&start, PLENTY).unwrap().ended().unwrap().ending, Ending::Reset);
 }
@@ -136,8 +118,8 @@ fn debians_kernel_finds_its_command_line_its_memory_and_the_tables() {
         "Linux version ",
         &format!("Command line: {WORDS} {COMMAND_LINE}"),
         "BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable",
-        "BIOS-e820: [mem 0x00000000000e0000-0x00000000000effff] ACPI data",
-        "BIOS-e820: [mem 0x00000000000f0000-0x00000000000fffff] reserved",
+        "BIOS-e820: [mem 0x00000000000e0000-0x00000000000eefff] ACPI data",
+        "BIOS-e820: [mem 0x00000000000ef000-0x00000000000fffff] reserved",
         "BIOS-e820: [mem 0x0000000000100000-0x0000000007ffffff] usable",
         "Hypervisor detected: KVM",
         "RAMDISK: [mem 0x07ffe000-0x07ffffff]",

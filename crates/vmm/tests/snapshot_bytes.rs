@@ -105,9 +105,9 @@ fn every_flipped_bit_is_refused() {
 fn other_versions_and_other_files_are_told_apart() {
     let Some(frozen) = frozen() else { return };
     let of_version = |version| refused(&changed(frozen, |bytes| set_u32(bytes, VERSION, version))).to_string();
-    for version in [0, 2, u32::MAX] {
+    for version in [0, 1, 3, u32::MAX] {
         let expected =
-            format!("the snapshot is of format {version}, and this Firebox reads format 1: make the snapshot again");
+            format!("the snapshot is of format {version}, and this Firebox reads format 2: make the snapshot again");
         assert_eq!(of_version(version), expected);
     }
     let other_processor = refused(&changed(frozen, |bytes| set_u32(bytes, ARCHITECTURE, 183)));
@@ -134,6 +134,9 @@ fn what_makes_no_sense_is_refused_though_it_is_sealed() {
     );
     let many = nonsense(&|bytes| set_u32(bytes, TOLD, u32::MAX));
     assert_eq!(many, Nonsense::TooMany { what: "entries of CPUID", count: u32::MAX, most: 256 });
+    // At its end: whether its guest is told of its generation.
+    let generation = nonsense(&|bytes| *bytes.last_mut().unwrap() = 2);
+    assert_eq!(generation, Nonsense::Impossible("word on whether its guest is told of its generation"));
     assert_eq!(nonsense(&|bytes| bytes.extend([0; 3])), Nonsense::Long(3));
     assert_eq!(nonsense(&|bytes| _ = bytes.pop()), Nonsense::Short);
 }

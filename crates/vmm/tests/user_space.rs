@@ -61,7 +61,7 @@ fn initramfs(debian: &Debian) -> Vec<u8> {
     files.file("init", &first.reset().program()).bytes()
 }
 
-fn load(machine: &Machine, debian: &Debian, initramfs: &[u8]) -> Start {
+fn load(machine: &mut Machine, debian: &Debian, initramfs: &[u8]) -> Start {
     let file = |bytes: &[u8]| {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
@@ -88,10 +88,10 @@ fn a_kernel_that_panics_ends_its_machine_and_says_why() {
     const NAME: &str = "a_kernel_that_panics_ends_its_machine_and_says_why";
     let Some(hypervisor) = kit::hypervisor_at_speed(NAME) else { return };
     let Some(debian) = Debian::find(NAME) else { return };
-    let (machine, _host) = machine(&hypervisor, 1);
+    let (mut machine, _host) = machine(&hypervisor, 1);
     // It ends, which a first process may not.
     let first = FirstProcess::new().say("in user space\n").read("not/there", 1).program();
-    let start = load(&machine, &debian, &Initramfs::default().file("init", &first).bytes());
+    let start = load(&mut machine, &debian, &Initramfs::default().file("init", &first).bytes());
     let ran = machine.run(&start, PLENTY).unwrap().ended().unwrap();
     let said = String::from_utf8_lossy(&ran.log.bytes()).into_owned();
     assert_eq!(ran.ending, Ending::Reset, "{said}");
@@ -103,8 +103,8 @@ fn a_kernel_that_panics_ends_its_machine_and_says_why() {
 fn check(test: &str, cpus: u8, processors: &str) {
     let Some(hypervisor) = kit::hypervisor_at_speed(test) else { return };
     let Some(debian) = Debian::find(test) else { return };
-    let (machine, mut host) = machine(&hypervisor, cpus);
-    let start = load(&machine, &debian, &initramfs(&debian));
+    let (mut machine, mut host) = machine(&hypervisor, cpus);
+    let start = load(&mut machine, &debian, &initramfs(&debian));
     let answers = std::thread::spawn(move || {
         let mut heard = [0; QUESTION.len()];
         let heard = host.read_exact(&mut heard).map(|()| heard);

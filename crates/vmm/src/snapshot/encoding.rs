@@ -63,6 +63,11 @@ impl Writer {
         self.bytes(&number.to_le_bytes());
     }
 
+    /// Whether something is so.
+    pub(crate) fn is(&mut self, it_is: bool) {
+        self.u8(it_is.into());
+    }
+
     /// What the kernel's interface lays out itself, as it lies in memory.
     pub(crate) fn laid_out(&mut self, it: &(impl IntoBytes + Immutable)) {
         self.bytes(it.as_bytes());
@@ -111,6 +116,15 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn u64(&mut self) -> Result<u64, Nonsense> {
         self.take().map(u64::from_le_bytes)
+    }
+
+    /// Whether something is so, which is not said in any other way.
+    pub(crate) fn is(&mut self, what: &'static str) -> Result<bool, Nonsense> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Nonsense::Impossible(what)),
+        }
     }
 
     /// What the kernel's interface lays out itself.

@@ -55,7 +55,7 @@ pub enum NoSnapshot {
 
 const MAGIC: [u8; 8] = *b"FBXVMSN\n";
 /// Changes whenever anything changes about what is written.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version, kind of processor, length.
 const LABEL: usize = 20;
 const DIGEST: usize = 32;

@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub(crate) chips: ChipsState,
     pub(crate) serial: PortState,
     pub(crate) devices: Vec<DeviceState>,
+    /// Whether its guest is told of its generation. By which identifier, each clone draws for itself.
+    pub(crate) has_generation: bool,
 }
 
 impl Snapshot {
@@ -70,13 +72,14 @@ const MOST_DEVICES: u32 = 32;
 
 impl Piece for Snapshot {
     fn write(&self, to: &mut Writer) {
-        let Snapshot { memory, digest, cpus, chips, serial, devices } = self;
+        let Snapshot { memory, digest, cpus, chips, serial, devices, has_generation } = self;
         to.u64(memory.to_bytes());
         to.bytes(&digest.0);
         to.all(cpus.iter(), |to, cpu| cpu.write(to));
         chips.write(to);
         serial.write(to);
         to.all(devices.iter(), |to, device| device.write(to));
+        to.is(*has_generation);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Snapshot, Nonsense> {
@@ -89,6 +92,7 @@ impl Piece for Snapshot {
         let chips = ChipsState::read(from)?;
         let serial = PortState::read(from)?;
         let devices = from.all("devices", MOST_DEVICES, DeviceState::read)?;
-        Ok(Snapshot { memory, digest, cpus, chips, serial, devices })
+        let has_generation = from.is("word on whether its guest is told of its generation")?;
+        Ok(Snapshot { memory, digest, cpus, chips, serial, devices, has_generation })
     }
 }

@@ -126,7 +126,7 @@ fn write_queue(to: &mut Writer, queue: &QueueState) {
         event_idx_enabled: _,
     } = queue;
     [*max_size, *size, *next_avail, *next_used].into_iter().for_each(|number| to.u16(number));
-    to.u8(u8::from(*ready));
+    to.is(*ready);
     [*desc_table, *avail_ring, *used_ring].into_iter().for_each(|address| to.u64(address));
 }
 
@@ -136,11 +136,7 @@ fn read_queue(from: &mut Reader<'_>) -> Result<QueueState, Nonsense> {
         size: from.u16()?,
         next_avail: from.u16()?,
         next_used: from.u16()?,
-        ready: match from.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Nonsense::Impossible("word on whether a queue is set up")),
-        },
+        ready: from.is("word on whether a queue is set up")?,
         desc_table: from.u64()?,
         avail_ring: from.u64()?,
         used_ring: from.u64()?,

@@ -10,6 +10,7 @@ pub(crate) mod first_process;
 pub(crate) mod frozen;
 pub(crate) mod hostile_driver;
 pub(crate) mod initramfs;
+pub(crate) mod kernel;
 pub(crate) mod process;
 pub(crate) mod sealed;
 pub(crate) mod virtio_guest;

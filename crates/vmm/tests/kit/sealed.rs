@@ -17,7 +17,7 @@ pub(crate) fn seal(bytes: &mut [u8]) {
 
 /// Whatever the state: it is refused, or is a snapshot that is written down again as it was. Whether it is one.
 pub(crate) fn check(state: &[u8]) -> bool {
-    let mut bytes = [b"FBXVMSN\n".as_slice(), &1_u32.to_le_bytes(), &62_u32.to_le_bytes(), &[0; 36], state].concat();
+    let mut bytes = [b"FBXVMSN\n".as_slice(), &2_u32.to_le_bytes(), &62_u32.to_le_bytes(), &[0; 36], state].concat();
     seal(&mut bytes);
     match Snapshot::decode(&bytes) {
         Ok(snapshot) => {

@@ -42,10 +42,15 @@ pub(crate) fn set_up(window: u64) -> Assembler {
     registers.into_iter().fold(Assembler::new(), |code, (register, value)| code.store32(window + register, value))
 }
 
-/// Lets the first device's interrupt come, at `VECTOR`, and from one chip: the two old controllers hear of it as well, and are told to
-/// keep silent, as every kernel does.
+/// Lets the first device's interrupt come.
 pub(crate) fn hear_interrupts(code: Assembler) -> Assembler {
-    let entry = 0x10 + 2 * layout::VIRTIO_INTERRUPT;
+    hear_interrupt(code, layout::VIRTIO_INTERRUPT)
+}
+
+/// Lets an interrupt come, at `VECTOR`, and from one chip: the two old controllers hear of it as well, and are told to
+/// keep silent, as every kernel does.
+pub(crate) fn hear_interrupt(code: Assembler, interrupt: u32) -> Assembler {
+    let entry = 0x10 + 2 * interrupt;
     code.load_interrupt_table(INTERRUPT_TABLE_REGISTER)
         .out8(0x21, 0xFF)
         .out8(0xA1, 0xFF)
@@ -70,13 +75,18 @@ pub(crate) fn machine(
     Some(machine)
 }
 
-/// What happens at [`VECTOR`].
+/// What happens at [`VECTOR`] when a device is heard.
 pub(crate) fn load_handler(machine: &Machine) {
     let handler = Assembler::new()
         .copy32(layout::VIRTIO + 0x60, NOTE)
         .store32(layout::VIRTIO + 0x64, 1)
         .store32(LOCAL_APIC + 0xB0, 0)
         .return_from_interrupt();
+    load_handler_of(machine, &handler);
+}
+
+/// This happens at [`VECTOR`].
+pub(crate) fn load_handler_of(machine: &Machine, handler: &Assembler) {
     machine.load(HANDLER, handler.code()).unwrap();
     let [a, b, c, d, ..] = HANDLER.to_le_bytes();
     let gate = [a, b, 0x10, 0, 0, 0x8E, c, d, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -3,6 +3,7 @@
 //! ```text
 //! 0           what the first instruction needs: descriptors, page tables, the stack; what Linux is told at its start
 //! 0xE0000     ACPI's tables: no memory for the guest
+//! 0xEF000     the identifier of the machine's generation, in a page of its own: likewise
 //! 0xF0000     what is left of the BIOS: its entry
 //! 1 MiB       programs and kernels
 //! 3 GiB       the end of low memory; the windows of devices from here to 4 GiB
@@ -26,7 +27,9 @@ pub(super) const COMMAND_LINE_ROOM: usize = 2048;
 /// The end of the memory that PCs have always had; from here to 1 MiB there has never been any.
 pub(super) const LOW_END: u64 = 0xA_0000;
 /// ACPI's tables, the root pointer first: where BIOSes leave it, too.
-pub(super) const ACPI: Range<u64> = 0xE_0000..0xF_0000;
+pub(super) const ACPI: Range<u64> = 0xE_0000..GENERATION;
+/// The identifier of the machine's generation, in a page in which there is nothing else, as its specification wants it.
+pub const GENERATION: u64 = 0xE_F000;
 /// Where PCs have their BIOS, and where that begins.
 pub(super) const BIOS: Range<u64> = 0xF_0000..0x10_0000;
 pub(super) const BIOS_ENTRY: u64 = 0xF_FFF0;
@@ -45,8 +48,10 @@ pub(super) const LOCAL_APIC: u32 = 0xFEE0_0000;
 /// Three pages that Intel's processors need for the real mode of a guest; no device may stand there.
 pub(super) const TASK_STATE: usize = 0xFFFB_D000;
 
-/// The interrupt of the first virtio device. Those before it belong to old hardware.
-pub const VIRTIO_INTERRUPT: u32 = 5;
+/// The interrupt that says a machine is of another generation. Those before it belong to old hardware.
+pub const GENERATION_INTERRUPT: u32 = 5;
+/// The interrupt of the first virtio device.
+pub const VIRTIO_INTERRUPT: u32 = 6;
 /// The input pins of the I/O APIC are the interrupts there are.
 pub(crate) const INTERRUPTS: u32 = 24;
 

@@ -13,6 +13,7 @@ use linux_loader::cmdline::Cmdline;
 use linux_loader::loader::{self, load_cmdline};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
 
+use crate::generation::GenerationError;
 use crate::memory::Memory;
 
 use super::acpi;
@@ -92,6 +93,9 @@ pub enum BootError {
         /// Where.
         address: u64,
     },
+    /// It could not be told of its machine's generation.
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
 }
 
 /// As whole MiB, none too few.

@@ -59,6 +59,7 @@ fn map(memory: &Memory) -> Vec<boot_e820_entry> {
     let mut map = vec![
         entry(0, layout::LOW_END, MEMORY),
         entry(layout::ACPI.start, layout::ACPI.end, TABLES),
+        entry(layout::GENERATION, layout::BIOS.start, RESERVED),
         entry(layout::BIOS.start, layout::BIOS.end, RESERVED),
     ];
     for region in memory.iter() {
@@ -81,7 +82,12 @@ mod tests {
 
     #[test]
     fn a_kernel_is_told_of_memory_and_of_no_window() {
-        let low = [(0, 0xA_0000, MEMORY), (0xE_0000, 0x1_0000, TABLES), (0xF_0000, 0x1_0000, RESERVED)];
+        let low = [
+            (0, 0xA_0000, MEMORY),
+            (0xE_0000, 0xF000, TABLES),
+            (0xE_F000, 0x1000, RESERVED),
+            (0xF_0000, 0x1_0000, RESERVED),
+        ];
         assert_eq!(told(512), [low.as_slice(), &[(1 << 20, 511 << 20, MEMORY)]].concat());
         let high = [(1 << 20, 3071 << 20, MEMORY), (4 << 30, 1 << 30, MEMORY)];
         assert_eq!(told(4096), [low.as_slice(), &high].concat());

@@ -1,7 +1,10 @@
-//! The devices as byte code: for each its name, its kind, its place and its interrupt, and which sleep the power is taken away by.
+//! The devices as byte code: for each its name, its kind, its place and its interrupt, and which sleep the power is taken away by. Besides: where the
+//! identifier of the machine's generation is, and what is done at the interrupt that says there is another one.
 
 use acpi_tables::Aml;
-use acpi_tables::aml::{Device, EISAName, IO, Interrupt, Memory32Fixed, Name, Package, ResourceTemplate, Scope};
+use acpi_tables::aml::{
+    Device, EISAName, IO, Interrupt, Memory32Fixed, Method, Name, Notify, Package, Path, ResourceTemplate, Scope,
+};
 
 use super::layout;
 
@@ -9,6 +12,13 @@ use super::layout;
 const VIRTIO: &str = "LNRO0005";
 /// A serial port like the first PC's.
 const SERIAL: &str = "PNP0501";
+/// What the identifier of a generation is called by its specification, and the name that each maker has to have for its own.
+const GENERATION: &str = "VM_Gen_Counter";
+const OUR_GENERATION: &str = "FBOX0001";
+/// Something that has byte code run at an interrupt: for machines without the registers for events of old.
+const EVENTS: &str = "ACPI0013";
+/// What a device is told that has changed.
+const CHANGED: u8 = 0x80;
 
 /// Of a machine with so many virtio devices.
 pub(super) fn byte_code(devices: u32) -> Vec<u8> {
@@ -16,7 +26,7 @@ pub(super) fn byte_code(devices: u32) -> Vec<u8> {
     // Entering sleep 5 takes the power away.
     let sleep = layout::POWER_OFF_SLEEP;
     Name::new("_S5_".into(), &Package::new(vec![&sleep])).to_aml_bytes(&mut code);
-    let mut found = vec![serial()];
+    let mut found = vec![serial(), generation(), events()];
     found.extend((0..devices).map(virtio));
     Scope::new("_SB_".into(), found.iter().map(|device| device as &dyn Aml).collect()).to_aml_bytes(&mut code);
     code
@@ -38,6 +48,32 @@ fn serial() -> Code {
     device("COM1", &EISAName::new(SERIAL), 0, &[&ports, &interrupt(layout::SERIAL_INTERRUPT)])
 }
 
+/// Where the identifier is, as two halves of an address.
+fn generation() -> Code {
+    let (low, high) = (layout::GENERATION as u32, (layout::GENERATION >> 32) as u32);
+    let place = Package::new(vec![&low, &high]);
+    let parts = [
+        Name::new("_HID".into(), &OUR_GENERATION),
+        Name::new("_CID".into(), &GENERATION),
+        Name::new("_DDN".into(), &GENERATION),
+        Name::new("ADDR".into(), &place),
+    ];
+    coded(&Device::new("VGEN".into(), parts.iter().map(|part| part as &dyn Aml).collect()))
+}
+
+/// One interrupt, and what is done when it is raised.
+fn events() -> Code {
+    let interrupt = interrupt(layout::GENERATION_INTERRUPT);
+    let resources = ResourceTemplate::new(vec![&interrupt]);
+    let (kind, number) = (Name::new("_HID".into(), &EVENTS), Name::new("_UID".into(), &0_u8));
+    let interrupts = Name::new("_CRS".into(), &resources);
+    let generation = Path::new("\\_SB_.VGEN");
+    let tell = Notify::new(&generation, &CHANGED);
+    // It is told which interrupt, of which there is one.
+    let event = Method::new("_EVT".into(), 1, true, vec![&tell]);
+    coded(&Device::new("GED_".into(), vec![&kind, &number, &interrupts, &event]))
+}
+
 fn virtio(number: u32) -> Code {
     let window = layout::virtio_window(number);
     let registers = Memory32Fixed::new(true, window.start as u32, layout::VIRTIO_WINDOW as u32);
@@ -54,8 +90,12 @@ fn device(name: &str, kind: &dyn Aml, number: u32, resources: &[&dyn Aml]) -> Co
         Name::new("_CCA".into(), &1_u8),
         Name::new("_CRS".into(), &resources),
     ];
+    coded(&Device::new(name.into(), parts.iter().map(|part| part as &dyn Aml).collect()))
+}
+
+fn coded(it: &dyn Aml) -> Code {
     let mut code = Vec::new();
-    Device::new(name.into(), parts.iter().map(|part| part as &dyn Aml).collect()).to_aml_bytes(&mut code);
+    it.to_aml_bytes(&mut code);
     Code(code)
 }
 
@@ -108,9 +148,10 @@ mod tests {
 
     #[test]
     fn there_are_as_many_devices_as_there_are() {
-        for count in [0, 1, 9, 19] {
+        for count in [0, 1, 9, 18] {
             let names = devices(count).into_iter().map(|(name, _)| name);
-            let expected = std::iter::once("COM1".to_owned()).chain((0..count).map(|number| format!("V{number:03}")));
+            let always = ["COM1", "VGEN", "GED_"].map(str::to_owned);
+            let expected = always.into_iter().chain((0..count).map(|number| format!("V{number:03}")));
             assert!(names.eq(expected), "{count}");
         }
     }
@@ -118,10 +159,10 @@ mod tests {
     #[test]
     fn a_virtio_device_is_where_its_window_is() {
         let found = devices(3);
-        let (name, said) = &found[3];
+        let (name, said) = &found[5];
         assert!(name == "V002" && has(said, b"\x08_HID\x0DLNRO0005\0") && has(said, b"\x08_UID\x0A\x02"), "{said:x?}");
-        // 4 KiB at 0xD0002000, to be read and written; interrupt 7, and the end.
-        let resources = [0x86, 9, 0, 1, 0, 0x20, 0, 0xD0, 0, 0x10, 0, 0, 0x89, 6, 0, 3, 1, 7, 0, 0, 0, 0x79, 0];
+        // 4 KiB at 0xD0002000, to be read and written; interrupt 8, and the end.
+        let resources = [0x86, 9, 0, 1, 0, 0x20, 0, 0xD0, 0, 0x10, 0, 0, 0x89, 6, 0, 3, 1, 8, 0, 0, 0, 0x79, 0];
         assert!(said.ends_with(&resources), "{said:x?}");
     }
 
@@ -132,5 +173,20 @@ mod tests {
         let resources = [0x47, 1, 0xF8, 3, 0xF8, 3, 1, 8, 0x89, 6, 0, 3, 1, 4, 0, 0, 0, 0x79, 0];
         // PNP0501, as letters of 5 bits and digits of 4.
         assert!(has(said, b"\x08_HID\x0C\x41\xD0\x05\x01") && said.ends_with(&resources), "{said:x?}");
+    }
+
+    #[test]
+    fn the_identifier_of_a_generation_is_where_it_is_written_and_is_told_of_at_its_interrupt() {
+        let found = devices(2);
+        let (name, said) = &found[1];
+        assert!(name == "VGEN" && has(said, b"\x08_CID\x0DVM_Gen_Counter\0"), "{said:x?}");
+        // Two numbers: 0xEF000, and 0.
+        assert!(said.ends_with(b"\x08ADDR\x12\x08\x02\x0C\x00\xF0\x0E\x00\x00"), "{said:x?}");
+        let (name, said) = &found[2];
+        // Interrupt 5, at an edge, and it is high.
+        let interrupt = [0x89, 6, 0, 3, 1, 5, 0, 0, 0, 0x79, 0];
+        assert!(name == "GED_" && has(said, b"\x08_HID\x0DACPI0013\0") && has(said, &interrupt), "{said:x?}");
+        // A method of one argument, one at a time: `Notify(\_SB.VGEN, 0x80)`.
+        assert!(said.ends_with(b"\x14\x13_EVT\x09\x86\\\x2E_SB_VGEN\x0A\x80"), "{said:x?}");
     }
 }
