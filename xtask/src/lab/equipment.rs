@@ -1,7 +1,7 @@
-//! What the lab consists of: QEMU, which is the PC; Debian's kernel, which runs on it; BusyBox, which brings it up; and what a Debian is made with, for the
+//! What the lab consists of: QEMU, which is the PC; Debian's kernel, which runs on it, and another for guests; BusyBox, which brings it up; and what a Debian is made with, for the
 //! tests.
 //!
-//! As root on Debian or a relative of it what is missing is installed; the kernel is only unpacked, into the directory for builds.
+//! As root on Debian or a relative of it what is missing is installed; the kernels are only unpacked, into the directory for builds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::kernel::Kernel;
+use super::kernel::{Flavour, Kernel};
 use crate::host_packages::{all_needed, needed};
 use crate::repository::Repository;
 
@@ -20,6 +20,8 @@ pub(crate) struct Equipment {
     pub(super) qemu: PathBuf,
     pub(super) busybox: PathBuf,
     pub(super) kernel: Kernel,
+    /// The one for all machines, for guests that want a driver which the other one has not.
+    pub(super) generic_kernel: Kernel,
 }
 
 impl Equipment {
@@ -32,12 +34,15 @@ impl Equipment {
         needed("apt-get", "apt")?;
         all_needed(&["mmdebstrap", "skopeo", "umoci"])?;
         needed("mkfs.ext4", "e2fsprogs")?;
-        Ok(Equipment { qemu, busybox, kernel: Kernel::fetch(&place)?, place })
+        let kernel = Kernel::fetch(Flavour::ForClouds, &place)?;
+        let generic_kernel = Kernel::fetch(Flavour::ForAllMachines, &place)?;
+        Ok(Equipment { qemu, busybox, kernel, generic_kernel, place })
     }
 
-    /// Tells tests outside of the lab of the kernel, so that they need not fetch it.
+    /// Tells tests outside of the lab of the kernels, so that they need not fetch them.
     pub(crate) fn hand_over(&self, command: &mut Command) {
         command.env("FIREBOX_TEST_KERNEL", self.kernel.folder());
+        command.env("FIREBOX_TEST_GENERIC_KERNEL", self.generic_kernel.folder());
     }
 
     /// The lab's folder, in that for builds.

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 
 pub(super) use self::initramfs::Initramfs;
 use super::equipment::Equipment;
+use super::kernel::Kernel;
 
 /// What of the kernel's modules is of use: KVM, drivers of virtio devices, what images are read with, and a family of sockets that is attacked. All of them would be 90 MB.
 const MODULES: [&str; 10] = [
@@ -50,6 +51,13 @@ impl Files {
             files.add(&inside(&Path::new("kernel").join(name)), &read(&file)?);
         }
         Ok(files)
+    }
+
+    /// A packed kernel, in a folder as its package has it.
+    pub(super) fn add_kernel(&mut self, folder: &str, kernel: &Kernel) -> Result<()> {
+        let name = Path::new(folder).join(kernel.image().strip_prefix(kernel.folder())?);
+        self.add(&inside(&name), &read(kernel.image())?);
+        Ok(())
     }
 
     pub(super) fn add(&mut self, name: &str, contents: &[u8]) {

@@ -1,4 +1,4 @@
-//! Debian's kernel for clouds: downloaded, unpacked and never installed.
+//! Debian's kernel for clouds, and that for all machines: downloaded, unpacked and never installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,24 @@ use anyhow::{Context, Result, ensure};
 
 use crate::host_packages::{may_install, refresh_lists};
 
-/// The package that names the newest.
-const NEWEST: &str = "linux-image-cloud-amd64";
+/// Which kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flavour {
+    /// With drivers of virtual machines alone. The lab's own, and what guests boot.
+    ForClouds,
+    /// With all drivers, of which nothing is kept but what is built in.
+    ForAllMachines,
+}
+
+impl Flavour {
+    /// The package that names the newest.
+    fn newest(self) -> &'static str {
+        match self {
+            Flavour::ForClouds => "linux-image-cloud-amd64",
+            Flavour::ForAllMachines => "linux-image-amd64",
+        }
+    }
+}
 
 /// The unpacked package.
 #[derive(Debug)]
@@ -20,25 +36,26 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// The newest there is, unpacked below `place` unless it is there already.
-    pub(super) fn fetch(place: &Path) -> Result<Kernel> {
-        match Kernel::listed(place) {
+    pub(super) fn fetch(flavour: Flavour, place: &Path) -> Result<Kernel> {
+        match Kernel::listed(flavour, place) {
             // A machine may have no package lists, or such as name what is not to be had any more.
             Err(_) if may_install() => {
                 refresh_lists()?;
-                Kernel::listed(place)
+                Kernel::listed(flavour, place)
             }
             found => found,
         }
     }
 
     /// The newest that this machine's package lists know of.
-    fn listed(place: &Path) -> Result<Kernel> {
-        let depends = said(Command::new("apt-cache").args(["depends", NEWEST]))?;
+    fn listed(flavour: Flavour, place: &Path) -> Result<Kernel> {
+        let newest = flavour.newest();
+        let depends = said(Command::new("apt-cache").args(["depends", newest]))?;
         let package = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
-        let package = package.with_context(|| format!("`apt-cache depends {NEWEST}` names no package"))?;
+        let package = package.with_context(|| format!("`apt-cache depends {newest}` names no package"))?;
         let folder = place.join(package);
         if !folder.is_dir() {
-            unpack(package, place, &folder)?;
+            unpack(flavour, package, place, &folder)?;
         }
         let boot = folder.join("boot");
         let files = fs::read_dir(&boot).with_context(|| format!("cannot list {}", boot.display()))?;
@@ -54,19 +71,23 @@ impl Kernel {
         &self.image
     }
 
-    /// Its `boot` and `lib/modules`.
+    /// Its `boot`, and its `lib/modules` if they are kept.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 }
 
-fn unpack(package: &str, place: &Path, to: &Path) -> Result<()> {
+fn unpack(flavour: Flavour, package: &str, place: &Path, to: &Path) -> Result<()> {
     println!("unpacking {package} into {}", place.display());
     let folder = tempfile::tempdir_in(place).context("cannot make a folder for a download")?;
     said(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(&folder))?;
     let archive = fs::read_dir(&folder)?.next().context("apt-get has downloaded nothing")??.path();
     let unpacked = folder.path().join("unpacked");
     said(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&unpacked))?;
+    if flavour == Flavour::ForAllMachines {
+        // They are 400 MB.
+        fs::remove_dir_all(unpacked.join("lib")).context("cannot remove the modules of a kernel")?;
+    }
     // As a whole or not at all.
     fs::rename(&unpacked, to).with_context(|| format!("cannot put the kernel at {}", to.display()))
 }

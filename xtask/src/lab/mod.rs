@@ -5,7 +5,7 @@
 //! In there a second takes as long as it likes: what passes is right, how long it took says nothing, and only ratios mean something.
 //!
 //! ```text
-//! equipment (QEMU, BusyBox, Debian's kernel) --> programs (the tests, built) --> debian (a disk with what jobs run on)
+//! equipment (QEMU, BusyBox, Debian's kernels) --> programs (the tests, built) --> debian (a disk with what jobs run on)
 //!     --> turns (which tests, in which kind of cell), dealt out to PCs
 //!     pc: files (an initramfs with `init.sh`) --> machine (QEMU, until it ends or its time is up) --> verdict (of what it said, and of what it did not)
 //! ```

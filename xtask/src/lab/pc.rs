@@ -112,6 +112,7 @@ impl<'a> Pc<'a> {
 fn write(to: &Path, parts: &Parts<'_>, turns: &[Turn<'_>]) -> Result<()> {
     let Parts { repository, equipment, started, disk: _ } = parts;
     let mut files = Files::of_system(equipment, INIT)?;
+    files.add_kernel("generic-kernel", &equipment.generic_kernel)?;
     files.add("lab/init", INIT.as_bytes());
     files.add("lab/turns", turns.iter().map(Turn::line).collect::<String>().as_bytes());
     for program in turns.iter().map(|turn| turn.program).chain(started.iter().copied()) {

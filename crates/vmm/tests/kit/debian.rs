@@ -1,4 +1,4 @@
-//! Debian's kernel for clouds, as Debian's archive has it: downloaded and unpacked, never installed.
+//! Debian's kernel for clouds, and the one for all machines, as Debian's archive has them: downloaded and unpacked, never installed.
 
 #![allow(dead_code, reason = "some tests want the package, others what is in it")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
@@ -8,14 +8,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The package that names the newest.
-const NEWEST: &str = "linux-image-cloud-amd64";
-/// Cargo's folder for what tests make: the package stays in there for the next time.
-const KEPT: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/debian-package");
+/// Where one of the kernels comes from.
+struct Source {
+    /// The package that names the newest.
+    newest: &'static str,
+    /// In cargo's folder for what tests make: the package stays in there for the next time.
+    kept: &'static str,
+    /// Where the package is unpacked already, if somebody says so. Of the one for all machines, no modules have to be there.
+    unpacked: &'static str,
+}
+
+const FOR_CLOUDS: Source = Source {
+    newest: "linux-image-cloud-amd64",
+    kept: concat!(env!("CARGO_TARGET_TMPDIR"), "/debian-package"),
+    unpacked: "FIREBOX_TEST_KERNEL",
+};
+const FOR_ALL_MACHINES: Source = Source {
+    newest: "linux-image-amd64",
+    kept: concat!(env!("CARGO_TARGET_TMPDIR"), "/debian-package-for-all-machines"),
+    unpacked: "FIREBOX_TEST_GENERIC_KERNEL",
+};
 /// The package, beside what is in it.
 const PACKAGE: &str = "package.deb";
-/// Where the package is unpacked already, if somebody says so.
-const UNPACKED: &str = "FIREBOX_TEST_KERNEL";
 
 /// The unpacked package.
 pub(crate) struct Debian {
@@ -31,10 +45,19 @@ pub(crate) struct Module {
 }
 
 impl Debian {
-    /// The package, or a word on why a test was skipped.
+    /// The package for clouds, or a word on why a test was skipped.
     pub(crate) fn find(test: &str) -> Option<Debian> {
-        let unpacked = std::env::var_os(UNPACKED).map(PathBuf::from);
-        let folder = unpacked.map_or_else(kept_or_fetched, Ok);
+        Debian::find_from(&FOR_CLOUDS, test)
+    }
+
+    /// The package for all machines, likewise.
+    pub(crate) fn find_generic(test: &str) -> Option<Debian> {
+        Debian::find_from(&FOR_ALL_MACHINES, test)
+    }
+
+    fn find_from(source: &Source, test: &str) -> Option<Debian> {
+        let unpacked = std::env::var_os(source.unpacked).map(PathBuf::from);
+        let folder = unpacked.map_or_else(|| kept_or_fetched(source), Ok);
         let found = folder.and_then(|folder| {
             let kernel = fs::read(kernel_in(&folder)?).map_err(|error| error.to_string())?;
             Ok(Debian { kernel, folder })
@@ -62,9 +85,9 @@ impl Debian {
     }
 }
 
-/// The package itself, likewise.
+/// The package for clouds itself, likewise.
 pub(crate) fn package(test: &str) -> Option<PathBuf> {
-    kept_or_fetched().inspect_err(|why| skipped(test, why)).ok().map(|kept| kept.join(PACKAGE))
+    kept_or_fetched(&FOR_CLOUDS).inspect_err(|why| skipped(test, why)).ok().map(|kept| kept.join(PACKAGE))
 }
 
 fn skipped(test: &str, why: &str) {
@@ -106,10 +129,10 @@ fn name_of(word: &str) -> String {
     word.replace('-', "_")
 }
 
-fn kept_or_fetched() -> Result<PathBuf, String> {
-    let kept = PathBuf::from(KEPT);
+fn kept_or_fetched(source: &Source) -> Result<PathBuf, String> {
+    let kept = PathBuf::from(source.kept);
     if kernel_in(&kept).is_err() {
-        fetch()?;
+        fetch(source)?;
     }
     Ok(kept)
 }
@@ -123,11 +146,12 @@ fn kernel_in(folder: &Path) -> Result<PathBuf, String> {
         .ok_or_else(none)
 }
 
-fn fetch() -> Result<(), String> {
+fn fetch(source: &Source) -> Result<(), String> {
+    let Source { newest, kept, unpacked: _ } = source;
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).map_err(|error| error.to_string())?;
-    let depends = run(Command::new("apt-cache").args(["depends", NEWEST]))?;
+    let depends = run(Command::new("apt-cache").args(["depends", newest]))?;
     let package = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
-    let package = package.ok_or_else(|| format!("`apt-cache depends {NEWEST}` names no package"))?;
+    let package = package.ok_or_else(|| format!("`apt-cache depends {newest}` names no package"))?;
     run(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(&folder))?;
     let files = fs::read_dir(&folder).map_err(|error| error.to_string())?;
     let archive = files.filter_map(|file| Some(file.ok()?.path())).next().ok_or("apt-get has downloaded nothing")?;
@@ -135,7 +159,7 @@ fn fetch() -> Result<(), String> {
     run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&unpacked))?;
     fs::rename(&archive, unpacked.join(PACKAGE)).map_err(|error| error.to_string())?;
     // Whoever was faster has put the same there.
-    _ = fs::rename(&unpacked, KEPT);
+    _ = fs::rename(&unpacked, kept);
     Ok(())
 }
 

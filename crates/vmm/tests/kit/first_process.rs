@@ -29,6 +29,7 @@ const READ: u32 = 0;
 const WRITE: u32 = 1;
 const OPEN: u32 = 2;
 const CLOSE: u32 = 3;
+const CONTROL: u32 = 16;
 const SLEEP: u32 = 35;
 const SOCKET: u32 = 41;
 const CONNECT: u32 = 42;
@@ -38,6 +39,7 @@ const LISTEN: u32 = 50;
 const EXIT: u32 = 60;
 const MOUNT: u32 = 165;
 const REBOOT: u32 = 169;
+const PORTS: u32 = 173;
 const LOAD_MODULE: u32 = 313;
 
 /// The console, which every first process has open.
@@ -45,6 +47,8 @@ const CONSOLE: Value = Number(1);
 const VSOCK: u16 = 40;
 const STREAM: u64 = 1;
 const HOST: u32 = 2;
+/// Has the kernel's generator begin anew.
+const RESEED: u64 = 0x5207;
 /// Whatever number the guest has.
 const ANY: u32 = u32::MAX;
 
@@ -132,6 +136,18 @@ impl FirstProcess {
     pub(crate) fn sleep(mut self, seconds: u64) -> Self {
         let time = self.bytes(&[seconds, 0].map(u64::to_le_bytes).concat());
         self.call(SLEEP, &[time, Number(0)])
+    }
+
+    /// Has the kernel's generator of randomness begin anew, with what it has gathered. It says when it cannot yet.
+    pub(crate) fn reseed(self) -> Self {
+        self.open("dev/random").call(CONTROL, &[Opened, Number(RESEED)]).call(CLOSE, &[Opened])
+    }
+
+    /// Reads a byte from a port, which no process may before it has asked.
+    pub(crate) fn read_port(mut self, port: u64) -> Self {
+        self = self.call(PORTS, &[Number(port), Number(1), Number(1)]);
+        // mov edx, port; in al, dx
+        self.raw(&[0xBA]).raw(&(port as u32).to_le_bytes()).raw(&[0xEC])
     }
 
     /// Starts the machine again, which ends ours.
