@@ -40,6 +40,7 @@ mod rootfs;
 mod run;
 mod serve;
 mod signals;
+mod snapshot;
 mod state;
 mod sys;
 mod table;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         Command::Keys(args) => keys::keys(args),
         Command::Rootfs(args) => rootfs::rootfs(args),
         Command::Kernel(args) => kernel::kernel(args),
+        Command::Snapshot(args) => snapshot::snapshot(args),
         Command::Languages(args) => languages::languages(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Bench(args) => bench::bench(args),

@@ -19,6 +19,8 @@ mod rootfs;
 mod rootfs_remote;
 mod run;
 mod serve;
+mod snapshot;
+mod snapshot_remote;
 mod tip;
 
 use std::ffi::OsString;
@@ -41,6 +43,8 @@ pub(crate) use rootfs::{FromDockerArgs, ListArgs, OriginArg, RootfsArgs, RootfsC
 pub(crate) use rootfs_remote::{BucketArgs, DownloadArgs, UploadArgs, WhichImageArgs};
 pub(crate) use run::{IsolationArg, RequireArg, RunArgs};
 pub(crate) use serve::{LogLevel, ServeArgs, ServeWords};
+pub(crate) use snapshot::{SnapshotArgs, SnapshotCommand};
+pub(crate) use snapshot_remote::{DownloadSnapshotArgs, ListSnapshotsArgs, UploadSnapshotArgs, WhichSnapshotArgs};
 
 /// Runs code you do not trust, safely and fast.
 ///
@@ -73,6 +77,7 @@ pub(crate) enum Command {
     Keys(KeysArgs),
     Rootfs(RootfsArgs),
     Kernel(KernelArgs),
+    Snapshot(SnapshotArgs),
     Languages(LanguagesArgs),
     Doctor(DoctorArgs),
     Bench(BenchArgs),

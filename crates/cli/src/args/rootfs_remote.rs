@@ -3,7 +3,7 @@
 use clap::Args;
 use firebox_image::{BucketPlace, ImageName};
 
-const ENVIRONMENT: &str = "\
+pub(super) const ENVIRONMENT: &str = "\
 Environment, as everybody means it who speaks S3:
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN  who asks
   AWS_REGION                                                   in which region the bucket is

@@ -18,7 +18,8 @@ use crate::rootfs::progress::Watch;
 use crate::rootfs::told::{DAMAGED, printable, told_of_bucket, told_of_image, told_of_store};
 use crate::rootfs::unknown;
 
-fn open(args: BucketArgs) -> Result<Bucket, Failure> {
+/// The bucket that is meant.
+pub(crate) fn open(args: BucketArgs) -> Result<Bucket, Failure> {
     // Exhaustive: a new flag must be decided here.
     let BucketArgs { bucket, endpoint, parallel } = args;
     // A variable that is no text says nothing that could be part of a request.

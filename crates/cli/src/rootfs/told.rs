@@ -44,7 +44,7 @@ pub(crate) fn told_of_store(error: impl Borrow<StoreError>) -> Failure {
 }
 
 /// What is wrong with a bucket, or with what was said of it, is the request's; the rest is the host's.
-pub(super) fn told_of_bucket(error: BucketError) -> Failure {
+pub(crate) fn told_of_bucket(error: BucketError) -> Failure {
     if let BucketError::Store(error) = error {
         return told_of_store(error);
     }

@@ -7,9 +7,8 @@ use crate::digest::Digest;
 
 /// How long chunks are, but for the last.
 ///
-/// Memory of two machines of one kind differs in pages here and there, so short chunks are more often the same. Each costs a question of its own,
-/// though, and some tens of milliseconds where the bucket is far: with four on their way at once, a memory of 150 MiB takes a few seconds at this length. It also is what each of those
-/// takes in our memory.
+/// Memories of two machines of one kind differ in pages here and there, so short chunks are more often the same: 74% of those of two boots at this length,
+/// 57% at four times that. Each costs a question of its own, though, of some tens of milliseconds where the bucket is far. Decision 36 has the figures.
 pub(super) const CHUNK: u64 = 1 << 20;
 
 /// What a list begins with.

@@ -1,0 +1,61 @@
+//! `firebox snapshot`: microVMs that were frozen, kept for others to go on from.
+
+mod inspect;
+mod list;
+mod listed;
+mod remote;
+mod remove;
+mod told;
+mod verify;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use firebox_image::{Home, SnapshotName, Snapshots, StoreError};
+use firebox_lang::nearest;
+
+use crate::args::{ListSnapshotsArgs, SnapshotArgs, SnapshotCommand};
+use crate::failure::Failure;
+
+/// Shows snapshots, has them travel, and takes them away.
+pub(crate) fn snapshot(args: SnapshotArgs) -> Result<ExitCode, Failure> {
+    let SnapshotArgs { home, json, command } = args;
+    // What is elsewhere is nothing that this host needs a place for.
+    if let SnapshotCommand::List(ListSnapshotsArgs { remote: true, bucket: Some(bucket), endpoint }) = command {
+        return remote::list(bucket, endpoint, json).map(|()| ExitCode::SUCCESS);
+    }
+    let snapshots = open(home)?;
+    match command {
+        SnapshotCommand::Upload(args) => remote::upload(&snapshots, *args, json)?,
+        SnapshotCommand::Download(args) => remote::download(&snapshots, *args, json)?,
+        SnapshotCommand::List(_) => list::list(&snapshots, json)?,
+        SnapshotCommand::Inspect { name } => inspect::inspect(&snapshots, &name, json)?,
+        SnapshotCommand::Remove { names } => remove::remove(&snapshots, &names, json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(home: Option<PathBuf>) -> Result<Snapshots, Failure> {
+    const HELP: &str = "`--home`, or the variable FIREBOX_HOME, names another directory";
+    let path = match home {
+        // As with any file that is named, it counts from where one is.
+        Some(home) => std::path::absolute(home).map_err(Failure::host)?.join("snapshots"),
+        None => Home::find(|name| env::var_os(name)).map_err(|error| Failure::host(error).with_help(HELP))?.snapshots(),
+    };
+    Snapshots::open(&path).map_err(|error| match error {
+        error @ StoreError::Io { .. } => Failure::host(error).with_help(HELP),
+        error => Failure::host(error),
+    })
+}
+
+/// That there is no such snapshot, and which are.
+fn unknown(known: &[SnapshotName], name: &SnapshotName) -> Failure {
+    let known: Vec<String> = known.iter().map(SnapshotName::to_string).collect();
+    let help = match nearest(&name.to_string(), known.iter().map(String::as_str)).into_iter().next() {
+        Some(near) => format!("did you mean `{near}`? `firebox snapshot list` has all names"),
+        None => "`firebox snapshot list` has all names".to_owned(),
+    };
+    Failure::request(anyhow!("there is no snapshot `{name}`")).with_help(help)
+}
