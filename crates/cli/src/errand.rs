@@ -13,6 +13,7 @@ use crate::draft::Wishes;
 use crate::failure::Failure;
 use crate::inputs::StdinSource;
 use crate::live::Warnings;
+use crate::machine::Start;
 
 /// What the user wants done.
 pub(crate) struct Errand {
@@ -24,6 +25,8 @@ pub(crate) struct Errand {
     pub(crate) image: Option<ImageName>,
     /// The kernel of a microVM, when it was named.
     pub(crate) kernel: Option<KernelName>,
+    /// How a microVM begins.
+    pub(crate) start: Start,
     /// The file to start from, when it was named.
     pub(crate) entry: Option<SourcePath>,
     /// Other files that go along.
@@ -69,6 +72,8 @@ impl Errand {
             limits,
             isolation,
             kernel,
+            snapshot,
+            boot,
             require,
             fresh_seed,
         } = args;
@@ -81,6 +86,17 @@ impl Errand {
         if kernel.is_some() && isolation != IsolationArg::Microvm {
             return Err(Failure::request(anyhow::anyhow!(
                 "`--kernel` names what a microVM boots, and nothing else has one"
+            ))
+            .with_help("`--isolation microvm` asks for one"));
+        }
+        let start = match (snapshot, boot) {
+            (true, _) => Start::Snapshot,
+            (false, true) => Start::Boot,
+            (false, false) => Start::Any,
+        };
+        if start != Start::Any && !matches!(isolation, IsolationArg::Auto | IsolationArg::Microvm) {
+            return Err(Failure::request(anyhow::anyhow!(
+                "`--snapshot` and `--boot` say how a microVM begins, and nothing else does"
             ))
             .with_help("`--isolation microvm` asks for one"));
         }
@@ -99,6 +115,7 @@ impl Errand {
             entry: entry.as_deref().map(source_path).transpose().map_err(Failure::request)?,
             files: files.iter().map(|file| Companion::find(file)).collect::<Result<_, _>>()?,
             kernel,
+            start,
             wishes: Wishes { trace_id, args, env, options, edition, profile, limits, isolation, require, seed },
             show,
         })

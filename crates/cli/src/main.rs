@@ -79,6 +79,7 @@ fn main() -> ExitCode {
         Command::Measure(args) => measure::measure(args),
         Command::Answer(args) => answer::answer(args),
         Command::Groundwork(args) => groundwork::make(args),
+        Command::Freeze(args) => machine::freeze(args),
     };
     done.unwrap_or_else(|failure| told(&failure))
 }

@@ -20,7 +20,7 @@ use crate::host;
 use crate::inputs::{self, Inputs, Wanted};
 use crate::isolation::{self, Housed};
 use crate::live::Live;
-use crate::machine::{self, HousedInMachine, Steps};
+use crate::machine::{self, HousedInMachine, Steps, Wish};
 use crate::notice;
 use crate::outlet;
 use crate::printer::Printer;
@@ -45,10 +45,12 @@ pub(crate) enum Usual {
 pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
     // What was typed becomes what is meant. Looks at names, opens nothing.
     let policy = host::policy()?;
-    if usual == Usual::MicroVm && args.kernel.is_some() && args.isolation == IsolationArg::Auto {
+    // Whoever says how a microVM begins wants one.
+    let is_about_one = args.snapshot || args.boot || (usual == Usual::MicroVm && args.kernel.is_some());
+    if is_about_one && args.isolation == IsolationArg::Auto {
         args.isolation = IsolationArg::Microvm;
     }
-    let Errand { target, lang, image, kernel, entry, files, stdin, wishes, show } = Errand::new(args)?;
+    let Errand { target, lang, image, kernel, start, entry, files, stdin, wishes, show } = Errand::new(args)?;
     let catalogue = Catalogue::builtin();
     let language = choose_language(&catalogue, &target, lang.as_deref(), entry.as_ref())?.clone();
     let draft = Draft::new(wishes, &policy)?;
@@ -61,9 +63,11 @@ pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
     // Splits off the process that makes cells: the only one that keeps its privileges. It knows what a cell may show
     // of the host, and never hears anything that came from the job. Whether it can make one is seen at once.
     let steps = Steps { run: draft.limits(), building: language.builds().then_some(&policy.building) };
+    let kernel = kernel.as_ref();
+    let wish = Wish { toolchains: &toolchains, language: &language, found: &found, kernel, steps, start };
     let in_machine = match (draft.isolation(), usual) {
-        (Isolation::MicroVm, _) => Some(machine::house(&toolchains, &found, kernel.as_ref(), steps)?),
-        (Isolation::Auto, Usual::MicroVm) => match machine::house_where_possible(&toolchains, &found, steps)? {
+        (Isolation::MicroVm, _) => Some(wish.house()?),
+        (Isolation::Auto, Usual::MicroVm) => match wish.house_where_possible()? {
             machine::Wanted::Housed(in_machine) => Some(*in_machine),
             machine::Wanted::Lacks(why) => {
                 outlet::remark(&format!(
@@ -72,10 +76,11 @@ pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
                 None
             }
         },
-        _ => None,
+        (Isolation::Auto, Usual::Jail) => wish.house_where_frozen()?,
+        (Isolation::Jail | Isolation::Fence, _) => None,
     };
-    let (Housed { warden, cell }, introduction) = match in_machine {
-        Some(HousedInMachine { housed, introduction }) => (housed, Some(introduction)),
+    let (Housed { warden, cell }, welcome) = match in_machine {
+        Some(HousedInMachine { housed, welcome }) => (housed, Some(welcome)),
         None => (isolation::house(draft.isolation(), slice::from_ref(&found.toolchain.view))?, None),
     };
     let Found { toolchain, image: _image, groundwork: _groundwork } = found;
@@ -86,9 +91,9 @@ pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
 
     // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
     let cells = warden.drop_privileges().map_err(Failure::host)?;
-    let cells: Box<dyn CellMaker> = match introduction {
+    let cells: Box<dyn CellMaker> = match welcome {
         None => Box::new(cells),
-        Some(introduction) => Box::new(MicroVms::new(cells, &[introduction])),
+        Some(welcome) => Box::new(MicroVms::new(cells, vec![welcome])),
     };
     let engine = Engine::new(vec![Installed::new(language.clone(), toolchain)], cells, policy);
     let done = read.and_then(|Inputs { sources, stdin }| {

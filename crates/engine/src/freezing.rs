@@ -20,18 +20,20 @@ impl Installed {
 }
 
 impl Engine {
-    /// Starts the tool of a first step in a cell, as far as its language says, and has the cell frozen into these files. Whether a tool stands in it.
-    pub fn freeze(&self, mut cell: PreparedCell, into: FrozenInto<'_>) -> Result<bool, RunError> {
-        self.supply().start_to_freeze(&mut cell)?;
-        let has_tool = cell.session.has_tool();
-        cell.session.let_go().freeze(into)?;
-        Ok(has_tool)
+    /// Starts the tool of a first step in a cell that is to be frozen, as far as its language says.
+    pub fn start_to_freeze(&self, cell: &mut PreparedCell) -> Result<(), RunError> {
+        self.supply().start_to_freeze(cell)
+    }
+
+    /// Has a cell frozen into these files. It is gone then.
+    pub fn freeze(&self, cell: PreparedCell, into: FrozenInto<'_>) -> Result<(), RunError> {
+        Ok(cell.session.let_go().freeze(into)?)
     }
 }
 
 impl Supply {
-    /// As in cells of pools. A copy of a process is of no use here, since all of the cell is copied: the tool itself is started, also one that would be
-    /// copied otherwise.
+    /// Nearly as in cells of pools. A copy of a process is of no use here, since all of the cell is copied: the tool itself is started. And what settles its luck when it
+    /// starts, as V8 does, would settle it for all that go on from here, so it is no more than loaded.
     fn start_to_freeze(&self, cell: &mut PreparedCell) -> Result<(), RunError> {
         let PreparedCell { language, session } = cell;
         let Some(first) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
@@ -41,8 +43,8 @@ impl Supply {
             Some(driver) => self.without_driver(*language, driver)?,
         };
         let halt = match ahead {
-            Ahead::Loaded => Halt::Loaded,
-            Ahead::Started | Ahead::Template | Ahead::Driver => Halt::Asks,
+            Ahead::Loaded | Ahead::Started => Halt::Loaded,
+            Ahead::Template | Ahead::Driver => Halt::Asks,
         };
         session.start_ahead(step, &tool, Begin::Ahead(halt))
     }

@@ -31,6 +31,10 @@ pub use relay::chance::play as play_relay;
 pub use renewal::{RANDOMNESS_BYTES, RENEWED, Renewal};
 pub use sys::{call_host, listen_to_host};
 
+/// How a guest is talked to, and its agent. Another one for every change of what is said at its ports, so that nobody talks to one that was frozen by
+/// another version.
+pub const PROTOCOL: u32 = 1 << 16 | firebox_wire::VERSION as u32;
+
 /// Where the guest calls the host, once: for its introduction.
 pub const INTRODUCTION: u32 = 1024;
 /// Where the host calls for the agent's stream.

@@ -76,6 +76,8 @@ impl HarnessOutput {
             },
         }
         match self.part {
+            // What was measured is of use just where nothing failed.
+            Part::ToldBySuccesses if line.starts_with("measured: ") => Show::Yes,
             Part::ToldBySuccesses | Part::ListOfSuccesses => Show::No,
             _ => Show::Yes,
         }

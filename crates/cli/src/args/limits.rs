@@ -58,7 +58,7 @@ impl LimitArgs {
     }
 }
 
-fn parse_mib(words: &str) -> Result<ByteSize, String> {
+pub(super) fn parse_mib(words: &str) -> Result<ByteSize, String> {
     let mib: Option<u64> = words.parse().ok();
     let bytes = mib.and_then(|mib| mib.checked_mul(1 << 20)).map(ByteSize::bytes);
     bytes.ok_or_else(|| format!("`{words}` is not a number of MiB, such as `512`; `--memory` takes sizes such as `1G`"))

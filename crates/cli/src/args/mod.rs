@@ -8,6 +8,7 @@ mod api;
 mod bench;
 mod doctor;
 mod environment;
+mod freeze;
 mod groundwork;
 mod kernel;
 mod keys;
@@ -20,6 +21,7 @@ mod rootfs_remote;
 mod run;
 mod serve;
 mod snapshot;
+mod snapshot_create;
 mod snapshot_remote;
 mod tip;
 
@@ -32,6 +34,7 @@ pub(crate) use api::ApiArgs;
 pub(crate) use bench::BenchArgs;
 pub(crate) use doctor::{DoctorArgs, KindArg};
 pub(crate) use environment::check as check_environment;
+pub(crate) use freeze::FreezeArgs;
 pub(crate) use groundwork::GroundworkArgs;
 pub(crate) use kernel::{FetchArgs, FromArg, KernelArgs, KernelCommand};
 pub(crate) use keys::{CreateArgs, KeysArgs, KeysCommand};
@@ -44,6 +47,7 @@ pub(crate) use rootfs_remote::{BucketArgs, DownloadArgs, UploadArgs, WhichImageA
 pub(crate) use run::{IsolationArg, RequireArg, RunArgs};
 pub(crate) use serve::{LogLevel, ServeArgs, ServeWords};
 pub(crate) use snapshot::{SnapshotArgs, SnapshotCommand};
+pub(crate) use snapshot_create::CreateSnapshotArgs;
 pub(crate) use snapshot_remote::{DownloadSnapshotArgs, ListSnapshotsArgs, UploadSnapshotArgs, WhichSnapshotArgs};
 
 /// Runs code you do not trust, safely and fast.
@@ -87,6 +91,8 @@ pub(crate) enum Command {
     Answer(AnswerArgs),
     #[command(hide = true)]
     Groundwork(GroundworkArgs),
+    #[command(hide = true)]
+    Freeze(FreezeArgs),
 }
 
 #[cfg(test)]

@@ -100,6 +100,13 @@ pub(crate) struct RunArgs {
     /// The kernel of a microVM, by its name in `firebox kernel list` [default: the only one].
     #[arg(long, help_heading = "Isolation", value_name = "NAME")]
     pub(crate) kernel: Option<KernelName>,
+    /// Goes on from a snapshot of the language, `firebox snapshot create` makes one, and fails where there is none that fits
+    /// [default: in a microVM, where there is one].
+    #[arg(long, help_heading = "Isolation", conflicts_with_all = ["boot", "kernel"])]
+    pub(crate) snapshot: bool,
+    /// Boots the microVM, whatever snapshots there are.
+    #[arg(long, help_heading = "Isolation")]
+    pub(crate) boot: bool,
     /// Refuses to run where a protection would be weaker than this.
     #[arg(long, help_heading = "Isolation", value_name = "LEVEL")]
     pub(crate) require: Option<RequireArg>,
@@ -112,7 +119,7 @@ pub(crate) struct RunArgs {
 /// Where the program may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum IsolationArg {
-    /// A jail, or else a fence where this host makes no jails; `firebox host` makes a microVM where it can.
+    /// A microVM where there is a snapshot of the language; else a jail, or a fence where this host makes no jails. `firebox host` also boots one where it can.
     #[default]
     Auto,
     /// Only in a virtual machine of its own.

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use firebox_image::SnapshotName;
 
-use crate::args::{DownloadSnapshotArgs, ListSnapshotsArgs, UploadSnapshotArgs};
+use crate::args::{CreateSnapshotArgs, DownloadSnapshotArgs, ListSnapshotsArgs, UploadSnapshotArgs};
 
 const EXAMPLES: &str = "\
 Examples:
+  firebox snapshot create --lang rust --mem 512 --vcpus 1
   firebox snapshot list
   firebox snapshot inspect rust-512-1
   firebox snapshot remove rust-512-1 python-512-1
@@ -40,6 +41,7 @@ pub(crate) struct SnapshotArgs {
 /// What to do with snapshots.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SnapshotCommand {
+    Create(CreateSnapshotArgs),
     Upload(Box<UploadSnapshotArgs>),
     Download(Box<DownloadSnapshotArgs>),
     List(ListSnapshotsArgs),

@@ -47,7 +47,8 @@ pub(crate) fn have_it_laid(language: &Language, image: Option<&ImageName>) -> Re
     }
 }
 
-fn ourselves<'a>(words: impl IntoIterator<Item = &'a str>) -> io::Result<Command> {
+/// Firebox itself, with these words, and nothing to read.
+pub(crate) fn ourselves<'a>(words: impl IntoIterator<Item = &'a str>) -> io::Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.args(words).stdin(Stdio::null());
     Ok(command)

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use firebox_image::{
-    Debian, Home, KernelBounds, KernelName, KernelProgress, KernelRequest, KernelSource, Kernels, ReadyKernel,
+    Debian, Home, KernelBounds, KernelName, KernelProgress, KernelRequest, KernelSource, Kernels, ReadyKernel, Release,
     StoreError, Trust, fetch_kernel,
 };
 use firebox_lang::nearest;
@@ -57,8 +57,16 @@ pub(crate) fn is_there() -> bool {
     path.is_dir() && Kernels::open(&path).and_then(|kernels| kernels.names()).is_ok_and(|names| names.len() == 1)
 }
 
-/// A kernel with this first process: the one that is named, or the only one.
-pub(crate) fn ready(name: Option<&KernelName>, init: &[u8]) -> Result<ReadyKernel, Failure> {
+/// What the kernel of a name is.
+pub(crate) fn release_of(name: &KernelName) -> Result<Release, Failure> {
+    let kernels = open(None)?;
+    let found = kernels.find(name).map_err(told_of_store)?;
+    let known = || kernels.names().unwrap_or_default();
+    Ok(found.ok_or_else(|| unknown(&known(), name))?.record.release)
+}
+
+/// A kernel with this first process, and its name: the one that is named, or the only one.
+pub(crate) fn ready(name: Option<&KernelName>, init: &[u8]) -> Result<(KernelName, ReadyKernel), Failure> {
     let kernels = open(None)?;
     let known = kernels.names().map_err(told_of_store)?;
     let name = match (name, known.as_slice()) {
@@ -74,7 +82,8 @@ pub(crate) fn ready(name: Option<&KernelName>, init: &[u8]) -> Result<ReadyKerne
             return Err(Failure::request(which).with_help("`--kernel` says which"));
         }
     };
-    kernels.ready(name, init).map_err(told_of_store)?.ok_or_else(|| unknown(&known, name))
+    let ready = kernels.ready(name, init).map_err(told_of_store)?.ok_or_else(|| unknown(&known, name))?;
+    Ok((name.clone(), ready))
 }
 
 fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! `firebox snapshot`: microVMs that were frozen, kept for others to go on from.
 
+mod create;
 mod inspect;
 mod list;
 mod listed;
@@ -9,7 +10,7 @@ mod told;
 mod verify;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -19,15 +20,20 @@ use firebox_lang::nearest;
 use crate::args::{ListSnapshotsArgs, SnapshotArgs, SnapshotCommand};
 use crate::failure::Failure;
 
-/// Shows snapshots, has them travel, and takes them away.
+/// Makes snapshots, shows them, has them travel, and takes them away.
 pub(crate) fn snapshot(args: SnapshotArgs) -> Result<ExitCode, Failure> {
     let SnapshotArgs { home, json, command } = args;
     // What is elsewhere is nothing that this host needs a place for.
     if let SnapshotCommand::List(ListSnapshotsArgs { remote: true, bucket: Some(bucket), endpoint }) = command {
         return remote::list(bucket, endpoint, json).map(|()| ExitCode::SUCCESS);
     }
+    if let (SnapshotCommand::Create(_), Some(_)) = (&command, home.as_ref().filter(|home| !is_usual(home))) {
+        let why = anyhow!("a snapshot is made of images and kernels, and those are where FIREBOX_HOME says");
+        return Err(Failure::request(why).with_help("set FIREBOX_HOME instead of `--home`"));
+    }
     let snapshots = open(home)?;
     match command {
+        SnapshotCommand::Create(args) => create::create(&snapshots, args, json)?,
         SnapshotCommand::Upload(args) => remote::upload(&snapshots, *args, json)?,
         SnapshotCommand::Download(args) => remote::download(&snapshots, *args, json)?,
         SnapshotCommand::List(_) => list::list(&snapshots, json)?,
@@ -35,6 +41,11 @@ pub(crate) fn snapshot(args: SnapshotArgs) -> Result<ExitCode, Failure> {
         SnapshotCommand::Remove { names } => remove::remove(&snapshots, &names, json)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether it is where everything else is as well.
+fn is_usual(home: &Path) -> bool {
+    Home::find(|name| env::var_os(name)).is_ok_and(|usual| usual.path() == home)
 }
 
 fn open(home: Option<PathBuf>) -> Result<Snapshots, Failure> {

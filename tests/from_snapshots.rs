@@ -1,0 +1,167 @@
+//! Jobs in machines that go on where another was frozen: `firebox snapshot create`, and `--snapshot`.
+//!
+//! Where KVM runs kernels, which is in the lab: with the images and the kernel that are kept there.
+
+#![expect(clippy::print_stdout, reason = "what was measured is told")]
+
+mod kit;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use kit::{Finished, Firebox, HostInventory, Outcome, firebox, is_installed};
+
+/// What is made for each language. A machine that is emulated within one that is takes its time.
+const SIZE: [&str; 4] = ["--mem", "256", "--vcpus", "1"];
+const TO_MAKE: Duration = Duration::from_secs(300);
+/// For what a program that is not about time does in there.
+const UNHURRIED: [&str; 6] = ["--compile-time", "120s", "--run-time", "60s", "--timeout", "200s"];
+
+/// A call that goes on from the snapshot of a language, which is made if it was not yet.
+fn clone(language: &str, code: &str) -> Firebox {
+    made(language);
+    firebox().args(["host", "--lang", language, "--code", code]).args(SIZE).args(UNHURRIED).arg("--snapshot")
+}
+
+fn outcome(language: &str, code: &str) -> Outcome {
+    clone(language, code).arg("--json").outcome()
+}
+
+fn made(language: &str) {
+    static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if made.insert(language.to_owned()) {
+        let call = create(language);
+        println!("measured: {}", call.stdout().trim());
+    }
+}
+
+fn create(language: &str) -> Finished {
+    let host = HostInventory::take();
+    let call = firebox().args(["snapshot", "create", "--lang", language]).args(SIZE).within(TO_MAKE).run();
+    assert_eq!(call.code(), 0, "{call}");
+    host.assert_nothing_left();
+    call
+}
+
+fn printed(outcome: &Outcome) -> &str {
+    assert_eq!(outcome.verdict(), ("ok", "run", 0, None), "{outcome}");
+    assert_eq!(outcome.text("isolation"), "microvm", "{outcome}");
+    outcome.stdout()
+}
+
+#[test]
+fn a_job_in_each_language_goes_on_from_a_snapshot() {
+    for (language, code) in [
+        ("bash", "echo $((6 * 7)); echo mine > here; cat here"),
+        ("python", "print(6 * 7)\nopen('here', 'w').write('mine\\n')\nprint(open('here').read(), end='')"),
+        (
+            "c",
+            "#include <stdio.h>\nint main(void) { FILE *f = fopen(\"here\", \"w\"); printf(\"%d\\n\", 6 * 7); puts(f ? \"mine\" : \"no\"); }",
+        ),
+        ("rust", "fn main() { println!(\"{}\\nmine\", 6 * 7) }"),
+    ]
+    .into_iter()
+    .filter(|(language, _)| is_installed(language))
+    {
+        made(language);
+        for _ in 0..2 {
+            let host = HostInventory::take();
+            let begun = Instant::now();
+            let outcome = outcome(language, code);
+            println!("measured: {language} from a snapshot: {:?} in all, of which the job's {} ms", begun.elapsed(), outcome.json()["timing_ms"]["total"]);
+            assert_eq!(printed(&outcome), "42\nmine\n", "{outcome}");
+            host.assert_nothing_left();
+        }
+    }
+}
+
+/// As the page that started the project has them; but for the bucket, which is a directory here.
+#[test]
+fn the_pages_snapshot_is_made_sent_fetched_and_gone_on_from() {
+    let host = HostInventory::take();
+    let bucket = kit::temp_dir();
+    let bucket = format!("file://{}", bucket.path().display());
+    let code = "fn main() {\n    let x = 42;\n    println!(\"{}\", x);\n}";
+    let succeeds = |words: &[&str]| {
+        let begun = Instant::now();
+        let call = firebox().word_for_word().args(words.iter().copied()).within(TO_MAKE).run();
+        assert_eq!(call.code(), 0, "{call}");
+        println!("measured: {} {}: {:?}", words[0], words[1], begun.elapsed());
+        call
+    };
+    let goes_on = || {
+        let words = ["host", "--lang", "rust", "--code", code, "--mem", "512", "--vcpus", "1", "--snapshot"];
+        assert_eq!(succeeds(&words).stdout(), "42\n");
+    };
+    succeeds(&["snapshot", "create", "--lang", "rust", "--mem", "512", "--vcpus", "1"]);
+    goes_on();
+    succeeds(&["snapshot", "upload", "--lang", "rust", "--bucket", &bucket]);
+    succeeds(&["snapshot", "remove", "rust-512-1"]);
+    succeeds(&["snapshot", "download", "--lang", "rust", "--bucket", &bucket]);
+    assert!(succeeds(&["snapshot", "inspect", "rust-512-1"]).stdout().contains("what was frozen"));
+    goes_on();
+    succeeds(&["snapshot", "remove", "rust-512-1"]);
+    host.assert_nothing_left();
+}
+
+#[test]
+fn no_two_clones_draw_the_same() {
+    const CODE: &str = "import os, random, uuid
+for drawn in os.urandom(16).hex(), os.getrandom(16).hex(), random.getrandbits(64), uuid.uuid4(), open('/dev/urandom', 'rb').read(16).hex():
+    print(drawn)";
+    let mut drawn: Vec<Vec<String>> = Vec::new();
+    for _ in 0..3 {
+        drawn.push(printed(&outcome("python", CODE)).lines().map(str::to_owned).collect());
+    }
+    for what in 0..5 {
+        let different: BTreeSet<&String> = drawn.iter().map(|clone| &clone[what]).collect();
+        assert_eq!(different.len(), drawn.len(), "{what}: {drawn:?}");
+    }
+}
+
+#[test]
+fn what_a_runtime_settles_at_its_start_is_shared_unless_a_job_wants_its_own() {
+    const CODE: &str = "print(hash('seed'))";
+    let hash =
+        |words: &[&str]| printed(&clone("python", CODE).args(words.iter().copied()).arg("--json").outcome()).to_owned();
+    let (shared, own) = (hash(&[]), hash(&["--fresh-seed"]));
+    assert_eq!(hash(&[]), shared, "it is not shared, so nothing stood in the machine");
+    assert_ne!(own, shared);
+    assert_ne!(own, hash(&["--fresh-seed"]));
+}
+
+#[test]
+fn a_clone_knows_what_time_it_is() {
+    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_secs_f64();
+    made("python");
+    let before = now();
+    let outcome = outcome("python", "import time; print(time.time(), time.monotonic())");
+    let after = now();
+    let [time, _] = printed(&outcome).split_whitespace().collect::<Vec<_>>()[..] else { panic!("{outcome}") };
+    let time: f64 = time.parse().expect("a time");
+    assert!((before - 0.05..after + 0.05).contains(&time), "{before} to {after}: {outcome}");
+}
+
+#[test]
+fn many_go_on_at_once_each_with_its_own_answer() {
+    made("bash");
+    let host = HostInventory::take();
+    let clones: Vec<_> =
+        (0..8).map(|number| clone("bash", &format!("echo {number}; cat /job/* | wc -l")).start()).collect();
+    for (number, clone) in clones.into_iter().enumerate() {
+        let call = clone.wait();
+        assert_eq!(call.stdout().lines().next(), Some(number.to_string().as_str()), "{call}");
+    }
+    host.assert_nothing_left();
+}
+
+#[test]
+fn where_there_is_no_snapshot_that_fits_it_is_said_what_makes_one() {
+    made("bash");
+    let much = ["--mem", "100000"];
+    let call = firebox().args(["host", "--lang", "bash", "--code", "true", "--snapshot", "--vcpus", "2"]).run();
+    assert_eq!(call.code(), 125, "{call} {much:?}");
+    assert!(call.stderr().contains("firebox snapshot create --lang bash --mem 512 --vcpus 2"), "{call}");
+}
