@@ -32,10 +32,15 @@ pub enum DiskError {
 }
 
 impl Store {
-    /// The filesystem image of a tree, held. It is made if it is not there yet. The caller holds the store.
-    pub(crate) fn disk(&self, digest: Digest, tree: &Tree, layers: &[OwnedFd]) -> Result<HeldDisk, DiskError> {
+    /// The filesystem image of a tree, held. It is made if it is not there yet, and only then is the tree worked out. The caller holds the store.
+    pub(crate) fn disk(
+        &self,
+        digest: Digest,
+        parts: impl FnOnce() -> Result<(Tree, Vec<OwnedFd>), StoreError>,
+    ) -> Result<HeldDisk, DiskError> {
         if let Claimed::Draft(draft) = self.claim(Kind::Disk, digest)? {
-            self.make_disk(draft, digest, tree, layers)?;
+            let (tree, layers) = parts()?;
+            self.make_disk(draft, digest, &tree, &layers)?;
         }
         let place = self.place(Kind::Disk, &digest);
         let sum = read_sum(self, &digest)?.ok_or_else(|| StoreError::Damaged(place.clone()))?;

@@ -235,11 +235,14 @@ impl Store {
     pub fn filesystem_image(&self, name: &ImageName) -> Result<Option<HeldDisk>, DiskError> {
         let _entered = self.enter()?;
         let Some(record) = self.record(name)? else { return Ok(None) };
-        let indexes = record.layers.iter().map(|layer| self.layer_index(&layer.archive));
-        let indexes: Vec<Index> = indexes.collect::<Result<_, _>>()?;
-        // They were merged once, when the image was taken in.
-        let tree = merge(&indexes).map_err(|_| StoreError::Damaged(self.place(Kind::Tree, &record.tree)))?;
-        self.disk(record.tree, &tree, &files_of(self, &record)?).map(Some)
+        let parts = || {
+            let indexes = record.layers.iter().map(|layer| self.layer_index(&layer.archive));
+            let indexes: Vec<Index> = indexes.collect::<Result<_, _>>()?;
+            // They were merged once, when the image was taken in.
+            let tree = merge(&indexes).map_err(|_| StoreError::Damaged(self.place(Kind::Tree, &record.tree)))?;
+            Ok((tree, files_of(self, &record)?))
+        };
+        self.disk(record.tree, parts).map(Some)
     }
 }
 
