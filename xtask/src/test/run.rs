@@ -23,7 +23,7 @@ const PRODUCT: &str = "firebox";
 const ATTACKS: &str = "attacks_on_";
 /// Those that hold for whoever starts Firebox; the others name their user themselves. `kernels` would hold as well, and takes two minutes
 /// for the same bits.
-const FOR_ANYBODY: [&str; 13] = [
+const FOR_ANYBODY: [&str; 15] = [
     "mission",
     "statuses",
     "output",
@@ -37,6 +37,8 @@ const FOR_ANYBODY: [&str; 13] = [
     "seeds",
     "rootfs",
     "rootfs_remote",
+    "snapshots",
+    "snapshots_remote",
 ];
 /// The package that has no `std`.
 const AGENT: &str = "firebox-agent";
