@@ -24,7 +24,7 @@ pub(super) fn inspect(snapshots: &Snapshots, name: &SnapshotName, json: bool) ->
         return Err(unknown(&snapshots.names().map_err(told_of_store)?, name));
     };
     let place = snapshots.place(&record);
-    verify(&state, &memory).map_err(|unsound| told_of_unsound(&place, name, unsound))?;
+    verify(&state, Some(&memory)).map_err(|unsound| told_of_unsound(&place, name, unsound))?;
     let snapshot = ListedSnapshot::of(&record, snapshots.allocated(&record).map_err(told_of_store)?);
     let place = place.display().to_string();
     if json { outlet::say_json(&Inspected { snapshot, place }) } else { outlet::say(&in_lines(&snapshot, &place)) }

@@ -105,7 +105,7 @@ pub(super) fn list(bucket: BucketPlace, endpoint: Option<String>, json: bool) ->
     outlet::say(&in_table(&listed))
 }
 
-fn is_sound(state: &File, memory: &File) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn is_sound(state: &File, memory: Option<&File>) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(verify(state, memory)?)
 }
 

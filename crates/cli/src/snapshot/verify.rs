@@ -16,9 +16,10 @@ pub(super) enum Unsound {
     Memory(#[from] OtherMemory),
 }
 
-/// Whether the state is one that a machine could be made of, and the memory the one that belongs to it.
-pub(super) fn verify(state: &File, memory: &File) -> Result<(), Unsound> {
-    Ok(Snapshot::read_from(FromItsBegin { file: state, at: 0 })?.verify_memory(memory)?)
+/// Whether the state is one that a machine could be made of, and the memory, if there is one already, the one that belongs to it.
+pub(super) fn verify(state: &File, memory: Option<&File>) -> Result<(), Unsound> {
+    let snapshot = Snapshot::read_from(FromItsBegin { file: state, at: 0 })?;
+    Ok(memory.map_or(Ok(()), |memory| snapshot.verify_memory(memory))?)
 }
 
 /// A file, wherever whoever has it open has read or written last.

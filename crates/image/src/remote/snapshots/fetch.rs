@@ -1,7 +1,8 @@
 //! A snapshot on its way out of a bucket.
 //!
 //! ```text
-//! name --> list of chunks --> for each chunk: in the draft already, in another snapshot here, or fetched; several at once --> state --> verified --> kept
+//! name --> state: one that this host knows? --> list of chunks --> for each chunk: in the draft already, in another snapshot here, or fetched; several at
+//! once --> verified --> kept
 //! ```
 //!
 //! Whoever is stopped before the end leaves a draft, and goes on with it the next time: which of its chunks are there is found out by reading them.
@@ -57,27 +58,27 @@ impl Bucket {
         // Whoever else fetches the same has made it when this returns.
         let draft = snapshots.go_on_with(&named.record.digest())?;
         let chunks = self.chunks_of(&named)?;
+        let parts = unique(&chunks).len() + 1;
         if is_here(snapshots, &named.record, verify)? {
-            let parts = unique(&chunks).len() + 1;
             draft.discard()?;
             return Ok(Fetched { record: named.record, parts, fetched: 0, bytes: 0 });
         }
-        let fetching = Fetching { bucket: self, named: &named, chunks: &chunks, draft: &draft };
-        let fetched = match fetching.fetch(snapshots, tell) {
-            Ok(fetched) => fetched,
-            Err(error) => {
-                // Whoever has to make room is not to look for what nobody sees.
-                return if is_full(&error) { draft.discard().map_err(Into::into).and(Err(error)) } else { Err(error) };
+        let fetching = Fetching { bucket: self, named: &named, chunks: &chunks, draft: &draft, came: Came::default() };
+        let whole = fetching.state(verify).and_then(|()| fetching.memory(snapshots, tell)).and_then(|()| {
+            tell(SnapshotProgress::Verifying);
+            fetching.verify(verify, Some(draft.memory()))
+        });
+        let (fetched, bytes) = fetching.came.in_all();
+        match whole {
+            Ok(()) => drop(draft.keep(named.record.frozen.clone())?),
+            // All of it has its digests, so to fetch it again would bring the same. And whoever has to make room is not to look for what nobody sees.
+            Err(error) if matches!(error, TravelError::Unsound { .. }) || is_full(&error) => {
+                draft.discard()?;
+                return Err(error);
             }
-        };
-        tell(SnapshotProgress::Verifying);
-        if let Err(source) = verify(draft.state(), draft.memory()) {
-            // All of it has its digests: to fetch it again would bring the same.
-            draft.discard()?;
-            return Err(TravelError::Unsound { place: self.place.clone(), name: name.clone(), source });
+            Err(error) => return Err(error),
         }
-        draft.keep(named.record.frozen)?;
-        Ok(fetched)
+        Ok(Fetched { record: named.record, parts, fetched, bytes })
     }
 }
 
@@ -85,7 +86,7 @@ impl Bucket {
 fn is_here(snapshots: &Snapshots, record: &SnapshotRecord, verify: VerifySnapshot<'_>) -> Result<bool, StoreError> {
     match snapshots.ready(&record.frozen.name) {
         Ok(ready) => {
-            Ok(ready.is_some_and(|ready| ready.record == *record && verify(&ready.state, &ready.memory).is_ok()))
+            Ok(ready.is_some_and(|ready| ready.record == *record && verify(&ready.state, Some(&ready.memory)).is_ok()))
         }
         // This is how it is brought back.
         Err(StoreError::DamagedSnapshot { .. }) => Ok(false),
@@ -114,6 +115,20 @@ struct Fetching<'a> {
     named: &'a Named,
     chunks: &'a Chunks,
     draft: &'a SnapshotDraft,
+    came: Came,
+}
+
+/// What came from the bucket.
+#[derive(Default)]
+struct Came {
+    parts: AtomicUsize,
+    bytes: AtomicU64,
+}
+
+impl Came {
+    fn in_all(&self) -> (usize, u64) {
+        (self.parts.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
 }
 
 /// A chunk that is here in some memory.
@@ -123,7 +138,31 @@ struct Here<'m> {
 }
 
 impl Fetching<'_> {
-    fn fetch(&self, snapshots: &Snapshots, tell: TellOfSnapshot<'_>) -> Result<Fetched, TravelError> {
+    /// Fetches the state. Where this host can make nothing of it, the memory need not be fetched.
+    fn state(&self, verify: VerifySnapshot<'_>) -> Result<(), TravelError> {
+        let state = &self.named.record.state;
+        let content = self.part(&state.digest, state.bytes)?;
+        self.draft.write_state(&content)?;
+        self.verify(verify, None)
+    }
+
+    fn verify(&self, verify: VerifySnapshot<'_>, memory: Option<&File>) -> Result<(), TravelError> {
+        verify(self.draft.state(), memory).map_err(|source| TravelError::Unsound {
+            place: self.bucket.place.clone(),
+            name: self.named.record.frozen.name.clone(),
+            source,
+        })
+    }
+
+    /// A part of just this length.
+    fn part(&self, digest: &Digest, bytes: u64) -> Result<Vec<u8>, TravelError> {
+        let (content, packed) = self.bucket.fetch_part(digest, bytes)?;
+        self.came.parts.fetch_add(1, Ordering::Relaxed);
+        self.came.bytes.fetch_add(packed, Ordering::Relaxed);
+        if content.len() as u64 == bytes { Ok(content) } else { Err(self.damaged(digest)) }
+    }
+
+    fn memory(&self, snapshots: &Snapshots, tell: TellOfSnapshot<'_>) -> Result<(), TravelError> {
         let record = &self.named.record;
         let memory = self.draft.memory();
         memory.set_len(record.frozen.machine_bytes).map_err(self.at("make room for", MEMORY))?;
@@ -135,20 +174,14 @@ impl Fetching<'_> {
         let of = self.chunks.bytes();
         let bytes_of = |places: &[Stretch]| places.iter().map(|stretch| stretch.bytes).sum::<u64>();
         let missing: u64 = lacking.iter().map(|(_, places)| bytes_of(places)).sum();
-        let (moved, fetched, came) = (AtomicU64::new(of - missing), AtomicUsize::new(0), AtomicU64::new(0));
-        let fetch = |digest: &Digest, bytes: u64| {
-            let (content, packed) = self.bucket.fetch_part(digest, bytes)?;
-            fetched.fetch_add(1, Ordering::Relaxed);
-            came.fetch_add(packed, Ordering::Relaxed);
-            Ok::<_, TravelError>(content)
-        };
+        let moved = AtomicU64::new(of - missing);
         tell(SnapshotProgress::Moving { bytes: of - missing, of });
         several(lacking.len(), self.bucket.parallel, |number, _| {
             let (digest, places) = &lacking[number];
             let bytes = places.first().map_or(0, |stretch| stretch.bytes);
             let content = match here.get(digest).and_then(|here| here.read(digest)) {
                 Some(content) => content,
-                None => fetch(digest, bytes)?,
+                None => self.part(digest, bytes)?,
             };
             // The last may be shorter than the others, and a digest says nothing of where it belongs.
             if places.iter().any(|stretch| stretch.bytes != content.len() as u64) {
@@ -160,15 +193,8 @@ impl Fetching<'_> {
             let all = moved.fetch_add(bytes_of(places), Ordering::Relaxed) + bytes_of(places);
             tell(SnapshotProgress::Moving { bytes: all, of });
             Ok(())
-        })?;
-
-        let content = fetch(&record.state.digest, record.state.bytes)?;
-        if content.len() as u64 != record.state.bytes {
-            return Err(self.damaged(&record.state.digest));
-        }
-        self.draft.write_state(&content)?;
-        let parts = unique(self.chunks).len() + 1;
-        Ok(Fetched { record: record.clone(), parts, fetched: fetched.into_inner(), bytes: came.into_inner() })
+        })
+        .map(drop)
     }
 
     /// What is not in the draft yet. Where nothing should be, nothing is, when this returns.

@@ -37,8 +37,9 @@ use crate::remote::Bucket;
 use crate::remote::NAMES;
 use crate::snapshot::SnapshotName;
 
-/// Whether a state and a memory belong to each other. What is in them the monitor knows, not we.
-pub type VerifySnapshot<'v> = &'v dyn Fn(&File, &File) -> Result<(), Box<dyn Error + Send + Sync>>;
+/// Whether a state is one that this host knows, and if there is a memory already, whether the two belong to each other. What is in them the monitor
+/// knows, not we.
+pub type VerifySnapshot<'v> = &'v dyn Fn(&File, Option<&File>) -> Result<(), Box<dyn Error + Send + Sync>>;
 
 /// How far a snapshot is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

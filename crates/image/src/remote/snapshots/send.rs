@@ -45,7 +45,7 @@ impl Bucket {
         let written = self.written_of_snapshot(name)?;
         tell(SnapshotProgress::Reading);
         let place = snapshots.place(&ready.record);
-        verify(&ready.state, &ready.memory).map_err(|source| TravelError::Unsound {
+        verify(&ready.state, Some(&ready.memory)).map_err(|source| TravelError::Unsound {
             place: place.display().to_string(),
             name: name.clone(),
             source,
