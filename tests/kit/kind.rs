@@ -54,7 +54,8 @@ pub(crate) fn ask_for(arguments: &mut Vec<OsString>, is_word_for_word: bool, all
         if !is_word_for_word {
             arguments.extend(["--isolation".into(), kind]);
             // Whatever snapshots other tests have made.
-            arguments.extend(is_microvm().then(|| "--boot".into()));
+            let boots = is_microvm() && !arguments.iter().any(|argument| is(argument, "--snapshot"));
+            arguments.extend(boots.then(|| "--boot".into()));
         }
         allowance.wall += BOOTING;
     }

@@ -96,9 +96,9 @@ impl Errand {
         };
         if start != Start::Any && !matches!(isolation, IsolationArg::Auto | IsolationArg::Microvm) {
             return Err(Failure::request(anyhow::anyhow!(
-                "`--snapshot` and `--boot` say how a microVM begins, and nothing else does"
+                "`--snapshot` and `--boot` are about a microVM, and `--isolation` asks for something else"
             ))
-            .with_help("`--isolation microvm` asks for one"));
+            .with_help("leave one of the two out"));
         }
         let show = match (json, steps, warnings) {
             (true, true, _) => Show::Json(Detail::Steps),

@@ -31,7 +31,7 @@ use crate::toolchains::{Found, Toolchains};
 /// What a job runs in where nobody says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Usual {
-    /// `firebox run`: a jail, which is there at once.
+    /// `firebox run`: a jail, which is there at once; or a microVM where there is a snapshot.
     Jail,
     /// `firebox host`: a microVM, where this host has all that one takes.
     MicroVm,

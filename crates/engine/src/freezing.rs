@@ -25,15 +25,20 @@ impl Engine {
         self.supply().start_to_freeze(cell)
     }
 
-    /// Has a cell frozen into these files. It is gone then.
+    /// Has a cell frozen into these files. It is gone then. What does not wait for a job any more is not frozen: all that went on from there would be of no use.
     pub fn freeze(&self, cell: PreparedCell, into: FrozenInto<'_>) -> Result<(), RunError> {
+        if !cell.is_waiting() {
+            let answer = "that it has ended, or something else".to_owned();
+            return Err(RunError::OutOfTurn { doing: "wait for a job", answer });
+        }
         Ok(cell.session.let_go().freeze(into)?)
     }
 }
 
 impl Supply {
-    /// Nearly as in cells of pools. A copy of a process is of no use here, since all of the cell is copied: the tool itself is started. And what settles its luck when it
-    /// starts, as V8 does, would settle it for all that go on from here, so it is no more than loaded.
+    /// Nearly as in cells of pools. A copy of a process is of no use here, since all of the cell is copied: the tool itself is started. But what a process draws by chance, all
+    /// that go on from here would have drawn: so one that draws when it starts, as V8 does, is no more than loaded, and others are stopped where they would draw
+    /// for more than tables of their own. Nobody tells them to draw anew, as copies in pools are told.
     fn start_to_freeze(&self, cell: &mut PreparedCell) -> Result<(), RunError> {
         let PreparedCell { language, session } = cell;
         let Some(first) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
@@ -44,7 +49,7 @@ impl Supply {
         };
         let halt = match ahead {
             Ahead::Loaded | Ahead::Started => Halt::Loaded,
-            Ahead::Template | Ahead::Driver => Halt::Asks,
+            Ahead::Template | Ahead::Driver => Halt::AsksOrDraws,
         };
         session.start_ahead(step, &tool, Begin::Ahead(halt))
     }

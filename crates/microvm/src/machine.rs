@@ -11,7 +11,7 @@ use firebox_warden::Cells;
 
 use crate::until::Until;
 
-/// A machine that boots, or has. Dropping it ends it at once.
+/// A machine that boots or goes on, or has. Dropping it ends it at once.
 pub struct Machine {
     /// The ways to the guest: for what is said before there is a cell; and for who wants to call it for the agent, and for control, and says so.
     pub doors: Doors,
@@ -31,7 +31,7 @@ const SOON: Duration = Duration::from_secs(2);
 const TO_FREEZE: Duration = Duration::from_secs(300);
 
 impl Machine {
-    /// Has a machine made by the blueprint of that number. When this returns its monitor is confined or about to be, and boots it.
+    /// Has a machine made by the blueprint of that number. When this returns its monitor is confined or about to be, and has it begin.
     pub fn boot(cells: &Cells, blueprint: u16) -> Result<Machine, CellError> {
         let (stream, socket) = cells.make_for_another(blueprint)?;
         let refused = |doing| move |source| CellError::Refused { doing, source };

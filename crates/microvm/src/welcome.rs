@@ -191,4 +191,44 @@ mod tests {
         let error = introduced(b"", &ended(None)).unwrap_err();
         assert_eq!(told(&error), "a microVM cannot boot its guest: its monitor was ended");
     }
+
+    /// Renews a guest that answers the call, hears its renewal, and says this and hangs up. What it has heard.
+    fn renewed(answer: &'static [u8], end: &End) -> (Result<(), CellError>, Option<Renewal>) {
+        let (door, mut guest) = UnixStream::pair().unwrap();
+        let guest = thread::spawn(move || {
+            let called = format!("CONNECT {RENEWAL}\n");
+            let mut heard = vec![0; called.len()];
+            guest.read_exact(&mut heard).unwrap();
+            assert_eq!(heard, called.as_bytes());
+            guest.write_all(b"OK 1\n").unwrap();
+            let heard = Renewal::read(&guest).ok();
+            guest.write_all(answer).unwrap();
+            heard
+        });
+        let done = renew(door, end);
+        (done, guest.join().unwrap())
+    }
+
+    #[test]
+    fn each_clone_is_told_the_time_and_what_nobody_else_is_told() {
+        let heard = [(), ()].map(|()| {
+            let (done, heard) = renewed(&[RENEWED], &ended(None));
+            done.unwrap();
+            heard.unwrap()
+        });
+        assert_ne!(heard[0].randomness, heard[1].randomness);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(heard.iter().all(|told| now.abs_diff(told.time) < Duration::from_secs(60)), "{now:?}: {heard:?}");
+    }
+
+    #[test]
+    fn a_clone_that_is_not_renewed_is_none() {
+        let told_by = |answer, end: &End| told(&renewed(answer, end).0.unwrap_err());
+        let refused = [&[FAILED], b"no such clock".as_slice()].concat().leak();
+        let expected = "a microVM cannot have its guest renew itself: no such clock";
+        assert_eq!(told_by(refused, &ended(None)), expected);
+        assert_eq!(told_by(b"", &ended(None)), "a microVM cannot go on: its monitor was ended");
+        let reset = told_by(b"", &ended(Some("the guest reset itself")));
+        assert!(reset.starts_with("a microVM cannot go on: the guest reset itself"), "{reset}");
+    }
 }

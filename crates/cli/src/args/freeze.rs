@@ -26,4 +26,7 @@ pub(crate) struct FreezeArgs {
     /// The same, of processors.
     #[arg(long)]
     pub(crate) vcpus: u32,
+    /// Who keeps it: this ends with that process.
+    #[arg(long)]
+    pub(crate) keeper: i32,
 }

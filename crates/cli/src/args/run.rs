@@ -100,18 +100,19 @@ pub(crate) struct RunArgs {
     /// The kernel of a microVM, by its name in `firebox kernel list` [default: the only one].
     #[arg(long, help_heading = "Isolation", value_name = "NAME")]
     pub(crate) kernel: Option<KernelName>,
-    /// Goes on from a snapshot of the language, `firebox snapshot create` makes one, and fails where there is none that fits
-    /// [default: in a microVM, where there is one].
+    /// Asks for a microVM that goes on from a snapshot of the language (`firebox snapshot create` makes one), and fails where
+    /// none fits [default: a microVM does where one fits].
     #[arg(long, help_heading = "Isolation", conflicts_with_all = ["boot", "kernel"])]
     pub(crate) snapshot: bool,
-    /// Boots the microVM, whatever snapshots there are.
+    /// Asks for a microVM that boots for this job, whatever snapshots there are.
     #[arg(long, help_heading = "Isolation")]
     pub(crate) boot: bool,
     /// Refuses to run where a protection would be weaker than this.
     #[arg(long, help_heading = "Isolation", value_name = "LEVEL")]
     pub(crate) require: Option<RequireArg>,
     /// Starts compilers and interpreters from nothing, so that not even the layout of their memory and the seeds of their
-    /// hashes are those of another job's. A single `firebox run` does so anyway; what serves many jobs gives them copies.
+    /// hashes are those of another job's. A single `firebox run` does so anyway, unless it goes on from a snapshot; what serves
+    /// many jobs gives them copies.
     #[arg(long, help_heading = "Isolation")]
     pub(crate) fresh_seed: bool,
 }

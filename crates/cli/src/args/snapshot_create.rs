@@ -9,7 +9,7 @@ use super::limits::parse_mib;
 /// Boots a microVM, has a language made ready in it, and freezes it: jobs go on from there.
 ///
 /// The compiler or interpreter is started as far as it comes without a job. Whoever asks for as much memory and as many processors later, or for less,
-/// gets a machine that goes on from here. What was made before for the same three is replaced; machines that were made of it go on.
+/// gets a machine that goes on from here. What was made before for the same language, memory and processors is replaced; machines that were made of it go on.
 #[derive(Debug, Args)]
 pub(crate) struct CreateSnapshotArgs {
     /// The language, by name or alias.

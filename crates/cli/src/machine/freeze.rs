@@ -3,20 +3,23 @@
 //! That one has the rights to keep something, and hears nothing of what happens here but how it ended; this one has given them up before it hears
 //! anything of a guest. The order is the one that `run` explains.
 
+use std::fs::File;
+use std::io::{self, Seek};
+use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use firebox_cell::FrozenInto;
 use firebox_engine::{Engine, Installed};
 use firebox_job::{Ask, Limits};
 use firebox_lang::Catalogue;
 use firebox_microvm::MicroVms;
-use firebox_vmm::{Hypervisor, probe};
+use firebox_vmm::{Snapshot, probe};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use super::boot::Ends;
-use super::{HousedInMachine, Start, Steps, Wish, is_usable};
+use super::{HousedInMachine, Start, Steps, Wish, has_kvm, is_usable};
 use crate::args::FreezeArgs;
-use crate::doctor::of_no_kvm;
 use crate::failure::Failure;
 use crate::host;
 use crate::isolation::Housed;
@@ -25,7 +28,8 @@ use crate::toolchains::{Found, Toolchains};
 
 /// Freezes one into what it has as its standard input and output, two empty files.
 pub(crate) fn freeze(args: FreezeArgs) -> Result<ExitCode, Failure> {
-    let FreezeArgs { lang, image, tree, kernel, memory, vcpus } = args;
+    let FreezeArgs { lang, image, tree, kernel, memory, vcpus, keeper } = args;
+    end_with(keeper)?;
     let policy = host::policy()?;
     let language = Catalogue::builtin().find(&lang).map_err(Failure::request)?.clone();
     let toolchains = Toolchains::find();
@@ -44,10 +48,7 @@ pub(crate) fn freeze(args: FreezeArgs) -> Result<ExitCode, Failure> {
         steps,
         start: Start::Boot,
     };
-    Hypervisor::open().map_err(|none| {
-        let help = of_no_kvm(&none);
-        Failure::host(none).with_help(help)
-    })?;
+    has_kvm()?;
     let line = Line::begin();
     let show = |words: &'static str| line.show(Worth::AtOnce, || words.to_owned());
     show("booting a microVM");
@@ -55,6 +56,8 @@ pub(crate) fn freeze(args: FreezeArgs) -> Result<ExitCode, Failure> {
         wish.boot(Ends::Frozen, || is_usable(&probe()))?;
     let Found { toolchain, image: _image, groundwork: _groundwork } = found;
     let cells = warden.drop_privileges().map_err(Failure::host)?;
+    // Whoever becomes somebody else does not end with its parent any more.
+    end_with(keeper)?;
     let engine =
         Engine::new(vec![Installed::new(language, toolchain)], Box::new(MicroVms::new(cells, vec![welcome])), policy);
     let into = FrozenInto { state: rustix::stdio::stdin(), memory: rustix::stdio::stdout() };
@@ -67,5 +70,25 @@ pub(crate) fn freeze(args: FreezeArgs) -> Result<ExitCode, Failure> {
     let closed = engine.close().map_err(Failure::host);
     frozen.map_err(Failure::host)?;
     closed?;
+    show("reading it again");
+    is_a_snapshot(into).map_err(Failure::host)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether what was written is what a machine can be made of. Its monitor has met a guest, and has said so; this has no rights to lose any more.
+fn is_a_snapshot(into: FrozenInto<'_>) -> anyhow::Result<()> {
+    let file = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
+    let mut state = file(into.state)?;
+    state.rewind()?;
+    let snapshot = Snapshot::read_from(state).context("what was frozen is of no use")?;
+    snapshot.verify_memory(&file(into.memory)?).context("what was frozen is of no use")
+}
+
+/// A microVM that nobody keeps is not to go on for minutes.
+fn end_with(keeper: i32) -> Result<(), Failure> {
+    let ended = |error: io::Error| Failure::host(anyhow::Error::new(error).context("cannot end with who started this"));
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|errno| ended(errno.into()))?;
+    // It may be gone already.
+    let is_there = getppid().is_some_and(|parent| parent.as_raw_pid() == keeper);
+    if is_there { Ok(()) } else { Err(ended(io::ErrorKind::NotFound.into())) }
 }

@@ -6,16 +6,19 @@ use std::num::{NonZeroU8, NonZeroU32};
 use anyhow::anyhow;
 use firebox_engine::Installed;
 use firebox_guest::PROTOCOL;
-use firebox_image::{Digest, Home, ReadySnapshot, SnapshotName, Snapshots, StoreError};
-use firebox_job::ByteSize;
+use firebox_image::{
+    Digest, Frozen, Held, Home, ReadySnapshot, Release, SnapshotName, SnapshotRecord, Snapshots, StoreError,
+};
+use firebox_job::{ByteSize, Limits};
 use firebox_lang::{Language, Toolchain};
 use firebox_microvm::{Beginning, Blueprint, Welcome};
-use firebox_vmm::Snapshot;
 
 use super::image::{disk_of, view_of};
-use super::{HousedInMachine, Wish, housed, place_of};
+use super::{HousedInMachine, Steps, Wish, housed, place_of};
 use crate::failure::Failure;
-use crate::kernel;
+use crate::{host, kernel};
+
+const MIB: u64 = 1 << 20;
 
 /// A snapshot that a machine goes on from.
 pub(super) struct Chosen {
@@ -31,12 +34,10 @@ pub(crate) fn tool_of(language: &Language, toolchain: &Toolchain) -> Option<Dige
 
 /// What to do about a snapshot that is of no use.
 fn made_again(name: &SnapshotName) -> String {
-    format!("`firebox snapshot create {}` makes it again, and `--boot` does without", words_of(name))
-}
-
-/// The words that have it made.
-fn words_of(name: &SnapshotName) -> String {
-    format!("--lang {} --mem {} --vcpus {}", name.language(), name.mebibytes(), name.vcpus())
+    let (language, mebibytes, vcpus) = (name.language(), name.mebibytes(), name.vcpus());
+    format!(
+        "`firebox snapshot create --lang {language} --mem {mebibytes} --vcpus {vcpus}` makes it again, and `--boot` does without"
+    )
 }
 
 impl Wish<'_> {
@@ -44,21 +45,25 @@ impl Wish<'_> {
     pub(super) fn frozen(&self) -> Result<Option<Chosen>, Failure> {
         let Some(snapshots) = snapshots()? else { return Ok(None) };
         let Some(name) = self.fitting(&snapshots)? else { return Ok(None) };
-        let help = made_again(&name);
-        let failed = |error: StoreError| Failure::host(error).with_help(help.clone());
+        let failed = |error: StoreError| Failure::host(error).with_help(made_again(&name));
         // Removed a moment ago.
         let Some(ready) = snapshots.ready(&name).map_err(failed)? else { return Ok(None) };
-        Ok(Some(Chosen { name, ready }))
+        let chosen = Chosen { name, ready };
+        self.check(&chosen)?;
+        Ok(Some(chosen))
     }
 
-    /// The machine has what it had when it was frozen, so it may have more than is asked for, and never less.
+    /// The machine has what it had when it was frozen, so it may have more than is asked for, and never less. What was made of an image of another name is about that.
     fn fitting(&self, snapshots: &Snapshots) -> Result<Option<SnapshotName>, Failure> {
         let room = self.steps.memory()?.as_u64();
+        let image = self.found.toolchain.image.as_deref();
         let names = snapshots.names().map_err(Failure::host)?;
         let mut fitting = fitting(names, self.language.name(), self.steps.run.memory, self.steps.run.vcpus);
         // One that cannot be read is told of when it is opened.
         Ok(fitting.find(|name| match snapshots.find(name) {
-            Ok(Some(record)) => room <= record.frozen.machine_bytes,
+            Ok(Some(SnapshotRecord { frozen, .. })) => {
+                room <= frozen.machine_bytes && Some(frozen.image.to_string().as_str()) == image
+            }
             Ok(None) => false,
             Err(_) => true,
         }))
@@ -67,36 +72,48 @@ impl Wish<'_> {
     /// There is none, and it was insisted on one.
     pub(super) fn no_snapshot(&self) -> Failure {
         let (run, language) = (self.steps.run, self.language.name());
-        let mebibytes = run.memory.as_u64().div_ceil(1 << 20);
         let why = anyhow!(
-            "there is no snapshot for {language} with room for {mebibytes} MiB and {} on {} of processors",
+            "there is no snapshot for {language} with room for {} of memory and {} of files, with {} of `--vcpus`",
+            run.memory,
             run.disk,
             run.vcpus
         );
-        let help = format!(
+        // Files are in memory there, and one is made for as many as a job may have that asks for none.
+        let usual = host::policy().map_or(run.disk, |policy| policy.default.disk);
+        let more = run.disk.as_u64().saturating_sub(usual.as_u64());
+        let mebibytes = run.memory.as_u64().saturating_add(more).div_ceil(MIB);
+        Failure::host(why).with_help(format!(
             "`firebox snapshot create --lang {language} --mem {mebibytes} --vcpus {}` makes one; `firebox snapshot list` has those that are there",
             run.vcpus
-        );
-        Failure::host(why).with_help(help)
+        ))
     }
 
-    /// Whether the machine in it is the one that would boot now.
-    fn check(&self, chosen: &Chosen, disk: Digest) -> Result<(), Failure> {
+    /// Whether the machine in it is one that would be made now.
+    fn check(&self, chosen: &Chosen) -> Result<(), Failure> {
         let Chosen { name, ready } = chosen;
-        let frozen = &ready.record.frozen;
         let kernel = self.kernel.map(kernel::release_of).transpose()?;
-        let what = if frozen.protocol != PROTOCOL {
-            "by another version of Firebox, whose guests are talked to otherwise"
-        } else if frozen.disk != disk {
-            "of another image than the one that the language has now"
-        } else if frozen.tool != tool_of(self.language, &self.found.toolchain) {
-            "with another tool waiting than this Firebox starts"
-        } else if kernel.is_some_and(|kernel| kernel != frozen.kernel) {
-            "with another kernel than `--kernel` names"
-        } else {
-            return Ok(());
+        let now = Now {
+            tree: self.found.image.as_ref().map(Held::digest),
+            tool: tool_of(self.language, &self.found.toolchain),
+            kernel,
+            most_bytes: self.of_name(name, |steps| steps.memory())?.as_u64(),
         };
-        Err(Failure::host(anyhow!("the snapshot `{name}` was made {what}")).with_help(made_again(name)))
+        let misfit = now.misfit(&ready.record.frozen);
+        let failure =
+            |what| Failure::host(anyhow!("the snapshot `{name}` was made {what}")).with_help(made_again(name));
+        misfit.map_or(Ok(()), |what| Err(failure(what)))
+    }
+
+    /// What a machine has that is made for what this name promises: whoever made the snapshot, this host gives it no more.
+    fn of_name<T>(
+        &self,
+        name: &SnapshotName,
+        what: impl FnOnce(&Steps<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let vcpus = NonZeroU32::from(NonZeroU8::new(name.vcpus()).unwrap_or(NonZeroU8::MIN));
+        let memory = ByteSize::mib(u64::from(name.mebibytes()));
+        let run = Limits { memory, vcpus, ..*self.steps.run };
+        what(&Steps { run: &run, building: self.steps.building })
     }
 
     pub(super) fn go_on(
@@ -107,20 +124,53 @@ impl Wish<'_> {
         // What is not on an image is not in the snapshot either, and is told as for one that boots.
         view_of(self.found)?;
         let disk = disk_of(self.toolchains, self.found)?;
-        self.check(&chosen, disk.digest())?;
-        let Chosen { name, ready: ReadySnapshot { record, state, memory } } = chosen;
-        let unfit = |error: anyhow::Error| Failure::host(error).with_help(made_again(&name));
-        let snapshot = Snapshot::read_from(&state)
-            .map_err(|error| unfit(anyhow::Error::new(error).context(format!("the snapshot `{name}` is of no use"))))?;
-        let vcpus = u8::try_from(snapshot.count_cpus()).ok().and_then(NonZeroU8::new);
+        let Chosen { name, ready } = chosen;
+        let ReadySnapshot { record, state, memory, .. } = &ready;
+        if record.frozen.disk != disk.digest() {
+            let why =
+                anyhow!("the snapshot `{name}` was made of another disk than the image `{}` has", record.frozen.image);
+            return Err(Failure::host(why).with_help(made_again(&name)));
+        }
         let blueprint = Blueprint {
-            beginning: Beginning::GoOn { state: place_of(&state)?, memory: place_of(&memory)? },
+            beginning: Beginning::GoOn { state: place_of(state)?, memory: place_of(memory)? },
             disk: Some(disk.path().to_owned()),
             memory: ByteSize::bytes(record.frozen.machine_bytes),
-            vcpus: vcpus.ok_or_else(|| unfit(anyhow!("the snapshot `{name}` has no processor")))?,
+            // A state with others is refused by the monitor: nothing of it is read here, with the caller's rights.
+            vcpus: self.of_name(&name, |steps| steps.vcpus())?,
         };
         let welcome = Welcome::Renewal { has_tool: record.frozen.tool.is_some() };
-        housed(blueprint, welcome, is_usable).map_err(|failure| failure.with_help(made_again(&name)))
+        housed(blueprint, welcome, is_usable)
+    }
+}
+
+/// What a snapshot has to be to be of use now.
+#[derive(Debug)]
+struct Now {
+    /// Of the image.
+    tree: Option<Digest>,
+    tool: Option<Digest>,
+    /// When it was named.
+    kernel: Option<Release>,
+    most_bytes: u64,
+}
+
+impl Now {
+    /// Why that one is not, if it is not.
+    fn misfit(&self, frozen: &Frozen) -> Option<&'static str> {
+        let Now { tree, tool, kernel, most_bytes } = self;
+        if frozen.protocol != PROTOCOL {
+            Some("by another version of Firebox, whose guests are talked to otherwise")
+        } else if Some(frozen.tree) != *tree {
+            Some("of what its image was before it became another")
+        } else if frozen.tool != *tool {
+            Some("with another tool waiting than this Firebox starts")
+        } else if kernel.as_ref().is_some_and(|kernel| *kernel != frozen.kernel) {
+            Some("with another kernel than `--kernel` names")
+        } else if *most_bytes < frozen.machine_bytes {
+            Some("larger than a microVM is here for what its name promises")
+        } else {
+            None
+        }
     }
 }
 
@@ -168,6 +218,37 @@ mod tests {
         assert_eq!(of(100, 2), ["rust-256-8", "rust-512-4"]);
         assert_eq!(of(513, 1), ["rust-1024-1"]);
         assert!(of(2048, 1).is_empty() && of(1, 9).is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_any_more_is_told_by_what_has_changed() {
+        let digest = |of: &[u8]| Digest::of(of);
+        let kernel = |release: &str| release.parse::<Release>().unwrap();
+        let frozen = || Frozen {
+            name: "rust-512-1".parse().unwrap(),
+            image: "rust".parse().unwrap(),
+            tree: digest(b"tree"),
+            disk: digest(b"disk"),
+            kernel: kernel("6.1.0-1-amd64"),
+            machine_bytes: 700 << 20,
+            tool: Some(digest(b"tool")),
+            protocol: PROTOCOL,
+            made: 0,
+        };
+        let now =
+            |kernel| Now { tree: Some(digest(b"tree")), tool: Some(digest(b"tool")), kernel, most_bytes: 700 << 20 };
+        assert_eq!(now(None).misfit(&frozen()), None);
+        assert_eq!(now(Some(kernel("6.1.0-1-amd64"))).misfit(&frozen()), None);
+        for (changed, word) in [
+            (Frozen { protocol: PROTOCOL + 1, ..frozen() }, "version of Firebox"),
+            (Frozen { tree: digest(b"another"), ..frozen() }, "image"),
+            (Frozen { tool: None, ..frozen() }, "tool"),
+            (Frozen { machine_bytes: 701 << 20, ..frozen() }, "larger"),
+        ] {
+            let misfit = now(None).misfit(&changed).unwrap();
+            assert!(misfit.contains(word), "{misfit}");
+        }
+        assert!(now(Some(kernel("6.1.0-2-amd64"))).misfit(&frozen()).unwrap().contains("--kernel"));
     }
 
     #[test]

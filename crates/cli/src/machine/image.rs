@@ -13,7 +13,7 @@ use crate::toolchains::{Found, Toolchains};
 const IMAGE: &str = "/image";
 
 /// What the cell shows, with the image where the guest has it.
-pub(super) fn view_of(found: &Found) -> Result<View, Failure> {
+pub(crate) fn view_of(found: &Found) -> Result<View, Failure> {
     let no_image = || {
         let why = anyhow!("a microVM shows a language from an image, and this language is used from the host");
         Failure::host(why).with_help(

@@ -22,11 +22,12 @@ use crate::doctor::{elsewhere, of_no_kvm};
 use crate::failure::Failure;
 use crate::isolation::Housed;
 use crate::kernel;
+use crate::outlet;
 use crate::toolchains::{Found, Toolchains};
 
 pub(crate) use freeze::freeze;
 pub(crate) use frozen::tool_of;
-pub(crate) use image::disk_of;
+pub(crate) use image::{disk_of, view_of};
 pub(crate) use steps::Steps;
 
 use boot::Ends;
@@ -72,11 +73,7 @@ pub(crate) enum Wanted {
 impl Wish<'_> {
     /// Starts a warden of machines for this language and has it make one. To be called with the caller's rights, and before there is any thread.
     pub(crate) fn house(&self) -> Result<HousedInMachine, Failure> {
-        // What this host lacks for all of them first: whoever has to go elsewhere need not fetch anything here.
-        Hypervisor::open().map_err(|none| {
-            let help = of_no_kvm(&none);
-            Failure::host(none).with_help(help)
-        })?;
+        has_kvm()?;
         self.begin(self.chosen()?, || is_usable(&probe()))
     }
 
@@ -100,16 +97,20 @@ impl Wish<'_> {
         self.begin(chosen, || Ok(())).map(|housed| Wanted::Housed(Box::new(housed)))
     }
 
-    /// The same where there is a snapshot, and this host can run it. None where there is none, or it is of no use.
+    /// The same where there is a snapshot, and this host can run it. None where there is none; or where one is of no use, which is said.
     pub(crate) fn house_where_frozen(&self) -> Result<Option<HousedInMachine>, Failure> {
-        let is_for_us = self.found.image.is_some() && Hypervisor::open().is_ok();
-        let Some(chosen) = is_for_us.then(|| self.frozen()).and_then(|frozen| frozen.ok().flatten()) else {
-            return Ok(None);
-        };
-        if !is_real() {
+        if self.found.image.is_none() || Hypervisor::open().is_err() {
             return Ok(None);
         }
-        self.begin(Some(chosen), || Ok(())).map(Some)
+        match self.frozen() {
+            Ok(Some(chosen)) if is_real() => self.begin(Some(chosen), || Ok(())).map(Some),
+            Ok(_) => Ok(None),
+            Err(of_no_use) => {
+                let why = of_no_use.message().unwrap_or_default();
+                outlet::remark(&format!("firebox: this runs in no microVM:\n{why}"));
+                Ok(None)
+            }
+        }
     }
 
     fn chosen(&self) -> Result<Option<Chosen>, Failure> {
@@ -130,6 +131,14 @@ impl Wish<'_> {
             None => self.boot(Ends::ByItself, is_usable),
         }
     }
+}
+
+/// What this host lacks for all machines, which is asked first: whoever has to go elsewhere need not fetch anything here.
+pub(crate) fn has_kvm() -> Result<(), Failure> {
+    Hypervisor::open().map(drop).map_err(|none| {
+        let help = of_no_kvm(&none);
+        Failure::host(none).with_help(help)
+    })
 }
 
 /// A warden of machines by this blueprint, with a first one, whose guest is said this.

@@ -36,7 +36,7 @@ impl Steps<'_> {
     }
 
     /// As many as a run asks for, and as a build may use where there are so many.
-    pub(super) fn vcpus(&self) -> Result<NonZeroU8, Failure> {
+    pub(crate) fn vcpus(&self) -> Result<NonZeroU8, Failure> {
         let most = Settings::MOST_CPUS;
         let of = |vcpus: NonZeroU32| NonZeroU8::try_from(vcpus).ok().filter(|vcpus| vcpus.get() <= most);
         let run = of(self.run.vcpus).ok_or_else(|| {

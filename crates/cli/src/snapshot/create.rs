@@ -3,6 +3,7 @@
 //! Two processes, as for all that is made in cells: this one may write to where the user keeps things, and hears nothing of a guest; the other one
 //! (`firebox freeze`) has two empty files of this one's, and no rights when its guest runs.
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
@@ -18,7 +19,7 @@ use crate::failure::Failure;
 use crate::groundwork::ourselves;
 use crate::guest::GUEST;
 use crate::line::{Line, Worth};
-use crate::machine::{Steps, disk_of, tool_of};
+use crate::machine::{Steps, disk_of, has_kvm, tool_of, view_of};
 use crate::rootfs::size;
 use crate::toolchains::Toolchains;
 use crate::{host, kernel, outlet};
@@ -48,13 +49,19 @@ fn planned(args: CreateSnapshotArgs) -> Result<(Limits, Frozen, firebox_image::K
         Failure::request(error).with_help(format!("the flag is `{flag}`"))
     })?;
     let name = name_of(language.name(), &limits)?;
-    let line = Line::begin();
-    line.show(Worth::AtOnce, || "making a disk of the image".to_owned());
+    let steps = Steps { run: &limits, building: language.builds().then_some(&policy.building) };
+    let machine_bytes = steps.memory()?.as_u64();
+    steps.vcpus()?;
+    // What this host lacks first: a disk takes a while.
+    has_kvm()?;
     let toolchains = Toolchains::find();
     let found = toolchains.ready(&language, image.as_ref())?;
-    let steps = Steps { run: &limits, building: language.builds().then_some(&policy.building) };
-    let disk = disk_of(&toolchains, &found)?;
+    view_of(&found)?;
     let (kernel, ready) = kernel::ready(kernel.as_ref(), GUEST)?;
+    let line = Line::begin();
+    line.show(Worth::AtOnce, || "making a disk of the image".to_owned());
+    let disk = disk_of(&toolchains, &found)?;
+    drop(line);
     let held = found.image.as_ref().ok_or_else(|| Failure::host(anyhow!("{} is on no image", language.name())))?;
     let frozen = Frozen {
         name,
@@ -62,7 +69,7 @@ fn planned(args: CreateSnapshotArgs) -> Result<(Limits, Frozen, firebox_image::K
         tree: held.digest(),
         disk: disk.digest(),
         kernel: ready.record.release,
-        machine_bytes: steps.memory()?.as_u64(),
+        machine_bytes,
         tool: tool_of(&language, &found.toolchain),
         protocol: PROTOCOL,
         made: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
@@ -92,12 +99,17 @@ fn have_it_frozen(
         format!("--kernel={kernel}"),
         format!("--memory={}", limits.memory.as_u64()),
         format!("--vcpus={}", limits.vcpus),
+        format!("--keeper={}", std::process::id()),
     ];
     let status = ourselves(words.iter().map(String::as_str))
         .and_then(|mut command| command.stdin(draft.state().try_clone()?).stdout(draft.memory().try_clone()?).status());
-    match status.context("cannot start firebox itself").map_err(Failure::host)?.success() {
+    let status = status.context("cannot start firebox itself").map_err(Failure::host)?;
+    // It has said why, unless somebody has killed it.
+    let how =
+        || status.signal().map_or(String::new(), |signal| format!(": who makes it was killed by signal {signal}"));
+    match status.success() {
         true => Ok(()),
-        false => Err(Failure::host(anyhow!("the snapshot `{}` could not be made", frozen.name))),
+        false => Err(Failure::host(anyhow!("the snapshot `{}` could not be made{}", frozen.name, how()))),
     }
 }
 

@@ -20,7 +20,7 @@ struct Inspected {
 }
 
 pub(super) fn inspect(snapshots: &Snapshots, name: &SnapshotName, json: bool) -> Result<(), Failure> {
-    let Some(ReadySnapshot { record, state, memory }) = snapshots.ready(name).map_err(told_of_store)? else {
+    let Some(ReadySnapshot { record, state, memory, .. }) = snapshots.ready(name).map_err(told_of_store)? else {
         return Err(unknown(&snapshots.names().map_err(told_of_store)?, name));
     };
     let place = snapshots.place(&record);

@@ -24,7 +24,7 @@ pub(super) fn list(snapshots: &Snapshots, json: bool) -> Result<(), Failure> {
         return outlet::say_json(&listed);
     }
     if listed.is_empty() {
-        outlet::remark("firebox: there are no snapshots\n");
+        outlet::remark("firebox: there are no snapshots; `firebox snapshot create` makes one\n");
         return Ok(());
     }
     outlet::say(&in_table(&listed))

@@ -367,6 +367,28 @@ fn a_monitor_opens_starts_and_runs_nothing() {
 }
 
 #[test]
+fn what_either_of_two_policies_lets_through_their_sum_does() {
+    use policy::{Answer, Refusal, Word};
+    let is = |value| vec![vec![Condition { arg: 1, word: Word::Low, mask: u32::MAX, values: Values::Is(vec![value]) }]];
+    let when = |value, otherwise| Answer::When { alternatives: is(value), otherwise };
+    let refused = || Answer::Refuse(Refusal::Enosys);
+    for (one, other, both) in [
+        (Answer::Allow, refused(), Answer::Allow),
+        (refused(), Answer::Allow, Answer::Allow),
+        (when(1, Refusal::Enotty), Answer::Allow, Answer::Allow),
+        (refused(), when(1, Refusal::Enotty), when(1, Refusal::Enotty)),
+        (when(1, Refusal::Enotty), refused(), when(1, Refusal::Enotty)),
+        (
+            when(1, Refusal::Enotty),
+            when(2, Refusal::Eperm),
+            Answer::When { alternatives: [is(1), is(2)].concat(), otherwise: Refusal::Enotty },
+        ),
+    ] {
+        assert_eq!(one.or(&other), both);
+    }
+}
+
+#[test]
 fn only_a_monitor_that_freezes_writes_files_and_reads_a_machine_and_only_a_clones_sets_one() {
     const GET_XSAVE: u64 = 0x9000_aea4;
     const SET_XSAVE: u64 = 0x5000_aea5;

@@ -33,7 +33,7 @@ pub struct Snapshots {
     path: PathBuf,
 }
 
-/// A snapshot as a machine is made of it, opened for reading alone: it stays as it is, whatever becomes of its name.
+/// A snapshot as a machine is made of it, opened for reading alone: it stays as it is, whatever becomes of its name, and as long as this lives, where it is.
 #[derive(Debug)]
 pub struct ReadySnapshot {
     /// What is known of it.
@@ -42,6 +42,8 @@ pub struct ReadySnapshot {
     pub state: File,
     /// Its memory, which is as long as it was.
     pub memory: File,
+    /// Nobody takes its files away meanwhile: others may have to open them by their names.
+    _entered: Lock,
 }
 
 /// What is wrong with a file of a snapshot.
@@ -114,7 +116,6 @@ impl Snapshots {
 
     /// The snapshot of a name, opened. None where there is no such name.
     pub fn ready(&self, name: &SnapshotName) -> Result<Option<ReadySnapshot>, StoreError> {
-        // Until its files are open, nobody takes them away.
         let _entered = self.enter()?;
         let Some(record) = self.named(name)? else { return Ok(None) };
         let place = self.place(&record);
@@ -126,7 +127,7 @@ impl Snapshots {
             return Err(damaged(path, SnapshotDamage::Altered));
         }
         let memory = open_file(&place.join(MEMORY), record.frozen.machine_bytes)?;
-        Ok(Some(ReadySnapshot { record, state, memory }))
+        Ok(Some(ReadySnapshot { record, state, memory, _entered }))
     }
 
     /// Two empty files to freeze a machine into.
