@@ -47,15 +47,15 @@ pub(crate) fn ask_for(arguments: &mut Vec<OsString>, is_word_for_word: bool, all
     let is = |argument: &OsString, word: &str| argument == OsStr::new(word);
     let runs_a_job = arguments.first().is_some_and(|command| is(command, "run") || is(command, "host"));
     if runs_a_job && !arguments.iter().any(|argument| is(argument, "--isolation")) {
-        println!("{}", told(&kind));
+        let goes_on = arguments.iter().any(|argument| is(argument, "--snapshot"));
+        println!("{}{}", told(&kind), if goes_on { " from a snapshot" } else { "" });
         for limit in arguments.iter().filter(|argument| LIMITS.iter().any(|limit| is(argument, limit))) {
             println!("{} limited by: {}", told(&kind), limit.display());
         }
         if !is_word_for_word {
             arguments.extend(["--isolation".into(), kind]);
             // Whatever snapshots other tests have made.
-            let boots = is_microvm() && !arguments.iter().any(|argument| is(argument, "--snapshot"));
-            arguments.extend(boots.then(|| "--boot".into()));
+            arguments.extend((is_microvm() && !goes_on).then(|| "--boot".into()));
         }
         allowance.wall += BOOTING;
     }

@@ -21,7 +21,7 @@ const LIMITS: [&str; 9] =
     ["--timeout", "--compile-time", "--run-time", "--cpu-time", "--memory", "--tasks", "--disk", "--output", "--vcpus"];
 /// Each boots a machine.
 const MOST_CHOSEN: usize = 40;
-/// How the tests' kit tells of them.
+/// How the tests' kit tells of them. One that goes on from a snapshot is told otherwise, and boots none.
 const BEGUN: &str = "a job in a microvm";
 const ENDED: &str = "a job in a microvm ended: ";
 const LIMITED: &str = "a job in a microvm limited by: ";
