@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use kit::{Finished, Firebox, HostInventory, Outcome, firebox, is_installed, is_microvm};
+use kit::{Connection, Finished, Firebox, HostInventory, Outcome, Service, firebox, is_installed, is_microvm};
+use rustix::process::Signal;
+use serde_json::json;
 
 /// What is made for each language. A machine that is emulated within one that is takes its time.
 const SIZE: [&str; 4] = ["--mem", "256", "--vcpus", "1"];
@@ -182,6 +184,67 @@ fn many_go_on_at_once_each_with_its_own_answer() {
         let call = clone.wait();
         assert_eq!(call.stdout(), format!("{number}\n"), "{call}");
     }
+    host.assert_nothing_left();
+}
+
+#[test]
+fn a_service_has_machines_waiting_that_go_on_from_snapshots() {
+    if !has_microvms("a_service_has_machines_waiting_that_go_on_from_snapshots") {
+        return;
+    }
+    // As much as a job gets that asks for nothing.
+    let made = firebox().args(["snapshot", "create", "--lang", "bash", "--mem", "512"]).within(TO_MAKE).run();
+    assert_eq!(made.code(), 0, "{made}");
+    let words =
+        ["serve", "--listen", "127.0.0.1:0", "--microvms", "--languages", "bash", "--warm", "1", "--state", "none"];
+    let service = Service::of(firebox().args(words).within(TO_MAKE).start());
+    let mut connection = Connection::open(service.address).expect("the service listens");
+    let mut execute = |request: serde_json::Value| {
+        let begun = Instant::now();
+        let reply =
+            connection.post("/v1/execute", "application/json", request.to_string().as_bytes()).expect("an answer");
+        let answer: serde_json::Value = serde_json::from_str(&reply.text()).expect("JSON");
+        println!("measured: bash in a service's machine: {:?}, {}", begun.elapsed(), answer["timing_ms"]["total"]);
+        (reply.code, answer)
+    };
+    let mut drawn = BTreeSet::new();
+    for _ in 0..3 {
+        let code = "[ ! -e here ] || echo theirs; echo mine > here; od -An -tx1 -N16 /dev/urandom";
+        let (status, answer) = execute(json!({"lang": "bash", "code": code, "limits": {"run_seconds": 60}}));
+        assert_eq!(
+            (status, &answer["status"], &answer["isolation"]),
+            (200, &"ok".into(), &"microvm".into()),
+            "{answer}"
+        );
+        assert!(!answer["stdout"].as_str().expect("text").contains("theirs"), "{answer}");
+        assert!(drawn.insert(answer["stdout"].to_string()), "two have drawn the same: {answer}");
+    }
+    let (status, answer) = execute(json!({"lang": "bash", "code": "true", "limits": {"memory_mb": 600}}));
+    assert!((400..500).contains(&status) && answer.to_string().contains("512"), "{status}: {answer}");
+    drop(connection);
+    service.stop();
+}
+
+#[test]
+fn whoever_kills_the_making_of_a_snapshot_has_none_and_no_machine_either() {
+    if !has_microvms("whoever_kills_the_making_of_a_snapshot_has_none_and_no_machine_either") {
+        return;
+    }
+    let host = HostInventory::take();
+    let call = firebox().args(["snapshot", "create", "--lang", "bash", "--mem", "300"]).within(TO_MAKE).start();
+    let until = Instant::now() + TO_MAKE;
+    while !call.contents().iter().any(|thing| thing.contains("monitor")) {
+        assert!(Instant::now() < until && call.is_running(), "there is no monitor: {:?}", call.contents());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    call.signal(Signal::KILL);
+    let (_, guard) = call.wait_keeping_guard();
+    while !guard.processes().is_empty() {
+        assert!(Instant::now() < until, "it goes on: {:?}", guard.contents());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let listed = firebox().args(["snapshot", "list"]).run();
+    assert!(!listed.stdout().contains("bash-300-1"), "{listed}");
     host.assert_nothing_left();
 }
 

@@ -39,13 +39,15 @@ impl Home {
         response["isolation"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Fails, by the host's doing, with these words and this help.
+    /// A job fails, and so does making a snapshot for it, by the host's doing, with these words and this help.
     #[track_caller]
     fn is_refused(&self, words: &str, help: &str) {
-        let Output { status, stdout, stderr } = self.run("echo hi", &[]);
-        let said = String::from_utf8_lossy(&stderr);
-        assert!(said.contains(words) && said.contains(help), "{said}");
-        assert_eq!((status.code(), stdout.as_slice()), (Some(125), b"".as_slice()));
+        let create = ["snapshot", "create", "--lang", "bash", "--mem", "128", "--vcpus", "1"];
+        for Output { status, stdout, stderr } in [self.run("echo hi", &[]), self.firebox(&create)] {
+            let said = String::from_utf8_lossy(&stderr);
+            assert!(said.contains(words) && said.contains(help), "{said}");
+            assert_eq!((status.code(), stdout.as_slice()), (Some(125), b"".as_slice()));
+        }
     }
 }
 
@@ -83,6 +85,22 @@ fn the_command_of_the_page_gets_a_jail_where_there_is_no_kernel_or_no_image() {
     gets_a_jail_since("the language comes from the host, or in part, and a microVM needs all of it on an image");
     home.take_in_bash();
     gets_a_jail_since("there is no kernel, or more than one");
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_is_the_requests_mistake() {
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::in_directory(place.path());
+    for (words, said) in [
+        (&["create", "--lang", "bosh"][..], "bash"),
+        (&["create", "--lang", "bash", "--vcpus", "5000"], "--vcpus"),
+        (&["create", "--lang", "bash", "--mem", "100000000"], "--memory"),
+        (&["--home", "elsewhere", "create", "--lang", "bash"], "set FIREBOX_HOME"),
+    ] {
+        let Output { status, stderr, .. } = home.firebox(&[&["snapshot"], words].concat());
+        let stderr = String::from_utf8_lossy(&stderr);
+        assert!(status.code() == Some(2) && stderr.contains(said), "{words:?}: {stderr}");
+    }
 }
 
 #[test]

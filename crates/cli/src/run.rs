@@ -79,8 +79,8 @@ pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
         (Isolation::Auto, Usual::Jail) => wish.house_where_frozen()?,
         (Isolation::Jail | Isolation::Fence, _) => None,
     };
-    let (Housed { warden, cell }, welcome) = match in_machine {
-        Some(HousedInMachine { housed, welcome }) => (housed, Some(welcome)),
+    let (Housed { warden, cell }, welcomes) = match in_machine {
+        Some(HousedInMachine { housed, welcomes }) => (housed, Some(welcomes)),
         None => (isolation::house(draft.isolation(), slice::from_ref(&found.toolchain.view))?, None),
     };
     let Found { toolchain, image: _image, groundwork: _groundwork } = found;
@@ -91,9 +91,9 @@ pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
 
     // From here on we are nobody. Threads may exist from here on, and not before: each has credentials of its own.
     let cells = warden.drop_privileges().map_err(Failure::host)?;
-    let cells: Box<dyn CellMaker> = match welcome {
+    let cells: Box<dyn CellMaker> = match welcomes {
         None => Box::new(cells),
-        Some(welcome) => Box::new(MicroVms::new(cells, vec![welcome])),
+        Some(welcomes) => Box::new(MicroVms::new(cells, welcomes)),
     };
     let engine = Engine::new(vec![Installed::new(language.clone(), toolchain)], cells, policy);
     let done = read.and_then(|Inputs { sources, stdin }| {

@@ -4,7 +4,7 @@
 use std::io;
 
 use firebox_cell::Layout;
-use firebox_job::{Outcome, SourceFile, Verdict};
+use firebox_job::{CellKind, Outcome, SourceFile, Verdict};
 use firebox_lang::{Ahead, Copied, Driver, Step, StepAhead};
 use firebox_wire::Halt;
 
@@ -22,6 +22,10 @@ impl Supply {
     /// is known. The one place where the cells of pools are made.
     pub(crate) fn prepare(&self, language: usize) -> Result<PreparedCell, RunError> {
         let mut cell = self.make(language)?;
+        if self.is_of_machines() {
+            // What can stand in it has stood there since it was frozen.
+            return Ok(cell);
+        }
         match self.start_ahead(&mut cell) {
             Ok(()) => Ok(cell),
             Err(_) => {
@@ -43,11 +47,19 @@ impl Supply {
     /// Where there is a template, the first step of the job that has come for this empty cell can be a copy of it: to make one
     /// takes less than to start the tool.
     pub(crate) fn let_copy(&self, cell: &mut PreparedCell) {
+        if self.is_of_machines() {
+            return;
+        }
         if let Some(template) = self.templates.at_hand(cell.language, || self.installed[cell.language].look())
             && let Some(step) = self.usual_step(cell.language)
         {
             cell.session.can_copy(step.clone(), template);
         }
+    }
+
+    /// A file cannot be handed into a machine, and so no image of a process.
+    fn is_of_machines(&self) -> bool {
+        self.cells.kind() == CellKind::MicroVm
     }
 
     fn start_ahead(&self, cell: &mut PreparedCell) -> Result<(), RunError> {

@@ -47,6 +47,10 @@ pub(crate) struct ServeWords {
     /// Use fences where this host makes no jails. They are weaker, so they are not used unless this is said.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "FIREBOX_ALLOW_FENCE")]
     pub(crate) allow_fence: Option<bool>,
+    /// Run jobs in microVMs, each of which goes on from a snapshot of its language: languages without one are not served. No job gets more than the
+    /// snapshots promise.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "FIREBOX_MICROVMS")]
+    pub(crate) microvms: Option<bool>,
     /// The languages to serve, by name or alias, with commas between [default: all that are installed].
     #[arg(long, value_name = "LANGUAGES", value_delimiter = ',', env = "FIREBOX_LANGUAGES")]
     pub(crate) languages: Option<Vec<String>>,
@@ -154,6 +158,7 @@ impl ServeWords {
             listen,
             allow_anonymous,
             allow_fence,
+            microvms,
             languages,
             running,
             queue,
@@ -183,6 +188,7 @@ impl ServeWords {
             listen: listen.or(there.listen),
             allow_anonymous: allow_anonymous.or(there.allow_anonymous),
             allow_fence: allow_fence.or(there.allow_fence),
+            microvms: microvms.or(there.microvms),
             languages: languages.or(there.languages),
             running: running.or(there.running),
             queue: queue.or(there.queue),

@@ -42,6 +42,6 @@ impl Wish<'_> {
             vcpus: steps.vcpus()?,
         };
         let introduction = Introduction { agent: AGENT.to_vec(), view };
-        housed(blueprint, Welcome::from(&introduction), is_usable)
+        housed(&[blueprint], vec![Welcome::from(&introduction)], is_usable)
     }
 }

@@ -52,14 +52,14 @@ pub(crate) fn freeze(args: FreezeArgs) -> Result<ExitCode, Failure> {
     let line = Line::begin();
     let show = |words: &'static str| line.show(Worth::AtOnce, || words.to_owned());
     show("booting a microVM");
-    let HousedInMachine { housed: Housed { warden, cell }, welcome } =
+    let HousedInMachine { housed: Housed { warden, cell }, welcomes } =
         wish.boot(Ends::Frozen, || is_usable(&probe()))?;
     let Found { toolchain, image: _image, groundwork: _groundwork } = found;
     let cells = warden.drop_privileges().map_err(Failure::host)?;
     // Whoever becomes somebody else does not end with its parent any more.
     end_with(keeper)?;
     let engine =
-        Engine::new(vec![Installed::new(language, toolchain)], Box::new(MicroVms::new(cells, vec![welcome])), policy);
+        Engine::new(vec![Installed::new(language, toolchain)], Box::new(MicroVms::new(cells, welcomes)), policy);
     let into = FrozenInto { state: rustix::stdio::stdin(), memory: rustix::stdio::stdout() };
     let frozen = engine.take_in(0, cell).and_then(|mut cell| {
         show("starting what jobs begin with");

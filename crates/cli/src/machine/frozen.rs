@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use firebox_engine::Installed;
 use firebox_guest::PROTOCOL;
 use firebox_image::{
-    Digest, Frozen, Held, Home, ReadySnapshot, Release, SnapshotName, SnapshotRecord, Snapshots, StoreError,
+    Digest, Frozen, Held, HeldDisk, Home, ReadySnapshot, Release, SnapshotName, SnapshotRecord, Snapshots, StoreError,
 };
 use firebox_job::{ByteSize, Limits};
 use firebox_lang::{Language, Toolchain};
@@ -20,9 +20,17 @@ use crate::{host, kernel};
 
 const MIB: u64 = 1 << 20;
 
+/// Machines that go on from a snapshot.
+pub(super) struct GoesOn {
+    pub(super) blueprint: Blueprint,
+    pub(super) welcome: Welcome,
+    /// Until a warden has them.
+    pub(super) held: (ReadySnapshot, HeldDisk),
+}
+
 /// A snapshot that a machine goes on from.
 pub(super) struct Chosen {
-    name: SnapshotName,
+    pub(super) name: SnapshotName,
     ready: ReadySnapshot,
 }
 
@@ -121,6 +129,12 @@ impl Wish<'_> {
         chosen: Chosen,
         is_usable: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<HousedInMachine, Failure> {
+        let GoesOn { blueprint, welcome, held: _held } = self.goes_on(chosen)?;
+        housed(&[blueprint], vec![welcome], is_usable)
+    }
+
+    /// What machines are made of that go on from there.
+    pub(super) fn goes_on(&self, chosen: Chosen) -> Result<GoesOn, Failure> {
         // What is not on an image is not in the snapshot either, and is told as for one that boots.
         view_of(self.found)?;
         let disk = disk_of(self.toolchains, self.found)?;
@@ -139,7 +153,7 @@ impl Wish<'_> {
             vcpus: self.of_name(&name, |steps| steps.vcpus())?,
         };
         let welcome = Welcome::Renewal { has_tool: record.frozen.tool.is_some() };
-        housed(blueprint, welcome, is_usable)
+        Ok(GoesOn { blueprint, welcome, held: (ready, disk) })
     }
 }
 

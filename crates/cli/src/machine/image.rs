@@ -17,7 +17,7 @@ pub(crate) fn view_of(found: &Found) -> Result<View, Failure> {
     let no_image = || {
         let why = anyhow!("a microVM shows a language from an image, and this language is used from the host");
         Failure::host(why).with_help(
-            "`firebox rootfs from-docker` takes an image in: under the language's name, or under another that `--image` names; or use `--isolation jail`",
+            "`firebox rootfs from-docker` takes an image in: under the language's name, or under another that `--image` names; a jail, which a job gets by `--isolation jail`, needs none",
         )
     };
     let held = found.image.as_ref().ok_or_else(no_image)?;

@@ -3,6 +3,7 @@
 //! What it lacks is told by name, each with what to do. Where nobody insists on one, whoever asked makes something else of that; nothing here does.
 
 mod boot;
+mod fleet;
 mod freeze;
 mod frozen;
 mod image;
@@ -25,6 +26,7 @@ use crate::kernel;
 use crate::outlet;
 use crate::toolchains::{Found, Toolchains};
 
+pub(crate) use fleet::Fleet;
 pub(crate) use freeze::freeze;
 pub(crate) use frozen::tool_of;
 pub(crate) use image::{disk_of, view_of};
@@ -36,7 +38,8 @@ use frozen::Chosen;
 /// A warden with a first cell in a machine, and what is said to the guests of later ones.
 pub(crate) struct HousedInMachine {
     pub(crate) housed: Housed,
-    pub(crate) welcome: Welcome,
+    /// In the order of its views.
+    pub(crate) welcomes: Vec<Welcome>,
 }
 
 /// How a machine is to begin.
@@ -141,17 +144,18 @@ pub(crate) fn has_kvm() -> Result<(), Failure> {
     })
 }
 
-/// A warden of machines by this blueprint, with a first one, whose guest is said this.
+/// A warden of machines by these blueprints, with one by the first, whose guest is said the first of these welcomes.
 fn housed(
-    blueprint: Blueprint,
-    welcome: Welcome,
+    blueprints: &[Blueprint],
+    welcomes: Vec<Welcome>,
     is_usable: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<HousedInMachine, Failure> {
-    let warden = firebox_microvm::start(&[blueprint], MONITOR).map_err(Failure::host)?;
+    let warden = firebox_microvm::start(blueprints, MONITOR).map_err(Failure::host)?;
     // It takes threads of its own, so the warden is there already.
     is_usable()?;
-    let cell = MicroVms::first(warden.cells(), &welcome).map_err(Failure::host)?;
-    Ok(HousedInMachine { housed: Housed { warden, cell }, welcome })
+    let first = welcomes.first().ok_or_else(|| Failure::host(anyhow!("there is no microVM to be made")))?;
+    let cell = MicroVms::first(warden.cells(), first).map_err(Failure::host)?;
+    Ok(HousedInMachine { housed: Housed { warden, cell }, welcomes })
 }
 
 /// Whether guests run here as fast as on their own. The threads that this takes have ended when it has, and nothing has been made yet.

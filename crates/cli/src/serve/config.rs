@@ -25,6 +25,7 @@ const LARGE_BODIES: u64 = 8;
 pub(super) struct Config {
     pub(super) listen: SocketAddr,
     pub(super) allow_fence: bool,
+    pub(super) microvms: bool,
     pub(super) languages: Option<Vec<String>>,
     pub(super) pools: PoolPolicy,
     pub(super) keep: ByteSize,
@@ -88,6 +89,7 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         listen,
         allow_anonymous,
         allow_fence,
+        microvms,
         languages,
         running,
         queue,
@@ -138,6 +140,7 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
     Ok(Config {
         listen,
         allow_fence: allow_fence.unwrap_or(false),
+        microvms: microvms.unwrap_or(false),
         languages,
         pools: PoolPolicy {
             each: warm.unwrap_or(2 * cpus),

@@ -10,10 +10,12 @@ use std::path::absolute;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
+use firebox_cell::CellMaker;
 use firebox_engine::{Engine, Installed, Kept, PoolPolicy};
 use firebox_image::Held;
 use firebox_job::{Isolation, Policy};
 use firebox_lang::{Catalogue, MissingToolchain};
+use firebox_microvm::MicroVms;
 use firebox_server::keys::Ring;
 use firebox_server::{Database, Makings, StateDirectory, Tls};
 use tracing::{info, warn};
@@ -23,6 +25,7 @@ use crate::failure::Failure;
 use crate::groundwork::Laid;
 use crate::host;
 use crate::isolation::{self, Housed};
+use crate::machine::{Fleet, HousedInMachine};
 use crate::outlet;
 use crate::serve::config::{Config, TlsFiles};
 use crate::state;
@@ -38,17 +41,15 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut config = config::read(args, &policy)?;
     descriptors::claim(&mut config)?;
     let catalogue = Catalogue::builtin();
+    let mut fleet = config.microvms.then(|| Fleet::new(policy)).transpose()?;
     // The images stay until the end.
     let Languages { mut installed, absent, stay: _stay } =
-        find_languages(&catalogue, &Toolchains::find(), config.languages.as_deref())?;
-    let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();
-    let wanted = if config.allow_fence { Isolation::Auto } else { Isolation::Jail };
-    let housed = isolation::house(wanted, &views).map_err(|failure| match config.allow_fence {
-        true => failure,
-        false => failure
-            .with_help("`firebox doctor` tells what this host lacks; `--allow-fence` takes a fence, which is weaker"),
-    });
-    let Housed { warden, cell } = housed?;
+        find_languages(&catalogue, &Toolchains::find(), config.languages.as_deref(), fleet.as_mut())?;
+    let policy = fleet.as_ref().map_or(policy, Fleet::policy);
+    let (Housed { warden, cell }, welcomes) = match fleet {
+        Some(fleet) => fleet.house().map(|HousedInMachine { housed, welcomes }| (housed, Some(welcomes)))?,
+        None => (house(&installed, config.allow_fence)?, None),
+    };
 
     // After the warden was split off, which has no use for any of it, and with the caller's rights: a low port, a private
     // key, files of toolchains that not everybody may read, and the directory that only this user comes to.
@@ -61,7 +62,11 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     // That there is one was the question.
     drop(cell);
     held.map_err(Failure::host)?;
-    let engine = engine(installed, Box::new(cells), policy, &config);
+    let cells: Box<dyn CellMaker> = match welcomes {
+        None => Box::new(cells),
+        Some(welcomes) => Box::new(MicroVms::new(cells, welcomes)),
+    };
+    let engine = engine(installed, cells, policy, &config);
     let served = engine.and_then(|engine| {
         let (listener, tls, (state, keys)) = (listener?, tls?, state?);
         let database = state.map(Database::open).transpose().map_err(Failure::host)?;
@@ -78,6 +83,17 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
             .map_err(Failure::host)
     });
     served.map(|()| ExitCode::SUCCESS)
+}
+
+/// A warden of jails; or of fences, where those are allowed and this host makes no jails.
+fn house(installed: &[Installed], allow_fence: bool) -> Result<Housed, Failure> {
+    let views: Vec<_> = installed.iter().map(|installed| installed.toolchain.view.clone()).collect();
+    let wanted = if allow_fence { Isolation::Auto } else { Isolation::Jail };
+    isolation::house(wanted, &views).map_err(|failure| match allow_fence {
+        true => failure,
+        false => failure
+            .with_help("`firebox doctor` tells what this host lacks; `--allow-fence` takes a fence, which is weaker"),
+    })
 }
 
 /// Who may ask. Opened with the caller's rights, and read without them from then on.
@@ -103,6 +119,7 @@ fn find_languages(
     catalogue: &Catalogue,
     toolchains: &Toolchains,
     named: Option<&[String]>,
+    mut fleet: Option<&mut Fleet>,
 ) -> Result<Languages, Failure> {
     let mut found = Languages { installed: Vec::new(), absent: Vec::new(), stay: Vec::new() };
     let wanted: Vec<_> = match named {
@@ -117,6 +134,14 @@ fn find_languages(
             Some(_) => toolchains.laid(language, None, found),
             None => found.if_laid(language),
         });
+        if let (Ok(there), Some(fleet)) = (&ready, fleet.as_deref_mut())
+            && let Err(none) = fleet.add(toolchains, language, there)
+        {
+            match named {
+                Some(_) => return Err(none),
+                None => continue,
+            }
+        }
         match ready {
             Ok(Found { toolchain, image, groundwork }) => {
                 found.installed.push(Installed::new(language.clone(), toolchain));
@@ -127,6 +152,10 @@ fn find_languages(
         }
     }
     match found.installed.is_empty() {
+        true if fleet.is_some() => Err(Failure::host(anyhow!(
+            "there is no snapshot of any language, so there is nothing to serve in microVMs"
+        ))
+        .with_help("`firebox snapshot create --lang rust` makes one; `--languages` tells what one of them lacks")),
         true => Err(Failure::host(anyhow!("no language is installed on this host, so there is nothing to serve"))
             .with_help("`firebox languages` tells what each of them needs")),
         false => Ok(found),
@@ -148,7 +177,7 @@ fn read_tls(files: Option<&TlsFiles>) -> Result<Option<Tls>, Failure> {
 
 fn engine(
     installed: Vec<Installed>,
-    cells: Box<dyn firebox_cell::CellMaker>,
+    cells: Box<dyn CellMaker>,
     policy: Policy,
     config: &Config,
 ) -> Result<Engine, Failure> {
@@ -165,8 +194,9 @@ mod tests {
 
     #[test]
     fn a_language_that_is_asked_for_by_a_wrong_name_is_refused_with_the_nearest() {
-        let error =
-            find_languages(&Catalogue::builtin(), &Toolchains::find(), Some(&["pyton".to_owned()])).err().unwrap();
+        let error = find_languages(&Catalogue::builtin(), &Toolchains::find(), Some(&["pyton".to_owned()]), None)
+            .err()
+            .unwrap();
         assert!(error.message().unwrap().contains("python"));
     }
 

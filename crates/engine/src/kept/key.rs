@@ -89,7 +89,7 @@ fn take_sighting(encoder: &mut Encoder, Sighting { path, marks }: &Sighting) {
     });
 }
 
-/// The number of a step by itself.
+/// The number of a step by itself, and of how its tool is started in what is frozen: see `freezing`. Another version for every change of that.
 pub(crate) fn mark_of(step: &Step) -> [u8; blake3::OUT_LEN] {
     let mut encoder = Encoder::new("firebox mark of a step, version 1");
     take_step(&mut encoder, step);
