@@ -125,8 +125,11 @@ fn what_was_kept_is_there_as_it_was_and_for_its_owner_alone() {
     assert!(Snapshots::open_if_there(place.snapshots.path()).unwrap().is_some());
     assert!(Snapshots::open_if_there(&place.directory.path().join("nowhere")).unwrap().is_none());
     assert!(place.snapshots.remove(&name(NAME)).unwrap() && !place.snapshots.remove(&name(NAME)).unwrap());
-    assert_eq!(place.kept(), [""; 0]);
     assert_eq!(content(&ready).1, b"first", "who has it open has it still");
+    assert!(place.snapshots.place(&record).join("memory").exists(), "and others find it where it was");
+    drop(ready);
+    place.snapshots.sweep().unwrap();
+    assert_eq!(place.kept(), [""; 0]);
 }
 
 #[test]
@@ -136,9 +139,11 @@ fn a_name_stands_for_the_last_and_what_it_stood_for_before_goes() {
     let before = place.snapshots.ready(&name(NAME)).unwrap().unwrap();
     let other = place.keep("c++-64-2", b"other");
     let record = place.keep(NAME, b"later");
-    assert_eq!(place.kept().len(), 2 * 4, "{:?}", place.kept());
     assert_eq!(content(&place.snapshots.ready(&name(NAME)).unwrap().unwrap()).1, b"later");
     assert_eq!(content(&before).1, b"first");
+    drop(before);
+    place.snapshots.sweep().unwrap();
+    assert_eq!(place.kept().len(), 2 * 4, "{:?}", place.kept());
     assert_eq!(place.snapshots.find(&name("c++-64-2")).unwrap(), Some(other));
     // The very same again is how one is brought back that was damaged.
     fs::write(place.snapshots.place(&record).join("memory"), "cut").unwrap();
