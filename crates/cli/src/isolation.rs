@@ -42,7 +42,7 @@ struct NoneAtAll {
 /// for one, there is still the fence; it is weaker, so that is said.
 pub(crate) fn house(wanted: Isolation, views: &[View]) -> Result<Housed, Failure> {
     match wanted {
-        Isolation::MicroVm => Err(Failure::host(anyhow::anyhow!("only `firebox run` makes microVMs yet"))
+        Isolation::MicroVm => Err(Failure::host(anyhow::anyhow!("no microVM is made for this"))
             .with_help("use `--isolation jail`, or leave it out")),
         Isolation::Jail => jail(views).map_err(|none| {
             Failure::host(none).with_help("`firebox doctor` tells what this host lacks; `--isolation fence` needs less")

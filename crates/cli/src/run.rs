@@ -76,7 +76,7 @@ pub(crate) fn run(mut args: RunArgs, usual: Usual) -> Result<Ending, Failure> {
                 None
             }
         },
-        (Isolation::Auto, Usual::Jail) => wish.house_where_frozen()?,
+        (Isolation::Auto, Usual::Jail) => wish.house_where_frozen(),
         (Isolation::Jail | Isolation::Fence, _) => None,
     };
     let (Housed { warden, cell }, welcomes) = match in_machine {

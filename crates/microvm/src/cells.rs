@@ -43,9 +43,9 @@ impl MicroVms {
         MicroVms { cells, welcomes }
     }
 
-    /// A cell before there is a maker: to find out whether there are any to be had.
-    pub fn first(cells: &Cells, welcome: &Welcome) -> Result<Cell, CellError> {
-        make(cells, 0, welcome)
+    /// A cell by the blueprint of that number before there is a maker: to find out whether there are any to be had.
+    pub fn one(cells: &Cells, blueprint: u16, welcome: &Welcome) -> Result<Cell, CellError> {
+        make(cells, blueprint, welcome)
     }
 }
 

@@ -39,7 +39,11 @@ impl Wish<'_> {
             },
             disk: Some(disk.path().to_owned()),
             memory: steps.memory()?,
-            vcpus: steps.vcpus()?,
+            vcpus: match ends {
+                Ends::ByItself => steps.vcpus()?,
+                // As its name promises, wherever it goes on: a build takes longer there than where all processors are its own.
+                Ends::Frozen => steps.of_the_run().vcpus()?,
+            },
         };
         let introduction = Introduction { agent: AGENT.to_vec(), view };
         housed(&[blueprint], vec![Welcome::from(&introduction)], is_usable)

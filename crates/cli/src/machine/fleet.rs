@@ -1,5 +1,6 @@
 //! Machines for a service: of each of its languages some that go on from one snapshot, in the order of its views.
 
+use anyhow::anyhow;
 use firebox_job::{Ask, ByteSize, Policy};
 use firebox_lang::Language;
 use firebox_vmm::probe;
@@ -26,16 +27,24 @@ impl Fleet {
         Ok(Fleet { policy, kinds: Vec::new(), most })
     }
 
-    /// Adds those for a language, of which there has to be a snapshot with room for a job that asks for nothing.
-    pub(crate) fn add(&mut self, toolchains: &Toolchains, language: &Language, found: &Found) -> Result<(), Failure> {
+    /// Adds those for a language, where there is a snapshot with room for a job that asks for nothing. Whether there is one.
+    pub(crate) fn add(&mut self, toolchains: &Toolchains, language: &Language, found: &Found) -> Result<bool, Failure> {
         let steps = Steps { run: &self.policy.default, building: language.builds().then_some(&self.policy.building) };
         let wish = Wish { toolchains, language, found, kernel: None, steps, start: Start::Snapshot };
-        let Some(chosen) = wish.chosen()? else { return Err(wish.no_snapshot()) };
+        let Some(chosen) = wish.frozen()? else { return Ok(false) };
         let (memory, vcpus) = (ByteSize::mib(chosen.name.mebibytes().into()), u32::from(chosen.name.vcpus()));
+        let kind = wish.goes_on(chosen)?;
         self.most.memory = Some(self.most.memory.map_or(memory, |most| most.min(memory)));
         self.most.vcpus = Some(self.most.vcpus.map_or(vcpus, |most| most.min(vcpus)));
-        self.kinds.push(wish.goes_on(chosen)?);
-        Ok(())
+        self.kinds.push(kind);
+        Ok(true)
+    }
+
+    /// What to say where one has to be there, and is not.
+    pub(crate) fn lacks(language: &Language) -> Failure {
+        let name = language.name();
+        Failure::host(anyhow!("there is no snapshot for {name} with room for a job that asks for nothing"))
+            .with_help(format!("`firebox snapshot create --lang {name}` makes one"))
     }
 
     /// What jobs may ask for.

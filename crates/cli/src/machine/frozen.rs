@@ -104,7 +104,7 @@ impl Wish<'_> {
             tree: self.found.image.as_ref().map(Held::digest),
             tool: tool_of(self.language, &self.found.toolchain),
             kernel,
-            most_bytes: self.of_name(name, |steps| steps.memory())?.as_u64(),
+            bytes: self.of_name(name, |steps| steps.memory())?.as_u64(),
         };
         let misfit = now.misfit(&ready.record.frozen);
         let failure =
@@ -112,7 +112,7 @@ impl Wish<'_> {
         misfit.map_or(Ok(()), |what| Err(failure(what)))
     }
 
-    /// What a machine has that is made for what this name promises: whoever made the snapshot, this host gives it no more.
+    /// What a machine has that is frozen here for what this name promises: whoever made the snapshot, this host gives it no more.
     fn of_name<T>(
         &self,
         name: &SnapshotName,
@@ -120,7 +120,7 @@ impl Wish<'_> {
     ) -> Result<T, Failure> {
         let vcpus = NonZeroU32::from(NonZeroU8::new(name.vcpus()).unwrap_or(NonZeroU8::MIN));
         let memory = ByteSize::mib(u64::from(name.mebibytes()));
-        let run = Limits { memory, vcpus, ..*self.steps.run };
+        let run = Limits { memory, vcpus, disk: host::policy()?.default.disk, ..*self.steps.run };
         what(&Steps { run: &run, building: self.steps.building })
     }
 
@@ -150,7 +150,7 @@ impl Wish<'_> {
             disk: Some(disk.path().to_owned()),
             memory: ByteSize::bytes(record.frozen.machine_bytes),
             // A state with others is refused by the monitor: nothing of it is read here, with the caller's rights.
-            vcpus: self.of_name(&name, |steps| steps.vcpus())?,
+            vcpus: self.of_name(&name, |steps| steps.of_the_run().vcpus())?,
         };
         let welcome = Welcome::Renewal { has_tool: record.frozen.tool.is_some() };
         Ok(GoesOn { blueprint, welcome, held: (ready, disk) })
@@ -165,13 +165,14 @@ struct Now {
     tool: Option<Digest>,
     /// When it was named.
     kernel: Option<Release>,
-    most_bytes: u64,
+    /// Of a machine for what its name promises.
+    bytes: u64,
 }
 
 impl Now {
     /// Why that one is not, if it is not.
     fn misfit(&self, frozen: &Frozen) -> Option<&'static str> {
-        let Now { tree, tool, kernel, most_bytes } = self;
+        let Now { tree, tool, kernel, bytes } = self;
         if frozen.protocol != PROTOCOL {
             Some("by another version of Firebox, whose guests are talked to otherwise")
         } else if Some(frozen.tree) != *tree {
@@ -180,8 +181,8 @@ impl Now {
             Some("with another tool waiting than this Firebox starts")
         } else if kernel.as_ref().is_some_and(|kernel| *kernel != frozen.kernel) {
             Some("with another kernel than `--kernel` names")
-        } else if *most_bytes < frozen.machine_bytes {
-            Some("larger than a microVM is here for what its name promises")
+        } else if *bytes != frozen.machine_bytes {
+            Some("of another size than a microVM has here for what its name promises")
         } else {
             None
         }
@@ -249,15 +250,15 @@ mod tests {
             protocol: PROTOCOL,
             made: 0,
         };
-        let now =
-            |kernel| Now { tree: Some(digest(b"tree")), tool: Some(digest(b"tool")), kernel, most_bytes: 700 << 20 };
+        let now = |kernel| Now { tree: Some(digest(b"tree")), tool: Some(digest(b"tool")), kernel, bytes: 700 << 20 };
         assert_eq!(now(None).misfit(&frozen()), None);
         assert_eq!(now(Some(kernel("6.1.0-1-amd64"))).misfit(&frozen()), None);
         for (changed, word) in [
             (Frozen { protocol: PROTOCOL + 1, ..frozen() }, "version of Firebox"),
             (Frozen { tree: digest(b"another"), ..frozen() }, "image"),
             (Frozen { tool: None, ..frozen() }, "tool"),
-            (Frozen { machine_bytes: 701 << 20, ..frozen() }, "larger"),
+            (Frozen { machine_bytes: 701 << 20, ..frozen() }, "size"),
+            (Frozen { machine_bytes: 699 << 20, ..frozen() }, "size"),
         ] {
             let misfit = now(None).misfit(&changed).unwrap();
             assert!(misfit.contains(word), "{misfit}");

@@ -101,19 +101,20 @@ impl Wish<'_> {
     }
 
     /// The same where there is a snapshot, and this host can run it. None where there is none; or where one is of no use, which is said.
-    pub(crate) fn house_where_frozen(&self) -> Result<Option<HousedInMachine>, Failure> {
+    pub(crate) fn house_where_frozen(&self) -> Option<HousedInMachine> {
         if self.found.image.is_none() || Hypervisor::open().is_err() {
-            return Ok(None);
+            return None;
         }
-        match self.frozen() {
+        let housed = match self.frozen() {
             Ok(Some(chosen)) if is_real() => self.begin(Some(chosen), || Ok(())).map(Some),
             Ok(_) => Ok(None),
-            Err(of_no_use) => {
-                let why = of_no_use.message().unwrap_or_default();
-                outlet::remark(&format!("firebox: this runs in no microVM:\n{why}"));
-                Ok(None)
-            }
-        }
+            Err(of_no_use) => Err(of_no_use),
+        };
+        housed.unwrap_or_else(|of_no_use| {
+            let why = of_no_use.message().unwrap_or_default();
+            outlet::remark(&format!("firebox: this runs in no microVM:\n{why}"));
+            None
+        })
     }
 
     fn chosen(&self) -> Result<Option<Chosen>, Failure> {
@@ -144,7 +145,8 @@ pub(crate) fn has_kvm() -> Result<(), Failure> {
     })
 }
 
-/// A warden of machines by these blueprints, with one by the first, whose guest is said the first of these welcomes.
+/// A warden of machines by these blueprints, with one by the first, whose guest is said the first of these welcomes. Of each of the others one is made as well, since
+/// that is how it is known whether there are any; it goes again.
 fn housed(
     blueprints: &[Blueprint],
     welcomes: Vec<Welcome>,
@@ -153,8 +155,11 @@ fn housed(
     let warden = firebox_microvm::start(blueprints, MONITOR).map_err(Failure::host)?;
     // It takes threads of its own, so the warden is there already.
     is_usable()?;
-    let first = welcomes.first().ok_or_else(|| Failure::host(anyhow!("there is no microVM to be made")))?;
-    let cell = MicroVms::first(warden.cells(), first).map_err(Failure::host)?;
+    let make = |(view, welcome)| MicroVms::one(warden.cells(), view, welcome).map_err(Failure::host);
+    let mut cells = (0..).zip(&welcomes).map(make);
+    let Some(cell) = cells.next() else { return Err(Failure::host(anyhow!("there is no microVM to be made"))) };
+    let cell = cell?;
+    cells.try_for_each(|cell| cell.map(drop))?;
     Ok(HousedInMachine { housed: Housed { warden, cell }, welcomes })
 }
 

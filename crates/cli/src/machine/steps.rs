@@ -21,6 +21,11 @@ pub(crate) struct Steps<'a> {
 }
 
 impl Steps<'_> {
+    /// As if nothing were built.
+    pub(super) fn of_the_run(&self) -> Steps<'_> {
+        Steps { run: self.run, building: None }
+    }
+
     /// Room for the largest of them, its files, and the guest itself. What is not used of it the host keeps.
     pub(crate) fn memory(&self) -> Result<ByteSize, Failure> {
         let step = |memory: ByteSize, disk: ByteSize| memory.as_u64().saturating_add(disk.as_u64());

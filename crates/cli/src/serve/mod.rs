@@ -41,6 +41,9 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut config = config::read(args, &policy)?;
     descriptors::claim(&mut config)?;
     let catalogue = Catalogue::builtin();
+    if config.microvms && config.allow_fence {
+        return Err(Failure::request(anyhow!("`--microvms` and `--allow-fence` contradict each other")));
+    }
     let mut fleet = config.microvms.then(|| Fleet::new(policy)).transpose()?;
     // The images stay until the end.
     let Languages { mut installed, absent, stay: _stay } =
@@ -134,12 +137,17 @@ fn find_languages(
             Some(_) => toolchains.laid(language, None, found),
             None => found.if_laid(language),
         });
-        if let (Ok(there), Some(fleet)) = (&ready, fleet.as_deref_mut())
-            && let Err(none) = fleet.add(toolchains, language, there)
-        {
-            match named {
-                Some(_) => return Err(none),
-                None => continue,
+        if let (Ok(there), Some(fleet)) = (&ready, fleet.as_deref_mut()) {
+            match (fleet.add(toolchains, language, there), named) {
+                (Ok(true), _) => {}
+                (Ok(false), None) => continue,
+                (Ok(false), Some(_)) => return Err(Fleet::lacks(language)),
+                (Err(of_no_use), Some(_)) => return Err(of_no_use),
+                (Err(of_no_use), None) => {
+                    let why = of_no_use.message().unwrap_or_default();
+                    outlet::remark(&format!("firebox: {} is not served:\n{why}", language.name()));
+                    continue;
+                }
             }
         }
         match ready {

@@ -33,7 +33,7 @@ pub(crate) fn writes_to_all_memory_below(end: u32) -> Vec<u8> {
 
 /// Says something, lets some seconds go by its own clock, says something else, and resets the machine.
 pub(crate) fn says_and_waits_and_says_and_resets(words: &str, later: &str) -> Vec<u8> {
-    const CYCLES: u64 = 6_000_000_000;
+    const CYCLES: u64 = 10_000_000_000;
     // rdtsc; shl rdx, 32; or rax, rdx
     let now = [0x0F, 0x31, 0x48, 0xC1, 0xE2, 0x20, 0x48, 0x09, 0xD0];
     // mov rbx, rax; mov rcx, CYCLES; add rbx, rcx
