@@ -11,7 +11,10 @@ if [ "$1" = in-debian ]; then
     $BUSYBOX taskset -p 6 $$ >/dev/null || echo "lab: the first processor cannot be kept free of guests"
     # With the first machine and after the last, KVM has the kernel's scheduler patched, and QEMU's processors have been seen to go on with what stood
     # there before, for ever. So there is one from the beginning to the end: `KVM_CREATE_VM`.
-    python3 -c 'import fcntl, signal; vm = fcntl.ioctl(open("/dev/kvm"), 0xAE01, 0); signal.pause()' &
+    # It is there before any other: with two that begin at the same time, it would be one of these moments.
+    python3 -c 'import fcntl, signal; vm = fcntl.ioctl(open("/dev/kvm"), 0xAE01, 0); open("/run/machine", "w"); signal.pause()' &
+    tries=0
+    while [ ! -e /run/machine ] && [ $tries -lt 600 ]; do $BUSYBOX sleep 0.1; tries=$((tries + 1)); done
     # Where tests say nothing for long, this tells one that hangs from a PC that stands still. Over the kernel's port: here it would break their lines.
     while $BUSYBOX sleep 30; do echo "lab: alive" >/dev/ttyS0; done &
     # As many open files as a service manager grants.
