@@ -30,14 +30,14 @@ use crate::kernel::needs::Loading;
 use crate::kernel::record::{KeptFile, KeptModule, KernelRecord};
 use crate::kernel::release::Release;
 use crate::store::lock::Lock;
-use crate::store::{STAGING, StoreError, at, is_name, names_in, open_directories, random, remove_whatever};
-use crate::store::{sync_directory, write_whole};
+use crate::store::shelf::Shelf;
+use crate::store::{StoreError, at, is_name, names_in, remove_whatever};
 use crate::strokes;
 
 /// The directory, opened.
 #[derive(Debug)]
 pub struct Kernels {
-    path: PathBuf,
+    shelf: Shelf,
 }
 
 /// What a user calls a kernel: one part of a path at most, so that it can be the name of a file.
@@ -146,8 +146,6 @@ impl WrittenName {
     }
 }
 
-const UNPACKED: &str = "unpacked";
-const NAMES: &str = "names";
 const KERNEL: &str = "kernel";
 const MODULES: &str = "modules";
 const RECORD: &str = "record";
@@ -159,18 +157,17 @@ impl Kernels {
 
     /// Opens the directory, and makes it if there is none.
     pub fn open(path: &Path) -> Result<Kernels, StoreError> {
-        open_directories(path, &[UNPACKED, NAMES, STAGING], Kernels::FORMAT)?;
-        Ok(Kernels { path: path.to_owned() })
+        Ok(Kernels { shelf: Shelf::open(path, "unpacked", &[], Kernels::FORMAT)? })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.shelf.path()
     }
 
     /// All names, sorted.
     pub fn names(&self) -> Result<Vec<KernelName>, StoreError> {
-        Ok(names_in(&self.path.join(NAMES))?.iter().filter_map(|name| name.parse().ok()).collect())
+        Ok(self.shelf.names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// What a name stands for, if there is such a name.
@@ -198,45 +195,39 @@ impl Kernels {
 
     /// Takes a name away; false when there was none. What it stood for goes with it, or with the next, if somebody is adding.
     pub fn remove(&self, name: &KernelName) -> Result<bool, StoreError> {
-        let path = self.path.join(NAMES).join(&name.0);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            removed => removed.map_err(at("remove", &path))?,
+        let taken = self.shelf.take_name(&name.0)?;
+        if taken {
+            self.sweep()?;
         }
-        sync_directory(&self.path.join(NAMES))?;
-        self.sweep()?;
-        Ok(true)
+        Ok(taken)
     }
 
     /// Removes what no name stands for, and what killed processes have left, unless somebody is adding.
     pub fn sweep(&self) -> Result<(), StoreError> {
-        let Some(_alone) = Lock::alone_now(&self.path.join("lock"))? else { return Ok(()) };
+        self.shelf.sweep(|| self.named()).map(drop)
+    }
+
+    /// All that names stand for. None where one of them might stand for anything.
+    fn named(&self) -> Result<Option<Vec<Digest>>, StoreError> {
         let mut named = Vec::new();
         for name in self.names()? {
             match self.read_name(&name) {
-                Ok(found) => named.extend(found.map(|(digest, _)| digest.hex())),
-                // It might stand for anything.
-                Err(StoreError::DamagedKernel(_)) => return Ok(()),
+                Ok(found) => named.extend(found.map(|(digest, _)| digest)),
+                Err(StoreError::DamagedKernel(_)) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
-        let staging = self.path.join(STAGING);
-        for kept in names_in(&self.path.join(UNPACKED))?.into_iter().filter(|kept| !named.contains(kept)) {
-            let gone = self.staged("gone")?;
-            let place = self.path.join(UNPACKED).join(kept);
-            std::fs::rename(&place, &gone).map_err(at("rename", &place))?;
-        }
-        names_in(&staging)?.iter().try_for_each(|left| remove_whatever(&staging.join(left)))
-    }
-
-    /// Keeps everything from being swept as long as this lives.
-    pub(super) fn enter(&self) -> Result<Lock, StoreError> {
-        Lock::shared(&self.path.join("lock"))
+        Ok(Some(named))
     }
 
     /// Where something may be made that nobody else makes. The caller has entered.
     pub(super) fn staged(&self, what: &str) -> Result<PathBuf, StoreError> {
-        Ok(self.path.join(STAGING).join(format!("{what}-{:032x}", random()?)))
+        self.shelf.staged(what)
+    }
+
+    /// Keeps everything from being swept as long as this lives.
+    pub(super) fn enter(&self) -> Result<Lock, StoreError> {
+        self.shelf.enter()
     }
 
     /// A place to make a kernel in. The caller has entered.
@@ -251,13 +242,11 @@ impl Kernels {
 
     /// Has a name stand for a kernel, whatever it stood for before.
     pub(super) fn name(&self, name: &KernelName, kernel: &Digest, origin: &KernelOrigin) -> Result<(), StoreError> {
-        // Another may have put it there a moment ago: the disk is to know of that before it knows of the name.
-        sync_directory(&self.path.join(UNPACKED))?;
-        write_whole(&self.path, &self.path.join(NAMES).join(&name.0), &WrittenName::encode(kernel, origin))
+        self.shelf.name(&name.0, &WrittenName::encode(kernel, origin))
     }
 
     fn read_name(&self, name: &KernelName) -> Result<Option<(Digest, KernelOrigin)>, StoreError> {
-        let path = self.path.join(NAMES).join(&name.0);
+        let path = self.shelf.name_place(&name.0);
         let bytes = match std::fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(at("read", &path))?,
@@ -266,7 +255,7 @@ impl Kernels {
     }
 
     fn place(&self, kernel: &Digest) -> PathBuf {
-        self.path.join(UNPACKED).join(kernel.hex())
+        self.shelf.place(kernel)
     }
 
     /// What is written down about a kernel. None where it is not there, or not what it was.
@@ -319,7 +308,7 @@ impl Kernels {
                 Err(StoreError::DamagedKernel(place.to_owned()))
             }
         })?;
-        write_whole(&self.path, &path, &whole)?;
+        self.shelf.write(&path, &whole)?;
         let opened = File::open(&path).map_err(at("open", &path))?;
         // Of others, which make theirs anew should they come back.
         remove_initramfs(place, |other| other != name)?;
@@ -406,7 +395,7 @@ impl KernelDraft<'_> {
         } else {
             self.put(&place)?;
         }
-        sync_directory(&self.kernels.path.join(UNPACKED))?;
+        self.kernels.shelf.sync()?;
         Ok(digest)
     }
 }

@@ -16,7 +16,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::kernel::KeptFile;
-use crate::snapshot::shelf::{CLAIM, FETCHING, FROZEN, MEMORY, RECORD, STATE};
+use crate::snapshot::shelf::{CLAIM, FETCHING, MEMORY, RECORD, STATE};
 use crate::snapshot::{Frozen, SnapshotRecord, Snapshots};
 use crate::store::lock::Lock;
 use crate::store::{StoreError, at, remove_whatever, sync_directory};
@@ -42,8 +42,8 @@ struct Claim {
 
 impl SnapshotDraft {
     pub(super) fn begin(snapshots: Snapshots) -> Result<SnapshotDraft, StoreError> {
-        let _entered = snapshots.enter()?;
-        let path = snapshots.staged("draft")?;
+        let _entered = snapshots.shelf.enter()?;
+        let path = snapshots.shelf.staged("draft")?;
         DirBuilder::new().mode(0o700).create(&path).map_err(at("make", &path))?;
         let (state, memory) = (create(&path.join(STATE))?, create(&path.join(MEMORY))?);
         Ok(SnapshotDraft { snapshots, path, state, memory, claim: None, _entered })
@@ -51,7 +51,7 @@ impl SnapshotDraft {
 
     /// What was begun under a name that whoever begins the same has, too. Waits for who is at work on it.
     pub(super) fn go_on_with(snapshots: Snapshots, name: &str) -> Result<SnapshotDraft, StoreError> {
-        let _entered = snapshots.enter()?;
+        let _entered = snapshots.shelf.enter()?;
         let path = snapshots.path().join(FETCHING).join(name);
         let claim = PathBuf::from(format!("{}{CLAIM}", path.display()));
         let claim = Claim { _lock: Lock::alone(&claim)?, path: claim };
@@ -116,7 +116,7 @@ impl SnapshotDraft {
         }
         sync_directory(&self.path)?;
         let digest = record.digest();
-        self.give_place(&self.snapshots.place_of(&digest))?;
+        self.give_place(&self.snapshots.shelf.place(&digest))?;
         self.snapshots.name(&record.frozen.name, &digest)?;
         Ok(record)
     }
@@ -151,7 +151,7 @@ impl SnapshotDraft {
         match renameat_with(CWD, &self.path, CWD, place, RenameFlags::EXCHANGE) {
             // Not every filesystem can do that at once.
             Err(Errno::INVAL | Errno::NOSYS) => {
-                let gone = self.snapshots.staged("gone")?;
+                let gone = self.snapshots.shelf.staged("gone")?;
                 std::fs::rename(place, &gone).map_err(at("rename", place))?;
                 std::fs::rename(&self.path, place).map_err(at("rename", &self.path))?;
                 remove_whatever(&gone)
@@ -162,7 +162,7 @@ impl SnapshotDraft {
                 remove_whatever(&self.path)
             }
         }?;
-        sync_directory(&self.snapshots.path().join(FROZEN))
+        self.snapshots.shelf.sync()
     }
 }
 

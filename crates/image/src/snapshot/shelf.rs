@@ -24,13 +24,13 @@ use std::time::Duration;
 use crate::digest::Digest;
 use crate::snapshot::{SnapshotDraft, SnapshotName, SnapshotRecord};
 use crate::store::lock::Lock;
-use crate::store::{STAGING, StoreError, at, names_in, open_directories, random, remove_whatever};
-use crate::store::{sync_directory, write_whole};
+use crate::store::shelf::Shelf;
+use crate::store::{StoreError, at, names_in, remove_whatever};
 
 /// The directory, opened.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
-    path: PathBuf,
+    pub(super) shelf: Shelf,
 }
 
 /// A snapshot as a machine is made of it, opened for reading alone: it stays as it is, whatever becomes of its name, and as long as this lives, where it is.
@@ -65,8 +65,6 @@ pub enum SnapshotDamage {
     Altered,
 }
 
-pub(super) const FROZEN: &str = "frozen";
-const NAMES: &str = "names";
 pub(super) const FETCHING: &str = "fetching";
 /// How the name of a claim ends.
 pub(super) const CLAIM: &str = ".claim";
@@ -82,8 +80,7 @@ impl Snapshots {
 
     /// Opens the directory, and makes it if there is none.
     pub fn open(path: &Path) -> Result<Snapshots, StoreError> {
-        open_directories(path, &[FROZEN, NAMES, FETCHING, STAGING], Snapshots::FORMAT)?;
-        Ok(Snapshots { path: path.to_owned() })
+        Ok(Snapshots { shelf: Shelf::open(path, "frozen", &[FETCHING], Snapshots::FORMAT)? })
     }
 
     /// The directory at a place, if there is one.
@@ -97,12 +94,12 @@ impl Snapshots {
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.shelf.path()
     }
 
     /// All names, by language, memory and processors.
     pub fn names(&self) -> Result<Vec<SnapshotName>, StoreError> {
-        let names = names_in(&self.path.join(NAMES))?;
+        let names = self.shelf.names()?;
         let mut names: Vec<SnapshotName> = names.iter().filter_map(|name| name.parse().ok()).collect();
         names.sort();
         Ok(names)
@@ -145,19 +142,16 @@ impl Snapshots {
 
     /// Takes a name away; false when there was none. What it stood for goes with it, or with the next, if somebody is adding.
     pub fn remove(&self, name: &SnapshotName) -> Result<bool, StoreError> {
-        let path = self.name_place(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            removed => removed.map_err(at("remove", &path))?,
+        let taken = self.shelf.take_name(&name.to_string())?;
+        if taken {
+            self.sweep()?;
         }
-        sync_directory(&self.path.join(NAMES))?;
-        self.sweep()?;
-        Ok(true)
+        Ok(taken)
     }
 
     /// Where the files of a snapshot are.
     pub fn place(&self, record: &SnapshotRecord) -> PathBuf {
-        self.place_of(&record.digest())
+        self.shelf.place(&record.digest())
     }
 
     /// How many bytes of the disk a snapshot takes: its memory has holes wherever nothing was.
@@ -173,29 +167,25 @@ impl Snapshots {
 
     /// Removes what no name stands for, and what killed processes have left, unless somebody is adding.
     pub fn sweep(&self) -> Result<(), StoreError> {
-        let Some(_alone) = Lock::alone_now(&self.path.join("lock"))? else { return Ok(()) };
+        self.shelf.sweep(|| self.all_named())?.map_or(Ok(()), |_alone| self.sweep_fetching())
+    }
+
+    /// All that names stand for. None where one of them might stand for anything.
+    fn all_named(&self) -> Result<Option<Vec<Digest>>, StoreError> {
         let mut named = Vec::new();
         for name in self.names()? {
             match self.read_name(&name) {
-                Ok(found) => named.extend(found.map(|digest| digest.hex())),
-                // It might stand for anything.
-                Err(StoreError::DamagedSnapshot { .. }) => return Ok(()),
+                Ok(found) => named.extend(found),
+                Err(StoreError::DamagedSnapshot { .. }) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
-        let staging = self.path.join(STAGING);
-        for kept in names_in(&self.path.join(FROZEN))?.into_iter().filter(|kept| !named.contains(kept)) {
-            let gone = self.staged("gone")?;
-            let place = self.path.join(FROZEN).join(kept);
-            std::fs::rename(&place, &gone).map_err(at("rename", &place))?;
-        }
-        names_in(&staging)?.iter().try_for_each(|left| remove_whatever(&staging.join(left)))?;
-        self.sweep_fetching()
+        Ok(Some(named))
     }
 
     /// Who fetches has entered, so nobody is at work on any of these.
     fn sweep_fetching(&self) -> Result<(), StoreError> {
-        let fetching = self.path.join(FETCHING);
+        let fetching = self.path().join(FETCHING);
         for name in names_in(&fetching)? {
             let path = fetching.join(&name);
             // What it was last written to says when somebody was at work on it.
@@ -209,32 +199,17 @@ impl Snapshots {
     }
 
     /// Keeps everything from being swept as long as this lives.
-    pub(super) fn enter(&self) -> Result<Lock, StoreError> {
-        Lock::shared(&self.path.join("lock"))
-    }
-
-    /// Where something may be made that nobody else makes. The caller has entered.
-    pub(super) fn staged(&self, what: &str) -> Result<PathBuf, StoreError> {
-        Ok(self.path.join(STAGING).join(format!("{what}-{:032x}", random()?)))
-    }
-
-    pub(super) fn place_of(&self, digest: &Digest) -> PathBuf {
-        self.path.join(FROZEN).join(digest.hex())
+    fn enter(&self) -> Result<Lock, StoreError> {
+        self.shelf.enter()
     }
 
     /// Has a name stand for a snapshot, whatever it stood for before. The caller has entered.
     pub(super) fn name(&self, name: &SnapshotName, digest: &Digest) -> Result<(), StoreError> {
-        // The disk is to know of what is there before it knows of the name.
-        sync_directory(&self.path.join(FROZEN))?;
-        write_whole(&self.path, &self.name_place(name), format!("{digest}\n").as_bytes())
-    }
-
-    fn name_place(&self, name: &SnapshotName) -> PathBuf {
-        self.path.join(NAMES).join(name.to_string())
+        self.shelf.name(&name.to_string(), format!("{digest}\n").as_bytes())
     }
 
     fn read_name(&self, name: &SnapshotName) -> Result<Option<Digest>, StoreError> {
-        let path = self.name_place(name);
+        let path = self.shelf.name_place(&name.to_string());
         let Some(bytes) = read(&path)? else { return Ok(None) };
         let digest = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
         digest.map(Some).ok_or_else(|| damaged(path, SnapshotDamage::Altered))
@@ -243,7 +218,7 @@ impl Snapshots {
     /// What is written down of what a name stands for. The caller has entered.
     fn named(&self, name: &SnapshotName) -> Result<Option<SnapshotRecord>, StoreError> {
         let Some(digest) = self.read_name(name)? else { return Ok(None) };
-        let path = self.place_of(&digest).join(RECORD);
+        let path = self.shelf.place(&digest).join(RECORD);
         let Some(bytes) = read(&path)? else { return Err(damaged(path, SnapshotDamage::Missing)) };
         let record =
             SnapshotRecord::decode(&bytes).filter(|record| Digest::of(&bytes) == digest && record.frozen.name == *name);

@@ -30,6 +30,7 @@ pub(crate) mod lock;
 mod names;
 mod proofs;
 mod quota;
+pub(crate) mod shelf;
 mod verify;
 
 use std::fs::{DirBuilder, File};
