@@ -1,10 +1,10 @@
 //! `firebox freeze`: boots a machine, has its language made ready, and freezes it, for the process that keeps snapshots.
 //!
 //! That one has the rights to keep something, and hears nothing of what happens here but how it ended; this one has given them up before it hears
-//! anything of a guest. The order is the one that `run` explains.
+//! more of a guest than that it is there. The order is the one that `run` explains.
 
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use firebox_engine::{Engine, Installed};
 use firebox_job::{Ask, Limits};
 use firebox_lang::Catalogue;
 use firebox_microvm::MicroVms;
-use firebox_vmm::{Snapshot, probe};
+use firebox_vmm::probe;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use super::boot::Ends;
@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::host;
 use crate::isolation::Housed;
 use crate::line::{Line, Worth};
+use crate::snapshot::verify;
 use crate::toolchains::{Found, Toolchains};
 
 /// Freezes one into what it has as its standard input and output, two empty files.
@@ -71,17 +72,14 @@ pub(crate) fn freeze(args: FreezeArgs) -> Result<ExitCode, Failure> {
     frozen.map_err(Failure::host)?;
     closed?;
     show("reading it again");
-    is_a_snapshot(into).map_err(Failure::host)?;
+    is_a_snapshot(into).context("what was frozen is of no use").map_err(Failure::host)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Whether what was written is what a machine can be made of. Its monitor has met a guest, and has said so; this has no rights to lose any more.
 fn is_a_snapshot(into: FrozenInto<'_>) -> anyhow::Result<()> {
     let file = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
-    let mut state = file(into.state)?;
-    state.rewind()?;
-    let snapshot = Snapshot::read_from(state).context("what was frozen is of no use")?;
-    snapshot.verify_memory(&file(into.memory)?).context("what was frozen is of no use")
+    Ok(verify(&file(into.state)?, Some(&file(into.memory)?))?)
 }
 
 /// A microVM that nobody keeps is not to go on for minutes.

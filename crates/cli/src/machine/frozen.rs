@@ -16,6 +16,7 @@ use firebox_microvm::{Beginning, Blueprint, Welcome};
 use super::image::{disk_of, view_of};
 use super::{HousedInMachine, Steps, Wish, housed, place_of};
 use crate::failure::Failure;
+use crate::snapshot::made_again;
 use crate::{host, kernel};
 
 const MIB: u64 = 1 << 20;
@@ -41,11 +42,8 @@ pub(crate) fn tool_of(language: &Language, toolchain: &Toolchain) -> Option<Dige
 }
 
 /// What to do about a snapshot that is of no use.
-fn made_again(name: &SnapshotName) -> String {
-    let (language, mebibytes, vcpus) = (name.language(), name.mebibytes(), name.vcpus());
-    format!(
-        "`firebox snapshot create --lang {language} --mem {mebibytes} --vcpus {vcpus}` makes it again, and `--boot` does without"
-    )
+fn help_for(name: &SnapshotName) -> String {
+    format!("{}, and `--boot` does without", made_again(name))
 }
 
 impl Wish<'_> {
@@ -53,7 +51,7 @@ impl Wish<'_> {
     pub(super) fn frozen(&self) -> Result<Option<Chosen>, Failure> {
         let Some(snapshots) = snapshots()? else { return Ok(None) };
         let Some(name) = self.fitting(&snapshots)? else { return Ok(None) };
-        let failed = |error: StoreError| Failure::host(error).with_help(made_again(&name));
+        let failed = |error: StoreError| Failure::host(error).with_help(help_for(&name));
         // Removed a moment ago.
         let Some(ready) = snapshots.ready(&name).map_err(failed)? else { return Ok(None) };
         let chosen = Chosen { name, ready };
@@ -107,8 +105,7 @@ impl Wish<'_> {
             bytes: self.of_name(name, |steps| steps.memory())?.as_u64(),
         };
         let misfit = now.misfit(&ready.record.frozen);
-        let failure =
-            |what| Failure::host(anyhow!("the snapshot `{name}` was made {what}")).with_help(made_again(name));
+        let failure = |what| Failure::host(anyhow!("the snapshot `{name}` was made {what}")).with_help(help_for(name));
         misfit.map_or(Ok(()), |what| Err(failure(what)))
     }
 
@@ -143,7 +140,7 @@ impl Wish<'_> {
         if record.frozen.disk != disk.digest() {
             let why =
                 anyhow!("the snapshot `{name}` was made of another disk than the image `{}` has", record.frozen.image);
-            return Err(Failure::host(why).with_help(made_again(&name)));
+            return Err(Failure::host(why).with_help(help_for(&name)));
         }
         let blueprint = Blueprint {
             beginning: Beginning::GoOn { state: place_of(state)?, memory: place_of(memory)? },
@@ -268,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_makes_a_snapshot_again_is_said_as_it_is_typed() {
-        let words = made_again(&"c++-64-2".parse().unwrap());
+        let words = help_for(&"c++-64-2".parse().unwrap());
         assert!(words.contains("`firebox snapshot create --lang c++ --mem 64 --vcpus 2`"), "{words}");
     }
 }

@@ -1,18 +1,18 @@
 //! `firebox snapshot create`: has another process freeze a microVM, and keeps what comes of it.
 //!
 //! Two processes, as for all that is made in cells: this one may write to where the user keeps things, and hears nothing of a guest; the other one
-//! (`firebox freeze`) has two empty files of this one's, and no rights when its guest runs.
+//! (`firebox freeze`) has two empty files of this one's, and gives its rights up when the guest has said that it is there.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, anyhow};
 use firebox_guest::PROTOCOL;
-use firebox_image::{Frozen, SnapshotDraft, SnapshotName, SnapshotRecord, Snapshots};
+use firebox_image::{Frozen, KernelName, SnapshotDraft, SnapshotName, SnapshotRecord, Snapshots};
 use firebox_job::{Ask, Limits};
 use firebox_lang::Catalogue;
 
-use super::listed::ListedSnapshot;
+use super::listed::PlacedSnapshot;
 use super::told::told_of_store;
 use crate::args::{CreateSnapshotArgs, flag_of};
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ pub(super) fn create(snapshots: &Snapshots, args: CreateSnapshotArgs, json: bool
 }
 
 /// What is going to be frozen, if it can be.
-fn planned(args: CreateSnapshotArgs) -> Result<(Limits, Frozen, firebox_image::KernelName), Failure> {
+fn planned(args: CreateSnapshotArgs) -> Result<(Limits, Frozen, KernelName), Failure> {
     // Exhaustive: a new flag must be decided here.
     let CreateSnapshotArgs { lang, image, kernel, memory, mem, vcpus } = args;
     let policy = host::policy()?;
@@ -85,12 +85,7 @@ fn name_of(language: &str, limits: &Limits) -> Result<SnapshotName, Failure> {
     SnapshotName::new(language, mebibytes, vcpus).map_err(Failure::request)
 }
 
-fn have_it_frozen(
-    draft: &SnapshotDraft,
-    limits: &Limits,
-    frozen: &Frozen,
-    kernel: &firebox_image::KernelName,
-) -> Result<(), Failure> {
+fn have_it_frozen(draft: &SnapshotDraft, limits: &Limits, frozen: &Frozen, kernel: &KernelName) -> Result<(), Failure> {
     let words = [
         "freeze".to_owned(),
         format!("--lang={}", frozen.name.language()),
@@ -114,16 +109,16 @@ fn have_it_frozen(
 }
 
 fn tell(snapshots: &Snapshots, record: &SnapshotRecord, began: Instant, json: bool) -> Result<(), Failure> {
-    let bytes = snapshots.allocated(record).map_err(told_of_store)?;
+    let placed = PlacedSnapshot::of(snapshots, record).map_err(told_of_store)?;
     if json {
-        return outlet::say_json(&ListedSnapshot::of(record, bytes));
+        return outlet::say_json(&placed);
     }
     let Frozen { name, machine_bytes, .. } = &record.frozen;
     outlet::say(&format!(
         "{name}: {} on the disk, of a microVM with {}, frozen in {:.1} s; in {}\n",
-        size(bytes),
+        size(placed.bytes()),
         size(*machine_bytes),
         began.elapsed().as_secs_f64(),
-        snapshots.place(record).display()
+        placed.place
     ))
 }

@@ -1,7 +1,7 @@
 //! Snapshots as `firebox snapshot` shows them.
 
 use firebox_api::utc;
-use firebox_image::{Frozen, SnapshotRecord};
+use firebox_image::{Frozen, SnapshotRecord, Snapshots, StoreError};
 use serde::Serialize;
 
 use crate::rootfs::size;
@@ -61,6 +61,27 @@ impl ListedSnapshot {
     }
 }
 
+/// One that is kept here, and where.
+#[derive(Debug, Serialize)]
+pub(super) struct PlacedSnapshot {
+    #[serde(flatten)]
+    snapshot: ListedSnapshot,
+    /// The directory that its files are in.
+    pub(super) place: String,
+}
+
+impl PlacedSnapshot {
+    pub(super) fn of(snapshots: &Snapshots, record: &SnapshotRecord) -> Result<PlacedSnapshot, StoreError> {
+        let snapshot = ListedSnapshot::of(record, snapshots.allocated(record)?);
+        Ok(PlacedSnapshot { snapshot, place: snapshots.place(record).display().to_string() })
+    }
+
+    /// What it takes on the disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.snapshot.bytes
+    }
+}
+
 /// One line for each.
 pub(super) fn in_table(snapshots: &[ListedSnapshot]) -> String {
     let columns = ["NAME", "LANGUAGE", "MEMORY", "VCPUS", "SIZE", "MADE", "KERNEL", "IMAGE"];
@@ -80,8 +101,8 @@ pub(super) fn in_table(snapshots: &[ListedSnapshot]) -> String {
     table(&rows)
 }
 
-/// All that is known of one, and of where it is.
-pub(super) fn in_lines(snapshot: &ListedSnapshot, place: &str) -> String {
+/// All that is known of one that is what was frozen.
+pub(super) fn in_lines(PlacedSnapshot { snapshot, place }: &PlacedSnapshot) -> String {
     let none = || "none".to_owned();
     let rows = [
         ("name", snapshot.name.clone()),
@@ -99,7 +120,7 @@ pub(super) fn in_lines(snapshot: &ListedSnapshot, place: &str) -> String {
         ("protocol", snapshot.protocol.to_string()),
         ("state", snapshot.state.clone()),
         ("digest", snapshot.digest.clone()),
-        ("place", place.to_owned()),
+        ("place", place.clone()),
         ("verified", "its state and its memory are what was frozen".to_owned()),
     ];
     table(&rows.map(|(what, is)| [what.to_owned(), is]))

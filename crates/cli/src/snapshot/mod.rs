@@ -17,6 +17,9 @@ use anyhow::anyhow;
 use firebox_image::{Home, SnapshotName, Snapshots, StoreError};
 use firebox_lang::nearest;
 
+pub(crate) use told::made_again;
+pub(crate) use verify::verify;
+
 use crate::args::{ListSnapshotsArgs, SnapshotArgs, SnapshotCommand};
 use crate::failure::Failure;
 

@@ -24,10 +24,11 @@ pub(super) fn told_of_unsound(place: &Path, name: &SnapshotName, unsound: Unsoun
         Unsound::Memory(_) => "memory",
     };
     let path = place.join(file);
-    Failure::host(anyhow!("`{}`: {unsound}", path.display())).with_help(create_again(name))
+    Failure::host(anyhow!("`{}`: {unsound}", path.display())).with_help(made_again(name))
 }
 
-fn create_again(name: &SnapshotName) -> String {
+/// What to do about one that is of no use.
+pub(crate) fn made_again(name: &SnapshotName) -> String {
     let (language, mebibytes, vcpus) = (name.language(), name.mebibytes(), name.vcpus());
     format!("`firebox snapshot create --lang {language} --mem {mebibytes} --vcpus {vcpus}` makes it again")
 }
@@ -36,7 +37,7 @@ fn create_again(name: &SnapshotName) -> String {
 pub(super) fn told_of_sending(error: TravelError, name: &SnapshotName) -> Failure {
     match error {
         // It is the one that is here.
-        TravelError::Unsound { .. } => Failure::host(printable_error(error)).with_help(create_again(name)),
+        TravelError::Unsound { .. } => Failure::host(printable_error(error)).with_help(made_again(name)),
         error => told_of_fetching(error),
     }
 }

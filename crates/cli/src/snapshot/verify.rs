@@ -7,7 +7,7 @@ use firebox_vmm::{NoSnapshot, OtherMemory, Snapshot};
 
 /// The file that is not what it should be, and why not.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unsound {
+pub(crate) enum Unsound {
     /// The state.
     #[error(transparent)]
     State(#[from] NoSnapshot),
@@ -17,7 +17,7 @@ pub(super) enum Unsound {
 }
 
 /// Whether the state is one that a machine could be made of, and the memory, if there is one already, the one that belongs to it.
-pub(super) fn verify(state: &File, memory: Option<&File>) -> Result<(), Unsound> {
+pub(crate) fn verify(state: &File, memory: Option<&File>) -> Result<(), Unsound> {
     let snapshot = Snapshot::read_from(FromItsBegin { file: state, at: 0 })?;
     Ok(memory.map_or(Ok(()), |memory| snapshot.verify_memory(memory))?)
 }
