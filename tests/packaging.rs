@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 const UNIT: &str = "packaging/systemd/firebox.service";
 const DROP_IN: &str = "packaging/systemd/ordinary-user.conf";
+const MICROVMS: &str = "packaging/systemd/microvms.conf";
+/// Of a language, which stands behind the stroke.
+const SNAPSHOT: &str = "packaging/systemd/firebox-snapshot@";
 const JAIL_FLAGS: &str = "packaging/container/jail.flags";
 const CONTAINERFILE: &str = "packaging/container/Containerfile";
 /// Where a container's service keeps what outlives it.
@@ -74,6 +77,35 @@ fn systemd_finds_nothing_wrong_with_the_unit_alone_and_with_the_drop_in() {
     std::fs::write(&unit, text(UNIT).replace("WatchdogSec=30s", "WatchdogSec=soon")).expect("it is written");
     let Some(wrong) = systemd_analyze(&["verify", "--man=no"], &unit) else { return };
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("ignoring: soon"), "{wrong:?}");
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_what_makes_snapshots_every_day_for_a_service_with_microvms() {
+    let directory = kit::temp_dir();
+    let place = |name: &str| directory.path().join(name);
+    let there = |unit: String| unit.replace("/usr/bin/firebox", env!("CARGO_BIN_EXE_firebox"));
+    std::fs::create_dir(place("firebox.service.d")).expect("a directory");
+    let service = there(text(&format!("{SNAPSHOT}.service")));
+    for (name, content) in [
+        ("firebox.service", there(text(UNIT))),
+        ("firebox.service.d/microvms.conf", text(MICROVMS)),
+        ("firebox-snapshot@python.service", service.clone()),
+        ("firebox-snapshot@python.timer", text(&format!("{SNAPSHOT}.timer"))),
+    ] {
+        std::fs::write(place(name), content).expect("it is written");
+    }
+    for unit in ["firebox.service", "firebox-snapshot@python.service", "firebox-snapshot@python.timer"] {
+        let Some(verified) = systemd_analyze(&["verify", "--man=no"], &place(unit)) else { return };
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(verified.status.success() && !said.contains("firebox"), "{unit}: {said}");
+    }
+    // Both look for snapshots in one place, and what is called there is a command.
+    let [home, home_of_service] = [&service, &text(MICROVMS)].map(|unit| said_after(unit, "Environment=FIREBOX_HOME="));
+    assert_eq!(home, home_of_service);
+    let command =
+        said_after(&text(&format!("{SNAPSHOT}.service")), "ExecStart=/usr/bin/firebox ").replace("%i", "bosh");
+    let called = firebox().args(command.split_whitespace()).run();
+    assert!(called.code() == 2 && called.stderr().contains("bash"), "{called}");
 }
 
 #[test]
