@@ -69,10 +69,7 @@ impl Supply {
         // In other layouts each cell has its own places, and a tool knows them from its start.
         if matches!(ahead, Ahead::Template | Ahead::Driver) && *session.layout() == Layout::Viewed {
             let template = self.templates.get(*language, self.installed[*language].look(), || {
-                let tool = match &driver {
-                    None => step.clone(),
-                    Some(driver) => self.without_driver(*language, driver)?,
-                };
+                let tool = self.tool_of(*language, &step, driver.as_ref())?;
                 let make = |copied| self.make_template(*language, &step, &tool, copied, typical.as_deref());
                 let told = copied.as_ref().map(|copied| make(Some(copied)));
                 // A tool that cannot be told is copied before it draws any random numbers.
@@ -90,8 +87,13 @@ impl Supply {
         }
     }
 
+    /// What is started for a first step: of one that only drives others, what it would have them do.
+    pub(crate) fn tool_of(&self, language: usize, step: &Step, driver: Option<&Driver>) -> Result<Step, RunError> {
+        driver.map_or_else(|| Ok(step.clone()), |driver| self.without_driver(language, driver))
+    }
+
     /// Has the driver of others tell what it would have them do, and makes a step of it that does the same.
-    pub(crate) fn without_driver(&self, language: usize, driver: &Driver) -> Result<Step, RunError> {
+    fn without_driver(&self, language: usize, driver: &Driver) -> Result<Step, RunError> {
         let told = self.trial(self.make(language)?, &driver.asked, "")?;
         let said = told.steps.last().map(|report| &report.stderr).filter(|said| said.truncated().is_none());
         let said = said.filter(|_| told.verdict == Verdict::Ok);

@@ -1,22 +1,20 @@
 //! Cells that are frozen when the tool of their job's first step stands, so that others go on from there.
 
 use firebox_cell::{FrozenInto, Layout};
-use firebox_lang::{Ahead, StepAhead};
+use firebox_lang::{Ahead, Language, StepAhead, Toolchain};
 use firebox_wire::Halt;
 
 use crate::kept::mark_of;
 use crate::session::Begin;
 use crate::supply::Supply;
-use crate::{Engine, Installed, PreparedCell, RunError};
+use crate::{Engine, PreparedCell, RunError};
 
 /// What a step comes to as a number: nobody can find another step with the same one.
 pub type StepMark = [u8; 32];
 
-impl Installed {
-    /// The step whose tool stands in cells that are frozen for this language; none where none does.
-    pub fn mark_of_first_step(&self) -> Option<StepMark> {
-        Some(mark_of(&self.language.first_step_ahead(&self.toolchain, &Layout::Viewed)?.step))
-    }
+/// The step whose tool stands in cells that are frozen for this language; none where none does.
+pub fn mark_of_first_step(language: &Language, toolchain: &Toolchain) -> Option<StepMark> {
+    Some(mark_of(&language.first_step_ahead(toolchain, &Layout::Viewed)?.step))
 }
 
 impl Engine {
@@ -43,10 +41,7 @@ impl Supply {
         let PreparedCell { language, session } = cell;
         let Some(first) = self.first_step_ahead(*language, session.layout()) else { return Ok(()) };
         let StepAhead { step, ahead, driver, .. } = first;
-        let tool = match &driver {
-            None => step.clone(),
-            Some(driver) => self.without_driver(*language, driver)?,
-        };
+        let tool = self.tool_of(*language, &step, driver.as_ref())?;
         let halt = match ahead {
             Ahead::Loaded | Ahead::Started => Halt::Loaded,
             Ahead::Template | Ahead::Driver => Halt::AsksOrDraws,

@@ -37,7 +37,7 @@ pub use cancel::{Cancel, Canceller};
 pub use edge::{Sink, Stdin, Stream};
 pub use engine::{Engine, PreparedCell, Within};
 pub use error::RunError;
-pub use freezing::StepMark;
+pub use freezing::{StepMark, mark_of_first_step};
 pub use groundwork::{
     LayingError, MOST_BYTES as MOST_GROUNDWORK_BYTES, MOST_FILES as MOST_GROUNDWORK_FILES, groundwork_policy,
 };

@@ -30,28 +30,26 @@ impl<'a> Freezer<'a> {
     pub(crate) fn run(self, hypervisor: &Hypervisor, machine: Machine, start: &Start) -> Result<Became, NoMachine> {
         let (told, hear) = channel();
         self.listen(machine.pauser(), told)?;
-        let mut stopped = machine.run(start, WITHOUT_END)?;
-        // Whoever has it pause for the first time has sent the files before.
-        let mut files = None;
-        let mut until = None;
+        let mut paused = match machine.run(start, WITHOUT_END)? {
+            Stopped::Ended(ran) => return Ok(Became::Ended(ran)),
+            Stopped::Paused(paused) => paused,
+        };
+        // Whoever has it pause has sent the files before.
+        let files = hear.recv().map_err(|gone| NoMachine::Write(std::io::Error::other(gone)))?;
+        let until = Instant::now() + PATIENCE;
         loop {
-            let paused = match stopped {
-                Stopped::Ended(ran) => return Ok(Became::Ended(ran)),
-                Stopped::Paused(paused) => paused,
-            };
-            let files: &FrozenFiles = match &mut files {
-                Some(files) => files,
-                none => none.insert(hear.recv().map_err(|gone| NoMachine::Write(std::io::Error::other(gone)))?),
-            };
-            let until = *until.get_or_insert_with(|| Instant::now() + PATIENCE);
             match paused.save(hypervisor, &files.memory) {
                 Ok(snapshot) => {
                     (&files.state).write_all(&snapshot.encode()).map_err(NoMachine::Write)?;
                     return Ok(Became::Frozen);
                 }
-                Err(SaveError::Device { .. }) if Instant::now() < until => stopped = on_for_a_moment(paused)?,
+                Err(SaveError::Device { .. }) if Instant::now() < until => {}
                 Err(error) => return Err(error.into()),
             }
+            paused = match on_for_a_moment(paused)? {
+                Stopped::Ended(ran) => return Ok(Became::Ended(ran)),
+                Stopped::Paused(paused) => paused,
+            };
         }
     }
 

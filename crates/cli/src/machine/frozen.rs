@@ -4,7 +4,7 @@ use std::env;
 use std::num::{NonZeroU8, NonZeroU32};
 
 use anyhow::anyhow;
-use firebox_engine::Installed;
+use firebox_engine::mark_of_first_step;
 use firebox_guest::PROTOCOL;
 use firebox_image::{
     Digest, Frozen, Held, HeldDisk, Home, ReadySnapshot, Release, SnapshotName, SnapshotRecord, Snapshots, StoreError,
@@ -37,8 +37,7 @@ pub(super) struct Chosen {
 
 /// What stands in machines that are frozen for a language: the tool of a first step, if any is started ahead.
 pub(crate) fn tool_of(language: &Language, toolchain: &Toolchain) -> Option<Digest> {
-    let installed = Installed::new(language.clone(), toolchain.clone());
-    installed.mark_of_first_step().map(|mark| Digest::of(&mark))
+    mark_of_first_step(language, toolchain).map(|mark| Digest::of(&mark))
 }
 
 /// What to do about a snapshot that is of no use.
