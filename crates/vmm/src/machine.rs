@@ -67,7 +67,7 @@ pub struct Machine {
     pub(crate) serial: Arc<Mutex<SerialPort>>,
     /// Where there is a Linux, and so a place for it.
     pub(crate) generation: Option<Generation>,
-    log: Arc<Mutex<LogRing>>,
+    pub(crate) log: Arc<Mutex<LogRing>>,
     confine: Confine,
     pauser: Pauser,
 }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::arch::{CannotBe, OtherProcessor, SetupError};
@@ -13,6 +13,7 @@ use crate::machine::{Machine, MachineError, RunError, Settings};
 use crate::memory::{Memory, MemoryError};
 use crate::paused::Stopped;
 use crate::pauser::Pauser;
+use crate::serial::LogRing;
 use crate::snapshot::{self, OtherMemory, Snapshot};
 use crate::virtio::{Device, OtherDevice, Transport};
 
@@ -109,6 +110,11 @@ impl Prepared {
     /// Who can ask it to pause.
     pub fn pauser(&self) -> Pauser {
         self.machine.pauser()
+    }
+
+    /// What the guest says on its serial port, for who wants to read it while it is said.
+    pub fn log(&self) -> Arc<Mutex<LogRing>> {
+        self.machine.log.clone()
     }
 
     /// As [`Machine::confine_threads`].

@@ -1,6 +1,6 @@
 #!/lab/busybox sh
-# The first process in the lab where monitors are compared: each boots the same kernel with the same first process, by turns. What it
-# says goes to the second serial port; the first is the kernel's.
+# The first process in the lab where monitors are compared: each boots the same kernel with the same first process, by turns; and ours goes on, too, where it
+# has frozen that one in user space. What it says goes to the second serial port; the first is the kernel's.
 /lab/busybox mount -t devtmpfs none /dev
 exec </dev/null >/dev/ttyS1 2>&1
 /lab/busybox mkdir /bin
@@ -13,6 +13,7 @@ for module in irqbypass kvm kvm-amd; do
     insmod "$(find /kernel/lib/modules -name "$module.ko")" || echo "lab: the kernel does not take $module"
 done
 cd /compared
+mkfifo said
 # Guests run on the processors 1 and 2: see `machine.rs`.
 taskset -p 6 $$ >/dev/null || echo "lab: the first processor cannot be kept free of guests"
 
@@ -21,6 +22,7 @@ words='console=ttyS0 quiet panic=-1 reboot=t'
 every=$(cat words)
 # shellcheck disable=SC2086
 ours() { ./boot vmlinux initramfs $words; }
+goes_on() { ./go_on /tmp/state /tmp/memory; }
 microvm() { qemu vmlinuz; }
 microvm_unpacked() { qemu vmlinux; }
 qemu() {
@@ -31,39 +33,51 @@ qemu() {
 # The PC around us keeps what it has made of the last guest's code, and forgets it byte by byte when that memory is next written to, which takes up to two seconds.
 # They are no monitor's, so the memory is written to between two turns, in pages like a guest's.
 clean() { dd if=/dev/zero of=/dev/null bs=256M count=1 2>/dev/null; }
-now() { cut -d' ' -f1 /proc/uptime; }
 boot() {
     clean
-    before=$(now)
-    "$1" </dev/null >/tmp/said 2>&1
-    after=$(now)
-    if grep -q 'in user space' /tmp/said; then
-        echo "lab: took $1 $before $after"
+    # By what the shell itself can do: to start another process takes as long as some of a clone's start.
+    read -r before _ </proc/uptime
+    "$1" </dev/null >said 2>&1 &
+    first=
+    while read -r line; do
+        echo "$line"
+        case "$line" in
+        *'in user space'*) read -r first _ </proc/uptime ;;
+        'restored to its first line in '*) echo "lab: restored ${line#restored to its first line in }" >&3 ;;
+        esac
+    done 3>&1 <said >/tmp/said
+    wait
+    read -r after _ </proc/uptime
+    if [ -n "$first" ]; then
+        echo "lab: took $1 $before $first $after"
     else
         cat /tmp/said
         echo "lab: $1 has not come to user space"
     fi
 }
 
+# shellcheck disable=SC2086
+./freeze vmlinux initramfs-to-freeze /tmp/state /tmp/memory $words || echo "lab: nothing was frozen"
+
 # The first of each finds its files in no cache.
-monitors='ours microvm microvm_unpacked'
-for monitor in $monitors; do
-    boot "$monitor" >/dev/null
+ways='ours microvm microvm_unpacked goes_on'
+for way in $ways; do
+    boot "$way" >/dev/null
 done
 for _ in 1 2 3 4 5 6 7; do
-    for monitor in $monitors; do
-        boot "$monitor"
+    for way in $ways; do
+        boot "$way"
     done
 done
 
 # Counting takes time, so it is done by itself: why a guest was left, and which ports it was left for.
 events=/sys/kernel/tracing/events/kvm
-for monitor in $monitors; do
+for way in $ways; do
     echo 'hist:key=exit_reason' >$events/kvm_exit/trigger
     echo 'hist:key=port' >$events/kvm_pio/trigger
-    boot "$monitor" >/dev/null
-    sed -n "s/^{ exit_reason: *\([0-9]*\) } hitcount: *\([0-9]*\)\$/lab: left $monitor \1 \2/p" $events/kvm_exit/hist
-    sed -n "s/^{ port: *\([0-9]*\) } hitcount: *\([0-9]*\)\$/lab: port $monitor \1 \2/p" $events/kvm_pio/hist
+    boot "$way" >/dev/null
+    sed -n "s/^{ exit_reason: *\([0-9]*\) } hitcount: *\([0-9]*\)\$/lab: left $way \1 \2/p" $events/kvm_exit/hist
+    sed -n "s/^{ port: *\([0-9]*\) } hitcount: *\([0-9]*\)\$/lab: port $way \1 \2/p" $events/kvm_pio/hist
     echo '!hist:key=exit_reason' >$events/kvm_exit/trigger
     echo '!hist:key=port' >$events/kvm_pio/trigger
 done
