@@ -59,8 +59,9 @@ fn a_fork_bomb_ends_with_its_job() {
 const COUNTING: &str = "most=0
 while :; do
     processes=(/proc/[0-9]*)
-    # The agent is none of the program's.
-    count=$((${#processes[@]} - 1))
+    # The agent is none of the program's. Who is still there now was there when the last one was found: so many there were at once.
+    count=-1
+    for process in \"${processes[@]}\"; do [[ ! -d $process ]] || count=$((count + 1)); done
     if ((most < count)); then most=$count; echo $most; fi
 done
 ";

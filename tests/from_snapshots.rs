@@ -4,66 +4,25 @@
 
 #![expect(clippy::print_stdout, reason = "what was measured is told")]
 
+#[path = "../crates/image/tests/kit/mod.rs"]
+mod images;
 mod kit;
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use kit::{Connection, Finished, Firebox, HostInventory, Outcome, Service, firebox, is_installed, is_microvm};
+use images::s3::RealS3;
+use kit::freezing::{TO_FREEZE, clone, has_machines, has_snapshot, printed};
+use kit::{Connection, Firebox, HostInventory, Service, firebox, is_installed};
 use rustix::process::Signal;
 use serde_json::json;
 
-/// What is made for each language. A machine that is emulated within one that is takes its time.
-const SIZE: [&str; 4] = ["--mem", "256", "--vcpus", "1"];
-const TO_MAKE: Duration = Duration::from_secs(300);
-/// For what a program that is not about time does in there.
-const UNHURRIED: [&str; 6] = ["--compile-time", "120s", "--run-time", "60s", "--timeout", "200s"];
-
-/// Where jobs run in microVMs there are images and a kernel for them. Else this says that it is skipped.
-fn has_microvms(test: &str) -> bool {
-    if !is_microvm() {
-        println!("skipped: {test}: machines are frozen where all jobs run in microVMs, which is in the lab");
-    }
-    is_microvm()
-}
-
-/// A call that goes on from the snapshot of a language, which is made if it was not yet.
-fn clone(language: &str, code: &str) -> Firebox {
-    made(language);
-    firebox().args(["host", "--lang", language, "--code", code]).args(SIZE).args(UNHURRIED).arg("--snapshot")
-}
-
-fn outcome(language: &str, code: &str) -> Outcome {
-    clone(language, code).arg("--json").outcome()
-}
-
-fn made(language: &str) {
-    static MADE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    if made.insert(language.to_owned()) {
-        let call = create(language);
-        println!("measured: {}", call.stdout().trim());
-    }
-}
-
-fn create(language: &str) -> Finished {
-    let host = HostInventory::take();
-    let call = firebox().args(["snapshot", "create", "--lang", language]).args(SIZE).within(TO_MAKE).run();
-    assert_eq!(call.code(), 0, "{call}");
-    host.assert_nothing_left();
-    call
-}
-
-fn printed(outcome: &Outcome) -> &str {
-    assert_eq!(outcome.verdict(), ("ok", "run", 0, None), "{outcome}");
-    assert_eq!(outcome.text("isolation"), "microvm", "{outcome}");
-    outcome.stdout()
-}
-
 #[test]
 fn a_job_in_each_language_goes_on_from_a_snapshot() {
-    if !has_microvms("a_job_in_each_language_goes_on_from_a_snapshot") {
+    if !has_machines("a_job_in_each_language_goes_on_from_a_snapshot") {
         return;
     }
     for (language, code) in [
@@ -81,31 +40,33 @@ fn a_job_in_each_language_goes_on_from_a_snapshot() {
     .into_iter()
     .filter(|(language, _)| is_installed(language))
     {
-        made(language);
+        has_snapshot(language);
         for _ in 0..2 {
             let host = HostInventory::take();
             let begun = Instant::now();
-            let outcome = outcome(language, code);
-            println!("measured: {language} from a snapshot: {:?} in all, of which the job's {} ms", begun.elapsed(), outcome.json()["timing_ms"]["total"]);
-            assert_eq!(printed(&outcome), "42\nmine\n", "{outcome}");
+            assert_eq!(printed(clone(language, code)), "42\nmine\n", "{language}");
+            println!("measured: {language} from a snapshot: {:?}", begun.elapsed());
             host.assert_nothing_left();
         }
     }
 }
 
-/// As the page that started the project has them; but for the bucket, which is a directory here.
+/// As the page that started the project has them, word for word; S3 is a server on this host.
 #[test]
 fn the_pages_snapshot_is_made_sent_fetched_and_gone_on_from() {
-    if !has_microvms("the_pages_snapshot_is_made_sent_fetched_and_gone_on_from") {
+    if !has_machines("the_pages_snapshot_is_made_sent_fetched_and_gone_on_from") {
         return;
     }
     let host = HostInventory::take();
-    let bucket = kit::temp_dir();
-    let bucket = format!("file://{}", bucket.path().display());
+    const BUCKET: &str = "llm-firecracker";
+    let directory = images::workshop();
+    let s3 = RealS3::start(directory.path()).expect("the lab has a server of S3");
+    s3.make_bucket(BUCKET);
     let code = "fn main() {\n    let x = 42;\n    println!(\"{}\", x);\n}";
     let succeeds = |words: &[&str]| {
         let begun = Instant::now();
-        let call = firebox().word_for_word().args(words.iter().copied()).within(TO_MAKE).run();
+        let call = firebox().word_for_word().args(words.iter().copied()).within(TO_FREEZE);
+        let call = s3.variables(&s3.host).iter().fold(call, |call, (name, value)| call.env(name, value)).run();
         assert_eq!(call.code(), 0, "{call}");
         println!("measured: {} {}: {:?}", words[0], words[1], begun.elapsed());
         call
@@ -114,90 +75,187 @@ fn the_pages_snapshot_is_made_sent_fetched_and_gone_on_from() {
         let words = ["host", "--lang", "rust", "--code", code, "--mem", "512", "--vcpus", "1", "--snapshot"];
         assert_eq!(succeeds(&words).stdout(), "42\n");
     };
-    succeeds(&["snapshot", "create", "--lang", "rust", "--mem", "512", "--vcpus", "1"]);
+    let words = ["snapshot", "create", "--lang", "rust", "--mem", "512", "--vcpus", "1"];
+    let shown = firebox().word_for_word().args(words).at_a_terminal().within(TO_FREEZE).run();
+    assert_eq!(shown.code(), 0, "{shown}");
+    for step in ["booting a microVM", "starting what jobs begin with", "writing its memory", "reading it again"] {
+        assert!(shown.stdout().contains(step), "it does not tell of {step:?}: {shown}");
+    }
+    let all = shown.stdout();
+    let (result, place) = all.trim_end().rsplit_once("; in ").expect("a place");
+    assert!(result.contains("rust-512-1: ") && result.contains(" MiB on the disk, of a microVM with "), "{shown}");
+    println!("measured: {}", result.lines().last().unwrap_or_default());
+    let memory = fs::metadata(Path::new(place).join("memory")).expect("its memory");
+    assert!(memory.blocks() * 512 * 4 < memory.len(), "what is empty takes room: {memory:?}");
     goes_on();
-    succeeds(&["snapshot", "upload", "--lang", "rust", "--bucket", &bucket]);
+    // `HashMap` draws its keys when the first one is made.
+    let keys = "use std::hash::BuildHasher;\nfn main() { println!(\"{}\", std::collections::HashMap::<u8, u8>::new().hasher().hash_one(1)) }";
+    let draw = || printed(clone("rust", keys));
+    assert_ne!(draw(), draw());
+    succeeds(&["snapshot", "upload", "--lang", "rust", "--bucket", BUCKET]);
     succeeds(&["snapshot", "remove", "rust-512-1"]);
-    succeeds(&["snapshot", "download", "--lang", "rust", "--bucket", &bucket]);
+    succeeds(&["snapshot", "download", "--lang", "rust", "--bucket", BUCKET]);
     assert!(succeeds(&["snapshot", "inspect", "rust-512-1"]).stdout().contains("what was frozen"));
     goes_on();
     succeeds(&["snapshot", "remove", "rust-512-1"]);
     host.assert_nothing_left();
 }
 
+/// Nobody has asked for a microVM here.
 #[test]
-fn no_two_clones_draw_the_same() {
-    if !has_microvms("no_two_clones_draw_the_same") {
+fn a_job_is_in_a_machine_by_itself_once_there_is_a_snapshot_of_its_language() {
+    if !has_machines("a_job_is_in_a_machine_by_itself_once_there_is_a_snapshot_of_its_language") {
         return;
     }
-    const CODE: &str = "import os, random, uuid
-for drawn in os.urandom(16).hex(), os.getrandom(16).hex(), random.getrandbits(64), uuid.uuid4(), open('/dev/urandom', 'rb').read(16).hex():
-    print(drawn)";
-    let mut drawn: Vec<Vec<String>> = Vec::new();
-    for _ in 0..3 {
-        drawn.push(printed(&outcome("python", CODE)).lines().map(str::to_owned).collect());
-    }
-    for what in 0..5 {
-        let different: BTreeSet<&String> = drawn.iter().map(|clone| &clone[what]).collect();
-        assert_eq!(different.len(), drawn.len(), "{what}: {drawn:?}");
-    }
+    has_snapshot("bash");
+    let kind = |words: &[&str]| {
+        let words = ["run", "--json", "--lang", "bash", "--code", "echo hi"].iter().chain(words).copied();
+        let call = firebox().word_for_word().args(words).within(TO_FREEZE).run();
+        let response: serde_json::Value = serde_json::from_str(&call.stdout()).expect("JSON");
+        assert_eq!((&response["status"], &response["stdout"]), (&"ok".into(), &"hi\n".into()), "{call}");
+        (response["isolation"].as_str().expect("a kind of cell").to_owned(), call.stderr())
+    };
+    assert_eq!(kind(&[]), ("microvm".to_owned(), String::new()));
+    assert_eq!(kind(&["--isolation", "jail"]).0, "jail");
+    // Where none has room, none is made for that.
+    assert_eq!(kind(&["--memory", "1G"]), ("jail".to_owned(), String::new()));
 }
 
+/// What a user meets who has kept one for long, or on a bad disk.
 #[test]
-fn what_a_runtime_settles_at_its_start_is_shared_unless_a_job_wants_its_own() {
-    if !has_microvms("what_a_runtime_settles_at_its_start_is_shared_unless_a_job_wants_its_own") {
+fn a_snapshot_that_is_not_what_was_frozen_is_refused_by_name_and_booting_does_without() {
+    if !has_machines("a_snapshot_that_is_not_what_was_frozen_is_refused_by_name_and_booting_does_without") {
         return;
     }
-    const CODE: &str = "print(hash('seed'))";
-    let hash =
-        |words: &[&str]| printed(&clone("python", CODE).args(words.iter().copied()).arg("--json").outcome()).to_owned();
-    let (shared, own) = (hash(&[]), hash(&["--fresh-seed"]));
-    assert_eq!(hash(&[]), shared, "it is not shared, so nothing stood in the machine");
-    assert_ne!(own, shared);
-    assert_ne!(own, hash(&["--fresh-seed"]));
-}
-
-#[test]
-fn a_clone_knows_what_time_it_is() {
-    if !has_microvms("a_clone_knows_what_time_it_is") {
-        return;
-    }
-    let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_secs_f64();
-    made("python");
-    let before = now();
-    let outcome = outcome("python", "import time; print(time.time(), time.monotonic())");
-    let after = now();
-    let [time, _] = printed(&outcome).split_whitespace().collect::<Vec<_>>()[..] else { panic!("{outcome}") };
-    let time: f64 = time.parse().expect("a time");
-    assert!((before - 0.05..after + 0.05).contains(&time), "{before} to {after}: {outcome}");
-}
-
-#[test]
-fn many_go_on_at_once_each_with_its_own_answer() {
-    if !has_microvms("many_go_on_at_once_each_with_its_own_answer") {
-        return;
-    }
-    made("bash");
+    const SMALL: [&str; 4] = ["--mem", "64", "--vcpus", "1"];
     let host = HostInventory::take();
-    let clones: Vec<_> = (0..8).map(|number| clone("bash", &format!("echo {number}")).start()).collect();
-    for (number, clone) in clones.into_iter().enumerate() {
-        let call = clone.wait();
-        assert_eq!(call.stdout(), format!("{number}\n"), "{call}");
+    let freeze = || {
+        let call = firebox().args(["snapshot", "create", "--json", "--lang", "bash"]).args(SMALL);
+        let call = call.within(TO_FREEZE).run();
+        assert_eq!(call.code(), 0, "{call}");
+        let made: serde_json::Value = serde_json::from_str(&call.stdout()).expect("JSON");
+        PathBuf::from(made["place"].as_str().expect("a place"))
+    };
+    let host_bash = |how: &str| {
+        let words = ["host", "--lang", "bash", "--code", "echo hi", how];
+        firebox().word_for_word().args(words).args(SMALL).within(TO_FREEZE).run()
+    };
+    let cut = |path: &Path, by: u64| {
+        let file = File::options().write(true).open(path).expect("a file of a snapshot");
+        let length = file.metadata().expect("its length").len();
+        file.set_len(length - by).expect("it is cut");
+    };
+    let alter = |path: &Path, at: u64| {
+        let file = File::options().read(true).write(true).open(path).expect("a file of a snapshot");
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).expect("it has so much");
+        file.write_all_at(&[!byte[0]], at).expect("it is altered");
+    };
+    let place = freeze();
+    let kept: Vec<(&str, Vec<u8>)> =
+        ["state", "record"].map(|file| (file, fs::read(place.join(file)).expect("a file of it"))).into();
+    assert_eq!(host_bash("--snapshot").stdout(), "hi\n");
+    type Harm<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
+    let harms: [Harm<'_>; 4] = [
+        ("state", &|state| alter(state, 200), "/state` is damaged (it was altered"),
+        ("state", &|state| cut(state, 1), "/state` is damaged (it has "),
+        ("record", &|record| alter(record, 3), "/record` is damaged"),
+        // The last, since it cannot be put back.
+        ("memory", &|memory| cut(memory, 4096), "/memory` is damaged (it has "),
+    ];
+    for (file, harm, words) in harms {
+        harm(&place.join(file));
+        let refused = host_bash("--snapshot");
+        assert_eq!((refused.code(), refused.stdout().as_str()), (125, ""), "{file}: {refused}");
+        for words in [words, "firebox snapshot create --lang bash --mem 64 --vcpus 1", "--boot"] {
+            assert!(refused.stderr().contains(words), "{file}: {words:?} is not said: {refused}");
+        }
+        for (file, content) in &kept {
+            fs::write(place.join(file), content).expect("it is put back");
+        }
     }
+    let booted = host_bash("--boot");
+    assert_eq!((booted.code(), booted.stdout().as_str()), (0, "hi\n"), "{booted}");
+    freeze();
+    assert_eq!(host_bash("--snapshot").stdout(), "hi\n");
+    assert_eq!(firebox().args(["snapshot", "remove", "bash-64-1"]).run().code(), 0);
     host.assert_nothing_left();
+}
+
+/// All of them are there before the first job comes.
+#[test]
+fn a_hundred_go_on_at_once_each_with_its_own_answer() {
+    if !has_machines("a_hundred_go_on_at_once_each_with_its_own_answer") {
+        return;
+    }
+    const MANY: usize = 100;
+    has_snapshot("bash");
+    let (begun, memory_before) = (Instant::now(), memory_left());
+    let many = MANY.to_string();
+    let call = serving_bash(&["--warm", &many, "--warm-memory", "8G", "--running", &many, "--queue-time", "10m"]);
+    let service = Service::of(call.within(2 * TO_FREEZE).memory_mib(3500).start());
+    let mut connection = Connection::open(service.address).expect("the service listens");
+    let mut is_waiting = |cells: usize| {
+        let metrics = connection.get("/metrics").expect("metrics").text();
+        metrics.contains(&format!("cells_waiting{{language=\"bash\"}} {cells}\n"))
+    };
+    while !is_waiting(MANY) {
+        assert!(begun.elapsed() < TO_FREEZE, "there are no {MANY} of them");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let each = memory_before.saturating_sub(memory_left()) / MANY as u64;
+    println!("measured: {MANY} clones are there after {:?}, with {each} KiB for each", begun.elapsed());
+    let (busy, since) = (busy_ticks(), Instant::now());
+    std::thread::sleep(Duration::from_secs(5));
+    let busy = (busy_ticks() - busy) as f64 / since.elapsed().as_secs_f64();
+    println!("measured: while all of them wait, processors are busy for {busy:.0} % of one");
+    let begun = Instant::now();
+    let mut connections: Vec<Connection> =
+        (0..MANY).map(|_| Connection::open(service.address).expect("it listens")).collect();
+    for (number, connection) in connections.iter_mut().enumerate() {
+        let code = format!("[ ! -e mine ] || echo theirs; echo {number} > mine; cat mine");
+        let limits = json!({"run_seconds": 100, "cpu_seconds": 100});
+        let request = json!({"lang": "bash", "code": code, "timeout": 110, "limits": limits}).to_string();
+        connection.begin_post("/v1/execute", "application/json", request.as_bytes()).expect("it is sent");
+    }
+    for (number, connection) in connections.iter_mut().enumerate() {
+        let answer: serde_json::Value =
+            serde_json::from_slice(&connection.receive().expect("an answer").body).expect("JSON");
+        assert_eq!(answer["stdout"], format!("{number}\n"), "{answer}");
+        assert_eq!((&answer["status"], &answer["isolation"]), (&"ok".into(), &"microvm".into()), "{answer}");
+    }
+    println!("measured: {MANY} jobs at once, each in its own, are over after {:?}", begun.elapsed());
+    drop((connection, connections));
+    service.stop();
+}
+
+/// In KiB.
+fn memory_left() -> u64 {
+    let all = fs::read_to_string("/proc/meminfo").expect("it is there");
+    let left = all.lines().find_map(|line| line.strip_prefix("MemAvailable:")).expect("the kernel says it");
+    left.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Of all processors together, in hundredths of a second, without what they have waited.
+fn busy_ticks() -> u64 {
+    let all = fs::read_to_string("/proc/stat").expect("it is there");
+    let ticks: Vec<u64> = all.lines().next().into_iter().flat_map(str::split_whitespace).flat_map(str::parse).collect();
+    ticks.iter().sum::<u64>() - ticks[3] - ticks[4] - ticks[8..].iter().sum::<u64>()
+}
+
+/// A service whose jobs are in machines.
+fn serving_bash(words: &[&str]) -> Firebox {
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--microvms", "--languages", "bash", "--state", "none"];
+    firebox().args(serve).args(words.iter().copied()).within(TO_FREEZE)
 }
 
 #[test]
 fn a_service_has_machines_waiting_that_go_on_from_snapshots() {
-    if !has_microvms("a_service_has_machines_waiting_that_go_on_from_snapshots") {
+    if !has_machines("a_service_has_machines_waiting_that_go_on_from_snapshots") {
         return;
     }
-    // As much as a job gets that asks for nothing.
-    let made = firebox().args(["snapshot", "create", "--lang", "bash", "--mem", "512"]).within(TO_MAKE).run();
-    assert_eq!(made.code(), 0, "{made}");
-    let words =
-        ["serve", "--listen", "127.0.0.1:0", "--microvms", "--languages", "bash", "--warm", "1", "--state", "none"];
-    let service = Service::of(firebox().args(words).within(TO_MAKE).start());
+    has_snapshot("bash");
+    let service = Service::of(serving_bash(&["--warm", "1"]).start());
     let mut connection = Connection::open(service.address).expect("the service listens");
     let mut execute = |request: serde_json::Value| {
         let begun = Instant::now();
@@ -227,12 +285,12 @@ fn a_service_has_machines_waiting_that_go_on_from_snapshots() {
 
 #[test]
 fn whoever_kills_the_making_of_a_snapshot_has_none_and_no_machine_either() {
-    if !has_microvms("whoever_kills_the_making_of_a_snapshot_has_none_and_no_machine_either") {
+    if !has_machines("whoever_kills_the_making_of_a_snapshot_has_none_and_no_machine_either") {
         return;
     }
     let host = HostInventory::take();
-    let call = firebox().args(["snapshot", "create", "--lang", "bash", "--mem", "300"]).within(TO_MAKE).start();
-    let until = Instant::now() + TO_MAKE;
+    let call = firebox().args(["snapshot", "create", "--lang", "bash", "--mem", "300"]).within(TO_FREEZE).start();
+    let until = Instant::now() + TO_FREEZE;
     // Who keeps it, who makes it, and the warden; its monitor stands in groups of its own.
     while call.pids().len() < 3 {
         assert!(Instant::now() < until && call.is_running(), "there is no warden: {:?}", call.contents());
@@ -253,14 +311,14 @@ fn whoever_kills_the_making_of_a_snapshot_has_none_and_no_machine_either() {
 
 #[test]
 fn where_there_is_no_snapshot_that_fits_it_is_said_what_makes_one() {
-    if !has_microvms("where_there_is_no_snapshot_that_fits_it_is_said_what_makes_one") {
+    if !has_machines("where_there_is_no_snapshot_that_fits_it_is_said_what_makes_one") {
         return;
     }
     // A language of which no other test makes a larger one.
-    made("c");
+    has_snapshot("c");
     for (words, makes) in [
         (["--mem", "128", "--vcpus", "2"], "--lang c --mem 128 --vcpus 2"),
-        (["--mem", "300", "--disk", "164M"], "--lang c --mem 400 --vcpus 1"),
+        (["--mem", "600", "--disk", "164M"], "--lang c --mem 700 --vcpus 1"),
     ] {
         let call = firebox().args(["host", "--lang", "c", "--code", "true", "--snapshot"]).args(words).run();
         assert_eq!(call.code(), 125, "{call}");

@@ -80,7 +80,7 @@ impl Connection {
         self.stream.write_all(request)
     }
 
-    fn receive(&mut self) -> Result<Reply> {
+    pub(crate) fn receive(&mut self) -> Result<Reply> {
         let end = loop {
             match position(&self.unread, b"\r\n\r\n") {
                 Some(end) => break end + 4,

@@ -14,6 +14,7 @@ mod dice;
 mod family;
 mod fenced;
 mod firebox;
+pub(crate) mod freezing;
 mod guard;
 mod http;
 pub(crate) mod http2;

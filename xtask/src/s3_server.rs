@@ -12,6 +12,8 @@ use anyhow::{Context, Result, ensure};
 use crate::repository::Repository;
 
 const VERSION: &str = "0.14.1";
+/// In which tests look for it.
+pub(crate) const VARIABLE: &str = "FIREBOX_TEST_S3";
 
 /// Where the program is.
 #[derive(Debug)]
@@ -60,6 +62,6 @@ impl S3Server {
 
     /// Tells the tests.
     pub(crate) fn hand_over(&self, command: &mut Command) {
-        command.env("FIREBOX_TEST_S3", &self.program);
+        command.env(VARIABLE, &self.program);
     }
 }

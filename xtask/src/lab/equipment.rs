@@ -1,5 +1,5 @@
-//! What the lab consists of: QEMU, which is the PC; Debian's kernel, which runs on it, and another for guests; BusyBox, which brings it up; and what a Debian is made with, for the
-//! tests.
+//! What the lab consists of: QEMU, which is the PC; Debian's kernel, which runs on it, and another for guests; BusyBox, which brings it up; what a Debian is made with, for the
+//! tests; and a server of S3, which snapshots travel over.
 //!
 //! As root on Debian or a relative of it what is missing is installed; the kernels are only unpacked, into the directory for builds.
 
@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use super::kernel::{Flavour, Kernel};
 use crate::host_packages::{all_needed, needed};
 use crate::repository::Repository;
+use crate::s3_server::S3Server;
 
 /// Where each is.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Equipment {
     pub(super) kernel: Kernel,
     /// The one for all machines, for guests that want a driver which the other one has not.
     pub(super) generic_kernel: Kernel,
+    pub(super) s3: S3Server,
 }
 
 impl Equipment {
@@ -36,7 +38,8 @@ impl Equipment {
         needed("mkfs.ext4", "e2fsprogs")?;
         let kernel = Kernel::fetch(Flavour::ForClouds, &place)?;
         let generic_kernel = Kernel::fetch(Flavour::ForAllMachines, &place)?;
-        Ok(Equipment { qemu, busybox, kernel, generic_kernel, place })
+        let s3 = S3Server::install(repository)?;
+        Ok(Equipment { place, qemu, busybox, kernel, generic_kernel, s3 })
     }
 
     /// Tells tests outside of the lab of the kernels, so that they need not fetch them.

@@ -11,6 +11,7 @@ use super::machine::Ending;
 use super::turn::Turn;
 use super::verdict::Verdict;
 use crate::lines::lines_of;
+use crate::s3_server;
 use crate::test::Show;
 
 /// Longer than any takes.
@@ -34,8 +35,8 @@ fn is_told(doctor: &[u8]) -> Option<bool> {
     told["kinds"].as_array()?.iter().find(|kind| kind["kind"] == "microvm")?["available"].as_bool()
 }
 
-/// Runs these turns with the images and the kernel of this store, and shows what they say as it comes.
-pub(super) fn run(turns: &[Turn<'_>], store: &Path) -> Result<(Verdict, Ending)> {
+/// Runs these turns with the images and the kernel of this store and this server of S3, and shows what they say as it comes.
+pub(super) fn run(turns: &[Turn<'_>], store: &Path, s3: &Path) -> Result<(Verdict, Ending)> {
     let mut verdict = Verdict::of(turns.iter().map(|turn| (turn.name.as_str(), turn.expected())));
     let mut hear = |line: &str| {
         if verdict.read(line) == Show::Yes {
@@ -44,20 +45,21 @@ pub(super) fn run(turns: &[Turn<'_>], store: &Path) -> Result<(Verdict, Ending)>
     };
     for turn in turns {
         hear(&format!("lab: {} begins", turn.name));
-        let ended = run_one(turn, store, &mut hear)?;
+        let ended = run_one(turn, store, s3, &mut hear)?;
         hear(&format!("lab: {} ended with {}", turn.name, ended.code().unwrap_or(-1)));
     }
     hear("lab: over");
     Ok((verdict, Ending::Ended(ExitStatus::default())))
 }
 
-fn run_one(turn: &Turn<'_>, store: &Path, hear: &mut impl FnMut(&str)) -> Result<ExitStatus> {
+fn run_one(turn: &Turn<'_>, store: &Path, s3: &Path, hear: &mut impl FnMut(&str)) -> Result<ExitStatus> {
     let words = turn.words(store, &ON_THE_IMAGE);
     let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
     let [program, limit @ ..] = LIMIT;
     let mut command = Command::new(program);
     command.args(limit).args(&words).current_dir(&turn.program.folder).stdin(Stdio::null());
     command.stdout(writer.try_clone()?).stderr(writer);
+    command.env(s3_server::VARIABLE, s3);
     let mut child = command.spawn().with_context(|| format!("cannot start {}", turn.name))?;
     drop(command); // with it our own writing ends, else the pipe would never end
     lines_of(reader).iter().for_each(|line| hear(&line));
@@ -98,14 +100,14 @@ mod tests {
         }];
         let ended = |says: &str| {
             let path = place.path().join("tests");
-            let checks = "[ $FIREBOX_HOME = /store ] && [ $FIREBOX_TEST_ISOLATION = microvm ] && [ ${FIREBOX_TEST_LANGUAGES##*,} = rust ]";
+            let checks = "[ $FIREBOX_HOME = /store ] && [ $FIREBOX_TEST_ISOLATION = microvm ] && [ ${FIREBOX_TEST_LANGUAGES##*,} = rust ] && [ $FIREBOX_TEST_S3 = /s3 ]";
             std::fs::write(&path, format!("#!/bin/sh\n{checks} && echo 'test result: ok. 1 passed;' && {says}\n"))
                 .unwrap();
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
             let folder = place.path().to_owned();
             let programs = [Program { name: "things".to_owned(), path, folder, is_test: true }];
             let turns = Turn::in_every_kind(&list, &programs, Extent::Full).unwrap();
-            Verdict::decide(vec![run(&turns, Path::new("/store")).unwrap()], None).ended
+            Verdict::decide(vec![run(&turns, Path::new("/store"), Path::new("/s3")).unwrap()], None).ended
         };
         assert_eq!(ended("exit 0"), Ended::Passed);
         assert!(matches!(ended("exit 3"), Ended::Failed(why) if why.contains("`things:microvm` ended with 3")));

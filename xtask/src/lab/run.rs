@@ -52,7 +52,7 @@ fn some_tests(repository: &Repository, equipment: &Equipment, only: &str, extent
     let mut ended = pc::run(&Parts { repository, equipment, started, disk: &disk }, in_pcs)?;
     if !on_this_host.is_empty() {
         let store = debian::store(equipment, &firebox.path)?;
-        ended.push(here::run(&on_this_host, &store)?);
+        ended.push(here::run(&on_this_host, &store, equipment.s3.program())?);
     }
     Ok(Verdict::decide(ended, only.is_empty().then_some(extent)))
 }

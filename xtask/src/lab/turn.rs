@@ -74,7 +74,7 @@ impl Turn<'_> {
         match self.kind {
             None => Duration::from_secs(20),
             Some(Kind::JailOfRoot | Kind::JailOfUser) => Duration::from_secs(2) * self.tests.len() as u32,
-            Some(Kind::MicroVm) => Duration::from_secs(12) * self.tests.len() as u32,
+            Some(Kind::MicroVm) => Duration::from_secs(10) * self.tests.len() as u32,
         }
     }
 
