@@ -2,6 +2,7 @@
 
 mod kit;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,8 +21,33 @@ fn asked(made: &Made, name: &str) -> Vec<String> {
         .output()
         .unwrap();
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
-    let lines = std::fs::read_to_string(trace).unwrap();
-    lines.lines().filter(|line| line.ends_with("= 0")).map(str::to_owned).collect()
+    let lines = whole(&std::fs::read_to_string(trace).unwrap());
+    lines.into_iter().filter(|line| line.ends_with("= 0")).collect()
+}
+
+/// Each call where it ended: the line of one is broken where another thread has something to say.
+fn whole(trace: &str) -> Vec<String> {
+    let mut begun = BTreeMap::new();
+    let mut calls = Vec::new();
+    for line in trace.lines() {
+        let (thread, call) = line.split_once(' ').unwrap();
+        if let Some(call) = line.strip_suffix(" <unfinished ...>") {
+            begun.insert(thread, call);
+        } else if let Some((_, rest)) =
+            call.trim_start().strip_prefix("<... ").and_then(|call| call.split_once(" resumed>"))
+        {
+            calls.push(format!("{}{rest}", begun.remove(thread).unwrap()));
+        } else {
+            calls.push(line.to_owned());
+        }
+    }
+    calls
+}
+
+#[test]
+fn a_call_whose_line_was_broken_is_one_all_the_same() {
+    let trace = "7 rename(\"a\", \"b\" <unfinished ...>\n8 fsync(3</x>)      = 0\n7 <... rename resumed>)  = 0\n";
+    assert_eq!(whole(trace), ["8 fsync(3</x>)      = 0", "7 rename(\"a\", \"b\")  = 0"]);
 }
 
 /// Where the first line is that has all these words.
