@@ -3,6 +3,7 @@
 //! ```text
 //! archive (mmdebstrap, and this host's Rust, once) --> root, unpacked, with a store of firebox's own in it: the image by each language's name, and the kernel
 //!     --> disk (mkfs.ext4), from which the lab runs and to which it writes nothing
+//! archive --> image, as OCI has it --> what a registry keeps of it, on that disk too
 //! ```
 
 use std::fs;
@@ -13,6 +14,7 @@ use anyhow::{Context, Result};
 
 use super::equipment::Equipment;
 use super::kernel::said;
+use super::registry;
 use crate::host_packages::debians_release;
 
 /// In which languages there are jobs in each kind of cell in the lab.
@@ -28,8 +30,12 @@ const LEFT_OUT: [&str; 4] =
 const RUST: &str = "/usr/local/rust";
 /// Where the store is in there.
 pub(super) const STORE: &str = "/lab-store";
-/// What its tree and its disk are counted as, with some room: the file is sparse.
-const DISK: &str = "4G";
+/// The files of a registry, beside the store. In there, `init.sh` says where they are.
+pub(super) const REGISTRY: &str = "registry";
+/// Where tests are told of them.
+pub(super) const REGISTRY_VARIABLE: &str = "FIREBOX_TEST_REGISTRY";
+/// What its tree and its disk are counted as, with room for as much once more, and for tests that send it all to a bucket: the file is sparse.
+const DISK: &str = "12G";
 
 /// The disk from which the lab runs. Makes what is not there yet; `firebox` is what makes the store on it.
 pub(super) fn disk(equipment: &Equipment, firebox: &Path) -> Result<PathBuf> {
@@ -45,6 +51,9 @@ pub(super) fn disk(equipment: &Equipment, firebox: &Path) -> Result<PathBuf> {
     let root = unpacked(&place, rust.trim())?;
     let store = root.join(STORE.trim_start_matches('/'));
     fill_store(&store, &place, equipment, firebox)?;
+    fill_registry(&place)?;
+    // Files are never written to in there, so it needs no second copy of them.
+    whole(&root.join("lab-registry"), |to| done(Command::new("cp").arg("-al").args([&place.join(REGISTRY), to])))?;
     let disk = place.join("disk");
     _ = fs::remove_file(&disk);
     let mut make = Command::new("mkfs.ext4");
@@ -57,6 +66,7 @@ pub(super) fn store(equipment: &Equipment, firebox: &Path) -> Result<PathBuf> {
     let place = equipment.place().join("debian");
     let store = place.join("store");
     fill_store(&store, &place, equipment, firebox)?;
+    fill_registry(&place)?;
     Ok(store)
 }
 
@@ -97,13 +107,23 @@ fn fill_store(store: &Path, place: &Path, equipment: &Equipment, firebox: &Path)
         done(Command::new("umoci").args(["config", "--image", &to, &format!("--config.env={path}")]))
     })?;
     let call = |words: &[&str]| done(Command::new(firebox).env("FIREBOX_HOME", store).args(words));
-    let image = format!("oci:{}:debian", oci.display());
+    let image = image(place);
     for language in ON_THE_IMAGE {
         call(&["rootfs", "from-docker", "--image", &image, "--name", language, "--size", "2000"])?;
     }
     let kernel = equipment.kernel.image().display().to_string();
     let modules = equipment.kernel.folder().display().to_string();
     call(&["kernel", "fetch", "--from", &kernel, "--modules", &modules, "--name", "debian"])
+}
+
+/// What a registry keeps of the image, by the name that the page which started the project has for it.
+fn fill_registry(place: &Path) -> Result<()> {
+    whole(&place.join(REGISTRY), |to| registry::fill(to, &image(place), "library/rust:alpine"))
+}
+
+/// As it is named to whoever reads it.
+fn image(place: &Path) -> String {
+    format!("oci:{}:debian", place.join("oci").display())
 }
 
 /// Has it made under another name, so that it is there as a whole or not at all.

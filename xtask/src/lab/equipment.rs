@@ -1,5 +1,5 @@
 //! What the lab consists of: QEMU, which is the PC; Debian's kernel, which runs on it, and another for guests; BusyBox, which brings it up; what a Debian is made with, for the
-//! tests; and a server of S3, which snapshots travel over.
+//! tests; and servers of S3 and of images, which images and snapshots travel over.
 //!
 //! As root on Debian or a relative of it what is missing is installed; the kernels are only unpacked, into the directory for builds.
 
@@ -24,6 +24,7 @@ pub(crate) struct Equipment {
     /// The one for all machines, for guests that want a driver which the other one has not.
     pub(super) generic_kernel: Kernel,
     pub(super) s3: S3Server,
+    pub(super) registry: PathBuf,
 }
 
 impl Equipment {
@@ -36,10 +37,11 @@ impl Equipment {
         needed("apt-get", "apt")?;
         all_needed(&["mmdebstrap", "skopeo", "umoci"])?;
         needed("mkfs.ext4", "e2fsprogs")?;
+        let registry = needed("docker-registry", "docker-registry")?;
         let kernel = Kernel::fetch(Flavour::ForClouds, &place)?;
         let generic_kernel = Kernel::fetch(Flavour::ForAllMachines, &place)?;
         let s3 = S3Server::install(repository)?;
-        Ok(Equipment { place, qemu, busybox, kernel, generic_kernel, s3 })
+        Ok(Equipment { place, qemu, busybox, kernel, generic_kernel, s3, registry })
     }
 
     /// Tells tests outside of the lab of the kernels, so that they need not fetch them.

@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::debian::ON_THE_IMAGE;
+use super::debian::{self, ON_THE_IMAGE};
 use super::machine::Ending;
 use super::turn::Turn;
 use super::verdict::Verdict;
@@ -59,7 +59,7 @@ fn run_one(turn: &Turn<'_>, store: &Path, s3: &Path, hear: &mut impl FnMut(&str)
     let mut command = Command::new(program);
     command.args(limit).args(&words).current_dir(&turn.program.folder).stdin(Stdio::null());
     command.stdout(writer.try_clone()?).stderr(writer);
-    command.env(s3_server::VARIABLE, s3);
+    command.env(s3_server::VARIABLE, s3).env(debian::REGISTRY_VARIABLE, store.with_file_name(debian::REGISTRY));
     let mut child = command.spawn().with_context(|| format!("cannot start {}", turn.name))?;
     drop(command); // with it our own writing ends, else the pipe would never end
     lines_of(reader).iter().for_each(|line| hear(&line));

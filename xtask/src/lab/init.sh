@@ -65,5 +65,5 @@ chmod 1777 /debian/tmp
 ifconfig lo up
 # The root that the kernel unpacks its files into cannot be left for another, as wardens leave theirs, so the Debian is put on top of it.
 cd /debian && mount --move . / && unset PATH &&
-    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/lab HOME=/root FIREBOX_TEST_KERNEL=/kernel FIREBOX_TEST_GENERIC_KERNEL=/generic-kernel FIREBOX_TEST_S3=/lab/s3s-fs &&
+    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/lab HOME=/root FIREBOX_TEST_KERNEL=/kernel FIREBOX_TEST_GENERIC_KERNEL=/generic-kernel FIREBOX_TEST_S3=/lab/s3s-fs FIREBOX_TEST_REGISTRY=/lab-registry &&
     exec $BUSYBOX chroot . $BUSYBOX sh /lab/init in-debian

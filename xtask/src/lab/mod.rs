@@ -27,6 +27,7 @@ mod kernel;
 mod machine;
 mod pc;
 mod programs;
+mod registry;
 mod run;
 mod turn;
 mod verdict;

@@ -114,6 +114,7 @@ fn write(to: &Path, parts: &Parts<'_>, turns: &[Turn<'_>]) -> Result<()> {
     let mut files = Files::of_system(equipment, INIT)?;
     files.add_kernel("generic-kernel", &equipment.generic_kernel)?;
     files.add_program("lab/s3s-fs", equipment.s3.program())?;
+    files.add_program("lab/docker-registry", &equipment.registry)?;
     files.add("lab/init", INIT.as_bytes());
     files.add("lab/turns", turns.iter().map(Turn::line).collect::<String>().as_bytes());
     for program in turns.iter().map(|turn| turn.program).chain(started.iter().copied()) {
