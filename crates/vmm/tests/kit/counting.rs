@@ -22,6 +22,32 @@ pub(crate) fn program() -> Assembler {
     after(Assembler::new())
 }
 
+/// A page for each of the last counts of [`bookkeeper`].
+const LEDGER: u64 = 0x8_0000;
+const PAGES: u64 = 64;
+
+/// A guest that counts, too, and writes each count down on the next of its pages.
+pub(crate) fn bookkeeper() -> Assembler {
+    let begin = Assembler::new().raw(&[0x48, 0xBB]).raw(&COUNT.to_le_bytes()).raw(&[0x4D, 0x31, 0xFF]);
+    // inc qword [rbx]; inc r15; mov eax, r15d; and eax, PAGES - 1; shl eax, 12; mov [rax + LEDGER], r15
+    let write = begin.raw(&[0x48, 0xFF, 0x03, 0x49, 0xFF, 0xC7, 0x44, 0x89, 0xF8, 0x83, 0xE0, PAGES as u8 - 1]);
+    let write = write.raw(&[0xC1, 0xE0, 0x0C]);
+    let written = write.raw(&[0x4C, 0x89, 0xB8]).raw(&(LEDGER as u32).to_le_bytes());
+    // cmp [rbx], r15; je to the first; ud2
+    written.raw(&[0x4C, 0x39, 0x3B, 0x74, 0xE5]).fault()
+}
+
+/// Whether each page has the last count that belongs there. That of this moment may not be written yet.
+pub(crate) fn is_booked(memory: &Memory) -> bool {
+    let count = count(memory);
+    (0..PAGES).all(|page| {
+        let booked: u64 = memory.read_obj(GuestAddress(LEDGER + (page << 12))).unwrap();
+        let last = (count + PAGES - page) / PAGES * PAGES + page;
+        let (last, before) = (last.saturating_sub(PAGES), last.saturating_sub(2 * PAGES));
+        booked == last || last == count && booked == before
+    })
+}
+
 /// It counts after it has done that.
 pub(crate) fn after(code: Assembler) -> Assembler {
     let begin = code.raw(&[0x48, 0xBB]).raw(&COUNT.to_le_bytes()).raw(&[0x4D, 0x31, 0xFF]);
