@@ -8,6 +8,7 @@ mod agent;
 mod answer;
 mod args;
 mod bench;
+mod bucket;
 mod check;
 mod choice;
 mod companion;

@@ -22,7 +22,6 @@ use crate::failure::Failure;
 use crate::outlet;
 pub(crate) use listed::size;
 use listed::{ListedImage, in_lines, in_table};
-pub(crate) use remote::open as open_bucket;
 pub(crate) use told::{is_full_disk, printable, printable_error, told_of_bucket, told_of_store};
 
 /// Takes images in, shows them, and takes them away.

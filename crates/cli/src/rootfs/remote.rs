@@ -1,38 +1,19 @@
 //! `firebox rootfs upload`, `download` and `list --remote`: images in buckets.
 
-use std::env;
-
 use anyhow::anyhow;
 use firebox_image::{
-    Bucket, BucketError, BucketPlace, Catalogued, ImageName, Patience, Progress, Record, Sent, Settings, SourceError,
-    Store, TakeInError,
+    Bucket, BucketError, BucketPlace, Catalogued, ImageName, Progress, Record, SourceError, Store, TakeInError,
 };
 use firebox_lang::Catalogue;
-use serde::Serialize;
 
 use crate::args::{BucketArgs, DownloadArgs, UploadArgs, WhichImageArgs};
+use crate::bucket::{self, tell_of_sent};
 use crate::failure::Failure;
 use crate::outlet;
-use crate::rootfs::listed::{ListedImage, in_table, size};
+use crate::rootfs::listed::{ListedImage, in_table};
 use crate::rootfs::progress::Watch;
 use crate::rootfs::told::{DAMAGED, printable, told_of_bucket, told_of_image, told_of_store};
 use crate::rootfs::unknown;
-
-/// The bucket that is meant.
-pub(crate) fn open(args: BucketArgs) -> Result<Bucket, Failure> {
-    // Exhaustive: a new flag must be decided here.
-    let BucketArgs { bucket, endpoint, parallel } = args;
-    // A variable that is no text says nothing that could be part of a request.
-    let variables =
-        env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let settings = Settings {
-        variables: variables.collect(),
-        endpoint,
-        patience: Patience::default(),
-        parallel: usize::from(parallel),
-    };
-    Bucket::open(&bucket, &settings).map_err(told_of_bucket)
-}
 
 /// The names that are meant, the likeliest first.
 fn names(which: WhichImageArgs) -> Result<Vec<ImageName>, Failure> {
@@ -45,16 +26,6 @@ fn names(which: WhichImageArgs) -> Result<Vec<ImageName>, Failure> {
     Ok(words.filter_map(|word| word.parse().ok()).collect())
 }
 
-/// What was sent.
-#[derive(Serialize)]
-struct ListedSent {
-    name: String,
-    bucket: String,
-    objects: usize,
-    sent: usize,
-    sent_bytes: u64,
-}
-
 /// Sends an image.
 pub(super) fn upload(store: &Store, args: UploadArgs, json: bool) -> Result<(), Failure> {
     let UploadArgs { which, bucket, anew } = args;
@@ -65,27 +36,17 @@ pub(super) fn upload(store: &Store, args: UploadArgs, json: bool) -> Result<(), 
             .first()
             .map_or_else(|| Failure::request(anyhow!("no image is meant")), |name| unknown(Some(store), name)));
     };
-    let bucket = open(bucket)?;
+    let bucket = bucket::open(bucket)?;
     let sent = watched(|hear| bucket.upload(store, name, anew, hear)).map_err(told_of_bucket)?;
-    let Some(Sent { objects, sent, bytes }) = sent else { return Err(unknown(Some(store), name)) };
-    let place = printable(bucket.place());
-    if json {
-        let listed = ListedSent { name: name.to_string(), bucket: place, objects, sent, sent_bytes: bytes };
-        return outlet::say_json(&listed);
-    }
-    let what = match sent {
-        0 => "everything of it was there".to_owned(),
-        _ if sent == objects => size(bytes),
-        _ => format!("{}, the rest was there", size(bytes)),
-    };
-    outlet::say(&format!("{name} is in {place}: {what}\n"))
+    let sent = sent.ok_or_else(|| unknown(Some(store), name))?;
+    tell_of_sent(name, &bucket, sent, json)
 }
 
 /// Fetches an image.
 pub(super) fn download(store: &Store, args: DownloadArgs, json: bool) -> Result<(), Failure> {
     let DownloadArgs { which, bucket, size } = args;
     let names = names(which)?;
-    let bucket = open(bucket)?;
+    let bucket = bucket::open(bucket)?;
     let bytes = size.map(|size| u64::from(size) << 20);
     let (name, record) = watched(|hear| first(&bucket, store, &names, bytes, hear)).map_err(told)?;
     let image = ListedImage::of(&name, &record);
@@ -122,7 +83,7 @@ fn first(
 /// Lists what a bucket has.
 pub(super) fn list(bucket: BucketPlace, endpoint: Option<String>, json: bool) -> Result<(), Failure> {
     // Records are small: more at once would help nobody.
-    let bucket = open(BucketArgs { bucket, endpoint, parallel: 8 })?;
+    let bucket = bucket::open(BucketArgs { bucket, endpoint, parallel: 8 })?;
     let mut images = Vec::new();
     for Catalogued { name, record } in bucket.images().map_err(told_of_bucket)? {
         match record {

@@ -4,31 +4,20 @@ use std::error::Error;
 use std::fs::File;
 
 use anyhow::anyhow;
-use firebox_image::{
-    Bucket, BucketPlace, CataloguedSnapshot, Fetched, Sent, SnapshotName, SnapshotProgress, Snapshots,
-};
+use firebox_image::{Bucket, BucketPlace, CataloguedSnapshot, Fetched, SnapshotName, SnapshotProgress, Snapshots};
 use firebox_lang::Catalogue;
 use serde::Serialize;
 
 use crate::args::{BucketArgs, DownloadSnapshotArgs, UploadSnapshotArgs, WhichSnapshotArgs};
+use crate::bucket::{self, tell_of_sent};
 use crate::failure::Failure;
 use crate::line::{Line, Worth, bar};
 use crate::outlet;
-use crate::rootfs::{open_bucket, printable, size};
+use crate::rootfs::printable;
 use crate::snapshot::listed::{ListedSnapshot, in_table};
 use crate::snapshot::told::{told_of_fetching, told_of_sending, told_of_store};
 use crate::snapshot::unknown;
 use crate::snapshot::verify::verify;
-
-/// What was sent.
-#[derive(Serialize)]
-struct ListedSent {
-    name: String,
-    bucket: String,
-    objects: usize,
-    sent: usize,
-    sent_bytes: u64,
-}
 
 /// What was fetched, and where it is now.
 #[derive(Serialize)]
@@ -47,27 +36,16 @@ pub(super) fn upload(snapshots: &Snapshots, args: UploadSnapshotArgs, json: bool
     let UploadSnapshotArgs { which, bucket, anew } = args;
     let known = snapshots.names().map_err(told_of_store)?;
     let name = meant(&known, &which, "here", "`firebox snapshot list` has all names")?;
-    let bucket = open_bucket(bucket)?;
+    let bucket = bucket::open(bucket)?;
     let sent = watched(|tell| bucket.upload_snapshot(snapshots, &name, anew, &is_sound, tell));
     let sent = sent.map_err(|error| told_of_sending(error, &name))?;
-    let Some(Sent { objects, sent, bytes }) = sent else { return Err(unknown(&known, &name)) };
-    let place = printable(bucket.place());
-    if json {
-        let listed = ListedSent { name: name.to_string(), bucket: place, objects, sent, sent_bytes: bytes };
-        return outlet::say_json(&listed);
-    }
-    let what = match sent {
-        0 => "everything of it was there".to_owned(),
-        _ if sent == objects => size(bytes),
-        _ => format!("{}, the rest was there", size(bytes)),
-    };
-    outlet::say(&format!("{name} is in {place}: {what}\n"))
+    tell_of_sent(&name, &bucket, sent.ok_or_else(|| unknown(&known, &name))?, json)
 }
 
 /// Fetches a snapshot.
 pub(super) fn download(snapshots: &Snapshots, args: DownloadSnapshotArgs, json: bool) -> Result<(), Failure> {
     let DownloadSnapshotArgs { which, bucket, size } = args;
-    let bucket = open_bucket(bucket)?;
+    let bucket = bucket::open(bucket)?;
     let name = name_there(&bucket, &which)?;
     let bytes = size.map(|size| u64::from(size) << 20);
     let fetched = watched(|tell| bucket.download_snapshot(snapshots, &name, bytes, &is_sound, tell));
@@ -83,7 +61,7 @@ pub(super) fn download(snapshots: &Snapshots, args: DownloadSnapshotArgs, json: 
 /// Lists what a bucket has.
 pub(super) fn list(bucket: BucketPlace, endpoint: Option<String>, json: bool) -> Result<(), Failure> {
     // Records are small: more at once would help nobody.
-    let bucket = open_bucket(BucketArgs { bucket, endpoint, parallel: 8 })?;
+    let bucket = bucket::open(BucketArgs { bucket, endpoint, parallel: 8 })?;
     let mut listed = Vec::new();
     for CataloguedSnapshot { name: _, snapshot } in bucket.snapshots().map_err(told_of_fetching)? {
         match snapshot {
