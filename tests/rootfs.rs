@@ -77,6 +77,29 @@ impl Place {
 }
 
 #[test]
+fn what_microvms_read_is_made_when_an_image_is_taken_in_if_that_is_asked_for() {
+    let Some(place) = Place::find() else { return };
+    let disks = || {
+        let left = place.left().into_iter();
+        left.filter(|path| path.parent().is_some_and(|kind| kind.ends_with("disks"))).collect::<Vec<_>>()
+    };
+    let taken = place.json(place.take("x", &place.oci(), &[]));
+    assert_eq!(disks(), Vec::<PathBuf>::new());
+    assert_eq!(place.json(place.take("x", &place.oci(), &["--for-microvms"])), taken);
+    let [disk] = disks().try_into().expect("one disk");
+    let made = fs::metadata(disk.join("image")).unwrap();
+    assert!(1024 <= made.len(), "{made:?}");
+    // It is no other for another name, nor made once more.
+    place.json(place.take("y", &place.oci(), &["--for-microvms"]));
+    assert_eq!(disks().as_slice(), std::slice::from_ref(&disk));
+    assert_eq!(fs::metadata(disk.join("image")).unwrap().modified().unwrap(), made.modified().unwrap());
+    place.assert_sound();
+    place.json(place.call(&["remove", "x", "y"]));
+    place.json(place.call(&["gc"]));
+    assert_eq!(disks(), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn an_image_comes_in_by_every_way_and_is_shown_and_removed() {
     let Some(place) = Place::find() else { return };
     let path = place.made.path();

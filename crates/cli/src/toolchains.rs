@@ -9,7 +9,7 @@ use firebox_lang::{Host, Language, MissingToolchain, NotInImage, Rootfs, Toolcha
 use crate::failure::Failure;
 use crate::groundwork::{Groundworks, Laid, have_it_laid};
 use crate::host;
-use crate::rootfs::{told_of_store, unknown};
+use crate::rootfs::{self, told_of_store, unknown};
 
 /// What there is to choose from.
 pub(crate) struct Toolchains {
@@ -126,10 +126,7 @@ impl Toolchains {
     /// An image as a file system for a microVM, made of its tree if there is none yet. None where there is no such image.
     pub(crate) fn disk(&self, name: &str) -> Result<Option<HeldDisk>, Failure> {
         let (Ok(Some(images)), Ok(name)) = (&self.images, name.parse::<ImageName>()) else { return Ok(None) };
-        images.filesystem_image(&name).map_err(|error| {
-            let error = anyhow::Error::new(error);
-            Failure::host(error.context(format!("cannot make a disk of the image `{name}`")))
-        })
+        rootfs::disk(images, &name)
     }
 
     fn held(&self, name: &ImageName) -> Result<Option<Held>, Failure> {

@@ -116,6 +116,9 @@ pub(crate) struct FromDockerArgs {
     /// The file with logins to registries [default: where `podman login` and `docker login` write them].
     #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
     pub(crate) credentials: Option<PathBuf>,
+    /// Makes the disk, too, that microVMs have of it. Else the first of them waits until that is made.
+    #[arg(long)]
+    pub(crate) for_microvms: bool,
 }
 
 /// Where an image comes from, and how that was typed.

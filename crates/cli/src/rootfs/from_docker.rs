@@ -10,6 +10,7 @@ use firebox_lang::{Catalogue, Language};
 use crate::args::{FromDockerArgs, OriginArg};
 use crate::failure::Failure;
 use crate::outlet;
+use crate::rootfs::disk::{disk, making_it};
 use crate::rootfs::listed::{ListedImage, in_table};
 use crate::rootfs::progress::Watch;
 use crate::rootfs::told::told_of_image;
@@ -17,7 +18,7 @@ use crate::rootfs::told::told_of_image;
 /// Takes it in, and shows what became of it.
 pub(super) fn from_docker(store: &Store, args: FromDockerArgs, json: bool) -> Result<(), Failure> {
     // Exhaustive: a new flag must be decided here.
-    let FromDockerArgs { name, image, size, platform, parallel, mirrors, credentials } = args;
+    let FromDockerArgs { name, image, size, platform, parallel, mirrors, credentials, for_microvms } = args;
     let OriginArg { text, origin } = image.map_or_else(|| image_of_language(&name), Ok)?;
     let credentials = match credentials {
         Some(file) => Credentials::read(file),
@@ -34,6 +35,9 @@ pub(super) fn from_docker(store: &Store, args: FromDockerArgs, json: bool) -> Re
         parallel: parallel.into(),
     };
     let record = taken(store, &*source, &request).map_err(told_of_image)?;
+    if for_microvms {
+        making_it(|| disk(store, &request.name))?;
+    }
     let image = ListedImage::of(&request.name, &record);
     if json { outlet::say_json(&image) } else { outlet::say(&in_table(&[image])) }
 }

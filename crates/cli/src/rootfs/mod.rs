@@ -1,5 +1,6 @@
 //! `firebox rootfs`: container images as root filesystems.
 
+mod disk;
 mod from_docker;
 mod keeper;
 mod listed;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use crate::args::{ListArgs, RootfsArgs, RootfsCommand};
 use crate::failure::Failure;
 use crate::outlet;
+pub(crate) use disk::{disk, making_it};
 pub(crate) use listed::size;
 use listed::{ListedImage, in_lines, in_table};
 pub(crate) use told::{is_full_disk, printable, printable_error, told_of_bucket, told_of_store};

@@ -20,7 +20,7 @@ use crate::groundwork::ourselves;
 use crate::guest::GUEST;
 use crate::line::{Line, Worth};
 use crate::machine::{Steps, disk_of, has_kvm, tool_of, view_of};
-use crate::rootfs::size;
+use crate::rootfs::{making_it, size};
 use crate::toolchains::Toolchains;
 use crate::{host, kernel, outlet};
 
@@ -58,10 +58,7 @@ fn planned(args: CreateSnapshotArgs) -> Result<(Limits, Frozen, KernelName), Fai
     let found = toolchains.ready(&language, image.as_ref())?;
     view_of(&found)?;
     let (kernel, ready) = kernel::ready(kernel.as_ref(), GUEST)?;
-    let line = Line::begin();
-    line.show(Worth::AtOnce, || "making a disk of the image".to_owned());
-    let disk = disk_of(&toolchains, &found)?;
-    drop(line);
+    let disk = making_it(|| disk_of(&toolchains, &found))?;
     let held = found.image.as_ref().ok_or_else(|| Failure::host(anyhow!("{} is on no image", language.name())))?;
     let frozen = Frozen {
         name,
