@@ -7,22 +7,16 @@
 mod kit;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
 
-use kit::freezing::{TO_FREEZE, clone, has_machines, has_snapshot, printed};
-use kit::{HostInventory, Lineage, Member, Role, Started, family, firebox};
+use kit::freezing::{clone, freezing, has_machines, has_snapshot, place_of, printed};
+use kit::{HostInventory, Started, firebox, monitor_of};
 
 /// A job that begins, and goes on for long enough to look at it.
 fn lasting() -> Started {
     let call = clone("bash", "echo begun; sleep 15; echo over").start();
     call.wait_for_stdout("begun");
     call
-}
-
-fn monitor_of(call: &Started) -> Member {
-    let monitor = family(call.pid(), Lineage::MicroVm).into_iter().find(|member| member.role == Role::Monitor);
-    monitor.expect("a microVM has a monitor")
 }
 
 #[test]
@@ -33,11 +27,41 @@ fn no_two_draw_the_same() {
     const CODE: &str = "import os, random, uuid
 for drawn in os.urandom(16).hex(), os.getrandom(16).hex(), random.getrandbits(64), uuid.uuid4(), open('/dev/urandom', 'rb').read(16).hex():
     print(drawn)";
+    assert_no_two_draw_the_same("python", CODE, 5);
+}
+
+/// Node draws when it starts, for whatever is drawn from it later.
+#[test]
+fn no_two_draw_the_same_in_node() {
+    if !has_machines("no_two_draw_the_same_in_node") {
+        return;
+    }
+    const CODE: &str = "const crypto = require('crypto');
+console.log(crypto.randomBytes(16).toString('hex'));
+console.log(crypto.webcrypto.getRandomValues(new Uint32Array(4)).join());
+console.log(crypto.randomUUID());
+console.log(Math.random());";
+    assert_no_two_draw_the_same("javascript", CODE, 4);
+}
+
+/// `HashMap` draws them when the first one is made.
+#[test]
+fn no_two_hash_with_the_same_keys_in_rust() {
+    if !has_machines("no_two_hash_with_the_same_keys_in_rust") {
+        return;
+    }
+    const CODE: &str = "use std::hash::BuildHasher;
+fn main() { println!(\"{}\", std::collections::HashMap::<u8, u8>::new().hasher().hash_one(1)) }";
+    assert_no_two_draw_the_same("rust", CODE, 1);
+}
+
+/// By lines, each of which has something else that was drawn.
+fn assert_no_two_draw_the_same(language: &str, code: &str, lines: usize) {
     let drawn: Vec<Vec<String>> =
-        (0..3).map(|_| printed(clone("python", CODE)).lines().map(str::to_owned).collect()).collect();
-    for what in 0..5 {
-        let different: BTreeSet<&String> = drawn.iter().map(|clone| &clone[what]).collect();
-        assert_eq!(different.len(), drawn.len(), "{what}: {drawn:?}");
+        (0..3).map(|_| printed(clone(language, code)).lines().map(str::to_owned).collect()).collect();
+    for line in 0..lines {
+        let different: BTreeSet<&String> = drawn.iter().map(|clone| &clone[line]).collect();
+        assert_eq!(different.len(), drawn.len(), "{line}: {drawn:?}");
     }
 }
 
@@ -112,7 +136,7 @@ fn one_that_dies_takes_nothing_with_it() {
     has_snapshot("bash");
     let host = HostInventory::take();
     let (dies, lives) = (lasting(), lasting());
-    assert!(monitor_of(&dies).kill());
+    assert!(monitor_of(dies.pid()).kill());
     let died = dies.wait();
     assert_eq!(died.code(), 125, "{died}");
     assert!(died.stderr().contains("its monitor was ended"), "{died}");
@@ -131,13 +155,9 @@ fn a_snapshot_holds_nothing_of_the_host() {
     let host = HostInventory::take();
     let secret = |what: &str| format!("{what}-{:032x}", rand_of_the_kernel());
     let (variable, file, argument) = (secret("variable"), secret("file"), secret("argument"));
-    let call = firebox().args(["snapshot", "create", "--lang", "bash", "--mem", "80", "--json"]).within(TO_FREEZE);
-    let call = call.env("A_SECRET", &variable).file("a_secret", &file);
+    let call = freezing("bash", &["--mem", "80"]).env("A_SECRET", &variable).file("a_secret", &file);
     // One that its caller's shell has, and whoever looks at the processes of the host.
-    let made = call.through(["sh", "-c", "\"$@\"; exit $?", &argument]).run();
-    assert_eq!(made.code(), 0, "{made}");
-    let made: serde_json::Value = serde_json::from_str(&made.stdout()).expect("JSON");
-    let place = Path::new(made["place"].as_str().expect("a place"));
+    let place = place_of(call.through(["sh", "-c", "\"$@\"; exit $?", &argument]));
     let is_in = |words: &str, file: &str| {
         let found = Command::new("grep").args(["-qaF", words]).arg(place.join(file)).status().expect("grep runs");
         assert!(found.code().is_some_and(|code| code < 2), "grep fails");

@@ -52,8 +52,7 @@ impl Host {
         let call = firebox().word_for_word().within(PATIENCE).args(words.iter().copied());
         let call = call.env("FIREBOX_HOME", &self.home);
         let call = call.env("FIREBOX_MIRRORS", format!("docker.io={}", self.registry.host));
-        let call =
-            self.s3.variables(&self.s3.host).iter().fold(call, |call, (name, value)| call.env(name, value)).run();
+        let call = call.envs(self.s3.variables(&self.s3.host)).run();
         assert_eq!(call.code(), 0, "{call}");
         println!("measured: {} {}: {:.1} s", words[0], words[1], begun.elapsed().as_secs_f64());
         call

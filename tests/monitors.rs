@@ -34,7 +34,7 @@ use guest_memory::{GuestMemory, KERNEL_TEXT, KERNEL_WHOLE};
 use home::Home;
 use kit::{
     Finished, HostInventory, Lasting, Lineage, Member, OrdinaryUser, Role, Started, family, firebox, leaving_nothing,
-    show_to_everybody, temp_dir,
+    monitor_of, show_to_everybody, temp_dir,
 };
 use rustix::process::Signal;
 
@@ -58,27 +58,44 @@ fn complete_home(test: &str) -> Option<&'static Home> {
     let make = || {
         let place = Lasting::make();
         let home = leaving_nothing(|| Home::in_directory(place.path()).complete(test));
+        if let Some(home) = &home {
+            leaving_nothing(|| {
+                home.succeeds(&["snapshot", "create", "--lang", "bash", "--mem", "128", "--vcpus", "1"])
+            });
+        }
         (place, home)
     };
     MADE.get_or_init(make).1.as_ref()
 }
 
+/// Where a machine begins: at its kernel's entry, or where another was frozen. What becomes of it does not depend on that, and the second takes a fifth of the time.
+#[derive(Clone, Copy)]
+enum Begins {
+    Boot,
+    Snapshot,
+}
+
 /// A job that runs in the middle of its work.
-fn working(home: &Home) -> (Started, Member) {
+fn working(home: &Home, begins: Begins) -> (Started, Member) {
     let call = firebox().word_for_word().env("FIREBOX_HOME", home.path()).within(Duration::from_secs(240));
     let code = "echo begun; while :; do :; done";
     let limits = ["--memory", "128M", "--run-time", &format!("{}s", RUN_TIME.as_secs())];
-    let call = call.args(["run", "--isolation", "microvm", "--lang", "bash", "--code", code]).args(limits).start();
+    let begins = match begins {
+        Begins::Boot => "--boot",
+        Begins::Snapshot => "--snapshot",
+    };
+    let call = call.args(["run", "--isolation", "microvm", begins, "--lang", "bash", "--code", code]).args(limits);
+    let call = call.start();
     call.wait_for_stdout("begun");
-    let monitor = family(call.pid(), Lineage::MicroVm).into_iter().find(|member| member.role == Role::Monitor);
-    (call, monitor.expect("a microVM has a monitor"))
+    let monitor = monitor_of(call.pid());
+    (call, monitor)
 }
 
 /// What comes of a job whose machine this happens to, if that is soon enough; and nothing is left of it but what only the next start of Firebox can remove.
 #[track_caller]
-fn after(home: &Home, soon: Duration, happens: impl FnOnce(&Started, &Member)) -> Finished {
+fn after(home: &Home, begins: Begins, soon: Duration, happens: impl FnOnce(&Started, &Member)) -> Finished {
     let host = HostInventory::take();
-    let (call, monitor) = working(home);
+    let (call, monitor) = working(home, begins);
     happens(&call, &monitor);
     let since = Instant::now();
     let (finished, guard) = call.wait_keeping_guard();
@@ -99,7 +116,7 @@ fn after(home: &Home, soon: Duration, happens: impl FnOnce(&Started, &Member)) -
 fn a_monitors_own_memory_is_five_mib_at_most() {
     const NAME: &str = "a_monitors_own_memory_is_five_mib_at_most";
     let Some(home) = complete_home(NAME) else { return };
-    let ended = after(home, MOMENT, |_, monitor| {
+    let ended = after(home, Begins::Boot, MOMENT, |_, monitor| {
         let own = GuestMemory::of(monitor.pid).monitors_own_kib();
         println!("a monitor's own memory in the middle of a job: {own} KiB");
         assert!((1..=5 << 10).contains(&own), "{own} KiB");
@@ -156,9 +173,9 @@ fn who_is_not_root_has_machines_too() {
 fn a_monitor_that_is_killed_or_stopped_ends_its_job() {
     const NAME: &str = "a_monitor_that_is_killed_or_stopped_ends_its_job";
     let Some(home) = complete_home(NAME) else { return };
-    let killed = after(home, MOMENT, |_, monitor| assert!(monitor.kill()));
+    let killed = after(home, Begins::Boot, MOMENT, |_, monitor| assert!(monitor.kill()));
     is_our_fault(&killed, "its monitor was ended");
-    let stopped = after(home, RUN_TIME + MOMENT, |_, monitor| assert!(monitor.signal(Signal::STOP)));
+    let stopped = after(home, Begins::Snapshot, RUN_TIME + MOMENT, |_, monitor| assert!(monitor.signal(Signal::STOP)));
     is_past_its_time(&stopped);
 }
 
@@ -167,7 +184,7 @@ fn a_monitor_that_is_killed_or_stopped_ends_its_job() {
 fn an_engine_that_is_stopped_does_not_keep_its_machine() {
     const NAME: &str = "an_engine_that_is_stopped_does_not_keep_its_machine";
     let Some(home) = complete_home(NAME) else { return };
-    let ended = after(home, MOMENT, |call, monitor| {
+    let ended = after(home, Begins::Snapshot, MOMENT, |call, monitor| {
         call.signal(Signal::STOP);
         let until = Instant::now() + RUN_TIME + 2 * MOMENT;
         while monitor.parent().is_some() {
@@ -187,9 +204,9 @@ fn a_guest_whose_kernel_breaks_down_ends_its_job() {
     const NOTHING: &[u8] = &[0];
     const HALT: &[u8] = &[0xF4];
     const SPIN: &[u8] = &[0xEB, 0xFE];
-    is_our_fault(&after(home, MOMENT, fill(KERNEL_WHOLE, NOTHING)), "triple fault");
-    is_our_fault(&after(home, MOMENT, fill(KERNEL_TEXT, HALT)), "nothing that could wake it");
-    let spun = after(home, RUN_TIME + MOMENT, fill(KERNEL_TEXT, SPIN));
+    is_our_fault(&after(home, Begins::Snapshot, MOMENT, fill(KERNEL_WHOLE, NOTHING)), "triple fault");
+    is_our_fault(&after(home, Begins::Snapshot, MOMENT, fill(KERNEL_TEXT, HALT)), "nothing that could wake it");
+    let spun = after(home, Begins::Snapshot, RUN_TIME + MOMENT, fill(KERNEL_TEXT, SPIN));
     is_past_its_time(&spun);
 }
 
@@ -227,6 +244,6 @@ fn whoever_above_it_is_killed_takes_the_machine_along() {
             let family = family(call.pid(), Lineage::MicroVm);
             assert!(family.iter().find(|member| member.role == role).is_some_and(Member::kill), "there is no {role:?}");
         };
-        assert_eq!(after(home, MOMENT, kill).code(), code, "{role:?}");
+        assert_eq!(after(home, Begins::Snapshot, MOMENT, kill).code(), code, "{role:?}");
     }
 }

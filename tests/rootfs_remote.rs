@@ -59,9 +59,7 @@ impl Place {
     }
 
     fn call_by(&self, server: &str, host: &str, words: &[&str]) -> Firebox {
-        let called = firebox().env("HOME", "/nonexistent");
-        let called =
-            self.s3.variables(server).into_iter().fold(called, |called, (name, value)| called.env(&name, value));
+        let called = firebox().env("HOME", "/nonexistent").envs(self.s3.variables(server));
         called.args(["rootfs", "--home", images::text(&self.home(host))]).args(words)
     }
 

@@ -50,9 +50,7 @@ impl Place {
 
     /// With the server's address and our key in the environment.
     fn call_by(&self, server: &str, home: &Path, words: &[&str]) -> Firebox {
-        let called = firebox().env("HOME", "/nonexistent");
-        let variables = self.s3.variables(server).into_iter();
-        let called = variables.fold(called, |called, (name, value)| called.env(&name, value));
+        let called = firebox().env("HOME", "/nonexistent").envs(self.s3.variables(server));
         called.args(["snapshot", "--home", images::text(home)]).args(words)
     }
 }

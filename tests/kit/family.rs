@@ -77,6 +77,12 @@ pub(crate) fn family(engine: Pid, lineage: Lineage) -> Vec<Member> {
     found
 }
 
+/// The monitor of the only microVM that a call has.
+pub(crate) fn monitor_of(engine: Pid) -> Member {
+    let monitor = family(engine, Lineage::MicroVm).into_iter().find(|member| member.role == Role::Monitor);
+    monitor.expect("a microVM has a monitor")
+}
+
 impl Member {
     /// Whose child it is, if it lives.
     pub(crate) fn parent(&self) -> Option<u32> {

@@ -79,6 +79,10 @@ impl Firebox {
         self
     }
 
+    pub(crate) fn envs(self, variables: impl IntoIterator<Item = (String, String)>) -> Firebox {
+        variables.into_iter().fold(self, |call, (name, value)| call.env(&name, value))
+    }
+
     /// A file in the directory that the call is made from.
     pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Firebox {
         let path = self.directory.path().join(name);

@@ -1,15 +1,15 @@
 //! Snapshots that jobs of tests go on from, which are made when the first one needs it; and jobs that insist on going on from one.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::firebox::{Firebox, firebox};
 use super::kind::is_microvm;
-use super::running::Finished;
 
 /// What a job gets that asks for nothing.
-pub(crate) const SIZE: [&str; 4] = ["--mem", "512", "--vcpus", "1"];
+const SIZE: [&str; 4] = ["--mem", "512", "--vcpus", "1"];
 /// A machine that is emulated within one that is takes its time.
 pub(crate) const TO_FREEZE: Duration = Duration::from_secs(300);
 
@@ -40,15 +40,23 @@ pub(crate) fn has_snapshot(language: &str) {
     static THERE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut there = THERE.lock().unwrap_or_else(PoisonError::into_inner);
     if there.insert(language.to_owned()) && !list().contains(&format!("{language}-512-1")) {
-        println!("measured: {}", freeze(language).stdout().trim());
+        let call = freezing(language, &SIZE).run();
+        assert_eq!(call.code(), 0, "{call}");
+        println!("measured: {}", call.stdout().trim());
     }
 }
 
-/// Makes one, whether there is one or not.
-pub(crate) fn freeze(language: &str) -> Finished {
-    let call = firebox().args(["snapshot", "create", "--lang", language]).args(SIZE).within(TO_FREEZE).run();
+/// A call that makes one, whether there is one or not.
+pub(crate) fn freezing(language: &str, size: &[&str]) -> Firebox {
+    firebox().args(["snapshot", "create", "--lang", language]).args(size.iter().copied()).within(TO_FREEZE)
+}
+
+/// Where it is then.
+pub(crate) fn place_of(freezing: Firebox) -> PathBuf {
+    let call = freezing.arg("--json").run();
     assert_eq!(call.code(), 0, "{call}");
-    call
+    let made: serde_json::Value = serde_json::from_str(&call.stdout()).expect("JSON");
+    PathBuf::from(made["place"].as_str().expect("a place"))
 }
 
 fn list() -> String {

@@ -54,7 +54,7 @@ pub(crate) fn ask_for(arguments: &mut Vec<OsString>, is_word_for_word: bool, all
     if !runs_a_job || says(arguments, "--isolation") {
         return;
     }
-    let goes_on = says(arguments, "--snapshot") || !is_word_for_word && is_microvm() && goes_on(arguments);
+    let goes_on = says(arguments, "--snapshot") || !is_word_for_word && is_microvm() && has_one_frozen(arguments);
     println!("{}{}", told(&kind), if goes_on { " from a snapshot" } else { "" });
     for limit in LIMITS.iter().filter(|limit| says(arguments, limit)) {
         println!("{} limited by: {limit}", told(&kind));
@@ -68,7 +68,7 @@ pub(crate) fn ask_for(arguments: &mut Vec<OsString>, is_word_for_word: bool, all
 }
 
 /// Whether machines of its language go on from a snapshot, which is made then unless it is there. Those of all others boot.
-fn goes_on(arguments: &[OsString]) -> bool {
+fn has_one_frozen(arguments: &[OsString]) -> bool {
     let mut pairs = arguments.windows(2);
     let named = pairs.find(|pair| pair[0] == "--lang").and_then(|pair| pair[1].to_str());
     let frozen = named.filter(|language| is_tested(language));

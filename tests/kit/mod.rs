@@ -42,7 +42,7 @@ pub(crate) use answering::{Requests, Response, requests};
 pub(crate) use attack::{Attack, Expectation, words};
 pub(crate) use certificate::Certificate;
 pub(crate) use dice::Dice;
-pub(crate) use family::{Lineage, Member, Role, family};
+pub(crate) use family::{Lineage, Member, Role, family, monitor_of};
 pub(crate) use fenced::{Around, Fenced, assert_none_left, without_namespaces};
 pub(crate) use firebox::{Firebox, Outcome, Started, firebox, job, repository};
 pub(crate) use guard::{Allowance, Guard};
