@@ -5,12 +5,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::host_packages::on_path;
 use crate::repository::Repository;
+use crate::said::done;
 
 /// What it is, and which version of everything that it needs.
 const NAMED: [&str; 2] = ["package.json", "package-lock.json"];
@@ -39,11 +40,9 @@ impl AzureServer {
         }
         let mut npm = Command::new(npm);
         // None of what is downloaded runs while it is installed.
-        succeed(
-            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&place),
-        )?;
+        done(npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&place))?;
         // An older Node.js does not come as far as that.
-        succeed(Command::new(&program).arg("--version"))?;
+        done(Command::new(&program).arg("--version"))?;
         // Last, so that what broke off is begun anew.
         fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
         Ok(AzureServer { program })
@@ -53,10 +52,4 @@ impl AzureServer {
     pub(crate) fn hand_over(&self, command: &mut Command) {
         command.env("FIREBOX_TEST_AZURE", &self.program);
     }
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(())
 }

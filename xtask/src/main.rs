@@ -12,9 +12,12 @@ mod host_packages;
 mod lab;
 mod lines;
 mod load;
+mod registry_server;
 mod repository;
 mod rules;
 mod s3_server;
+mod said;
+mod server;
 mod test;
 
 use std::process::ExitCode;

@@ -5,11 +5,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::repository::Repository;
+use crate::said::done;
 
 const VERSION: &str = "0.14.1";
 /// In which tests look for it.
@@ -43,12 +44,10 @@ impl S3Server {
             "binary",
             "s3s-fs",
         ]);
-        cargo.arg("--root").arg(&place).arg("--target-dir").arg(&built).stdin(Stdio::null());
+        cargo.arg("--root").arg(&place).arg("--target-dir").arg(&built);
         // A server for tests need not be fast, but there soon.
         cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
-        let output = cargo.output().context("cannot start cargo")?;
-        let says = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "cargo install s3s-fs failed: {}", says.trim());
+        done(&mut cargo)?;
         // The program is all that is of use. What cannot be removed is in nobody's way.
         let _ = fs::remove_dir_all(&built);
         // Last, so that what broke off is begun anew.

@@ -1,7 +1,7 @@
 //! Our side: the release binary, and what it knows of this host.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::driver::{Driver, Quiet};
 use super::served::Service;
 use super::subject::Subject;
+use crate::said::{done, said};
 
 /// Variables that cargo and rustup set for us and a user of the binary does not have.
 const NOT_A_USERS: [&str; 3] = ["LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT"];
@@ -72,20 +73,20 @@ impl Firebox {
     }
 
     pub(super) fn version(&self) -> Result<String> {
-        let output = self.succeed(self.command().arg("--version"))?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let output = said(self.command().arg("--version"))?;
+        Ok(output.trim().to_owned())
     }
 
     pub(super) fn languages(&self) -> Result<Vec<Language>> {
-        let output = self.succeed(self.command().args(["languages", "--json"]))?;
-        serde_json::from_slice(&output.stdout).context("`firebox languages --json` is not the list we know")
+        let output = said(self.command().args(["languages", "--json"]))?;
+        serde_json::from_str(&output).context("`firebox languages --json` is not the list we know")
     }
 
     /// The options of `firebox measure jobs`: what this version can do.
     pub(super) fn offers(&self) -> Result<Vec<String>> {
-        let output = self.succeed(self.command().args(["measure", "offers"]))?;
+        let output = said(self.command().args(["measure", "offers"]))?;
         let offers: Offers =
-            serde_json::from_slice(&output.stdout).context("`firebox measure offers` is not the list we know")?;
+            serde_json::from_str(&output).context("`firebox measure offers` is not the list we know")?;
         Ok(offers.jobs)
     }
 
@@ -135,9 +136,8 @@ impl Firebox {
 
     /// Waits until nothing goes on in a process of ours and what it started.
     pub(super) fn quiet(&self, pid: u32) -> Result<()> {
-        let output = self.succeed(self.command().args(["measure", "quiet", &pid.to_string()]))?;
-        let quiet: Quiet =
-            serde_json::from_slice(&output.stdout).context("`firebox measure quiet` says something else")?;
+        let output = said(self.command().args(["measure", "quiet", &pid.to_string()]))?;
+        let quiet: Quiet = serde_json::from_str(&output).context("`firebox measure quiet` says something else")?;
         ensure!(quiet.came(), "process {pid} does not come to rest");
         Ok(())
     }
@@ -145,34 +145,25 @@ impl Firebox {
     /// Bytes of memory of a process of ours and what it started, where what several share is divided among them. Needs root's
     /// rights.
     pub(super) fn memory(&self, pid: u32) -> Result<u64> {
-        let output = self.succeed(self.command().args(["measure", "memory", &pid.to_string()]))?;
-        let memory: Memory =
-            serde_json::from_slice(&output.stdout).context("`firebox measure memory` says something else")?;
+        let output = said(self.command().args(["measure", "memory", &pid.to_string()]))?;
+        let memory: Memory = serde_json::from_str(&output).context("`firebox measure memory` says something else")?;
         Ok(memory.bytes)
     }
 
     /// The whole process as a user starts it.
     pub(super) fn run(&self, file: &Path) -> Result<Duration> {
         let start = Instant::now();
-        self.succeed(self.command().arg("run").arg(file))?;
+        done(self.command().arg("run").arg(file))?;
         Ok(start.elapsed())
     }
 
     /// What a program prints in a jail.
     pub(super) fn stdout_of(&self, file: &Path) -> Result<String> {
-        let output = self.succeed(self.command().args(["run", "--json"]).arg(file))?;
+        let output = said(self.command().args(["run", "--json"]).arg(file))?;
         let response: Response =
-            serde_json::from_slice(&output.stdout).context("`firebox run --json` did not print a response")?;
+            serde_json::from_str(&output).context("`firebox run --json` did not print a response")?;
         ensure!(response.status == "ok", "the job ended as `{}`: {}", response.status, response.stderr.trim());
         Ok(response.stdout)
-    }
-
-    fn succeed(&self, command: &mut Command) -> Result<Output> {
-        let output = command.stdin(Stdio::null()).output();
-        let output = output.with_context(|| format!("cannot start {}", self.binary.display()))?;
-        let says = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{command:?} ended with {}: {}", output.status, says.trim());
-        Ok(output)
     }
 }
 

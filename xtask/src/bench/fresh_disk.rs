@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use super::workshop::run;
+use crate::said::done;
 
 /// More than anything that is measured on one. A hole until it is written to.
 const SIZE: u64 = 6 << 30;
@@ -46,8 +46,8 @@ impl FreshDisk {
             .with_context(|| format!("cannot make a disk in {}", place.path().display()))?;
         // What would be put off until the disk is used would be done while something is measured.
         let all_at_once = "lazy_itable_init=0,lazy_journal_init=0,nodiscard";
-        run(Command::new("mkfs.ext4").args(["-q", "-E", all_at_once]).arg(&file))?;
-        run(Command::new("mount").args(["-o", "loop"]).args([&file, &mounted]))?;
+        done(Command::new("mkfs.ext4").args(["-q", "-E", all_at_once]).arg(&file))?;
+        done(Command::new("mount").args(["-o", "loop"]).args([&file, &mounted]))?;
         Ok(FreshDisk { mounted, _place: place })
     }
 
@@ -59,7 +59,7 @@ impl FreshDisk {
 impl Drop for FreshDisk {
     fn drop(&mut self) {
         // A disk that stays is seen by whoever looks; a measurement is not wrong because of it.
-        if let Err(error) = run(Command::new("umount").arg(&self.mounted)) {
+        if let Err(error) = done(Command::new("umount").arg(&self.mounted)) {
             eprintln!("{error:#}");
         }
     }

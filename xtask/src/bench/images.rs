@@ -15,9 +15,10 @@ use super::rows::{Bench, Question, hello};
 use super::samples::{rows_side_by_side, side_by_side};
 use super::shelves::{Kind, Shelf};
 use super::subject::Subject;
-use super::workshop::{NAME, Workshop, run, settled, timed};
+use super::workshop::{NAME, Workshop, settled, timed};
 use crate::host_packages::all_needed;
 use crate::repository::Repository;
+use crate::said::{done, said};
 
 /// What is said of an image that was taken in, as far as we read it.
 #[derive(Debug, Deserialize)]
@@ -94,7 +95,7 @@ impl Bench<'_> {
             let ready = there(workshop).and_then(|workshop| {
                 let home = workshop.path("home");
                 let image = workshop.noise()?;
-                run(&mut self.take(&home, image))?;
+                done(&mut self.take(&home, image))?;
                 let shelf = Shelf::fill(kind, repository, self.firebox, workshop, image, &home)?;
                 Ok((workshop, shelf))
             });
@@ -113,7 +114,7 @@ impl Bench<'_> {
     /// to compare it, and to have the disk know it.
     fn transfer(&self, workshop: &Workshop, shelf: &Shelf) -> Result<(Measured, Details)> {
         let (home, file) = (workshop.path("home"), workshop.path("fetched"));
-        let taken = run(&mut shelf.ours(self.firebox, &home))?;
+        let taken = said(&mut shelf.ours(self.firebox, &home))?;
         let taken: Taken = serde_json::from_str(&taken).context("`firebox rootfs` says something else")?;
         let [Layer { blob }] = taken.layers.as_slice() else { return Err(anyhow::anyhow!("it is to have one layer")) };
         let hex = blob.trim_start_matches("sha256:");
@@ -157,7 +158,7 @@ impl Bench<'_> {
                 let workshop = there(workshop)?;
                 let (home, image) = (workshop.path("toolchains"), workshop.toolchains(self.languages())?);
                 if !home.exists() {
-                    run(&mut self.take(&home, image))?;
+                    done(&mut self.take(&home, image))?;
                 }
                 Ok(home)
             });

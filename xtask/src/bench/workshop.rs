@@ -14,6 +14,7 @@ use super::bare;
 use super::firebox::{Language, program};
 use super::fresh_disk::FreshDisk;
 use crate::host_packages::{all_needed, debians_release};
+use crate::said::done;
 
 /// What has a C compiler in a Debian, and a Python.
 const PACKAGES: &str = "gcc,libc6-dev,python3-minimal,libpython3-stdlib";
@@ -48,10 +49,12 @@ impl Workshop {
             all_needed(&["mmdebstrap", "skopeo"])?;
             let (archive, image) = (self.path("debian.tar"), self.image("debian"));
             let include = format!("--include={PACKAGES}");
-            run(Command::new("mmdebstrap")
-                .args(["--quiet", "--variant=minbase", &include, &debians_release()])
-                .arg(&archive))?;
-            run(Command::new("skopeo").args(["copy", "--quiet", &format!("tarball:{}", archive.display()), &image]))?;
+            done(
+                Command::new("mmdebstrap")
+                    .args(["--quiet", "--variant=minbase", &include, &debians_release()])
+                    .arg(&archive),
+            )?;
+            done(Command::new("skopeo").args(["copy", "--quiet", &format!("tarball:{}", archive.display()), &image]))?;
             std::fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
             Ok(image)
         })
@@ -65,7 +68,7 @@ impl Workshop {
             let (mut from, mut path) = (plain.to_owned(), String::new());
             let mut insert = |what: &Path, to: &Path| {
                 let words = ["insert", "--image", from.trim_start_matches("oci:"), "--tag", "toolchains"];
-                run(Command::new("umoci").args(words).arg(what).arg(to))?;
+                done(Command::new("umoci").args(words).arg(what).arg(to))?;
                 from.clone_from(&image);
                 anyhow::Ok(())
             };
@@ -84,7 +87,7 @@ impl Workshop {
             }
             let path = format!("--config.env=PATH={path}{STANDARD}");
             let words = ["config", "--image", from.trim_start_matches("oci:"), "--tag", "toolchains", &path];
-            run(Command::new("umoci").args(words))?;
+            done(Command::new("umoci").args(words))?;
             Ok(image)
         })
     }
@@ -95,13 +98,13 @@ impl Workshop {
             all_needed(&["umoci"])?;
             let (file, layout, image) = (self.path("noise"), self.path("oci"), self.image("noise"));
             let script = format!("head -c {NOISE_MIB}M /dev/urandom > \"$0\"");
-            run(Command::new("sh").args(["-ec", &script]).arg(&file))?;
+            done(Command::new("sh").args(["-ec", &script]).arg(&file))?;
             if !layout.exists() {
-                run(Command::new("umoci").args(["init", "--layout"]).arg(&layout))?;
+                done(Command::new("umoci").args(["init", "--layout"]).arg(&layout))?;
             }
             let name = image.trim_start_matches("oci:");
-            run(Command::new("umoci").args(["new", "--image", name]))?;
-            run(Command::new("umoci").args(["insert", "--image", name]).arg(&file).arg("/noise"))?;
+            done(Command::new("umoci").args(["new", "--image", name]))?;
+            done(Command::new("umoci").args(["insert", "--image", name]).arg(&file).arg("/noise"))?;
             std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
             Ok(image)
         })
@@ -131,14 +134,6 @@ pub(super) fn timed(command: Command) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-pub(super) fn run(command: &mut Command) -> Result<String> {
-    let output = command.stdin(std::process::Stdio::null()).output();
-    let output = output.with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    let says = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "{command:?} ended with {}: {}", output.status, says.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 /// Programs that are called as their packages are.
 fn once(cell: &OnceCell<Result<String, String>>, make: impl FnOnce() -> Result<String>) -> Result<&str> {
     let made = cell.get_or_init(|| make().map_err(|error| format!("{error:#}")));
@@ -156,11 +151,5 @@ mod tests {
             let made = once(&cell, || Err(anyhow!("no network").context(format!("try {tries}"))));
             assert_eq!(made.unwrap_err().to_string(), "try 1: no network");
         }
-    }
-
-    #[test]
-    fn a_program_that_fails_says_how() {
-        let error = run(Command::new("sh").args(["-c", "echo oh no >&2; exit 3"])).unwrap_err().to_string();
-        assert!(error.contains("exit status: 3: oh no"), "{error}");
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn compare(repository: &Repository) -> Result<ExitCode> {
     let ending = machine.watch(|line| {
         println!("{line}");
         heard.read(line);
+        None
     })?;
     if let Some(obstacle) = heard.obstacles.first() {
         bail!("{obstacle}");

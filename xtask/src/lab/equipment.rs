@@ -37,6 +37,7 @@ impl Equipment {
         needed("apt-get", "apt")?;
         all_needed(&["mmdebstrap", "skopeo", "umoci"])?;
         needed("mkfs.ext4", "e2fsprogs")?;
+        needed("strip", "binutils")?;
         let registry = needed("docker-registry", "docker-registry")?;
         let kernel = Kernel::fetch(Flavour::ForClouds, &place)?;
         let generic_kernel = Kernel::fetch(Flavour::ForAllMachines, &place)?;

@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use tempfile::NamedTempFile;
 
 pub(super) use self::initramfs::Initramfs;
 use super::equipment::Equipment;
 use super::kernel::Kernel;
+use crate::said::done;
 
 /// What of the kernel's modules is of use: KVM, drivers of virtio devices, what images are read with, and a family of sockets that is attacked. All of them would be 90 MB.
 const MODULES: [&str; 10] = [
@@ -75,9 +77,12 @@ impl Files {
         libraries(program)?.iter().try_for_each(|library| self.copy(library))
     }
 
-    /// A program by its own name, likewise.
+    /// A program of ours by its own name, likewise, and without what a debugger would read, which is nine tenths of it.
     pub(super) fn copy_program(&mut self, program: &Path) -> Result<()> {
-        self.add_program(&inside(program), program)
+        let stripped = NamedTempFile::new().context("cannot make a file")?;
+        done(Command::new("strip").arg("--strip-debug").arg("-o").arg(stripped.path()).arg(program))?;
+        self.add(&inside(program), &read(stripped.path())?);
+        libraries(program)?.iter().try_for_each(|library| self.copy(library))
     }
 
     /// A file by its own name.

@@ -1,6 +1,6 @@
 #!/lab/busybox sh
 # The first process in the lab: brings up KVM and the Debian on its disk, runs each test program there, and says how it ended. What it says goes to
-# the second serial port; the first is the kernel's.
+# the second serial port, over which it hears which is next; the first is the kernel's.
 #
 # Called once more with a word, it is in that Debian, which is the root then. What the kernel has unpacked stands in it by the same names.
 BUSYBOX=/lab/busybox
@@ -19,13 +19,22 @@ if [ "$1" = in-debian ]; then
     while $BUSYBOX sleep 30; do echo "lab: alive" >/dev/ttyS0; done &
     # As many open files as a service manager grants.
     ulimit -H -n 524288
-    while read -r name folder words; do
+    # Which is the next is said from outside, since another PC has the same list: a line's number, or 0 when none is left. What is lost on the way is asked for again.
+    exec 3</dev/ttyS1
+    $BUSYBOX stty -echo <&3
+    while echo "lab: next"; do
+        number=
+        read -r -t 60 number <&3 || continue
+        [ "$number" != 0 ] || break
+        read -r name folder words <<TURN
+$($BUSYBOX sed -n "${number}p" /lab/turns)
+TURN
         echo "lab: $name begins"
         # Longer than any takes: if one hangs, it fails, and the others still have their turn.
         # A checkout below a folder that Debian has, too, is not in here.
-        (cd "$folder" || exit; exec timeout -s KILL 1200 $words)
+        (cd "$folder" || exit; exec timeout -s KILL 1200 $words 3<&-)
         echo "lab: $name ended with $?"
-    done </lab/turns
+    done
     echo "lab: over"
     exec $BUSYBOX poweroff -f
 fi

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::host_packages::{may_install, refresh_lists};
+use crate::said::{done, said};
 
 /// Which kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,21 +81,14 @@ impl Kernel {
 fn unpack(flavour: Flavour, package: &str, place: &Path, to: &Path) -> Result<()> {
     println!("unpacking {package} into {}", place.display());
     let folder = tempfile::tempdir_in(place).context("cannot make a folder for a download")?;
-    said(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(&folder))?;
+    done(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(&folder))?;
     let archive = fs::read_dir(&folder)?.next().context("apt-get has downloaded nothing")??.path();
     let unpacked = folder.path().join("unpacked");
-    said(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&unpacked))?;
+    done(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(&unpacked))?;
     if flavour == Flavour::ForAllMachines {
         // They are 400 MB.
         fs::remove_dir_all(unpacked.join("lib")).context("cannot remove the modules of a kernel")?;
     }
     // As a whole or not at all.
     fs::rename(&unpacked, to).with_context(|| format!("cannot put the kernel at {}", to.display()))
-}
-
-/// What a command says that has to succeed.
-pub(super) fn said(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,11 +1,11 @@
 //! The PC that QEMU emulates, from its start to its end: with a disk or without, without a network, with two serial ports, one for what the kernel says and one
-//! for what the tests say.
+//! for what the tests say, over which it is told what is next.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ const LAST_WORDS: usize = 60;
 /// While it runs. Dropping it ends it.
 pub(super) struct Machine {
     qemu: Child,
+    /// The other direction of the port over which it says its lines.
+    ears: ChildStdin,
     lines: Receiver<String>,
     console: PathBuf,
     /// Where QEMU can be asked.
@@ -71,21 +73,25 @@ impl Machine {
         if let Some(disk) = disk {
             qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,snapshot=on", disk.display()));
         }
-        qemu.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-        let child = qemu.spawn().context("cannot start QEMU")?;
+        qemu.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
+        let mut child = qemu.spawn().context("cannot start QEMU")?;
         drop(qemu); // with it our own writing ends, else the pipe would never end
-        Ok(Machine { qemu: child, lines: lines_of(reader), console, monitor, started: Instant::now() })
+        let ears = child.stdin.take().context("QEMU has no standard input")?;
+        Ok(Machine { qemu: child, ears, lines: lines_of(reader), console, monitor, started: Instant::now() })
     }
 
-    /// Waits for its end, and tells of each line that comes.
-    pub(super) fn watch(&mut self, mut hear: impl FnMut(&str)) -> Result<Ending> {
+    /// Waits for its end, tells of each line that comes, and says what is to be said to that.
+    pub(super) fn watch(&mut self, mut hear: impl FnMut(&str) -> Option<String>) -> Result<Ending> {
         let (mut still, mut signs) = (Duration::ZERO, 0);
         loop {
             let left = LIMIT.saturating_sub(self.started.elapsed());
             match self.lines.recv_timeout(left.min(LOOK)) {
                 Ok(line) => {
                     still = Duration::ZERO;
-                    hear(&line);
+                    if let Some(answer) = hear(&line) {
+                        // A PC that has ended hears nothing more, and its end is the next thing that is seen.
+                        _ = writeln!(self.ears, "{answer}");
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) if left <= LOOK => return Ok(Ending::TimedOut),
                 Err(RecvTimeoutError::Timeout) => {

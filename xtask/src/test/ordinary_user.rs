@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::host_packages::may_install;
 use crate::repository::Repository;
+use crate::said::done;
 
 const ACCOUNT: &str = "firebox-test";
 /// Where the copies are.
@@ -79,7 +80,7 @@ fn add_account() -> Result<u32> {
     println!("making the account {ACCOUNT}, which nobody can log in to");
     let mut useradd = Command::new("/usr/sbin/useradd");
     useradd.args(["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]);
-    succeed(useradd.arg(ACCOUNT))?;
+    done(useradd.arg(ACCOUNT))?;
     uid_of(ACCOUNT)?.with_context(|| format!("useradd has made {ACCOUNT}, which is not in /etc/passwd"))
 }
 
@@ -129,11 +130,11 @@ fn copied(language: &str, toolchain: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))?;
     }
     fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
-    let linked = succeed(Command::new("cp").args(["--archive", "--link"]).arg(toolchain).arg(&copy));
+    let linked = done(Command::new("cp").args(["--archive", "--link"]).arg(toolchain).arg(&copy));
     if linked.is_err() {
         // Another file system, or one without links.
         let _ = fs::remove_dir_all(&copy);
-        succeed(Command::new("cp").arg("--archive").arg(toolchain).arg(&copy))?;
+        done(Command::new("cp").arg("--archive").arg(toolchain).arg(&copy))?;
     }
     fs::write(&stamp, now).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(copy)
@@ -151,12 +152,6 @@ fn stamp_of(toolchain: &Path) -> Result<String> {
         }
     }
     Ok(stamp)
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::host_packages::{install, may_install, on_path};
+use crate::said::done;
 
 /// Debian's Python comes without what makes environments.
 const PACKAGES: [&str; 1] = ["python3-venv"];
@@ -18,7 +19,7 @@ pub(super) fn make_environment(place: &Path) -> Result<()> {
         if place.exists() {
             fs::remove_dir_all(place).with_context(|| format!("cannot remove {}", place.display()))?;
         }
-        succeed(Command::new(&python).args(["-m", "venv"]).arg(place))
+        done(Command::new(&python).args(["-m", "venv"]).arg(place))
     };
     match make() {
         Err(_) if may_install() => {
@@ -36,11 +37,4 @@ pub(super) fn pip(place: &Path, verb: &str, requirements: &Path) -> Command {
     pip.args(["-m", "pip", verb, "--quiet", "--disable-pip-version-check", "--require-hashes"]);
     pip.args(["--only-binary", ":all:", "--requirement"]).arg(requirements);
     pip
-}
-
-/// Runs a command; what it says when it fails is the error.
-pub(super) fn succeed(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(())
 }

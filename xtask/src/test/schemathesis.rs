@@ -9,8 +9,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::python::{make_environment, pip, succeed};
+use super::python::{make_environment, pip};
 use crate::repository::Repository;
+use crate::said::done;
 
 /// Which version, and what it needs. `requirements.in` beside it has what it is made from.
 const REQUIREMENTS: &str = "tests/schemathesis/requirements.txt";
@@ -33,7 +34,7 @@ impl Schemathesis {
         }
         println!("installing schemathesis into {}", place.display());
         make_environment(&place)?;
-        succeed(&mut pip(&place, "install", &requirements))?;
+        done(&mut pip(&place, "install", &requirements))?;
         // Last, so that what broke off is begun anew.
         fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
         Ok(Schemathesis { program })
