@@ -127,6 +127,7 @@ fn booting(hypervisor: &Hypervisor, orders: Orders, parts: Parts) -> Result<(Mac
 fn go_on(hypervisor: &Hypervisor, orders: Orders, parts: Parts) -> Result<Ran, NoMachine> {
     let Orders { memory, cpus, has_disk: _, course: _ } = orders;
     let Parts { program, contents, disk, doors } = parts;
+    let machine = hypervisor.begin();
     let snapshot = Snapshot::read_from(program)?;
     // Its control group was made for these.
     if (snapshot.memory().to_bytes(), snapshot.count_cpus()) != (memory, usize::from(cpus)) {
@@ -135,7 +136,7 @@ fn go_on(hypervisor: &Hypervisor, orders: Orders, parts: Parts) -> Result<Ran, N
     let Doors { welcome, agent, control } = doors;
     // Its guest has called once, and is called now.
     let devices = devices(Vec::new(), [welcome, agent, control], disk)?;
-    let mut machine = snapshot.restore(hypervisor, contents, devices)?;
+    let mut machine = snapshot.restore_in(machine, hypervisor, contents, devices)?;
     machine.confine_threads(confine_thread);
     Ok(machine.go(WITHOUT_END)?.ended()?)
 }

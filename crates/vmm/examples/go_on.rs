@@ -18,8 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [state, memory] = &words[..] else { return Err("usage: go_on STATE MEMORY".into()) };
     let begun = Instant::now();
+    let hypervisor = Hypervisor::open()?;
+    let machine = hypervisor.begin();
     let snapshot = Snapshot::read_from(File::open(state)?)?;
-    let machine = snapshot.restore(&Hypervisor::open()?, File::open(memory)?, vec![Box::new(Entropy)])?;
+    let machine = snapshot.restore_in(machine, &hypervisor, File::open(memory)?, vec![Box::new(Entropy)])?;
     let there = begun.elapsed();
     let log = machine.log();
     thread::spawn(move || {

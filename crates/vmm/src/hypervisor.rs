@@ -2,10 +2,12 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use kvm_ioctls::Kvm;
 
 use crate::arch::NEEDED;
+use crate::begun::Begun;
 use crate::sys;
 
 /// Where it is.
@@ -14,7 +16,7 @@ const DEVICE: &str = "/dev/kvm";
 const VERSION: i32 = 12;
 /// An open `/dev/kvm` that has what a machine needs.
 #[derive(Debug)]
-pub struct Hypervisor(Kvm);
+pub struct Hypervisor(Arc<Kvm>);
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +56,13 @@ impl Hypervisor {
         }
         match NEEDED.iter().find(|(cap, _)| !kvm.check_extension(*cap)) {
             Some((_, what)) => Err(NoKvm::Lacks(what)),
-            None => Ok(Hypervisor(kvm)),
+            None => Ok(Hypervisor(Arc::new(kvm))),
         }
+    }
+
+    /// Has a machine made while its caller does something else: a thread of this process's waits for KVM.
+    pub fn begin(&self) -> Begun {
+        Begun::by(&self.0)
     }
 
     pub(crate) fn kvm(&self) -> &Kvm {

@@ -41,6 +41,7 @@
 )]
 
 mod arch;
+mod begun;
 mod bus;
 mod ending;
 mod generation;
@@ -63,6 +64,7 @@ pub mod virtio;
 mod wakers;
 
 pub use arch::{BootError, Linux, OtherProcessor, SetupError, Start, UnpackError, WORDS, layout, unpack};
+pub use begun::Begun;
 pub use bus::{BusDevice, Go, Taken};
 pub use ending::{CpuFault, Ending};
 pub use generation::GenerationError;

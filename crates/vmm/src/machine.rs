@@ -18,6 +18,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kvm_ioctls::VmFd;
 use vm_memory::{Bytes, GuestAddress};
 
 use crate::arch::{self, BootError, Chips, Cpus, Linux, SetupError, Start, layout};
@@ -165,7 +166,9 @@ impl Machine {
         if !(1..=Settings::MOST_CPUS).contains(&cpus) {
             return Err(MachineError::Cpus(cpus));
         }
-        let mut machine = Machine::without_processors(hypervisor, memory, memory.map()?, cpus)?;
+        let vm = hypervisor.kvm().create_vm();
+        let kind = Cpus::new(hypervisor, cpus)?;
+        let mut machine = Machine::without_processors(vm, kind, memory, memory.map()?)?;
         for number in 0..cpus {
             let cpu = machine.kind.make(&machine.vm, number)?;
             machine.cpus.push(cpu);
@@ -173,16 +176,16 @@ impl Machine {
         Ok(machine)
     }
 
-    /// All but the processors, of which there are to be so many.
+    /// All but the processors, which are to be of this kind.
     pub(crate) fn without_processors(
-        hypervisor: &Hypervisor,
+        vm: Result<VmFd, kvm_ioctls::Error>,
+        kind: Cpus,
         size: MemorySize,
         memory: Memory,
-        cpus: u8,
     ) -> Result<Machine, MachineError> {
         let refused = |step| move |source| MachineError::Refused { step, source };
-        let fd = hypervisor.kvm().create_vm().map_err(refused("make a virtual machine"))?;
-        let vm = Vm::new(fd, memory).map_err(refused("take the memory of a virtual machine"))?;
+        let vm = vm.map_err(refused("make a virtual machine"))?;
+        let vm = Vm::new(vm, memory).map_err(refused("take the memory of a virtual machine"))?;
         let chips = Chips::install(&vm).map_err(refused("make interrupt controllers"))?;
         let log = Arc::new(Mutex::new(LogRing::new()));
         let line = chips.line(&vm, layout::SERIAL_INTERRUPT)?;
@@ -190,7 +193,7 @@ impl Machine {
         Ok(Machine {
             size,
             cpus: Vec::new(),
-            kind: Cpus::new(hypervisor, cpus)?,
+            kind,
             vm,
             chips,
             devices: Vec::new(),

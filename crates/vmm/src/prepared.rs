@@ -6,7 +6,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::arch::{CannotBe, OtherProcessor, SetupError};
+use crate::arch::{CannotBe, Cpus, OtherProcessor, SetupError};
+use crate::begun::Begun;
 use crate::generation::GenerationError;
 use crate::hypervisor::Hypervisor;
 use crate::machine::{Machine, MachineError, RunError, Settings};
@@ -80,13 +81,25 @@ impl Snapshot {
         memory: File,
         devices: Vec<Box<dyn Device>>,
     ) -> Result<Prepared, RestoreError> {
+        self.restore_in(hypervisor.begin(), hypervisor, memory, devices)
+    }
+
+    /// The same in a machine that was begun before.
+    pub fn restore_in(
+        self,
+        begun: Begun,
+        hypervisor: &Hypervisor,
+        memory: File,
+        devices: Vec<Box<dyn Device>>,
+    ) -> Result<Prepared, RestoreError> {
         let Snapshot { memory: size, cpus, devices: states, .. } = &self;
         if states.len() != devices.len() {
             return Err(RestoreError::Devices { theirs: states.len(), ours: devices.len() });
         }
         snapshot::check_for_clone(&memory, *size)?;
         let count = u8::try_from(cpus.len()).unwrap_or(Settings::MOST_CPUS);
-        let mut machine = Machine::without_processors(hypervisor, *size, size.map_file(memory)?, count)?;
+        let (kind, memory) = (Cpus::new(hypervisor, count)?, size.map_file(memory)?);
+        let mut machine = Machine::without_processors(begun.finish(), kind, *size, memory)?;
         machine.cpus = machine.kind.restore(hypervisor, &machine.vm, cpus)?;
         for (number, (state, device)) in states.iter().zip(devices).enumerate() {
             let line = machine.next_line().map_err(MachineError::from)?;
