@@ -14,6 +14,7 @@ use crate::rootfs::disk::{disk, making_it};
 use crate::rootfs::listed::{ListedImage, in_table};
 use crate::rootfs::progress::Watch;
 use crate::rootfs::told::told_of_image;
+use crate::rootfs::unknown;
 
 /// Takes it in, and shows what became of it.
 pub(super) fn from_docker(store: &Store, args: FromDockerArgs, json: bool) -> Result<(), Failure> {
@@ -36,7 +37,7 @@ pub(super) fn from_docker(store: &Store, args: FromDockerArgs, json: bool) -> Re
     };
     let record = taken(store, &*source, &request).map_err(told_of_image)?;
     if for_microvms {
-        making_it(|| disk(store, &request.name))?;
+        making_it(|| disk(store, &request.name))?.ok_or_else(|| unknown(Some(store), &request.name))?;
     }
     let image = ListedImage::of(&request.name, &record);
     if json { outlet::say_json(&image) } else { outlet::say(&in_table(&[image])) }
