@@ -23,7 +23,7 @@ pub(crate) fn program() -> Assembler {
 }
 
 /// A page for each of the last counts of [`bookkeeper`].
-const LEDGER: u64 = 0x8_0000;
+const LEDGER: u64 = 0x14_0000;
 const PAGES: u64 = 64;
 
 /// A guest that counts, too, and writes each count down on the next of its pages.
