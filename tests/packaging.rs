@@ -102,6 +102,11 @@ fn systemd_finds_nothing_wrong_with_what_makes_snapshots_every_day_for_a_service
     // Both look for snapshots in one place, and what is called there is a command.
     let [home, home_of_service] = [&service, &text(MICROVMS)].map(|unit| said_after(unit, "Environment=FIREBOX_HOME="));
     assert_eq!(home, home_of_service);
+    // What one leaves to firebox, the other does, too.
+    for line in service.lines().skip_while(|line| !line.starts_with("CapabilityBoundingSet=")) {
+        assert!([UNIT, MICROVMS].iter().any(|unit| text(unit).lines().any(|other| other == line)), "{line}");
+    }
+    assert!(service.contains("\nSystemCallFilter=~@clock"), "{service}");
     let command =
         said_after(&text(&format!("{SNAPSHOT}.service")), "ExecStart=/usr/bin/firebox ").replace("%i", "bosh");
     let called = firebox().args(command.split_whitespace()).run();
