@@ -74,6 +74,10 @@ impl Files {
     /// A program, with the libraries it is loaded with.
     pub(super) fn add_program(&mut self, name: &str, program: &Path) -> Result<()> {
         self.add(name, &read(program)?);
+        self.copy_libraries(program)
+    }
+
+    fn copy_libraries(&mut self, program: &Path) -> Result<()> {
         libraries(program)?.iter().try_for_each(|library| self.copy(library))
     }
 
@@ -82,7 +86,7 @@ impl Files {
         let stripped = NamedTempFile::new().context("cannot make a file")?;
         done(Command::new("strip").arg("--strip-debug").arg("-o").arg(stripped.path()).arg(program))?;
         self.add(&inside(program), &read(stripped.path())?);
-        libraries(program)?.iter().try_for_each(|library| self.copy(library))
+        self.copy_libraries(program)
     }
 
     /// A file by its own name.

@@ -81,11 +81,7 @@ impl<'a> Pc<'a> {
     /// What has not ended when it stands still has one more chance.
     fn run(mut self) -> Result<(Verdict, Ending)> {
         let ending = self.sit()?;
-        // A test that hangs is no PC that stands still.
-        if !matches!(ending, Ending::StoodStill) {
-            return Ok((self.verdict, ending));
-        }
-        let unended = self.verdict.give_another_chance();
+        let Some(unended) = self.verdict.give_another_chance(&ending) else { return Ok((self.verdict, ending)) };
         println!("\na PC stood still, with this unended: {}; another goes on\n", unended.join(", "));
         unended.iter().for_each(|name| self.queue.put_back(name));
         let ending = self.sit()?;

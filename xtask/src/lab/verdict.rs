@@ -84,11 +84,14 @@ impl Verdict {
         }
     }
 
-    /// Forgets what a PC that stood still has not ended, and names it: it is another PC's to take.
-    pub(super) fn give_another_chance(&mut self) -> Vec<String> {
+    /// Forgets what a PC that stood still has not ended, and names it: it is another PC's to take. None where it has ended otherwise: a test that hangs is no PC that stands still.
+    pub(super) fn give_another_chance(&mut self, ending: &Ending) -> Option<Vec<String>> {
+        if !matches!(ending, Ending::StoodStill) {
+            return None;
+        }
         self.is_over = false;
         let is_unended = |record: &mut Record| matches!(record.state, State::Waits | State::Runs);
-        self.records.extract_if(.., is_unended).map(|record| record.name).collect()
+        Some(self.records.extract_if(.., is_unended).map(|record| record.name).collect())
     }
 
     /// Whether a turn that was given out has not begun.
@@ -243,11 +246,13 @@ mod tests {
 
     #[test]
     fn what_fails_has_no_other_chance() {
-        let mut verdict = Verdict::of([("a", None)].into_iter());
-        ["lab: a begins", "lab: a ended with 101"].into_iter().for_each(|line| _ = verdict.read(line));
-        assert!(verdict.give_another_chance().is_empty());
-        _ = verdict.read("lab: over");
-        assert_ne!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
+        for ending in [ended(0), Ending::TimedOut, Ending::StoodStill] {
+            let mut verdict = Verdict::of([("a", None)].into_iter());
+            ["lab: a begins", "lab: a ended with 101"].into_iter().for_each(|line| _ = verdict.read(line));
+            assert!(verdict.give_another_chance(&ending).is_none_or(|unended| unended.is_empty()));
+            _ = verdict.read("lab: over");
+            assert_ne!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
+        }
     }
 
     #[test]
@@ -255,18 +260,20 @@ mod tests {
         let mut verdict = Verdict::of([("a", Some(1)), ("b", Some(1))].into_iter());
         let first = GOOD[..4].iter().chain(&["test result: ok. 9 passed; 0 failed"]);
         first.for_each(|line| _ = verdict.read(line));
-        assert_eq!(verdict.give_another_chance(), ["b"]);
+        assert_eq!(verdict.give_another_chance(&Ending::TimedOut), None);
+        assert_eq!(verdict.give_another_chance(&Ending::StoodStill), Some(vec!["b".to_owned()]));
         verdict.expect("b", Some(1));
         assert!(verdict.is_waiting_for("b") && !verdict.is_waiting_for("a"));
         [GOOD[3], GOOD[1], GOOD[4], GOOD[5]].into_iter().for_each(|line| _ = verdict.read(line));
         assert!(!verdict.is_waiting_for("b"));
+        assert_eq!(verdict.give_another_chance(&ended(0)), None);
         assert_eq!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
     }
 
     #[test]
     fn a_pc_that_stood_still_before_its_first_turn_is_as_good_as_none() {
         let mut verdict = Verdict::default();
-        assert!(verdict.give_another_chance().is_empty());
+        assert_eq!(verdict.give_another_chance(&Ending::StoodStill), Some(Vec::new()));
         _ = verdict.read("lab: over");
         assert_eq!(Verdict::decide(vec![(verdict, ended(0))], None).ended, Ended::Passed);
     }
