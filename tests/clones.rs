@@ -44,17 +44,6 @@ console.log(Math.random());";
     assert_no_two_draw_the_same("javascript", CODE, 4);
 }
 
-/// `HashMap` draws them when the first one is made.
-#[test]
-fn no_two_hash_with_the_same_keys_in_rust() {
-    if !has_machines("no_two_hash_with_the_same_keys_in_rust") {
-        return;
-    }
-    const CODE: &str = "use std::hash::BuildHasher;
-fn main() { println!(\"{}\", std::collections::HashMap::<u8, u8>::new().hasher().hash_one(1)) }";
-    assert_no_two_draw_the_same("rust", CODE, 1);
-}
-
 /// By lines, each of which has something else that was drawn.
 fn assert_no_two_draw_the_same(language: &str, code: &str, lines: usize) {
     let drawn: Vec<Vec<String>> =

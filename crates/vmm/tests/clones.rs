@@ -131,6 +131,7 @@ fn a_clone_has_little_memory_of_its_own_before_it_runs_and_when_it_has_run_a_lit
 fn a_thousand_clones_one_after_the_other_leave_nothing() {
     const NAME: &str = "a_thousand_clones_one_after_the_other_leave_nothing";
     const MOST_GROWN_KIB: u64 = 256;
+    const HUGE_PAGE_KIB: u64 = 2 << 10;
     /// In each of two halves. Where all is slow, as in the lab, it is as many as there are in that time, and fifty at least.
     const ENOUGH: Duration = Duration::from_secs(10);
     let _alone = alone();
@@ -151,6 +152,7 @@ fn a_thousand_clones_one_after_the_other_leave_nothing() {
         after.1.saturating_sub(before.1)
     };
     // What is left of each clone is left in both halves. The kernel may put a huge page in the place of small ones, which it does once.
-    let grown = half().min(half());
-    assert!(grown < MOST_GROWN_KIB, "it has grown by {grown} KiB in each half");
+    let grown = [half(), half()];
+    assert!(grown.iter().any(|grown| *grown < MOST_GROWN_KIB), "it has grown by {grown:?} KiB");
+    assert!(grown.iter().all(|grown| *grown < HUGE_PAGE_KIB + MOST_GROWN_KIB), "it has grown by {grown:?} KiB");
 }
