@@ -12,6 +12,10 @@ mount -t tracefs none /sys/kernel/tracing
 for module in irqbypass kvm kvm-amd; do
     insmod "$(find /kernel/lib/modules -name "$module.ko")" || echo "lab: the kernel does not take $module"
 done
+# For each machine the kernel has a thread, which it puts into the control group of whoever wants it. Unless groups are told that this is done often, it waits for all
+# processors then, longer than for all else that a machine takes: so a host for machines tells them, whoever their monitor is.
+mkdir /groups
+mount -t cgroup2 -o favordynmods none /groups
 cd /compared
 mkfifo said
 # Guests run on the processors 1 and 2: see `machine.rs`.
@@ -29,6 +33,11 @@ qemu() {
     /usr/bin/qemu-system-x86_64 -machine microvm -accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none \
         -serial stdio -no-reboot -kernel "$1" -initrd initramfs -append "$every $words"
 }
+
+# With the first machine and after the last, KVM has the kernel's scheduler patched, which takes as long as some of a clone's start, and has been seen to leave the
+# PC standing for ever (see `init.sh`). So there is one for as long as the PC runs, without a kernel, and at rest; as on a host that has others to serve. It is
+# there when this has returned.
+/usr/bin/qemu-system-x86_64 -machine microvm -accel kvm -m 16 -nodefaults -no-user-config -display none -S -daemonize || echo "lab: no machine lasts"
 
 # The PC around us keeps what it has made of the last guest's code, and forgets it byte by byte when that memory is next written to, which takes up to two seconds.
 # They are no monitor's, so the memory is written to between two turns, in pages like a guest's.

@@ -23,6 +23,8 @@ use crate::test::Show;
 const INIT: &str = include_str!("init.sh");
 /// What of the repository is read by tests: attacks; and sources, by which a failed property test finds where to keep what it has found.
 const READ: [&str; 3] = ["crates/vmm", "tests/attacks", "tests/mission"];
+/// What guards a kernel against speculation guards it here against what is not emulated, and takes its time.
+const WORDS: &str = "mitigations=off";
 /// Each takes the memory of a PC, and its files in it.
 const MOST: usize = 2;
 /// How `init.sh` asks for the number of the next turn.
@@ -93,7 +95,7 @@ impl<'a> Pc<'a> {
         let Pc { place, parts, queue, verdict, pace } = self;
         std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
         let mut given: Option<(usize, &Turn<'_>)> = None;
-        let mut machine = Machine::start(parts.equipment, place, &initramfs(parts), Some(parts.disk))?;
+        let mut machine = Machine::start(parts.equipment, place, &initramfs(parts), WORDS, Some(parts.disk))?;
         let mut page = Page { lines: String::new(), pace: *pace };
         let ending = machine.watch(|line| {
             if line.ends_with(ASKS) {
