@@ -113,7 +113,8 @@ fn tools_that_wait_and_their_jobs_are_held_in_them_too() {
     with_groups("tools_that_wait_and_their_jobs_are_held_in_them_too", |user, handed| {
         let code = "print('firebox-template' in open('/proc/self/maps').read())";
         let request = json!({"lang": "python", "code": code});
-        let less = json!({"lang": "python", "code": code, "limits": {"memory_mb": 4, "disk_mb": 1}});
+        let much = "held = b'x' * (100 << 20)\nprint('it holds them')";
+        let less = json!({"lang": "python", "code": much, "limits": {"memory_mb": 32, "disk_mb": 1}});
         let call = firebox().args(["answer", "--lang", "python", "--keep-mb", "0", "--warm", "1"]);
         let call = user.call_after(&handed.enter(), call.stdin(format!("\t{request}\n\t{request}\n\t{less}\n"))).run();
         assert_eq!(call.code(), 0, "{call}");
