@@ -42,8 +42,7 @@ pub(crate) fn of_verdict(outcome: &Outcome, policy: &Policy, came: Option<StopSi
         }
         Verdict::CpuLimit => {
             // Without a word about CPU time it grows with the run's, and cannot be raised past it.
-            let whole_run = limits.cpu >= limits.run.saturating_mul(limits.vcpus.get());
-            let flag = if whole_run { "--run-time" } else { "--cpu-time" };
+            let flag = if limits.is_cpu_of_whole_run() { "--run-time" } else { "--cpu-time" };
             format!("{who} used more than {} of CPU time (`{flag}` raises it)", seconds(limits.cpu))
         }
         Verdict::Timeout => {

@@ -18,7 +18,7 @@ use crate::kept::{Keeping, Served};
 use crate::laps::Laps;
 use crate::removals::Removals;
 use crate::session::Session;
-use crate::watch::{Looks, Watch, Watched};
+use crate::watch::{CpuTime, Looks, Watch, Watched};
 use crate::{RunError, Stdin};
 
 /// What is to be done in a cell.
@@ -214,7 +214,7 @@ impl Course<'_> {
             kind: step.kind,
             started,
             until: self.until(step.kind, started, &progress.reports),
-            cpu: (step.kind == StepKind::Run).then_some((self.limits.cpu, self.limits.vcpus.get())),
+            cpu: (step.kind == StepKind::Run).then(|| CpuTime::of(&self.limits)),
             looks: Looks::for_these(prepared.enforcement),
             output: self.limits.output,
             ends: self.ends(step, prepared.enforcement),

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use firebox_cell::{Measured, StepLimits, StreamError};
-use firebox_job::{ByteSize, Captured, Enforcement, Protection, StepKind};
+use firebox_job::{ByteSize, Captured, Enforcement, Limits, Protection, StepKind};
 use firebox_wire::{End, Ends, Refusal, Report};
 use rustix::event::{PollFd, PollFlags};
 
@@ -31,14 +31,45 @@ pub(crate) struct Watch {
     pub(crate) started: Instant,
     /// When it must have ended.
     pub(crate) until: Instant,
-    /// How much CPU time it may use, and how many CPUs it may use at once.
-    pub(crate) cpu: Option<(Duration, u32)>,
+    /// How much CPU time it may use.
+    pub(crate) cpu: Option<CpuTime>,
     /// Whether there is a limit that the kernel does not see to.
     pub(crate) looks: Looks,
     /// How much of each stream is kept.
     pub(crate) output: ByteSize,
     /// When its end is to be heard of.
     pub(crate) ends: Ends,
+}
+
+/// How much CPU time a run may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CpuTime {
+    /// Past it the run is ended.
+    limit: Duration,
+    /// How many CPUs it may use at once.
+    cpus: u32,
+}
+
+impl CpuTime {
+    /// A program that is busy all the time uses up the whole run's CPU time when its wall time ends, but for what is
+    /// counted coarsely, and for threads that help its runtime: it would be chance which of the two is noticed first. So
+    /// the wall's clock is given the first word there, by as much as a control group hands out at once.
+    const HEAD_START: Duration = Duration::from_millis(100);
+
+    pub(crate) fn of(limits: &Limits) -> CpuTime {
+        let cpus = limits.vcpus.get();
+        let more = if limits.is_cpu_of_whole_run() { CpuTime::HEAD_START.saturating_mul(cpus) } else { Duration::ZERO };
+        CpuTime { limit: limits.cpu.saturating_add(more), cpus }
+    }
+
+    fn is_used_up_by(self, measured: Duration) -> bool {
+        self.limit <= measured
+    }
+
+    /// How long it lasts at least, on all CPUs, for who has used this much.
+    fn lasts(self, measured: Duration) -> Duration {
+        self.limit.saturating_sub(measured) / self.cpus
+    }
 }
 
 /// Whether a step has to be looked at again and again.
@@ -189,8 +220,7 @@ impl Watch {
     fn first_measure(&self, started: Instant) -> Option<Instant> {
         match (self.looks, self.cpu) {
             (Looks::Often, _) => Some(started + BETWEEN_LOOKS),
-            (Looks::ForTimeAlone, Some((limit, cpus))) => Some(started + limit / cpus),
-            (Looks::ForTimeAlone, None) => None,
+            (Looks::ForTimeAlone, cpu) => cpu.map(|cpu| started + cpu.lasts(Duration::ZERO)),
         }
     }
 }
@@ -278,12 +308,11 @@ impl UnderWay<'_> {
             return self.kill(session, Killed::Past(past));
         }
         let mut next = (self.watch.looks == Looks::Often).then_some(now + BETWEEN_LOOKS);
-        if let Some((limit, cpus)) = self.watch.cpu {
-            if limit <= measured.cpu {
+        if let Some(cpu) = self.watch.cpu {
+            if cpu.is_used_up_by(measured.cpu) {
                 return self.kill(session, Killed::CpuLimit);
             }
-            // Even on all its CPUs it cannot use up the rest before then.
-            let due = now + ((limit - measured.cpu) / cpus).max(LEAST_BETWEEN_MEASURES);
+            let due = now + cpu.lasts(measured.cpu).max(LEAST_BETWEEN_MEASURES);
             next = Some(next.map_or(due, |next: Instant| next.min(due)));
         }
         self.next_measure = next;
@@ -299,5 +328,36 @@ impl UnderWay<'_> {
 
     fn is_given_up(&self, now: Instant) -> bool {
         self.give_up.is_some_and(|give_up| give_up <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use firebox_job::{Ask, Policy};
+
+    use super::*;
+
+    fn cpu_time(cpu: Option<Duration>) -> CpuTime {
+        let policy = Policy::for_host(NonZeroU32::new(2).unwrap(), ByteSize::mib(1024));
+        let ask = Ask { run: Some(Duration::from_secs(3)), cpu, vcpus: Some(2), ..Ask::default() };
+        CpuTime::of(&Limits::within(ask, &policy).unwrap())
+    }
+
+    #[test]
+    fn who_was_given_less_than_the_whole_run_is_held_to_it_exactly() {
+        let second = Duration::from_secs(1);
+        let cpu = cpu_time(Some(second));
+        assert_eq!((cpu.is_used_up_by(second), cpu.lasts(second / 2)), (true, second / 4));
+    }
+
+    #[test]
+    fn whoever_is_busy_for_the_whole_run_runs_out_of_wall_time() {
+        let whole = Duration::from_secs(6);
+        for cpu in [cpu_time(None), cpu_time(Some(whole))] {
+            assert!(!cpu.is_used_up_by(whole) && cpu.is_used_up_by(whole + 2 * CpuTime::HEAD_START), "{cpu:?}");
+            assert_eq!(cpu.lasts(2 * whole), Duration::ZERO, "{cpu:?}");
+        }
     }
 }

@@ -114,6 +114,11 @@ impl LimitsError {
 }
 
 impl Limits {
+    /// Whether the run's CPU time is all that its wall time and its CPUs allow, as it is where nobody asked for less.
+    pub fn is_cpu_of_whole_run(&self) -> bool {
+        self.run.saturating_mul(self.vcpus.get()) <= self.cpu
+    }
+
     /// The least memory a run can be given: smaller control groups kill even `true`.
     pub const LEAST_MEMORY: ByteSize = ByteSize::mib(4);
     /// The least disk: the source and a little room must fit.
@@ -265,7 +270,10 @@ mod tests {
     #[test]
     fn the_cpu_default_grows_with_the_cpus() {
         let ask = Ask { vcpus: Some(2), run: Some(Duration::from_secs(3)), ..Ask::default() };
-        assert_eq!(resolve(ask).unwrap().cpu, Duration::from_secs(6));
+        let limits = resolve(ask).unwrap();
+        assert_eq!((limits.cpu, limits.is_cpu_of_whole_run()), (Duration::from_secs(6), true));
+        let limits = resolve(Ask { cpu: Some(Duration::from_secs(5)), ..ask }).unwrap();
+        assert!(!limits.is_cpu_of_whole_run(), "{limits:?}");
     }
 
     #[test]
