@@ -214,7 +214,7 @@ impl Course<'_> {
             kind: step.kind,
             started,
             until: self.until(step.kind, started, &progress.reports),
-            cpu: (step.kind == StepKind::Run).then(|| CpuTime::of(&self.limits)),
+            cpu: (step.kind == StepKind::Run).then(|| CpuTime::of(self.limits)),
             looks: Looks::for_these(prepared.enforcement),
             output: self.limits.output,
             ends: self.ends(step, prepared.enforcement),
