@@ -4,13 +4,15 @@ mod kit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kit::{MOMENT, Service, firebox};
+use kit::{MOMENT, Service, Started, firebox};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -395,4 +397,68 @@ fn whoever_started_it_is_told_that_it_is_ready_that_it_lives_and_that_it_ends() 
     service.call.signal(Signal::TERM);
     while hear() != "STOPPING=1" {}
     assert_eq!(service.call.wait().leaving_nothing().code(), 0);
+}
+
+/// A service that is started as systemd does with a socket: on the fourth descriptor, with two variables that say so.
+fn handed(listener: &impl AsFd, words: &[&str]) -> Started {
+    let hand = "import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.closerange(4, 1000)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')
+os.execv(sys.argv[2], sys.argv[2:])";
+    let python = kit::tool("python3").into_os_string();
+    let number = listener.as_fd().as_raw_fd().to_string();
+    let call = firebox().through([python, "-c".into(), hand.into(), number.into()]);
+    let open = |flags| fcntl_setfd(listener, flags).expect("it is open");
+    open(FdFlags::empty());
+    let started = call.args(["serve", "--languages", "bash"]).args(words.iter().copied()).start();
+    open(FdFlags::CLOEXEC);
+    started
+}
+
+#[test]
+fn who_comes_while_it_starts_again_waits_in_the_socket_that_was_handed_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it has one");
+    let first = Service::of(handed(&listener, &[]));
+    assert_eq!(first.address, address);
+    // No job has it.
+    let code = "for fd in {3..99}; do [ ! -e /proc/self/fd/$fd ] || echo $fd; done; echo hello";
+    let hello = json!({"lang": "bash", "code": code});
+    assert_eq!(first.execute(&hello).answer().json()["stdout"], "hello\n");
+    first.stop();
+    let mut early = TcpStream::connect(address).expect("the socket is still there");
+    let body = hello.to_string();
+    write!(
+        early,
+        "POST /v1/execute HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("it is sent");
+    let second = Service::of(handed(&listener, &[]));
+    let mut answer = String::new();
+    early.set_read_timeout(Some(MOMENT)).expect("a socket takes a timeout");
+    early.read_to_string(&mut answer).expect("it is answered");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""stdout":"hello\n""#), "{answer}");
+    second.stop();
+}
+
+#[test]
+fn a_socket_that_is_of_no_use_is_refused_with_what_to_do_and_another_process_s_is_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let twice = handed(&listener, &["--listen", "127.0.0.1:0"]);
+    let of_no_use = handed(&datagrams, &[]);
+    for (call, help) in [(twice, "leave `listen` out"), (of_no_use, "ListenStream=127.0.0.1:8080")] {
+        let ended = call.wait().leaving_nothing();
+        assert!(ended.code() == 2 && ended.stderr().contains(help), "{ended}");
+    }
+    let open = TcpListener::bind("0.0.0.0:0").expect("a port");
+    let refused = handed(&open, &[]).wait().leaving_nothing();
+    assert!(refused.code() == 2 && refused.stderr().contains("there are no keys"), "{refused}");
+    let of_another = firebox().env("LISTEN_PID", "1").env("LISTEN_FDS", "1");
+    let service = Service::of(of_another.args(["serve", "--languages", "bash", "--listen", "127.0.0.1:0"]).start());
+    assert_eq!(service.get("/health").answer().code, 200);
+    service.stop();
 }

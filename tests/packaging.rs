@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 const UNIT: &str = "packaging/systemd/firebox.service";
 const DROP_IN: &str = "packaging/systemd/ordinary-user.conf";
+const SOCKET: &str = "packaging/systemd/firebox.socket";
 const MICROVMS: &str = "packaging/systemd/microvms.conf";
 /// Of a language, which stands behind the stroke.
 const SNAPSHOT: &str = "packaging/systemd/firebox-snapshot@";
@@ -89,12 +90,15 @@ fn systemd_finds_nothing_wrong_with_what_makes_snapshots_every_day_for_a_service
     for (name, content) in [
         ("firebox.service", there(text(UNIT))),
         ("firebox.service.d/microvms.conf", text(MICROVMS)),
+        ("firebox.socket", text(SOCKET)),
         ("firebox-snapshot@python.service", service.clone()),
         ("firebox-snapshot@python.timer", text(&format!("{SNAPSHOT}.timer"))),
     ] {
         std::fs::write(place(name), content).expect("it is written");
     }
-    for unit in ["firebox.service", "firebox-snapshot@python.service", "firebox-snapshot@python.timer"] {
+    for unit in
+        ["firebox.service", "firebox.socket", "firebox-snapshot@python.service", "firebox-snapshot@python.timer"]
+    {
         let Some(verified) = systemd_analyze(&["verify", "--man=no"], &place(unit)) else { return };
         let said = String::from_utf8_lossy(&verified.stderr).into_owned();
         assert!(verified.status.success() && !said.contains("firebox"), "{unit}: {said}");

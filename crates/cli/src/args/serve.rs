@@ -37,7 +37,7 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ServeWords {
-    /// Where to listen [default: 127.0.0.1:8080].
+    /// Where to listen [default: 127.0.0.1:8080, or the socket that systemd hands over].
     #[arg(long, value_name = "ADDRESS", env = "FIREBOX_LISTEN")]
     pub(crate) listen: Option<SocketAddr>,
     /// Run jobs for anybody who can reach the address, from wherever. Without it, and without keys (see `firebox keys`),

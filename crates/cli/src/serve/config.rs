@@ -24,6 +24,8 @@ const LARGE_BODIES: u64 = 8;
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     pub(super) listen: SocketAddr,
+    /// Whether somebody said where.
+    pub(super) listen_is_asked_for: bool,
     pub(super) allow_fence: bool,
     pub(super) microvms: bool,
     pub(super) languages: Option<Vec<String>>,
@@ -127,7 +129,6 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         text.parse::<PageOrigin>().with_context(wrong).map_err(Failure::request)
     });
     let cors_origins = cors_origins.collect::<Result<Vec<_>, _>>()?;
-    let listen = listen.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into());
     let allow_anonymous = allow_anonymous.unwrap_or(false);
     let cpus = policy.ceiling.vcpus.get() as usize;
     let input = policy.ceiling.input.as_u64().min(policy.default.input.as_u64());
@@ -138,7 +139,8 @@ pub(super) fn of(words: ServeWords, policy: &Policy) -> Result<Config, Failure> 
         None => Ok(default),
     };
     Ok(Config {
-        listen,
+        listen: listen.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into()),
+        listen_is_asked_for: listen.is_some(),
         allow_fence: allow_fence.unwrap_or(false),
         microvms: microvms.unwrap_or(false),
         languages,

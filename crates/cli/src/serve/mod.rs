@@ -2,6 +2,7 @@
 
 mod config;
 mod descriptors;
+mod handed;
 mod log;
 
 use std::env;
@@ -40,6 +41,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let policy = host::policy()?;
     let mut config = config::read(args, &policy)?;
     descriptors::claim(&mut config)?;
+    let handed = handed::take(&mut config)?;
     let catalogue = Catalogue::builtin();
     if config.microvms && config.allow_fence {
         return Err(Failure::request(anyhow!("`--microvms` and `--allow-fence` contradict each other")));
@@ -56,7 +58,7 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
 
     // After the warden was split off, which has no use for any of it, and with the caller's rights: a low port, a private
     // key, files of toolchains that not everybody may read, and the directory that only this user comes to.
-    let listener = listen(&config);
+    let listener = handed.map_or_else(|| listen(&config), Ok);
     let tls = read_tls(config.tls.as_ref());
     let held = installed.iter_mut().try_for_each(Installed::take_hold);
     let state = config.state.as_deref().map(|path| state::claim(path, warden.engine())).transpose();
