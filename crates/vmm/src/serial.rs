@@ -159,7 +159,59 @@ impl BusDevice for SerialPort {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// At which register, how wide, and what is written, if it is not read.
+    type Access = (u64, usize, Option<[u8; 8]>);
+
+    /// Mostly of bytes, and mostly where there is a register.
+    fn accesses() -> impl Strategy<Value = Vec<Access>> {
+        vec((0_u64..9, prop_oneof![9 => Just(1_usize), 1 => 2_usize..=8], any::<Option<[u8; 8]>>()), 0..200)
+    }
+
+    fn port() -> (SerialPort, Arc<Mutex<LogRing>>) {
+        let log = Arc::default();
+        (SerialPort::new(Line::connect(|_| Ok(())).unwrap(), Arc::clone(&log)), log)
+    }
+
+    /// What a guest reads there.
+    fn read(port: &mut SerialPort, accesses: &[Access]) -> Vec<[u8; 8]> {
+        let mut answers = Vec::new();
+        for (offset, width, written) in accesses {
+            match written {
+                Some(bytes) => assert_eq!(port.write(*offset, &bytes[..*width]), ControlFlow::Continue(())),
+                None => {
+                    let mut answer = [0; 8];
+                    port.read(*offset, &mut answer[..*width]);
+                    answers.push(answer);
+                }
+            }
+        }
+        answers
+    }
+
+    proptest! {
+        /// It may divide by nothing, hear itself until its buffer is full, and reach across registers.
+        #[test]
+        fn whatever_a_guest_did_to_it_goes_on_in_a_clone(before in accesses(), after in accesses()) {
+            let (mut frozen, log) = port();
+            read(&mut frozen, &before);
+            let said = log.lock().unwrap().bytes();
+            let mut written = Writer::default();
+            frozen.save().write(&mut written);
+            let written = written.written();
+            let mut reader = Reader::new(&written);
+            let state = PortState::read(&mut reader).unwrap();
+            reader.end().unwrap();
+            let (mut clone, of_clone) = port();
+            clone.restore(&state);
+            prop_assert_eq!(read(&mut clone, &after), read(&mut frozen, &after));
+            prop_assert_eq!([said, of_clone.lock().unwrap().bytes()].concat(), log.lock().unwrap().bytes());
+        }
+    }
 
     #[test]
     fn the_ring_keeps_the_end_and_counts_what_is_gone() {
