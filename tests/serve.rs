@@ -423,6 +423,15 @@ fn told_to_stop_it_lets_running_jobs_end_and_takes_no_more() {
     host.assert_nothing_left();
 }
 
+#[test]
+fn told_to_stop_as_soon_as_it_says_that_it_listens_it_stops_as_ever() {
+    let host = HostInventory::take();
+    for _ in 0..10 {
+        Service::start(&["--languages", "bash"]).stop();
+    }
+    host.assert_nothing_left();
+}
+
 /// A job that nothing ends but whoever cancels it, within the time of these tests.
 fn endless() -> Value {
     json!({"lang": "bash", "code": "sleep 100", "limits": {"run_seconds": 60}})

@@ -65,7 +65,7 @@ mod visit;
 mod webhook;
 
 pub use jobs::JobSettings;
-pub use listener::{ServeError, serve};
+pub use listener::{ServeError, Server};
 pub use origin::{NoOrigin, PageOrigin};
 pub use service::Makings;
 pub use settings::Settings;

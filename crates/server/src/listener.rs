@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use firebox_engine::{Cancel, Engine, RunError};
 use tokio::net::TcpListener;
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -53,51 +53,76 @@ pub enum ServeError {
     Run(#[from] RunError),
 }
 
-/// Serves until a signal says to stop, and returns when nothing is left of any job.
+/// A service that can be told to stop, and takes nobody in yet.
 ///
-/// To be called when privileges are dropped: it makes threads.
-pub fn serve(mut makings: Makings, listener: StdListener) -> Result<(), ServeError> {
-    let runtime = runtime::Builder::new_multi_thread()
-        .enable_all()
-        // One for each job that runs, on its connection's own thread too, which leaves its work to another; and a few for what else
-        // takes its time.
-        .max_blocking_threads(makings.settings.running + ASKED_AT_ONCE + 8)
-        .build()
-        .map_err(|source| ServeError::Kernel { doing: "start the threads of a server", source })?;
-    let tls = makings.tls.take().map(Arc::new);
-    let service = Arc::new(Service::new(makings));
-    let lanes = Arc::new(Lanes::new(LANES));
-    let served = runtime.block_on(until_told_to_stop(&service, listener, tls, &lanes));
-    // Waits for the threads of all jobs: those that are left were told to stop, or are when their connections go.
-    drop(runtime);
-    drop(lanes);
-    Ledger::settle(&service);
-    let closed = match Arc::into_inner(service).map(|service| Arc::into_inner(service.engine)) {
-        Some(Some(engine)) => Engine::close(engine).map_err(ServeError::from),
-        _ => Ok(()),
-    };
-    served.and(closed)
+/// Who says that there is a service says it between its two halves: a signal that comes on that word is heard.
+pub struct Server {
+    service: Arc<Service>,
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    lanes: Arc<Lanes>,
+    supervisor: Supervisor,
+    signals: Signals,
+    // Last: what is above is known to it.
+    runtime: Runtime,
+}
+
+impl Server {
+    /// To be called when privileges are dropped: it makes threads.
+    pub fn start(mut makings: Makings, listener: StdListener) -> Result<Server, ServeError> {
+        let kernel = |doing| move |source| ServeError::Kernel { doing, source };
+        let runtime = runtime::Builder::new_multi_thread()
+            .enable_all()
+            // One for each job that runs, on its connection's own thread too, which leaves its work to another; and a few for what
+            // else takes its time.
+            .max_blocking_threads(makings.settings.running + ASKED_AT_ONCE + 8)
+            .build()
+            .map_err(kernel("start the threads of a server"))?;
+        let supervisor = Supervisor::find().unwrap_or_else(|error| {
+            warn!(%error, "whoever started this cannot be told how it is (`NOTIFY_SOCKET`)");
+            Supervisor::default()
+        });
+        let tls = makings.tls.take().map(Arc::new);
+        let inside = runtime.enter();
+        // Without either a hangup is what a terminal says when it closes, and ends the service.
+        let signals = Signals::listen(tls.is_some() || supervisor.is_there()).map_err(kernel("watch for signals"))?;
+        listener.set_nonblocking(true).map_err(kernel("use the listening socket"))?;
+        let listener = TcpListener::from_std(listener).map_err(kernel("use the listening socket"))?;
+        drop(inside);
+        let service = Arc::new(Service::new(makings));
+        let lanes = Arc::new(Lanes::new(LANES));
+        Ok(Server { runtime, service, listener, tls, lanes, supervisor, signals })
+    }
+
+    /// Serves until a signal says to stop, and returns when nothing is left of any job.
+    pub fn serve(self) -> Result<(), ServeError> {
+        let Server { runtime, service, listener, tls, lanes, supervisor, signals } = self;
+        let served = runtime.block_on(until_told_to_stop(&service, listener, tls, &lanes, supervisor, signals));
+        // Waits for the threads of all jobs: those that are left were told to stop, or are when their connections go.
+        drop(runtime);
+        drop(lanes);
+        Ledger::settle(&service);
+        let closed = match Arc::into_inner(service).map(|service| Arc::into_inner(service.engine)) {
+            Some(Some(engine)) => Engine::close(engine).map_err(ServeError::from),
+            _ => Ok(()),
+        };
+        served.and(closed)
+    }
 }
 
 async fn until_told_to_stop(
     service: &Arc<Service>,
-    listener: StdListener,
+    listener: TcpListener,
     tls: Option<Arc<Tls>>,
     lanes: &Arc<Lanes>,
+    supervisor: Supervisor,
+    signals: Signals,
 ) -> Result<(), ServeError> {
-    let kernel = |doing| move |source| ServeError::Kernel { doing, source };
-    listener.set_nonblocking(true).map_err(kernel("use the listening socket"))?;
-    let listener = TcpListener::from_std(listener).map_err(kernel("use the listening socket"))?;
-    let mut stop = Stop::listen().map_err(kernel("watch for signals"))?;
-    let supervisor = Arc::new(Supervisor::find().unwrap_or_else(|error| {
-        warn!(%error, "whoever started this cannot be told how it is (`NOTIFY_SOCKET`)");
-        Supervisor::default()
-    }));
-    // Without either it is what a terminal says when it closes, and ends the service.
-    if tls.is_some() || supervisor.is_there() {
-        let signals = signal(SignalKind::hangup()).map_err(kernel("watch for signals"))?;
-        tokio::spawn(renew(signals, tls.clone()));
+    let Signals { mut stop, renewal } = signals;
+    if let Some(renewal) = renewal {
+        tokio::spawn(renew(renewal, tls.clone()));
     }
+    let supervisor = Arc::new(supervisor);
     let alive = tokio::spawn({
         let supervisor = Arc::clone(&supervisor);
         async move { supervisor.stay_alive().await }
@@ -107,7 +132,8 @@ async fn until_told_to_stop(
     let bodies = Arc::new(Bodies::new(settings.bodies, settings.body, settings.request_within));
     let router = routes(Arc::clone(service), bodies);
     let places = Places::new(settings.connections);
-    let (everything, end) = Cancel::new().map_err(kernel("make a way to stop jobs"))?;
+    let (everything, end) =
+        Cancel::new().map_err(|source| ServeError::Kernel { doing: "make a way to stop jobs", source })?;
     let (close, closing) = watch::channel(false);
     let manners = Manners { within: settings.request_within, crowded: places.crowded(), everything, closing };
     let reception = Reception { places, manners, router, tls, lanes: Arc::clone(lanes) };
@@ -183,6 +209,20 @@ async fn renew(mut signals: Signal, tls: Option<Arc<Tls>>) {
                  has no right to read what only root may, and is restarted instead"
             ),
         }
+    }
+}
+
+/// The signals that are heard.
+struct Signals {
+    stop: Stop,
+    /// That there is a new certificate; none where a hangup means what it means to any program.
+    renewal: Option<Signal>,
+}
+
+impl Signals {
+    fn listen(to_hangups_too: bool) -> std::io::Result<Signals> {
+        let renewal = to_hangups_too.then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok(Signals { stop: Stop::listen()?, renewal })
     }
 }
 

@@ -18,7 +18,7 @@ use firebox_job::{Isolation, Policy};
 use firebox_lang::{Catalogue, MissingToolchain};
 use firebox_microvm::MicroVms;
 use firebox_server::keys::Ring;
-use firebox_server::{Database, Makings, StateDirectory, Tls};
+use firebox_server::{Database, Makings, Server, StateDirectory, Tls};
 use tracing::{info, warn};
 
 use crate::args::{ServeArgs, check_environment};
@@ -78,14 +78,17 @@ pub(crate) fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         log::start(config.log_level);
         let address = listener.local_addr().map_err(Failure::host)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
+        let known = keys.count();
+        let needless = config.settings.allow_anonymous && keys.is_demanded();
+        let settings = config.settings;
+        let makings = Makings { engine, catalogue, absent, policy, settings, tls, database, keys };
+        let server = Server::start(makings, listener).map_err(Failure::host)?;
         outlet::say(&format!("firebox listens on {scheme}://{address}\n"))?;
-        info!(%address, version = env!("CARGO_PKG_VERSION"), keys = keys.count(), "listening");
-        if config.settings.allow_anonymous && keys.is_demanded() {
+        info!(%address, version = env!("CARGO_PKG_VERSION"), keys = known, "listening");
+        if needless {
             warn!("there are keys, so whoever asks must show one, and `allow_anonymous` does nothing");
         }
-        let settings = config.settings;
-        firebox_server::serve(Makings { engine, catalogue, absent, policy, settings, tls, database, keys }, listener)
-            .map_err(Failure::host)
+        server.serve().map_err(Failure::host)
     });
     served.map(|()| ExitCode::SUCCESS)
 }
