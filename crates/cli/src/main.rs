@@ -40,6 +40,7 @@ mod printer;
 mod rootfs;
 mod run;
 mod serve;
+mod shelf;
 mod signals;
 mod snapshot;
 mod state;

@@ -1,15 +1,14 @@
 //! Where the toolchain of a language comes from: an image that is kept under the language's name, or else this host.
 
-use std::env;
-
 use anyhow::Context;
-use firebox_image::{Held, HeldDisk, Home, ImageName, Store, StoreError};
+use firebox_image::{Held, HeldDisk, ImageName, Store, StoreError};
 use firebox_lang::{Host, Language, MissingToolchain, NotInImage, Rootfs, Toolchain};
 
 use crate::failure::Failure;
 use crate::groundwork::{Groundworks, Laid, have_it_laid};
 use crate::host;
 use crate::rootfs::{self, told_of_store, unknown};
+use crate::shelf::usual_home;
 
 /// What there is to choose from.
 pub(crate) struct Toolchains {
@@ -40,7 +39,7 @@ impl Toolchains {
     /// Those of this user on this host.
     pub(crate) fn find() -> Toolchains {
         // Who has no place for images has none.
-        let home = Home::find(|name| env::var_os(name)).ok();
+        let home = usual_home().ok();
         let groundworks = home.as_ref().map(Groundworks::of);
         let images = home.map_or(Ok(None), |home| Store::open_if_there(&home.images()));
         Toolchains { host: host::programs(), images, groundworks }

@@ -19,7 +19,7 @@ use std::{env, io};
 
 use anyhow::{Context, anyhow};
 use firebox_engine::{Engine, Installed, groundwork_policy};
-use firebox_image::{Home, ImageName};
+use firebox_image::ImageName;
 use firebox_job::Isolation;
 use firebox_lang::{Catalogue, Language};
 
@@ -30,6 +30,7 @@ use crate::failure::Failure;
 use crate::host;
 use crate::isolation::{self, Housed};
 use crate::outlet;
+use crate::shelf::usual_home;
 use crate::toolchains::{Found, NotFound, Toolchains};
 
 /// Has the groundwork of a language laid by another process, and says so: it can take a minute.
@@ -58,7 +59,7 @@ pub(crate) fn ourselves<'a>(words: impl IntoIterator<Item = &'a str>) -> io::Res
 pub(crate) fn prepare(names: &[String], image: Option<&ImageName>) -> Result<ExitCode, Failure> {
     let catalogue = Catalogue::builtin();
     let (toolchains, is_named) = (Toolchains::find(), !names.is_empty());
-    let home = Home::find(|name| env::var_os(name)).map_err(Failure::host)?;
+    let home = usual_home().map_err(Failure::host)?;
     let groundworks = Groundworks::of(&home);
     let languages: Vec<&Language> = match is_named {
         true => names.iter().map(|name| catalogue.find(name).map_err(Failure::request)).collect::<Result<_, _>>()?,

@@ -4,23 +4,20 @@ mod listed;
 mod signature;
 mod told;
 
-use std::env;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use firebox_image::{
-    Debian, Home, KernelBounds, KernelName, KernelProgress, KernelRequest, KernelSource, Kernels, ReadyKernel, Release,
+    Debian, KernelBounds, KernelName, KernelProgress, KernelRequest, KernelSource, Kernels, ReadyKernel, Release,
     StoreError, Trust, fetch_kernel,
 };
-use firebox_lang::nearest;
-use serde::Serialize;
 
 use crate::args::{FetchArgs, FromArg, KernelArgs, KernelCommand};
 use crate::failure::Failure;
 use crate::guest::GUEST;
 use crate::line::{Line, Worth, bar};
 use crate::outlet;
+use crate::shelf::{Shelf, tell_of_removed, usual_home};
 use listed::{ListedKernel, in_table};
 use signature::Checker;
 use told::{told_of_fetch, told_of_store};
@@ -28,7 +25,7 @@ use told::{told_of_fetch, told_of_store};
 /// Takes kernels in, shows them, and takes them away.
 pub(crate) fn kernel(args: KernelArgs) -> Result<ExitCode, Failure> {
     let KernelArgs { home, json, command } = args;
-    let kernels = open(home)?;
+    let kernels = Shelf::Kernels.open(home, Kernels::open)?;
     match command {
         KernelCommand::Fetch(args) => fetch(&kernels, *args, json)?,
         KernelCommand::List => list(&kernels, json)?,
@@ -37,37 +34,24 @@ pub(crate) fn kernel(args: KernelArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(home: Option<PathBuf>) -> Result<Kernels, Failure> {
-    const HELP: &str = "`--home`, or the variable FIREBOX_HOME, names another directory";
-    let path = match home {
-        // As with any file that is named, it counts from where one is.
-        Some(home) => std::path::absolute(home).map_err(Failure::host)?.join("kernels"),
-        None => Home::find(|name| env::var_os(name)).map_err(|error| Failure::host(error).with_help(HELP))?.kernels(),
-    };
-    Kernels::open(&path).map_err(|error| match error {
-        error @ StoreError::Io { .. } => Failure::host(error).with_help(HELP),
-        error => Failure::host(error),
-    })
-}
-
 /// Whether there is one kernel, which needs no name. Looks, and makes nothing; what cannot be used is not there.
 pub(crate) fn is_there() -> bool {
-    let Ok(home) = Home::find(|name| env::var_os(name)) else { return false };
+    let Ok(home) = usual_home() else { return false };
     let path = home.kernels();
     path.is_dir() && Kernels::open(&path).and_then(|kernels| kernels.names()).is_ok_and(|names| names.len() == 1)
 }
 
 /// What the kernel of a name is.
 pub(crate) fn release_of(name: &KernelName) -> Result<Release, Failure> {
-    let kernels = open(None)?;
+    let kernels = Shelf::Kernels.open(None, Kernels::open)?;
     let found = kernels.find(name).map_err(told_of_store)?;
-    let known = || kernels.names().unwrap_or_default();
-    Ok(found.ok_or_else(|| unknown(&known(), name))?.record.release)
+    let lacks = || Shelf::Kernels.lacks(name, &kernels.names().unwrap_or_default());
+    Ok(found.ok_or_else(lacks)?.record.release)
 }
 
 /// A kernel with this first process, and its name: the one that is named, or the only one.
 pub(crate) fn ready(name: Option<&KernelName>, init: &[u8]) -> Result<(KernelName, ReadyKernel), Failure> {
-    let kernels = open(None)?;
+    let kernels = Shelf::Kernels.open(None, Kernels::open)?;
     let known = kernels.names().map_err(told_of_store)?;
     let name = match (name, known.as_slice()) {
         (Some(name), _) => name,
@@ -82,8 +66,8 @@ pub(crate) fn ready(name: Option<&KernelName>, init: &[u8]) -> Result<(KernelNam
             return Err(Failure::request(which).with_help("`--kernel` says which"));
         }
     };
-    let ready = kernels.ready(name, init).map_err(told_of_store)?.ok_or_else(|| unknown(&known, name))?;
-    Ok((name.clone(), ready))
+    let ready = kernels.ready(name, init).map_err(told_of_store)?;
+    Ok((name.clone(), ready.ok_or_else(|| Shelf::Kernels.lacks(name, &known))?))
 }
 
 fn fetch(kernels: &Kernels, args: FetchArgs, json: bool) -> Result<(), Failure> {
@@ -152,35 +136,12 @@ fn list(kernels: &Kernels, json: bool) -> Result<(), Failure> {
     outlet::say(&in_table(&listed))
 }
 
-/// Names that were taken away.
-#[derive(Serialize)]
-struct Removed {
-    removed: Vec<String>,
-}
-
 /// All of them, or none where one is unknown.
 fn remove(kernels: &Kernels, names: &[KernelName], json: bool) -> Result<(), Failure> {
-    let known = kernels.names().map_err(told_of_store)?;
-    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-        return Err(unknown(&known, name));
-    }
+    Shelf::Kernels.has(names, &kernels.names().map_err(told_of_store)?)?;
     for name in names {
         // Whoever else removes it at the same time wants the same.
         kernels.remove(name).map_err(told_of_store)?;
     }
-    let removed: Vec<String> = names.iter().map(KernelName::to_string).collect();
-    if json {
-        return outlet::say_json(&Removed { removed });
-    }
-    outlet::say(&removed.iter().map(|name| format!("removed {name}\n")).collect::<String>())
-}
-
-/// That there is no such kernel, and which are.
-fn unknown(known: &[KernelName], name: &KernelName) -> Failure {
-    let known: Vec<String> = known.iter().map(KernelName::to_string).collect();
-    let help = match nearest(&name.to_string(), known.iter().map(String::as_str)).into_iter().next() {
-        Some(near) => format!("did you mean `{near}`? `firebox kernel list` has all names"),
-        None => "`firebox kernel list` has all names".to_owned(),
-    };
-    Failure::request(anyhow!("there is no kernel `{name}`")).with_help(help)
+    tell_of_removed(names, json)
 }

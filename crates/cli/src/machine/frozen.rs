@@ -1,13 +1,12 @@
 //! A machine that goes on where another was frozen: which one, and whether it is still what it was.
 
-use std::env;
 use std::num::{NonZeroU8, NonZeroU32};
 
 use anyhow::anyhow;
 use firebox_engine::mark_of_first_step;
 use firebox_guest::PROTOCOL;
 use firebox_image::{
-    Digest, Frozen, Held, HeldDisk, Home, ReadySnapshot, Release, SnapshotName, SnapshotRecord, Snapshots, StoreError,
+    Digest, Frozen, Held, HeldDisk, ReadySnapshot, Release, SnapshotName, SnapshotRecord, Snapshots, StoreError,
 };
 use firebox_job::{ByteSize, Limits};
 use firebox_lang::{Language, Toolchain};
@@ -16,6 +15,7 @@ use firebox_microvm::{Beginning, Blueprint, Welcome};
 use super::image::{disk_of, view_of};
 use super::{HousedInMachine, Steps, Wish, housed, place_of};
 use crate::failure::Failure;
+use crate::shelf::usual_home;
 use crate::snapshot::made_again;
 use crate::{host, kernel};
 
@@ -204,7 +204,7 @@ fn fitting(
 
 /// Where they are kept, if there is such a place.
 fn snapshots() -> Result<Option<Snapshots>, Failure> {
-    let Ok(home) = Home::find(|name| env::var_os(name)) else { return Ok(None) };
+    let Ok(home) = usual_home() else { return Ok(None) };
     match Snapshots::open_if_there(&home.snapshots()) {
         // Those of another are nobody's wish: `sudo` may leave root in the home of who called it.
         Err(StoreError::NotOurs { .. }) => Ok(None),

@@ -8,19 +8,16 @@ mod progress;
 mod remote;
 mod told;
 
-use std::env;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
-use firebox_image::{Collected, Damage, Home, ImageName, Store, StoreError, Verified};
+use firebox_image::{Collected, Damage, ImageName, Store, StoreError, Verified};
 use firebox_job::ByteSize;
-use firebox_lang::nearest;
 use serde::Serialize;
 
 use crate::args::{ListArgs, RootfsArgs, RootfsCommand};
 use crate::failure::Failure;
 use crate::outlet;
+use crate::shelf::Shelf;
 pub(crate) use disk::{disk, making_it};
 pub(crate) use listed::size;
 use listed::{ListedImage, in_lines, in_table};
@@ -33,7 +30,7 @@ pub(crate) fn rootfs(args: RootfsArgs) -> Result<ExitCode, Failure> {
     if let RootfsCommand::List(ListArgs { remote: true, bucket: Some(bucket), endpoint }) = command {
         return remote::list(bucket, endpoint, json).map(|()| ExitCode::SUCCESS);
     }
-    let store = open(home, quota)?;
+    let store = Shelf::Images.open(home, |path| Store::open(path, quota.map(ByteSize::as_u64)))?;
     match command {
         RootfsCommand::FromDocker(args) => from_docker::from_docker(&store, *args, json)?,
         RootfsCommand::Upload(args) => remote::upload(&store, *args, json)?,
@@ -45,19 +42,6 @@ pub(crate) fn rootfs(args: RootfsArgs) -> Result<ExitCode, Failure> {
         RootfsCommand::Verify { repair } => return verify(&store, repair, json),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn open(home: Option<PathBuf>, quota: Option<ByteSize>) -> Result<Store, Failure> {
-    const HELP: &str = "`--home`, or the variable FIREBOX_HOME, names another directory";
-    let images = match home {
-        // As with any file that is named, it counts from where one is.
-        Some(home) => std::path::absolute(home).map_err(Failure::host)?.join("images"),
-        None => Home::find(|name| env::var_os(name)).map_err(|error| Failure::host(error).with_help(HELP))?.images(),
-    };
-    Store::open(&images, quota.map(ByteSize::as_u64)).map_err(|error| match error {
-        error @ StoreError::Io { .. } => Failure::host(error).with_help(HELP),
-        error => Failure::host(error),
-    })
 }
 
 fn list(store: &Store, json: bool) -> Result<(), Failure> {
@@ -97,10 +81,7 @@ struct Removed {
 
 /// All of them, or none where one is unknown.
 fn remove(store: &Store, names: &[ImageName], json: bool) -> Result<(), Failure> {
-    let known = store.names().map_err(told_of_store)?;
-    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-        return Err(unknown(Some(store), name));
-    }
+    Shelf::Images.has(names, &store.names().map_err(told_of_store)?)?;
     let mut in_use = Vec::new();
     for name in names {
         // What is written down about an image may be what is wrong with it.
@@ -124,15 +105,7 @@ fn remove(store: &Store, names: &[ImageName], json: bool) -> Result<(), Failure>
 
 /// That there is no such image, and which are.
 pub(crate) fn unknown(store: Option<&Store>, name: &ImageName) -> Failure {
-    let known = store.and_then(|store| store.names().ok()).unwrap_or_default();
-    let known: Vec<String> = known.iter().map(ImageName::to_string).collect();
-    let text = name.to_string();
-    let near = nearest(&text, known.iter().map(String::as_str)).into_iter().next();
-    let help = match near {
-        Some(near) => format!("did you mean `{near}`? `firebox rootfs list` has all names"),
-        None => "`firebox rootfs list` has all names".to_owned(),
-    };
-    Failure::request(anyhow!("there is no image `{name}`")).with_help(help)
+    Shelf::Images.lacks(name, &store.and_then(|store| store.names().ok()).unwrap_or_default())
 }
 
 /// What a collection did.

@@ -9,19 +9,18 @@ mod remove;
 mod told;
 mod verify;
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use firebox_image::{Home, SnapshotName, Snapshots, StoreError};
-use firebox_lang::nearest;
+use firebox_image::Snapshots;
 
 pub(crate) use told::made_again;
 pub(crate) use verify::verify;
 
 use crate::args::{ListSnapshotsArgs, SnapshotArgs, SnapshotCommand};
 use crate::failure::Failure;
+use crate::shelf::{Shelf, usual_home};
 
 /// Makes snapshots, shows them, has them travel, and takes them away.
 pub(crate) fn snapshot(args: SnapshotArgs) -> Result<ExitCode, Failure> {
@@ -34,7 +33,7 @@ pub(crate) fn snapshot(args: SnapshotArgs) -> Result<ExitCode, Failure> {
         let why = anyhow!("a snapshot is made of images and kernels, and those are where FIREBOX_HOME says");
         return Err(Failure::request(why).with_help("set FIREBOX_HOME instead of `--home`"));
     }
-    let snapshots = open(home)?;
+    let snapshots = Shelf::Snapshots.open(home, Snapshots::open)?;
     match command {
         SnapshotCommand::Create(args) => create::create(&snapshots, args, json)?,
         SnapshotCommand::Upload(args) => remote::upload(&snapshots, *args, json)?,
@@ -48,28 +47,5 @@ pub(crate) fn snapshot(args: SnapshotArgs) -> Result<ExitCode, Failure> {
 
 /// Whether it is where everything else is as well.
 fn is_usual(home: &Path) -> bool {
-    Home::find(|name| env::var_os(name)).is_ok_and(|usual| usual.path() == home)
-}
-
-fn open(home: Option<PathBuf>) -> Result<Snapshots, Failure> {
-    const HELP: &str = "`--home`, or the variable FIREBOX_HOME, names another directory";
-    let path = match home {
-        // As with any file that is named, it counts from where one is.
-        Some(home) => std::path::absolute(home).map_err(Failure::host)?.join("snapshots"),
-        None => Home::find(|name| env::var_os(name)).map_err(|error| Failure::host(error).with_help(HELP))?.snapshots(),
-    };
-    Snapshots::open(&path).map_err(|error| match error {
-        error @ StoreError::Io { .. } => Failure::host(error).with_help(HELP),
-        error => Failure::host(error),
-    })
-}
-
-/// That there is no such snapshot, and which are.
-fn unknown(known: &[SnapshotName], name: &SnapshotName) -> Failure {
-    let known: Vec<String> = known.iter().map(SnapshotName::to_string).collect();
-    let help = match nearest(&name.to_string(), known.iter().map(String::as_str)).into_iter().next() {
-        Some(near) => format!("did you mean `{near}`? `firebox snapshot list` has all names"),
-        None => "`firebox snapshot list` has all names".to_owned(),
-    };
-    Failure::request(anyhow!("there is no snapshot `{name}`")).with_help(help)
+    usual_home().is_ok_and(|usual| usual.path() == home)
 }

@@ -14,9 +14,9 @@ use crate::failure::Failure;
 use crate::line::{Line, Worth, bar};
 use crate::outlet;
 use crate::rootfs::printable;
+use crate::shelf::Shelf;
 use crate::snapshot::listed::{ListedSnapshot, in_table};
 use crate::snapshot::told::{told_of_fetching, told_of_sending, told_of_store};
-use crate::snapshot::unknown;
 use crate::snapshot::verify::verify;
 
 /// What was fetched, and where it is now.
@@ -39,7 +39,7 @@ pub(super) fn upload(snapshots: &Snapshots, args: UploadSnapshotArgs, json: bool
     let bucket = bucket::open(bucket)?;
     let sent = watched(|tell| bucket.upload_snapshot(snapshots, &name, anew, &is_sound, tell));
     let sent = sent.map_err(|error| told_of_sending(error, &name))?;
-    tell_of_sent(&name, &bucket, sent.ok_or_else(|| unknown(&known, &name))?, json)
+    tell_of_sent(&name, &bucket, sent.ok_or_else(|| Shelf::Snapshots.lacks(&name, &known))?, json)
 }
 
 /// Fetches a snapshot.

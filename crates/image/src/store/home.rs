@@ -21,6 +21,11 @@ pub enum NoHome {
 }
 
 impl Home {
+    /// The one that was named.
+    pub fn at(path: PathBuf) -> Home {
+        Home(path)
+    }
+
     /// `FIREBOX_HOME`; else `firebox` in the place that the XDG rules give to a user's data.
     pub fn find(variable: impl Fn(&str) -> Option<OsString>) -> Result<Home, NoHome> {
         let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
