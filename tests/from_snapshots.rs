@@ -18,7 +18,7 @@ use images::s3::RealS3;
 use kit::freezing::{TO_FREEZE, clone, freezing, has_machines, has_snapshot, place_of, printed};
 use kit::{Connection, Firebox, HostInventory, Service, firebox, is_installed};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn a_job_in_each_language_goes_on_from_a_snapshot() {
@@ -111,7 +111,7 @@ fn a_job_is_in_a_machine_by_itself_once_there_is_a_snapshot_of_its_language() {
     let kind = |words: &[&str]| {
         let words = ["run", "--json", "--lang", "bash", "--code", "echo hi"].iter().chain(words).copied();
         let call = firebox().word_for_word().args(words).within(TO_FREEZE).run();
-        let response: serde_json::Value = serde_json::from_str(&call.stdout()).expect("JSON");
+        let response: Value = serde_json::from_str(&call.stdout()).expect("JSON");
         assert_eq!((&response["status"], &response["stdout"]), (&"ok".into(), &"hi\n".into()), "{call}");
         (response["isolation"].as_str().expect("a kind of cell").to_owned(), call.stderr())
     };
@@ -221,15 +221,26 @@ fn go_on_at_once(all: usize) {
         let request = json!({"lang": "bash", "code": code, "timeout": 110, "limits": limits}).to_string();
         connection.begin_post("/v1/execute", "application/json", request.as_bytes()).expect("it is sent");
     }
-    for (number, connection) in connections.iter_mut().enumerate() {
-        let answer: serde_json::Value =
-            serde_json::from_slice(&connection.receive().expect("an answer").body).expect("JSON");
-        assert_eq!(answer["stdout"], format!("{number}\n"), "{answer}");
-        assert_eq!((&answer["status"], &answer["isolation"]), (&"ok".into(), &"microvm".into()), "{answer}");
-    }
+    let answers: Vec<Value> = connections
+        .iter_mut()
+        .map(|connection| serde_json::from_slice(&connection.receive().expect("an answer").body).expect("JSON"))
+        .collect();
     println!("measured: {all} jobs at once, each in its own, are over after {:?}", begun.elapsed());
     drop((connection, connections));
-    service.stop();
+    let ended = service.stop();
+    for (number, answer) in answers.iter().enumerate() {
+        let is_right = answer["stdout"] == format!("{number}\n");
+        // Whoever gets no answer of a job learns why from the log alone.
+        let log = || {
+            ended
+                .stderr()
+                .lines()
+                .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        assert!(is_right && answer["status"] == "ok" && answer["isolation"] == "microvm", "{answer}\n{}", log());
+    }
 }
 
 /// In KiB.
@@ -260,11 +271,11 @@ fn a_service_has_machines_waiting_that_go_on_from_snapshots() {
     has_snapshot("bash");
     let service = Service::of(serving_bash(&["--warm", "1"]).start());
     let mut connection = Connection::open(service.address).expect("the service listens");
-    let mut execute = |request: serde_json::Value| {
+    let mut execute = |request: Value| {
         let begun = Instant::now();
         let reply =
             connection.post("/v1/execute", "application/json", request.to_string().as_bytes()).expect("an answer");
-        let answer: serde_json::Value = serde_json::from_str(&reply.text()).expect("JSON");
+        let answer: Value = serde_json::from_str(&reply.text()).expect("JSON");
         println!("measured: bash in a service's machine: {:?}, {}", begun.elapsed(), answer["timing_ms"]["total"]);
         (reply.code, answer)
     };
