@@ -217,8 +217,8 @@ fn go_on_at_once(all: usize) {
         (0..all).map(|_| Connection::open(service.address).expect("it listens")).collect();
     for (number, connection) in connections.iter_mut().enumerate() {
         let code = format!("[ ! -e mine ] || echo theirs; echo {number} > mine; cat mine");
-        let limits = json!({"run_seconds": 100, "cpu_seconds": 100});
-        let request = json!({"lang": "bash", "code": code, "timeout": 110, "limits": limits}).to_string();
+        let limits = json!({"run_seconds": 280, "cpu_seconds": 280});
+        let request = json!({"lang": "bash", "code": code, "timeout": 290, "limits": limits}).to_string();
         connection.begin_post("/v1/execute", "application/json", request.as_bytes()).expect("it is sent");
     }
     let answers: Vec<Value> = connections

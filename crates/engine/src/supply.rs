@@ -61,9 +61,10 @@ impl Supply {
     /// Takes a cell into use, once its agent stands.
     pub(crate) fn take_in(&self, language: usize, cell: Cell) -> Result<PreparedCell, RunError> {
         let begun = cell.begun;
+        let patience = Patience::with(cell.host.kind());
         let session = match begun {
-            Begun::No => Session::begin(cell, Patience::DEFAULT)?,
-            Begun::Agent | Begun::Tool => Session::go_on(cell, Patience::DEFAULT),
+            Begun::No => Session::begin(cell, patience)?,
+            Begun::Agent | Begun::Tool => Session::go_on(cell, patience),
         };
         let mut cell = PreparedCell { language, session };
         if begun == Begun::Tool {

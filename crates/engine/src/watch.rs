@@ -195,9 +195,18 @@ impl Watch {
         // Where the agent is not heard any more, who counts is hardly heard either.
         let patience = if end.is_none() { session.patience.grace } else { session.patience.answer };
         let measured = match session.cell.host.measure(Instant::now() + patience) {
-            // Why it ended is known. Where the count was kept by what was ended with it, as in a microVM, it is gone.
-            Err(_) if step.killed.is_some() => Measured { others: true, ..Measured::default() },
-            measured => measured?,
+            Ok(measured) => measured,
+            Err(error) => {
+                // Whoever counts was ended with the cell, as everything is some time after its end.
+                if self.until <= Instant::now() {
+                    step.killed = step.killed.or(Some(Killed::Timeout));
+                }
+                // Why it ended is known. Where the count was kept by what was ended with it, as in a microVM, it is gone.
+                match step.killed {
+                    Some(_) => Measured { others: true, ..Measured::default() },
+                    None => return Err(error.into()),
+                }
+            }
         };
         session.laps.end(|stages| &mut stages.measure);
         if end.is_none() && step.killed.is_none() && measured.oom_kills == 0 {

@@ -26,8 +26,8 @@ use crate::machine::{End, Machine};
 use crate::until::{Until, in_time};
 use crate::welcome::Welcome;
 
-/// A guest that is there answers at once, however busy its job keeps its processors.
-pub(crate) const ANSWER: Duration = Duration::from_secs(20);
+/// A guest that is there answers at once, however busy its job keeps its processors; unless a hundred others want those of the host.
+pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 /// `OK ` and a number, and the line feed.
 const MOST_GREETING: usize = 32;
 
@@ -138,9 +138,12 @@ impl CellHost for InMachine {
     }
 
     fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {
-        // The warden's part of it is the time after which all of it ends.
+        // In the guest the time runs from before the answer is here, and must not be over before that of the step.
+        let in_guest = StepLimits { most: limits.most.saturating_add(ANSWER), ..*limits };
+        let enforcement = enforcement(self.ask("limit a step", &limit_request(&in_guest), Instant::now() + ANSWER)?)?;
+        // The warden's part of it is the time after which all of it ends, whatever the guest does. So that is the last to begin.
         self.host.limit(limits)?;
-        enforcement(self.ask("limit a step", &limit_request(limits), Instant::now() + ANSWER)?)
+        Ok(enforcement)
     }
 
     fn measure(&mut self, until: Instant) -> Result<Measured, CellError> {
@@ -165,7 +168,60 @@ impl CellHost for InMachine {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+    use std::sync::mpsc::{Sender, channel};
+
+    use firebox_job::{ByteSize, Protection};
+    use firebox_wire::warden::Held;
+
     use super::*;
+
+    /// A warden's side of a cell that tells what it is asked to limit.
+    struct Told(Sender<Duration>);
+
+    impl CellHost for Told {
+        fn kind(&self) -> CellKind {
+            CellKind::MicroVm
+        }
+
+        fn limit(&mut self, limits: &StepLimits) -> Result<Enforcement, CellError> {
+            let _ = self.0.send(limits.most);
+            let held = Protection::Enforced;
+            Ok(Enforcement { memory: held, tasks: held, cpu: held, disk: held })
+        }
+
+        fn measure(&mut self, _until: Instant) -> Result<Measured, CellError> {
+            Ok(Measured::default())
+        }
+
+        fn order_removal(self: Box<Self>) -> Result<Box<dyn Removal>, CellError> {
+            Err(CellError::Refused { doing: "remove it", source: io::ErrorKind::Unsupported.into() })
+        }
+    }
+
+    #[test]
+    fn the_wardens_time_runs_from_the_guests_answer_on_and_ends_before_that_in_the_guest() {
+        let (control, mut guest) = UnixStream::pair().unwrap();
+        let (told, hears) = channel();
+        let end = End::of(UnixStream::pair().unwrap().0);
+        let mut cell = InMachine { control, end, host: Box::new(Told(told)) };
+        let one = NonZeroU32::MIN;
+        let most = Duration::from_secs(14);
+        let limits =
+            StepLimits { memory: ByteSize::mib(1), tasks: one, vcpus: one, disk: ByteSize::mib(1), inodes: 1, most };
+        let guest = std::thread::spawn(move || {
+            let mut asked = [0; MESSAGE_BYTES];
+            guest.read_exact(&mut asked).unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(hears.try_recv().is_err(), "the warden's time runs already");
+            let limited = CellReply::Limited(Held { memory: true, tasks: true, cpu: true, disk: true });
+            guest.write_all(&limited.encode()).unwrap();
+            let CellRequest::Limit(in_guest) = CellRequest::decode(&asked).unwrap() else { panic!("something else") };
+            (Duration::from_millis(in_guest.wall_ms), hears.recv().unwrap())
+        });
+        assert!(cell.limit(&limits).unwrap().is_complete());
+        assert_eq!(guest.join().unwrap(), (most + ANSWER, most));
+    }
 
     #[test]
     fn a_call_is_answered_with_ok_or_is_none() {

@@ -13,7 +13,7 @@ use firebox_wire::{End, Report, VERSION};
 use super::frames::{self, Said, frame};
 use super::host::{Answers, Request};
 use super::play::{self, Move, Play, Told};
-use super::trial::{OUTPUT, Trial, Tried, try_all};
+use super::trial::{OUTPUT, TIMEOUT, Trial, Tried, try_all};
 use crate::{RunError, Stdin};
 
 /// Most trials wait for most of their time.
@@ -258,6 +258,18 @@ fn a_host_that_does_not_answer_is_waited_for_no_longer_than_its_step_may_take() 
         trials.push(trial);
     }
     try_all(&trials, 1);
+}
+
+#[test]
+fn a_step_whose_cell_goes_before_it_is_measured_was_out_of_time() {
+    let ended = [Move::Say(frame(&Report::Ended(End::Exited(0))))];
+    let mut moves = once_it_runs(&ended);
+    // While it is built, most of the job's time goes by. The rest is over before the host would have answered.
+    moves.insert(play::until_it_runs().len(), Move::Pause(TIMEOUT * 3 / 5));
+    let mut trial = Trial::new("ended by itself", moves);
+    trial.answers = Answers { is_late: true, since_step: 2, ..Answers::INNOCENT };
+    let tried = trial.take();
+    assert_eq!(outcome_of(&tried), Some(Verdict::Timeout), "{}", tried.said());
 }
 
 #[test]

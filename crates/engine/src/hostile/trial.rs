@@ -30,7 +30,7 @@ use crate::session::Session;
 use crate::{Cancel, RunError, Sink, Stdin, Stream};
 
 const PATIENCE: Patience = Patience { answer: Duration::from_millis(40), grace: Duration::from_millis(30) };
-const TIMEOUT: Duration = Duration::from_millis(80);
+pub(super) const TIMEOUT: Duration = Duration::from_millis(80);
 const STEP_TIME: Duration = Duration::from_millis(60);
 const CPU: Duration = Duration::from_millis(20);
 pub(super) const OUTPUT: u64 = 4096;
