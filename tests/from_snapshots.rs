@@ -228,18 +228,12 @@ fn go_on_at_once(all: usize) {
     println!("measured: {all} jobs at once, each in its own, are over after {:?}", begun.elapsed());
     drop((connection, connections));
     let ended = service.stop();
+    // Whoever gets no answer of a job learns why from the log alone.
+    let said = ended.stderr();
+    let troubles: Vec<&str> = said.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
     for (number, answer) in answers.iter().enumerate() {
         let is_right = answer["stdout"] == format!("{number}\n");
-        // Whoever gets no answer of a job learns why from the log alone.
-        let log = || {
-            ended
-                .stderr()
-                .lines()
-                .filter(|line| line.contains("WARN") || line.contains("ERROR"))
-                .collect::<Vec<_>>()
-                .join("\n")
-        };
-        assert!(is_right && answer["status"] == "ok" && answer["isolation"] == "microvm", "{answer}\n{}", log());
+        assert!(is_right && answer["status"] == "ok" && answer["isolation"] == "microvm", "{answer}\n{troubles:#?}");
     }
 }
 
